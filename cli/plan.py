@@ -1,0 +1,167 @@
+"""The plan of a batch: which photo becomes which picture, settled before the first step.
+
+Whatever would make a batch destroy something is found here: two photos that would become one
+picture, a picture that would overwrite a photo.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.images import SUFFIXES, WRITABLE_SUFFIXES
+
+from .text import printable
+
+log = logging.getLogger(__name__)
+
+# For photos of a format that cannot be written: lossless, and everybody can open it.
+FALLBACK_SUFFIX = ".png"
+
+SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo and the picture to make of it."""
+
+    input: Path
+    output: Path
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A folder that could not be looked into, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a batch will do, in this order, and the folders it could not look into."""
+
+    jobs: tuple[Job, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+def make_plan(
+    inputs: Iterable[Path], out: Path, *, recursive: bool = False, keep: Sequence[Path] = ()
+) -> Plan:
+    """Settle what becomes what.
+
+    A file becomes ``out/NAME``; the photos in a folder become ``out/PATH``, their path within that
+    folder. A picture keeps its photo's suffix, or takes .png where that format cannot be written.
+    Of a folder, hidden files (``.x.jpg``, and the ``._x.jpg`` that macOS leaves) are no photos; the
+    output folder and links to folders are not descended into.
+
+    Args:
+        inputs: Files and folders. A file is taken whatever its suffix, since somebody named it.
+        out: The folder for the pictures.
+        recursive: Whether to descend into the folders within folders.
+        keep: Further files that no picture may overwrite.
+
+    Raises:
+        UsageError: An input that does not exist, two photos that would become one picture, or a
+            picture that would overwrite a photo or a file in ``keep``.
+    """
+    jobs: dict[tuple[str, str], Job] = {}  # in order, without those named twice
+    unreadable = []
+    for path in inputs:
+        if not os.path.lexists(path):
+            raise UsageError(f"There is no file or folder {printable(path)}.")
+        folder = path if path.is_dir() else path.parent
+        for found in _scan(path, out, recursive) if path.is_dir() else [path]:
+            if isinstance(found, Unreadable):
+                unreadable.append(found)
+            else:
+                job = Job(found, _picture_path(out / found.relative_to(folder)))
+                jobs.setdefault((_identity(job.input), _identity(job.output)), job)
+    _refuse(_problems(jobs, keep))
+    return Plan(tuple(jobs.values()), tuple(unreadable))
+
+
+def make_writable(folder: Path) -> None:
+    """Create a folder, if need be, and make sure that files can be created in it.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"The output folder {printable(folder)} cannot be written to: {error.strerror}."
+        ) from error
+
+
+def _scan(folder: Path, out: Path, recursive: bool) -> Iterator[Path | Unreadable]:
+    """Yield the photos in a folder in the order of their names, and what cannot be looked into."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        yield Unreadable(folder, f"The folder cannot be read: {error.strerror}.")
+        return
+    for entry in found:
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if recursive and _identity(path) != _identity(out):
+                yield from _scan(path, out, recursive)
+        elif entry.is_dir():
+            log.info("not followed, as it is a link to a folder: %s", printable(path))
+        elif path.suffix.lower() in SUFFIXES:  # a broken link too: it will say so
+            yield path
+
+
+def _picture_path(path: Path) -> Path:
+    suffix = path.suffix.lower()
+    if suffix in WRITABLE_SUFFIXES:
+        return path
+    if suffix in SUFFIXES:
+        return path.with_suffix(FALLBACK_SUFFIX)
+    return path.with_name(path.name + FALLBACK_SUFFIX)
+
+
+def _identity(path: Path) -> str:
+    """Return what two names of one file have in common, also of one that does not exist yet."""
+    resolved = os.path.normcase(os.path.realpath(path))
+    return resolved.casefold() if sys.platform == "darwin" else resolved
+
+
+def _problems(jobs: dict[tuple[str, str], Job], keep: Sequence[Path]) -> list[str]:
+    problems = []
+    taken: dict[str, Job] = {}
+    precious = {source for source, _ in jobs} | {_identity(path) for path in keep}
+    for (_, target), job in jobs.items():
+        output = printable(job.output)
+        if target in precious:
+            problems.append(f"{output} would overwrite a file that is read")
+        first = taken.setdefault(target, job)
+        if first is not job:
+            both = f"{printable(first.input)} and {printable(job.input)}"
+            problems.append(f"{both} would both become {output}")
+    return problems
+
+
+def _refuse(problems: list[str]) -> None:
+    if not problems:
+        return
+    lines = problems[:SHOWN_PROBLEMS]
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"... and {len(problems) - SHOWN_PROBLEMS} more")
+    raise UsageError(
+        "Nothing was done, since\n  "
+        + "\n  ".join(lines)
+        + "\nChoose another output folder with --out, or give the inputs one after the other."
+    )

@@ -1,0 +1,134 @@
+"""``nstbatch stylize``: photos in the style of a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import typer
+
+from nstbatch.runtime.errors import NstbatchError
+from nstbatch.runtime.options import Init, Optimizer, Pooling, StyleTransferOptions
+
+from . import options as cli
+from .logs import set_verbosity
+from .verb import BatchOptions, carry_out, find_photos, read_picture
+
+if TYPE_CHECKING:
+    from nstbatch.runtime.images import Picture
+    from nstbatch.runtime.style_transfer import StyleTransfer
+
+    from .batch import Painter, Painting, ProgressCallback, Stop
+
+DEFAULTS = StyleTransferOptions()
+
+
+def stylize(
+    inputs: cli.Inputs,
+    style: cli.Style,
+    out: cli.Out = cli.DEFAULT_OUT,
+    recursive: cli.Recursive = False,
+    overwrite: cli.Overwrite = False,
+    dry_run: cli.DryRun = False,
+    fail_fast: cli.FailFast = False,
+    size: cli.Size = DEFAULTS.size,
+    iterations: cli.Iterations = DEFAULTS.iterations,
+    scales: cli.Scales = DEFAULTS.scales,
+    optimizer: cli.OptimizerName = DEFAULTS.optimizer,
+    learning_rate: cli.LearningRate = DEFAULTS.learning_rate,
+    content_weight: cli.ContentWeight = DEFAULTS.content_weight,
+    style_weight: cli.StyleWeight = DEFAULTS.style_weight,
+    tv_weight: cli.TvWeight = DEFAULTS.tv_weight,
+    style_layers: cli.StyleLayers = None,
+    content_layers: cli.ContentLayers = None,
+    init: cli.Start = DEFAULTS.init,
+    seed: cli.Seed = DEFAULTS.seed,
+    pooling: cli.PoolingName = DEFAULTS.pooling,
+    model: cli.Model = cli.DEFAULT_MODEL,
+    device: cli.Device = "auto",
+    precision: cli.Precision = "auto",
+    threads: cli.Threads = None,
+    as_json: cli.Json = False,
+    quiet: cli.Quiet = False,
+    verbose: cli.Verbose = False,
+) -> None:
+    """Paint photos in the style of a picture.
+
+    Prints the path of each picture it has made, or with --json a line a photo;
+    all else goes to standard error. What is there already is skipped.
+
+    Exit codes: 0 all done or already there, 1 some failed, 2 wrong usage,
+    3 no photo found, 130 interrupted.
+    """
+    set_verbosity(quiet=quiet, verbose=verbose)
+    init_path = None if init in ("photo", "noise") else Path(init)
+    options = StyleTransferOptions(
+        size=size,
+        iterations=iterations,
+        scales=scales,
+        optimizer=cast("Optimizer", optimizer),
+        learning_rate=learning_rate,
+        content_weight=content_weight,
+        style_weight=style_weight,
+        style_layers=cli.parse_weighted_layers(style_layers),
+        content_layers=cli.parse_layers(content_layers),
+        tv_weight=tv_weight,
+        init="image" if init_path else cast("Init", init),
+        seed=seed,
+        pooling=cast("Pooling", pooling),
+    )
+    batch = BatchOptions(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet)
+    style_picture = read_picture(style, "the style")
+    init_picture = read_picture(init_path, "the --init image") if init_path else None
+    plan = find_photos(inputs, batch, keep=[style, init_path] if init_path else [style])
+    transfer = _load(model, device, precision, threads, options)
+    painter = _painter(transfer, style_picture, init_picture, options)
+    raise typer.Exit(carry_out(plan, painter, batch))
+
+
+def _load(
+    model: str,
+    device: str,
+    precision: str,
+    threads: int | None,
+    options: StyleTransferOptions,
+) -> StyleTransfer:
+    """Load the network, and find out now whether it has what the options ask for."""
+    from nstbatch.runtime.style_transfer import StyleTransfer
+
+    transfer = StyleTransfer(model, device=device, precision=precision, threads=threads)
+    transfer.objective(options)
+    transfer.engine.bundle.graph_path("gradient", options.pooling)
+    return transfer
+
+
+def _painter(
+    transfer: StyleTransfer, style: Picture, init: Picture | None, options: StyleTransferOptions
+) -> Painter:
+    from nstbatch.runtime.loop import StopReason
+
+    from .batch import Painting
+
+    def paint(photo: Path, progress: ProgressCallback, stop: Stop) -> Painting:
+        result = transfer(
+            photo,
+            style,
+            options,
+            init_image=init,
+            progress=progress,
+            stop=stop,
+        )
+        if result.reason is StopReason.STOPPED:
+            raise KeyboardInterrupt
+        if result.reason is not StopReason.FINISHED:
+            raise NstbatchError(result.reason.value)
+        return Painting(
+            result.image,
+            result.alpha,
+            result.losses,
+            result.steps,
+            result.provider,
+            result.precision,
+        )
+
+    return paint

@@ -1,0 +1,63 @@
+"""Plain text for people: file names that cannot play tricks, columns, durations."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Sequence
+
+# Characters that reorder the text around them, and so can make one name look like another:
+# https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+BIDIRECTIONAL = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+# Control characters, halves of surrogate pairs (bytes of a name that are not UTF-8), and the
+# separators of lines and paragraphs.
+UNPRINTABLE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def printable(text: str | os.PathLike[str]) -> str:
+    """Return one line of text that shows as what it is, a newline in it spelled out.
+
+    Spaces and the letters of every script stay. The result is for eyes; programs get names from
+    ``--json``.
+    """
+    return "".join(_shown(character) for character in os.fspath(text))
+
+
+def _shown(character: str) -> str:
+    hidden = unicodedata.category(character) in UNPRINTABLE_CATEGORIES
+    if hidden or character in BIDIRECTIONAL:
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:
+    """Lay rows out in columns, one line each: a table that survives a pipe."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    return [
+        gap.join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def duration(seconds: float) -> str:
+    """Return ``12.3 s``, ``4 min 05 s`` or ``2 h 03 min``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 photo``, ``2 photos``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,1 @@
+"""Writes a PyTorch network down as ONNX graphs; the only package that imports torch."""

@@ -1,0 +1,309 @@
+"""How the backward operators are written in operators that every ONNX provider runs.
+
+A rule has the signature of the ATen operator that it replaces and is handed to ``make_fx`` as a
+decomposition, so the traced gradient holds nothing but convolutions, comparisons, slices and
+resizes. ``torch.onnx`` has no translation for the ATen originals.
+
+Shapes below: ``x`` is the forward input (N, C, H, W), ``g`` the cotangent of the output
+(N, C', H', W'); k, s, p and d are kernel, stride, padding and dilation, each (height, width).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+from torch._decomp import get_decompositions
+from torch.nn import functional
+
+aten = torch.ops.aten
+
+Rule = Callable[..., object]
+
+# What pads a picture before its maxima are sought: float16's lowest, finite in every precision.
+LOWEST = torch.finfo(torch.float16).min
+
+
+class ReluRule(StrEnum):
+    """What a cotangent g becomes on its way back through a ReLU with the output a."""
+
+    GRADIENT = "gradient"  # g where a > 0: the derivative
+    DECONV = "deconv"  # max(g, 0) whatever the sign of a was (Zeiler & Fergus 2014)
+    GUIDED = "guided"  # both (Springenberg et al. 2015)
+
+
+def decompositions(relu: ReluRule) -> dict[torch._ops.OpOverload, Rule]:
+    """The decomposition table for ``make_fx``: this module's rules and torch's for batch norm."""
+    table: dict[torch._ops.OpOverload, Rule] = dict(
+        get_decompositions(
+            [
+                aten.native_batch_norm_backward,
+                aten._native_batch_norm_legit_no_training,
+                aten.native_batch_norm,
+                aten.cudnn_batch_norm_backward,
+            ]
+        )
+    )
+    table |= {
+        aten.convolution_backward.default: convolution_backward,
+        aten.avg_pool2d_backward.default: avg_pool2d_backward,
+        aten.max_pool2d_with_indices_backward.default: max_pool2d_backward,
+        aten.threshold_backward.default: RELU_BACKWARD[relu],
+    }
+    return table
+
+
+# --- ReLU -------------------------------------------------------------------------------------
+
+
+def relu_gradient(g: Tensor, a: Tensor, threshold: float) -> Tensor:
+    """The derivative: the cotangent passes where the activation was positive."""
+    return torch.where(a > threshold, g, torch.zeros((), dtype=g.dtype))
+
+
+def relu_deconv(g: Tensor, a: Tensor, threshold: float) -> Tensor:
+    """Zeiler & Fergus 2014, section 2.1: a ReLU on the way back, blind to the forward sign."""
+    return torch.relu(g)
+
+
+def relu_guided(g: Tensor, a: Tensor, threshold: float) -> Tensor:
+    """Springenberg et al. 2015: what both the gradient and the deconvnet let pass."""
+    return relu_gradient(torch.relu(g), a, threshold)
+
+
+RELU_BACKWARD: dict[ReluRule, Rule] = {
+    ReluRule.GRADIENT: relu_gradient,
+    ReluRule.DECONV: relu_deconv,
+    ReluRule.GUIDED: relu_guided,
+}
+
+
+# --- Convolution ------------------------------------------------------------------------------
+
+
+def convolution_backward(
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias_sizes: Sequence[int] | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+    output_mask: Sequence[bool],
+) -> tuple[Tensor | None, None, None]:
+    """Gradient of a convolution in its input; the weights of a backbone are frozen."""
+    if not output_mask[0]:
+        return None, None, None
+    if transposed:
+        back = functional.conv2d(g, weight, None, stride, padding, dilation, groups)
+    elif _has_plain_convolution(weight, stride, padding, dilation, groups):
+        back = _flipped_convolution(g, weight, padding, dilation)
+    else:
+        back = _transposed_convolution(g, x, weight, stride, padding, dilation, groups)
+    return back, None, None
+
+
+def _has_plain_convolution(
+    weight: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> bool:
+    fits = all(
+        p <= d * (k - 1) for p, d, k in zip(padding, dilation, weight.shape[2:], strict=True)
+    )
+    return groups == 1 and fits and all(s == 1 for s in stride)
+
+
+def _flipped_convolution(
+    g: Tensor, weight: Tensor, padding: Sequence[int], dilation: Sequence[int]
+) -> Tensor:
+    """Stride 1: a convolution with the filters flipped and their channels exchanged.
+
+    ``ConvTranspose`` gives the same numbers up to twice as slowly on ONNX Runtime's CPU provider.
+    """
+    flipped = weight.transpose(0, 1).flip(2, 3)
+    margin = [d * (k - 1) - p for p, d, k in zip(padding, dilation, weight.shape[2:], strict=True)]
+    return functional.conv2d(g, flipped, None, 1, margin, dilation)
+
+
+def _transposed_convolution(
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Tensor:
+    """Any stride: the transposed convolution, cut to the input's size.
+
+    A strided convolution forgets up to ``s - 1`` rows at the end. Which of them were there is
+    known only at run time, so the output is always padded by ``s - 1`` and then sliced.
+    """
+    widest = [s - 1 for s in stride]
+    back = functional.conv_transpose2d(g, weight, None, stride, padding, widest, groups, dilation)
+    return back[:, :, : x.shape[2], : x.shape[3]]
+
+
+# --- Pooling ----------------------------------------------------------------------------------
+
+
+def avg_pool2d_backward(
+    g: Tensor,
+    x: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor:
+    """Average pooling: every input of a window gets an equal share of the cotangent."""
+    k, s, p = _pair(kernel), _pair(stride or kernel), _pair(padding)
+    if k == s and p == (0, 0) and not ceil_mode:
+        share = g * (1.0 / (divisor_override or k[0] * k[1]))
+        return _extend(_repeat_nearest(share, k), x)
+    counts = _window_counts(g, x, k, s, p, ceil_mode, count_include_pad, divisor_override)
+    shares = (g / counts).flatten(0, 1).unsqueeze(1)
+    window = torch.ones((1, 1, *k), dtype=g.dtype)
+    return _place_windows(shares, window, x, s, p)
+
+
+def _window_counts(
+    g: Tensor,
+    x: Tensor,
+    k: tuple[int, int],
+    s: tuple[int, int],
+    p: tuple[int, int],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor | float:
+    """How many inputs each window averages over, (1, 1, H', W'): fewer at the border."""
+    if divisor_override is not None:
+        return float(divisor_override)
+    if not ceil_mode and (count_include_pad or p == (0, 0)):
+        return float(k[0] * k[1])
+    # A window that hangs over the end counts the padding, but not what lies beyond it.
+    border = p if count_include_pad else (0, 0)
+    ones = torch.ones_like(x[:1, :1])
+    ones = functional.pad(ones, (border[1], border[1], border[0], border[0]), value=1.0)
+    rest = (p[0] - border[0], p[1] - border[1])
+    ones = functional.pad(ones, (rest[1], rest[1] + s[1], rest[0], rest[0] + s[0]))
+    sums = functional.conv2d(ones, torch.ones((1, 1, *k), dtype=g.dtype), stride=s)
+    return sums[:, :, : g.shape[2], : g.shape[3]]
+
+
+def max_pool2d_backward(
+    g: Tensor,
+    x: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    indices: Tensor,
+) -> Tensor:
+    """Max pooling: the cotangent goes to each window's first maximum (the "switches").
+
+    Where a window ties, as flat skies and logos do everywhere, PyTorch takes the first maximum in
+    row-major order, and so does this. The recorded indices are not used: ``MaxPool``'s second
+    output does not exist on TensorRT.
+    """
+    k, s, p = _pair(kernel), _pair(stride or kernel), _pair(padding)
+    if _pair(dilation) != (1, 1):
+        raise NotImplementedError("max pooling with dilation has no rule")
+    if k == s and k[0] == k[1] and p == (0, 0) and not ceil_mode:
+        return _switch_tiles(g, x, k[0])
+    return _switch_windows(g, x, k, s, p)
+
+
+def _switch_tiles(g: Tensor, x: Tensor, k: int) -> Tensor:
+    """Windows that tile the picture: strided slices are compared, a pixel shuffle puts them back.
+
+    What no comparison has claimed goes on to the next position, so the first maximum takes it.
+    """
+    rows, columns = g.shape[2], g.shape[3]
+    phases = [
+        x[:, :, i : i + k * (rows - 1) + 1 : k, j : j + k * (columns - 1) + 1 : k]
+        for i in range(k)
+        for j in range(k)
+    ]
+    highest = functools.reduce(torch.maximum, phases)
+    zero = torch.zeros((), dtype=g.dtype)
+    claimed, rest = [], g
+    for phase in phases[:-1]:
+        is_maximum = phase >= highest
+        claimed.append(torch.where(is_maximum, rest, zero))
+        rest = torch.where(is_maximum, zero, rest)
+    return _extend(functional.pixel_shuffle(torch.stack([*claimed, rest], 2).flatten(1, 2), k), x)
+
+
+def _switch_windows(
+    g: Tensor, x: Tensor, k: tuple[int, int], s: tuple[int, int], p: tuple[int, int]
+) -> Tensor:
+    """Windows that overlap: unfolded and folded by convolutions with one-hot filters."""
+    size = k[0] * k[1]
+    one_hot = torch.eye(size, dtype=g.dtype).reshape(size, 1, *k)
+    # Ceil mode lets the last window hang over the end, by less than one stride.
+    padded = functional.pad(x, (p[1], p[1] + s[1], p[0], p[0] + s[0]), value=LOWEST)
+    windows = functional.conv2d(padded.flatten(0, 1).unsqueeze(1), one_hot, stride=s)
+    windows = windows[:, :, : g.shape[2], : g.shape[3]]
+    is_maximum = windows >= windows.amax(1, keepdim=True)
+    before = torch.ones(size, size, dtype=g.dtype).tril(-1).reshape(size, size, 1, 1)
+    is_first = functional.conv2d(is_maximum.to(g.dtype), before) < 0.5
+    switched = torch.where(is_maximum & is_first, g.flatten(0, 1).unsqueeze(1), torch.zeros(()))
+    return _place_windows(switched, one_hot, x, s, p)
+
+
+def _place_windows(
+    windows: Tensor, kernel: Tensor, x: Tensor, s: tuple[int, int], p: tuple[int, int]
+) -> Tensor:
+    """Sum overlapping windows into a picture of x's shape.
+
+    windows: (N * C, K, H', W'); kernel (K, 1, height, width) says where in a window each of the K
+    values lies.
+    """
+    summed = functional.conv_transpose2d(windows, kernel, stride=s)
+    summed = functional.pad(summed, (0, s[1] - 1, 0, s[0] - 1))
+    cut = summed[:, 0, p[0] : p[0] + x.shape[2], p[1] : p[1] + x.shape[3]]
+    return cut.reshape(x.shape)
+
+
+def _repeat_nearest(picture: Tensor, times: tuple[int, int]) -> Tensor:
+    """Every element (times[0], times[1]) times, as the ONNX operator itself.
+
+    torch decomposes its own nearest upsampling into index arithmetic, and an ``Expand`` in its
+    place costs 18 % of a whole step on OpenVINO.
+    """
+    n, c, height, width = picture.shape
+    return torch.onnx.ops.symbolic(
+        "Resize",
+        (picture, None, torch.tensor([1.0, 1.0, *map(float, times)])),
+        attrs={
+            "mode": "nearest",
+            "coordinate_transformation_mode": "asymmetric",
+            "nearest_mode": "floor",
+        },
+        dtype=picture.dtype,
+        shape=(n, c, height * times[0], width * times[1]),
+    )
+
+
+def _extend(picture: Tensor, x: Tensor) -> Tensor:
+    """Zeros for the last rows and columns of x that no window reached."""
+    bottom, right = x.shape[2] - picture.shape[2], x.shape[3] - picture.shape[3]
+    return functional.pad(picture, (0, right, 0, bottom))
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    """ATen writes (k, k) as [k] at times."""
+    return (values[0], values[-1])

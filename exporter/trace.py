@@ -1,0 +1,165 @@
+"""From a PyTorch module to the forward graph and the vector-Jacobian products of its layers.
+
+The module is called once inside the traced function; its layers are caught by forward hooks.
+``torch.func.vjp`` of "image -> layers" is traced with ``make_fx`` under the decompositions of
+:mod:`nstbatch.exporter.rules`, re-exported with symbolic sizes and translated by ``torch.onnx``.
+Exporting ``torch.func.grad`` directly fails, since it reaches for the data of fake tensors.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from onnx_ir.passes import common as passes
+from torch import Tensor, nn
+from torch.fx.experimental import _config as symbolic_config
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from nstbatch.runtime.bundle import Preprocessing
+
+from .rules import ReluRule, decompositions
+
+# The newest operator set that onnxruntime 1.23, the oldest supported, runs in full on every
+# provider; Resize, Pad and Cast last changed in it or before.
+OPSET = 20
+
+# Tracing sizes are never seen again: the graphs are symbolic in all three. Size 1 would be taken
+# for a constant, and odd sizes keep every slice that an uneven picture needs.
+BATCH, HEIGHT, WIDTH = 2, 235, 267
+
+
+class LayerNetwork(nn.Module):
+    """image (N, 3, H, W), RGB in [0, 1] -> the named layers' activations, in order.
+
+    Preprocessing is an affine map of colours, so it is a 1x1 convolution in front.
+    """
+
+    def __init__(
+        self, network: nn.Module, layers: Mapping[str, str], preprocessing: Preprocessing
+    ) -> None:
+        """Args: the module in eval mode; layer name -> dotted path of the submodule giving it."""
+        super().__init__()
+        self.network = network
+        self.preprocess = preprocessing_convolution(preprocessing)
+        self.layer_names = tuple(layers)
+        self._caught: dict[str, Tensor] = {}
+        for name, path in layers.items():
+            network.get_submodule(path).register_forward_hook(self._catch(name))
+        self.requires_grad_(False).eval()
+
+    def _catch(self, name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            self._caught[name] = output
+
+        return hook
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Image (N, 3, H, W) -> one activation per layer, in the order of ``layer_names``."""
+        self._caught.clear()
+        self.network(self.preprocess(image))
+        return tuple(self._caught[name] for name in self.layer_names)
+
+
+def preprocessing_convolution(preprocessing: Preprocessing) -> nn.Conv2d:
+    """``(x * scale - mean) / std`` in the backbone's channel order, as a 1x1 convolution of RGB."""
+    source = ["RGB".index(channel) for channel in preprocessing.channels]
+    convolution = nn.Conv2d(3, 3, 1)
+    with torch.no_grad():
+        convolution.weight.zero_()
+        for channel, rgb in enumerate(source):
+            std = preprocessing.std[channel]
+            convolution.weight[channel, rgb, 0, 0] = preprocessing.scale / std
+            convolution.bias[channel] = -preprocessing.mean[channel] / std  # type: ignore[index]
+    return convolution
+
+
+def forward_graph(network: LayerNetwork) -> ir.Model:
+    """image -> one output per layer."""
+    image = torch.rand(BATCH, 3, HEIGHT, WIDTH)
+    with _quiet():
+        program = torch.export.export(network, (image,), dynamic_shapes=(_dynamic(image),))
+        model = _translate(program)
+    return _named(model, ["image"], network.layer_names)
+
+
+def vjp_graph(network: LayerNetwork, relu: ReluRule) -> ir.Model:
+    """image, one cotangent per layer -> one output per layer, and ``gradient``."""
+    image = torch.rand(BATCH, 3, HEIGHT, WIDTH)
+    with torch.no_grad():
+        cotangents = network(image)
+
+    def vjp(image: Tensor, *cotangents: Tensor) -> tuple[Tensor, ...]:
+        activations, pull_back = torch.func.vjp(network, image)
+        (gradient,) = pull_back(cotangents)
+        return (*activations, gradient)
+
+    with _quiet(), symbolic_config.patch(use_duck_shape=False):
+        traced = make_fx(
+            vjp,
+            decomposition_table=decompositions(relu),
+            tracing_mode="symbolic",
+            _allow_non_fake_inputs=True,
+        )(image, *cotangents)
+        shapes = tuple(_dynamic(tensor) for tensor in (image, *cotangents))
+        program = torch.export.export(traced, (image, *cotangents), dynamic_shapes=shapes)
+        model = _translate(program)
+    _ask_activations_for_shapes(model.graph)
+    inputs = ["image", *(f"cotangent/{name}" for name in network.layer_names)]
+    return _named(model, inputs, [*network.layer_names, "gradient"])
+
+
+def _ask_activations_for_shapes(graph: ir.Graph) -> None:
+    """A cotangent has its activation's shape, and may be cut off when the graph is linked."""
+    cotangents, activations = graph.inputs[1:], graph.outputs[:-1]
+    for cotangent, activation in zip(cotangents, activations, strict=True):
+        for node in cotangent.consumers():
+            if node.op_type == "Shape":
+                node.replace_input_with(0, activation)
+    graph.sort()
+
+
+def _dynamic(tensor: Tensor) -> dict[int, Any]:
+    """Batch, height and width are free; channels and global pools (size 1) are the network's."""
+    free = (axis for axis, size in enumerate(tensor.shape) if axis != 1 and size > 1)
+    return dict.fromkeys(free, torch.export.Dim.AUTO)
+
+
+def _translate(program: torch.export.ExportedProgram) -> ir.Model:
+    exported = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False)
+    assert exported is not None
+    return exported.model
+
+
+def _named(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> ir.Model:
+    """Give the graph the names of the bundle format, and keep no trace of how it was made."""
+    passes.OutputFixPass()(model)
+    passes.CommonSubexpressionEliminationPass()(model)
+    passes.RemoveUnusedNodesPass()(model)
+    passes.ClearMetadataAndDocStringPass()(model)
+    for value, name in zip(model.graph.inputs, inputs, strict=True):
+        value.name = name
+    for value, name in zip(model.graph.outputs, outputs, strict=True):
+        value.name = name
+    model.producer_name, model.producer_version = "nstbatch", None
+    model.graph.name = "nstbatch"
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch's tracers warn about their own internals; none of it is for the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

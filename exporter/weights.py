@@ -1,0 +1,249 @@
+"""Pretrained weights: where they come from, how they are read, checked and stored.
+
+A file of weights is data. Safetensors files are read as such, PyTorch files with
+``weights_only=True``, the packaged ones as `nstbatch.exporter.packaged` says: nothing here is
+unpickled freely.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import sys
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nstbatch.runtime.bundle import Preprocessing, sha256_of
+from nstbatch.runtime.errors import BundleError, UsageError
+
+from .packaged import PackagedWeights
+
+if TYPE_CHECKING:
+    from .backbones import Backbone
+
+# The licence of weights that come without one.
+NOT_STATED = "not stated"
+
+# How many missing, unexpected or misshapen tensors an error names.
+NAMED_OFFENDERS = 3
+
+# Tensors below this many elements stay float32: together they are nothing beside the filters.
+SMALLEST_HALF = 1024
+
+
+@dataclass(frozen=True)
+class DownloadedWeights:
+    """A file of a model zoo, whose name ends in the first digits of its SHA-256."""
+
+    url: str
+    origin: str
+    licence: str
+
+    def __str__(self) -> str:
+        """Where the file is, as the manifest says it."""
+        return f"{self.url} ({self.origin})"
+
+    def fetch(self) -> Path:
+        """The file in PyTorch's own cache, downloaded if it is not there yet.
+
+        Raises:
+            BundleError: it cannot be downloaded, or its SHA-256 is not the one in its name.
+        """
+        path = Path(
+            torch.hub.get_dir(), "checkpoints", Path(urllib.parse.urlparse(self.url).path).name
+        )
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                torch.hub.download_url_to_file(self.url, str(path), progress=sys.stderr.isatty())
+            except OSError as error:
+                raise BundleError(
+                    f"Cannot download {self.url}: {error}. Name a file of weights instead."
+                ) from error
+        return self._checked(path)
+
+    def _checked(self, path: Path) -> Path:
+        expected = re.search(r"-([0-9a-f]{8,})\.", path.name)
+        found = sha256_of(path)
+        if expected is None or not found.startswith(expected[1]):
+            raise BundleError(
+                f"{path} has the SHA-256 {found}, not the one in its name; remove it."
+            )
+        return path
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the weights of a network are from, for the manifest."""
+
+    source: str
+    licence: str
+    preprocessing: Preprocessing
+    """What these weights were trained with."""
+
+
+def load(network: nn.Module, backbone: Backbone, file: Path | None = None) -> Provenance:
+    """Fill a backbone's network, in place, with pretrained weights.
+
+    Args:
+        network: what ``backbone.build()`` gave.
+        backbone: says which weights are its own and how they are laid out.
+        file: ``.safetensors``, ``.pth`` or ``.pt``, or the file of a packaged source. None takes
+            the backbone's own weights, over the network where they are not there yet.
+
+    Raises:
+        UsageError: there is no such file.
+        BundleError: a wrong SHA-256; not a file of tensors; missing, unexpected or misshapen ones.
+    """
+    if file is not None:
+        state, provenance = _from_file(file, backbone)
+    elif isinstance(backbone.weights, PackagedWeights):
+        state, provenance = _from_package(backbone.weights.fetch(), backbone.weights, backbone)
+    elif isinstance(backbone.weights, DownloadedWeights):
+        path, licence = backbone.weights.fetch(), backbone.weights.licence
+        source = f"{backbone.weights}, SHA-256 {sha256_of(path)}"
+        state, provenance = read_state(path), Provenance(source, licence, backbone.preprocessing)
+    else:
+        return Provenance(f"made by {backbone.architecture}", NOT_STATED, backbone.preprocessing)
+    fill(network, state, backbone.ignored_weights)
+    return provenance
+
+
+def _from_file(file: Path, backbone: Backbone) -> tuple[dict[str, Tensor], Provenance]:
+    if not file.is_file():
+        raise UsageError(f"There is no file of weights {file}.")
+    source = backbone.weights
+    if isinstance(source, PackagedWeights) and Path(source.member).suffix == file.suffix:
+        return _from_package(file.read_bytes(), source, backbone)
+    named = f"{file.name}, SHA-256 {sha256_of(file)}"
+    preprocessing = backbone.file_preprocessing or backbone.preprocessing
+    return read_state(file), Provenance(named, NOT_STATED, preprocessing)
+
+
+def _from_package(
+    content: bytes, source: PackagedWeights, backbone: Backbone
+) -> tuple[dict[str, Tensor], Provenance]:
+    state = source.read(content, backbone.layers)
+    named = f"{source}, SHA-256 {source.sha256}"
+    return state, Provenance(named, source.licence, backbone.preprocessing)
+
+
+# --- Files ------------------------------------------------------------------------------------
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` file or of a ``torch.save``d state dict, by name.
+
+    A checkpoint that keeps the tensors under ``state_dict`` is understood.
+
+    Raises:
+        BundleError: it is not such a file, or holds anything but tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a stranger's file: torch.load alone raises six kinds of error
+        raise BundleError(
+            f"{path} is not a file of weights: neither safetensors (by its suffix) nor a state "
+            f"dict of tensors alone that torch.save wrote."
+        ) from error
+    return _tensors_only(content, path)
+
+
+def _tensors_only(content: Any, path: Path) -> dict[str, Tensor]:
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise BundleError(f"{path} holds no state dict, but {type(content).__name__}.")
+    for name, value in content.items():
+        if not isinstance(value, Tensor):
+            raise BundleError(f"{path}: {name!r} is {type(value).__name__}, not a tensor.")
+    return {str(name): value for name, value in content.items()}
+
+
+# --- Filling ----------------------------------------------------------------------------------
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], ignored: Sequence[str] = ()) -> None:
+    """Copy a state dict into a network, in place, after checking every name, shape and value.
+
+    Args:
+        network: takes all its parameters and buffers from ``state``.
+        state: tensors by name.
+        ignored: globs of names that ``state`` may hold beyond what the network needs.
+
+    Raises:
+        BundleError: naming the first tensors that are missing, unexpected, of another shape, or
+            not finite.
+    """
+    found = {name: tensor for name, tensor in state.items() if not _is_ignored(name, ignored)}
+    wanted = {n: tensor for n, tensor in network.state_dict().items() if not _is_counter(n)}
+    common = wanted.keys() & found.keys()
+    complaints = [
+        *(f"{n} is missing; expected {_shape(wanted[n])}" for n in wanted if n not in common),
+        *(f"{n} {_shape(found[n])} is unexpected" for n in found if n not in common),
+        *(
+            f"{n} is {_shape(found[n])}; expected {_shape(wanted[n])}"
+            for n in wanted
+            if n in common and found[n].shape != wanted[n].shape
+        ),
+        *(f"{n} holds values that are not finite" for n in found if not _is_finite(found[n])),
+    ]
+    if complaints:
+        more = len(complaints) - NAMED_OFFENDERS
+        rest = f"; and {more} more" if more > 0 else ""
+        raise BundleError(f"Wrong weights: {'; '.join(complaints[:NAMED_OFFENDERS])}{rest}.")
+    network.load_state_dict(found, strict=False)
+
+
+def _is_counter(name: str) -> bool:
+    # Batch norm's training steps: nobody reads them, and older files lack them.
+    return name.rpartition(".")[2] == "num_batches_tracked"
+
+
+def _is_ignored(name: str, ignored: Sequence[str]) -> bool:
+    return _is_counter(name) or any(fnmatch.fnmatchcase(name, glob) for glob in ignored)
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
+def _shape(tensor: Tensor) -> str:
+    return str(tuple(tensor.shape))
+
+
+# --- Storing ----------------------------------------------------------------------------------
+
+
+def to_storage(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """The tensors as a bundle stores them: filters as float16, everything else as it is.
+
+    Float16 halves the file and moves VGG16's features by at most 5.3e-4, relative. Biases and
+    batch-norm statistics stay float32: they are 0.1 % of the bytes, and float16 begins at 6e-8,
+    with three digits from 6e-5 on, where a variance of 1e-6 would not survive. So does a tensor
+    with a value beyond float16's 65504.
+    """
+    return {name: _stored(tensor) for name, tensor in state.items() if not _is_counter(name)}
+
+
+def _stored(tensor: Tensor) -> NDArray[Any]:
+    tensor = tensor.detach().cpu()
+    if not tensor.is_floating_point():
+        return np.array(tensor.numpy(), order="C")
+    half = tensor.half()
+    is_filter = tensor.ndim >= 2 and tensor.numel() >= SMALLEST_HALF
+    # A float16 that is not finite where the original was is an overflow.
+    stored = half if is_filter and _is_finite(half) else tensor.float()
+    return np.array(stored.numpy(), order="C")

@@ -1,0 +1,1 @@
+"""Runs objectives on exported graphs: numpy, onnx and onnxruntime, no torch."""

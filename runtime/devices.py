@@ -1,0 +1,255 @@
+"""Which devices can be used, found out by trying, and what is in the way of the others.
+
+ONNX Runtime calls the thing that runs a graph an execution provider. It falls back to the
+processor with no more than a warning when one does not load, so nothing here trusts a list of
+names: a GPU counts as usable once a session has opened on it.
+
+The CUDA and TensorRT checks have **not been run on a GPU yet**.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import importlib.metadata
+import platform
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nstbatch.runtime.errors import UnknownNameError
+
+from .processor import has_bf16
+from .provider_options import EXECUTION_PROVIDERS, add_provider, openvino_devices
+
+# The requirements behind the extras of the same names in pyproject.toml; spelled out, since they
+# also work for whoever installed nstbatch from a folder.
+INSTALL_CPU = "pip install --upgrade 'onnxruntime>=1.24'"
+INSTALL_OPENVINO = "pip install 'onnxruntime-ep-openvino>=1.8'"
+INSTALL_GPU = "pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]>=1.28'"
+INSTALL_TENSORRT = f"{INSTALL_GPU} 'tensorrt-cu13>=10.13,<11'"
+
+# Distributions that unpack into the same `onnxruntime` folder and break each other there.
+RUNTIME_PACKAGES = (
+    "onnxruntime",
+    "onnxruntime-directml",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+)
+
+FATAL_ONLY = 4  # of ONNX Runtime's log severities
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What :func:`check` found about one device.
+
+    Attributes:
+        device: A key of :data:`.provider_options.EXECUTION_PROVIDERS`.
+        usable: Whether a session can be opened on it.
+        detail: What runs it, or why it cannot be used; a sentence without its full stop.
+        fix: The command that makes it usable; None where none does.
+        precisions: What it computes in, its default first; empty when it is not usable.
+    """
+
+    device: str
+    usable: bool
+    detail: str
+    fix: str | None = None
+    precisions: tuple[str, ...] = ()
+
+
+def check(device: str) -> Finding:
+    """Find out whether a device can be used, by trying; raises only for an unknown name."""
+    if device not in _CHECKS:
+        raise UnknownNameError("device", device, _CHECKS)
+    try:
+        return _CHECKS[device]()
+    except _UnusableError as error:
+        return Finding(device, usable=False, detail=error.why, fix=error.fix)
+
+
+def conflicting_packages() -> tuple[str, ...]:
+    """Return the installed packages that overwrite each other's ``onnxruntime``; () if sound."""
+    found = tuple(name for name in RUNTIME_PACKAGES if _is_installed(name))
+    return found if len(found) > 1 else ()
+
+
+class _UnusableError(Exception):
+    """Why a device cannot be used, and the command that would change it."""
+
+    def __init__(self, why: str, fix: str | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.fix = fix
+
+
+def _check_cpu() -> Finding:
+    # MLAS, the library behind it, has no bf16, and models with bf16 nodes do not load
+    # (microsoft/onnxruntime#28768); fp16 is no faster than fp32 on x86 and less exact.
+    return _usable("cpu", f"ONNX Runtime {_onnxruntime().__version__}", "fp32")
+
+
+def _check_openvino() -> Finding:
+    version = _register_openvino()
+    if not openvino_devices():
+        raise _UnusableError(_no_openvino_device())
+    # Where the processor cannot be asked (not Linux), bf16 is possible but not the default. fp16
+    # is left out: OpenVINO is slow and wrong in it on a processor.
+    precisions = {True: ("bf16", "fp32"), False: ("fp32",), None: ("fp32", "bf16")}[has_bf16()]
+    return _usable("openvino", f"onnxruntime-ep-openvino {version}", *precisions)
+
+
+def _check_cuda() -> Finding:
+    _nvidia_driver(INSTALL_GPU)
+    _built_with("cuda", INSTALL_GPU)
+    return _probed("cuda", INSTALL_GPU)
+
+
+def _check_tensorrt() -> Finding:
+    _nvidia_driver(INSTALL_TENSORRT)
+    _built_with("tensorrt", INSTALL_TENSORRT)
+    try:
+        importlib.import_module("tensorrt")  # loads its libraries from where pip put them
+    except ImportError as error:
+        raise _UnusableError(f"TensorRT does not load ({error})", INSTALL_TENSORRT) from error
+    return _probed("tensorrt", INSTALL_TENSORRT)
+
+
+_CHECKS: dict[str, Callable[[], Finding]] = {
+    "cpu": _check_cpu,
+    "openvino": _check_openvino,
+    "cuda": _check_cuda,
+    "tensorrt": _check_tensorrt,
+}
+
+
+def _usable(device: str, detail: str, *precisions: str) -> Finding:
+    return Finding(device, usable=True, detail=detail, precisions=precisions)
+
+
+def _onnxruntime() -> Any:
+    try:
+        ort = importlib.import_module("onnxruntime")
+    except ImportError as error:
+        raise _UnusableError(f"ONNX Runtime does not load ({error})", INSTALL_CPU) from error
+    if not hasattr(ort, "InferenceSession"):  # what is left where two packages were mixed
+        raise _UnusableError("ONNX Runtime is installed and incomplete", _reinstall("onnxruntime"))
+    return ort
+
+
+def _built_with(device: str, fix: str) -> None:
+    """Make sure that the installed ONNX Runtime was built with a device's provider."""
+    ort = _onnxruntime()
+    if EXECUTION_PROVIDERS[device] in ort.get_available_providers():
+        return
+    mixed = conflicting_packages()
+    if mixed:
+        raise _UnusableError(
+            f"{' and '.join(mixed)} are installed together and have overwritten each other",
+            _reinstall("onnxruntime-gpu[cuda,cudnn]>=1.28"),
+        )
+    raise _UnusableError(f"the installed ONNX Runtime {ort.__version__} was built without it", fix)
+
+
+def _nvidia_driver(fix: str) -> None:
+    """Ask NVIDIA's driver for a GPU. Not run on a GPU yet."""
+    if sys.platform == "darwin":
+        raise _UnusableError("NVIDIA has no driver for macOS")
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(library)
+    except OSError:
+        raise _UnusableError(
+            f"no NVIDIA driver was found ({library} does not load)",
+            f"install NVIDIA's driver, then {fix}",
+        ) from None
+    count = ctypes.c_int(0)
+    status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    if status or not count.value:
+        raise _UnusableError(f"NVIDIA's driver finds no GPU (CUDA error {status})")
+
+
+@functools.cache
+def _probed(device: str, fix: str) -> Finding:
+    """Open a session of one node on a GPU. Not run on a GPU yet."""
+    import onnx
+
+    ort = _onnxruntime()
+    ort.preload_dlls()  # finds the CUDA libraries that pip installed
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 20]>'
+        "probe (float[1, 3, 8, 8] image) => (float[1, 3, 8, 8] out) { out = Relu(image) }"
+    )
+    options = ort.SessionOptions()
+    options.log_severity_level = FATAL_ONLY  # the exception says the rest
+    try:
+        add_provider(options, device, precision="fp32", threads=1)
+        session = ort.InferenceSession(model.SerializeToString(), options, enable_fallback=0)
+    except Exception as error:  # ONNX Runtime's exceptions share no other base
+        raise _UnusableError(f"its session does not open ({_first_line(error)})", fix) from error
+    if EXECUTION_PROVIDERS[device] not in session.get_providers():
+        raise _UnusableError("ONNX Runtime could not load it and fell back to the processor", fix)
+    # Neither max pooling nor transposed convolutions exist in bf16 there.
+    return _usable(device, f"ONNX Runtime {ort.__version__}", "fp16", "fp32")
+
+
+_registration = threading.Lock()
+
+
+@functools.cache
+def _register_openvino() -> str:
+    """Load the OpenVINO plugin into this process's ONNX Runtime, once; return its version."""
+    ort = _onnxruntime()
+    if not hasattr(ort, "register_execution_provider_library"):
+        raise _UnusableError(f"ONNX Runtime {ort.__version__} takes no plugins", INSTALL_CPU)
+    try:
+        plugin = importlib.import_module("onnxruntime_ep_openvino")
+    except ImportError as error:
+        raise _UnusableError(*_no_openvino_package(error)) from error
+    with _registration:
+        if not openvino_devices():  # else the program around this library has done it
+            try:
+                ort.register_execution_provider_library(
+                    plugin.get_ep_name(), plugin.get_library_path()
+                )
+            except Exception as error:  # ONNX Runtime's exceptions share no other base
+                raise _UnusableError(f"its plugin does not load ({_first_line(error)})") from error
+    return importlib.metadata.version("onnxruntime-ep-openvino")
+
+
+def _no_openvino_package(error: ImportError) -> tuple[str, str | None]:
+    machine = f"{platform.system()} {platform.machine()}"
+    if machine not in ("Linux x86_64", "Windows AMD64"):
+        return f"there is no onnxruntime-ep-openvino for {machine}", None
+    return f"the package onnxruntime-ep-openvino does not load ({error})", INSTALL_OPENVINO
+
+
+def _no_openvino_device() -> str:
+    """Say what is in the way: up to 1.8 the plugin refuses processors of other makers."""
+    vendors = {found.device.vendor for found in _onnxruntime().get_ep_devices()}
+    if "Intel" in vendors:
+        return "the OpenVINO plugin offers no processor here"
+    return (
+        "the OpenVINO plugin serves Intel processors only (microsoft/onnxruntime#31981), "
+        f"and this one is from {' or '.join(sorted(vendors)) or 'another maker'}"
+    )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _reinstall(requirement: str) -> str:
+    return f"pip uninstall -y {' '.join(RUNTIME_PACKAGES)} && pip install '{requirement}'"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

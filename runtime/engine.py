@@ -1,0 +1,151 @@
+"""A bundle on a device: what every system of this project runs its objectives with."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from .bundle import Bundle, Pooling
+from .link import GRADIENT, IMAGE, TARGET, WEIGHT, link, link_targets
+from .loop import Bounds, Descent
+from .optimizers import Optimizer, State
+from .providers import resolve
+from .session import Array, Session
+from .terms import Objective, Term
+from .update_graph import SCALARS, STATE
+
+Targets: TypeAlias = Mapping[str, Array]
+
+# Photos of one shape share their sessions: three for each scale, of which a run has three by
+# default. More would keep the activations of shapes that may never come again.
+KEPT_SESSIONS = 12
+
+
+class Engine:
+    """Opens sessions of a bundle's graphs on one device, and keeps the latest of them."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        """Load a bundle and choose a device.
+
+        Args:
+            model: Name of a bundle, or its folder.
+            device: "auto", "cpu", "openvino", "cuda" or "tensorrt".
+            precision: "auto", "fp32", "bf16" or "fp16", of the convolutions.
+            threads: How many to use; None for all cores of this process.
+
+        Raises:
+            UnknownNameError: There is no such bundle, device or precision.
+            BundleError: The bundle is damaged.
+            ProviderError: The device cannot be used; says why.
+        """
+        self.bundle = Bundle.load(model)
+        self.provider = resolve(device, precision)
+        self._threads = threads
+        self._sessions: OrderedDict[Hashable, Session] = OrderedDict()
+
+    def targets(self, terms: tuple[Term, ...], images: Array, pooling: Pooling) -> Targets:
+        """What reference pictures (N, 3, H, W) leave behind for the terms, by ``target/<term>``.
+
+        Always in float32: it is done once, and every later step is measured against it.
+        """
+
+        def open_session() -> Session:
+            graph = link_targets(self.bundle.read_graph("forward", pooling), terms)
+            return Session(
+                graph,
+                {IMAGE: images.shape},
+                replace(self.provider, precision="fp32"),
+                weights_folder=self.bundle.path,
+                threads=self._threads,
+            )
+
+        if not terms:
+            return {}
+        session = self._kept(("targets", terms, pooling, images.shape), open_session)
+        return session.run({IMAGE: images})
+
+    def descent(
+        self,
+        objective: Objective,
+        targets: Targets,
+        images: Array,
+        optimizer: Optimizer,
+        state: State,
+        *,
+        pooling: Pooling,
+        bounds: Bounds,
+    ) -> Descent:
+        """An objective over images (N, 3, H, W), ready to be stepped down.
+
+        Args:
+            objective: The terms and their weights.
+            targets: By ``target/<term>``, as :meth:`targets` gives them.
+            images: Where to start.
+            optimizer: How to move.
+            state: The optimiser's, fresh or resampled to the size of the images.
+            pooling: Which variant of the network.
+            bounds: What the pixels are kept in.
+        """
+        weights = {
+            WEIGHT + term.name: term.graph_weight(
+                weight, targets.get(TARGET + term.name), images.shape[0]
+            )
+            for weight, term in objective.weighted
+        }
+        constants = {**targets, **weights}
+        step = self._step_session(objective.terms, pooling, images.shape, constants)
+        update = self._update_session(optimizer, images.shape, state)
+        return Descent(step, update, optimizer, images, state, constants, bounds)
+
+    def _step_session(
+        self,
+        terms: tuple[Term, ...],
+        pooling: Pooling,
+        image_shape: tuple[int, ...],
+        constants: Mapping[str, Array],
+    ) -> Session:
+        shapes = {name: values.shape for name, values in constants.items()} | {IMAGE: image_shape}
+
+        def open_session() -> Session:
+            graph = link(self.bundle.read_graph("gradient", pooling), terms, image_shape[0])
+            return Session(
+                graph,
+                shapes,
+                self.provider,
+                weights_folder=self.bundle.path,
+                threads=self._threads,
+            )
+
+        return self._kept(("step", terms, pooling, tuple(shapes.items())), open_session)
+
+    def _update_session(
+        self, optimizer: Optimizer, image_shape: tuple[int, ...], state: State
+    ) -> Session:
+        shapes = dict.fromkeys((IMAGE, GRADIENT), image_shape) | dict.fromkeys(SCALARS, ())
+        shapes |= {STATE + name: values.shape for name, values in state.items()}
+
+        def open_session() -> Session:
+            n, c, height, width = image_shape
+            graph = optimizer.graph((n, c, height, width))
+            return Session(graph, shapes, self.provider.for_updates, threads=self._threads)
+
+        return self._kept(("update", optimizer, image_shape), open_session)
+
+    def _kept(self, key: Hashable, open_session: Callable[[], Session]) -> Session:
+        """The session kept under a key, or a new one in place of the one unused the longest."""
+        if key not in self._sessions:
+            while len(self._sessions) >= KEPT_SESSIONS:
+                self._sessions.popitem(last=False)
+            self._sessions[key] = open_session()
+        self._sessions.move_to_end(key)
+        return self._sessions[key]

@@ -1,0 +1,173 @@
+"""The loop: step, update, and again, until there is a reason to stop.
+
+It knows nothing of files or terminals. A :class:`Descent` holds the buffers of a run and moves the
+images by one step at a time; :func:`descend` asks it to until a rule says stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from .link import GRADIENT, IMAGE, LOSSES
+from .optimizers import Optimizer, State
+from .session import Array, Session
+from .update_graph import STATE, STATE_OUT
+
+
+class StopReason(Enum):
+    """Why a run ended, as a sentence for the user."""
+
+    FINISHED = "All steps were taken."
+    STOPPED = "It was stopped on request."
+    NON_FINITE = "The loss is no longer a finite number; a smaller learning rate may help."
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What every pixel is kept in after each update."""
+
+    lower: float = -np.inf
+    upper: float = np.inf
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run leaves behind."""
+
+    images: Array
+    """(N, 3, H, W): the last ones whose losses are finite."""
+    losses: Array
+    """(N, T): the weighted losses of those images, by the terms of the objective."""
+    state: State
+    """The optimiser's state, to go on from."""
+    steps: int
+    """Updates taken."""
+    reason: StopReason
+
+
+class Descent:
+    """A step session and an update session, joined by buffers that stay on their device.
+
+    There are two sets of image and state. Each update reads one and writes the other, since no
+    buffer may be input and output of one pass; the loop goes back and forth between the two. What
+    an optimiser updates in place is the exception, and is held once.
+    """
+
+    def __init__(
+        self,
+        step: Session,
+        update: Session,
+        optimizer: Optimizer,
+        images: Array,
+        state: State,
+        constants: Mapping[str, Array],
+        bounds: Bounds,
+    ) -> None:
+        """Put everything where the sessions want it.
+
+        Args:
+            step: A step graph, see :mod:`nstbatch.runtime.link`.
+            update: The update graph of ``optimizer``.
+            optimizer: Its learning rate, and what it updates in place.
+            images: (N, 3, H, W), where to start.
+            state: The optimiser's, of the same size as the images.
+            constants: Targets and weights, by the names of the step graph's inputs.
+            bounds: What pixels are kept in.
+        """
+        first = {IMAGE: update.buffer(images)}
+        first |= {STATE + name: update.buffer(values) for name, values in state.items()}
+        in_place = {STATE + name for name in optimizer.in_place}
+        second = {
+            name: value if name in in_place else update.buffer(value.numpy())
+            for name, value in first.items()
+        }
+        self._sets = (first, second)
+        self._current = 0
+        self._losses = step.buffer(np.zeros(step.output_shapes[LOSSES]))
+        gradient = step.buffer(np.zeros(images.shape))
+        fixed = {name: step.buffer(values) for name, values in constants.items()}
+        scalars = {
+            "learning_rate": update.buffer(optimizer.learning_rate),
+            "lower": update.buffer(bounds.lower),
+            "upper": update.buffer(bounds.upper),
+        }
+        self._steps = tuple(
+            step.bind(fixed | {IMAGE: here[IMAGE]}, {LOSSES: self._losses, GRADIENT: gradient})
+            for here in self._sets
+        )
+        self._updates = tuple(
+            update.bind(here | scalars | {GRADIENT: gradient}, _as_outputs(there))
+            for here, there in (self._sets, self._sets[::-1])
+        )
+
+    def evaluate(self) -> Array:
+        """Losses (N, T) of the current images, whose gradient is then ready for an update."""
+        self._steps[self._current]()
+        return np.array(self._losses.numpy())
+
+    def update(self) -> None:
+        """Move the images down the gradient of the last evaluation."""
+        self._updates[self._current]()
+        self._current = 1 - self._current
+
+    def step_back(self) -> None:
+        """Return to the images before the last update."""
+        self._current = 1 - self._current
+
+    @property
+    def images(self) -> Array:
+        """A copy of the current images, (N, 3, H, W)."""
+        return np.array(self._sets[self._current][IMAGE].numpy())
+
+    @property
+    def state(self) -> State:
+        """A copy of the optimiser's state."""
+        return {
+            name.removeprefix(STATE): np.array(value.numpy())
+            for name, value in self._sets[self._current].items()
+            if name.startswith(STATE)
+        }
+
+
+def _as_outputs(buffers: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "image_out" if name == IMAGE else name.replace(STATE, STATE_OUT, 1): value
+        for name, value in buffers.items()
+    }
+
+
+def descend(
+    descent: Descent,
+    steps: int,
+    report: Callable[[int, Array], None],
+    stop: Callable[[], bool],
+) -> Outcome:
+    """Take up to ``steps`` updates; the outcome's losses are those of the outcome's images.
+
+    Args:
+        descent: Where to start.
+        steps: How many updates to take.
+        report: Called after each evaluation with the number of updates so far and the losses.
+        stop: Asked before each update whether to end here.
+    """
+    losses = descent.evaluate()
+    reason, taken = StopReason.FINISHED, 0
+    while True:
+        report(taken, losses)
+        if taken == steps:
+            break
+        if stop():
+            reason = StopReason.STOPPED
+            break
+        descent.update()
+        newest = descent.evaluate()
+        if not np.isfinite(newest).all():
+            descent.step_back()
+            reason = StopReason.NON_FINITE
+            break
+        losses, taken = newest, taken + 1
+    return Outcome(descent.images, losses, descent.state, taken, reason)

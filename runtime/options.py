@@ -1,0 +1,81 @@
+"""What a style transfer can be told, with its defaults: one definition for library and commands.
+
+Nothing heavy is imported here, so that the command line can show the defaults without numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from nstbatch.runtime.errors import UnknownNameError, UsageError
+
+Optimizer = Literal["adam", "lbfgs"]
+Init = Literal["photo", "noise", "image"]
+Pooling = Literal["avg", "max"]
+
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
+INITS: tuple[Init, ...] = get_args(Init)
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+
+
+@dataclass(frozen=True)
+class StyleTransferOptions:
+    """How a photo is painted.
+
+    Attributes:
+        size: Long side of the result, in pixels.
+        iterations: Optimiser steps over all scales.
+        scales: How many sizes to work through, coarse to fine; 1 is the full size alone.
+        optimizer: "adam" or "lbfgs".
+        learning_rate: Step size of the optimiser; None for the optimiser's own.
+        content_weight: Weight of the content loss.
+        style_weight: Weight of the style loss.
+        style_layers: Weight of each style layer; None for the bundle's own, all alike.
+        content_layers: Layers of the content loss; None for the bundle's own.
+        tv_weight: Weight of the total variation.
+        init: What to start from: the photo, noise, or another image that is given beside it.
+        seed: Of the noise.
+        pooling: Which variant of the network to use, "avg" or "max".
+
+    Raises:
+        UsageError: For a value that is out of range, naming the option.
+    """
+
+    size: int = 512
+    iterations: int = 300
+    scales: int = 3
+    optimizer: Optimizer = "adam"
+    learning_rate: float | None = None
+    content_weight: float = 1.0
+    style_weight: float = 1e3
+    style_layers: Mapping[str, float] | None = None
+    content_layers: tuple[str, ...] | None = None
+    tv_weight: float = 1e-3
+    init: Init = "photo"
+    seed: int = 0
+    pooling: Pooling = "avg"
+
+    def __post_init__(self) -> None:
+        for name, choice, known in (
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("init", self.init, INITS),
+            ("pooling", self.pooling, POOLINGS),
+        ):
+            if choice not in known:
+                raise UnknownNameError(name, choice, known)
+        for name in ("size", "iterations", "scales"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("content_weight", "style_weight", "tv_weight", "seed"):
+            _at_least(name, getattr(self, name), 0)
+        for name, weight in (self.style_layers or {}).items():
+            _at_least(f"weight of {name}", weight, 0)
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise UsageError(f"The learning_rate must be above 0, not {self.learning_rate}.")
+
+
+def _at_least(name: str, value: float, lowest: int) -> None:
+    if not lowest <= value < math.inf:  # also false for NaN
+        raise UsageError(f"The {name} must be a number from {lowest} up, not {value}.")

@@ -1,0 +1,93 @@
+"""What the processor offers: the cores that this process may use, and whether it has bf16."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Linux's names for the instruction sets that multiply bfloat16 (x86: AMX and AVX-512 BF16).
+BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+
+
+def available_cores() -> int:
+    """Return how many cores this process may keep busy: its affinity, cut by the cgroup's quota.
+
+    A quota of a part of a core is rounded down, as Rust's ``available_parallelism`` does: one
+    thread too many makes all of them wait for the next period.
+    """
+    quota = _cgroup_quota()
+    cores = _affinity()
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
+    """Return the instruction sets that the kernel lists; None where it lists none (not Linux)."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "flags":
+            return frozenset(value.split())
+    return None
+
+
+def has_bf16() -> bool | None:
+    """Tell whether the processor multiplies bf16; None where that cannot be found out."""
+    flags = processor_flags()
+    return None if flags is None else bool(flags & BF16_FLAGS)
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cgroup_quota(
+    membership: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")
+) -> float | None:
+    """Return the tightest quota, in cores, of this process's cgroups; None without one."""
+    try:
+        lines = membership.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    quotas = []
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            quotas += [_quota_v2(folder) for folder in _lineage(mount, group)]
+            quotas += [_quota_v2(folder) for folder in _lineage(mount / "unified", group)]
+        elif "cpu" in controllers.split(","):
+            for name in {controllers, "cpu"}:
+                quotas += [_quota_v1(folder) for folder in _lineage(mount / name, group)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _lineage(mount: Path, group: str) -> list[Path]:
+    """Return a group's folder and its parents up to the mount; a parent's quota binds as well.
+
+    Inside a container the path may be the host's, with only the mount itself there to be read.
+    """
+    relative = Path(group.lstrip("/"))
+    return [mount / relative, *(mount / parent for parent in relative.parents)]
+
+
+def _quota_v2(folder: Path) -> float | None:
+    """Read ``cpu.max``: "max 100000" or "150000 100000" (microseconds of each period)."""
+    numbers = _numbers(folder / "cpu.max")
+    return numbers[0] / numbers[1] if len(numbers) == 2 and min(numbers) > 0 else None
+
+
+def _quota_v1(folder: Path) -> float | None:
+    """Read ``cpu.cfs_quota_us`` (-1: none) over ``cpu.cfs_period_us``."""
+    numbers = _numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us")
+    return numbers[0] / numbers[1] if len(numbers) == 2 and min(numbers) > 0 else None
+
+
+def _numbers(path: Path) -> list[int]:
+    try:
+        return [int(word) for word in path.read_text(encoding="utf-8").split()]
+    except (OSError, ValueError):  # absent, unreadable, or "max"
+        return []

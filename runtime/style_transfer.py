@@ -1,0 +1,289 @@
+"""Neural style transfer (Gatys, Ecker & Bethge 2016): a photo's content in a painting's style.
+
+Embedding takes three lines::
+
+    transfer = StyleTransfer("vgg16", device="auto")
+    result = transfer("photo.jpg", "monet.jpg", progress=print)
+    result.image  # (H, W, 3) float32, RGB in [0, 1]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle import Pooling
+from .engine import Engine, Targets
+from .errors import ImageError, UsageError
+from .images import Picture, fit_long_side, from_nchw, read, resize, to_nchw
+from .loop import Bounds, Descent, StopReason
+from .optimizers import State, optimizer_named
+from .options import StyleTransferOptions
+from .pyramid import Level, coarse_to_fine, plan_levels
+from .session import Array
+from .terms import Objective, content, style, total_variation
+
+ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.floating] | Picture
+
+# style-transfer-pytorch clamps the image after every step.
+PIXEL_BOUNDS = Bounds(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is."""
+
+    scale: int
+    """From 1 on."""
+    scales: int
+    step: int
+    """Updates taken, over all scales."""
+    steps: int
+    height: int
+    width: int
+    losses: Mapping[str, float]
+    """Weighted, by term, and their "total"."""
+
+
+@dataclass(frozen=True)
+class StyleTransferResult:
+    """A painted photo, and how it came about."""
+
+    image: Array
+    """(H, W, 3), RGB in [0, 1]."""
+    alpha: Array | None
+    """(H, W): the photo's own, at the size of the image; None if it had none."""
+    losses: Mapping[str, float]
+    """Weighted, by term, and their "total", of this image."""
+    steps: int
+    seconds: float
+    provider: str
+    precision: str
+    reason: StopReason
+
+
+class StyleTransfer:
+    """A bundle on a device, ready to paint; photos of the same shape share what was set up."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "vgg16",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        """Choose what to paint with; see :class:`nstbatch.runtime.engine.Engine`."""
+        self.engine = Engine(model, device=device, precision=precision, threads=threads)
+        self._style_targets: dict[tuple[object, ...], Targets] = {}
+
+    def __call__(
+        self,
+        photo: ImageLike,
+        style: ImageLike,
+        options: StyleTransferOptions | None = None,
+        *,
+        init_image: ImageLike | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> StyleTransferResult:
+        """Paint a photo.
+
+        Args:
+            photo: A path, or an array (H, W, 3), RGB in [0, 1].
+            style: The painting, likewise.
+            options: How; the defaults if None.
+            init_image: What to start from, with ``init="image"``.
+            progress: Called after every step.
+            stop: Asked before every step whether to end here.
+
+        Raises:
+            UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
+            UsageError: ``init_image`` and ``options.init`` do not go together.
+            ImageError: A picture cannot be read, or is too small for the layers.
+        """
+        started = time.perf_counter()
+        options = options or StyleTransferOptions()
+        if (options.init == "image") != (init_image is not None):
+            raise UsageError("An init_image goes with init='image', and with nothing else.")
+        objective = self.objective(options)
+        picture, painting = as_picture(photo), as_picture(style)
+        start = None if init_image is None else as_picture(init_image).pixels
+        levels = self._levels(picture.pixels, painting.pixels, objective, options)
+        optimizer = optimizer_named(options.optimizer, options.learning_rate)
+
+        def open_descent(images: Array, state: State) -> Descent:
+            size = images.shape[2:]
+            return self.engine.descent(
+                objective,
+                self._targets(objective, picture.pixels, painting.pixels, size, options.pooling),
+                images,
+                optimizer,
+                state,
+                pooling=options.pooling,
+                bounds=PIXEL_BOUNDS,
+            )
+
+        outcome = coarse_to_fine(
+            levels,
+            _first_images(options, picture.pixels if start is None else start, levels[0]),
+            optimizer,
+            open_descent,
+            _reporter(progress, objective, levels),
+            stop or (lambda: False),
+        )
+        image = from_nchw(outcome.images)
+        return StyleTransferResult(
+            image=image,
+            alpha=_resized_alpha(picture, image),
+            losses=_named_losses(objective, outcome.losses),
+            steps=outcome.steps,
+            seconds=time.perf_counter() - started,
+            provider=self.engine.provider.device,
+            precision=self.engine.provider.precision,
+            reason=outcome.reason,
+        )
+
+    def objective(self, options: StyleTransferOptions) -> Objective:
+        """The weighted terms that the options stand for; UnknownNameError for an unknown layer.
+
+        The weight of the style is divided among its layers in proportion to their own weights, and
+        that of the content evenly, so that neither depends on how many layers there are.
+        """
+        bundle = self.engine.bundle
+        of_style = options.style_layers or dict.fromkeys(bundle.style_layers, 1.0)
+        of_content = options.content_layers or bundle.content_layers
+        total = sum(of_style.values())
+        if total == 0:
+            raise UsageError("At least one style layer needs a weight above 0.")
+        objective = Objective()
+        for layer in of_content:
+            objective += options.content_weight / len(of_content) * content(bundle.layer(layer).name)
+        for layer, weight in of_style.items():
+            objective += options.style_weight * weight / total * style(bundle.layer(layer).name)
+        if options.tv_weight > 0:
+            objective += options.tv_weight * total_variation()
+        return objective
+
+    def _levels(
+        self, photo: Array, painting: Array, objective: Objective, options: StyleTransferOptions
+    ) -> list[Level]:
+        """The sizes to work at; an ImageError where a picture has too few pixels for a layer."""
+        smallest, layer = max(
+            (self.engine.bundle.layer(term.layer).stride or 1, term.layer)
+            for term in objective.terms
+            if term.layer is not None
+        )
+        levels = plan_levels(
+            *photo.shape[:2],
+            size=options.size,
+            scales=options.scales,
+            steps=options.iterations,
+            smallest=smallest,
+        )
+        finest = (levels[-1].height, levels[-1].width)
+        for what, (height, width) in (
+            ("picture", photo.shape[:2]),
+            ("picture at the size asked for", finest),
+            ("style", painting.shape[:2]),
+        ):
+            if min(height, width) < smallest:
+                raise ImageError(
+                    f"The {what} is {width}x{height} pixels; "
+                    f"{layer} needs at least {smallest} on each side."
+                )
+        return levels
+
+    def _targets(
+        self,
+        objective: Objective,
+        photo: Array,
+        painting: Array,
+        size: tuple[int, int],
+        pooling: Pooling,
+    ) -> Targets:
+        """Content of the photo at this size, and style of the painting at the same long side."""
+        of_content = tuple(term for term in objective.terms if term.kind == "content")
+        of_style = tuple(term for term in objective.terms if term.kind == "style")
+        long_side = max(size)
+        key = (hashlib.sha256(painting.tobytes()).digest(), of_style, long_side, pooling)
+        if key not in self._style_targets:
+            style_size = fit_long_side(*painting.shape[:2], long_side)
+            resized = to_nchw(resize(painting, style_size))
+            self._style_targets[key] = self.engine.targets(of_style, resized, pooling)
+        resized = to_nchw(resize(photo, size))
+        return {
+            **self._style_targets[key],
+            **self.engine.targets(of_content, resized, pooling),
+        }
+
+
+def as_picture(image: ImageLike) -> Picture:
+    """A path or an array as a :class:`~nstbatch.runtime.images.Picture`.
+
+    Raises:
+        ImageError: The file cannot be read, or the array is not (H, W, 3) of finite numbers in
+            [0, 1].
+    """
+    if isinstance(image, Picture):
+        return image
+    if not isinstance(image, np.ndarray):
+        return read(image)
+    if image.ndim != 3 or image.shape[2] != 3 or not np.issubdtype(image.dtype, np.floating):
+        raise ImageError(
+            f"An array must be (H, W, 3) of floats in [0, 1], not {image.shape} of {image.dtype}."
+        )
+    if image.size == 0 or not (image.min() >= 0 and image.max() <= 1):
+        raise ImageError("An array must hold finite numbers in [0, 1], and at least one.")
+    return Picture(np.ascontiguousarray(image, dtype=np.float32))
+
+
+def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> Array:
+    """(1, 3, H, W) to start from: the picture given, or noise."""
+    if options.init != "noise":
+        return to_nchw(resize(start, (level.height, level.width)))
+    random = np.random.default_rng(options.seed)
+    return random.random((1, 3, level.height, level.width), dtype=np.float32)
+
+
+def _reporter(
+    progress: Callable[[Progress], None] | None, objective: Objective, levels: Sequence[Level]
+) -> Callable[[Level, int, Array], None]:
+    steps = sum(level.steps for level in levels)
+
+    def report(level: Level, step: int, losses: Array) -> None:
+        if progress is not None:
+            progress(
+                Progress(
+                    scale=levels.index(level) + 1,
+                    scales=len(levels),
+                    step=step,
+                    steps=steps,
+                    height=level.height,
+                    width=level.width,
+                    losses=_named_losses(objective, losses),
+                )
+            )
+
+    return report
+
+
+def _named_losses(objective: Objective, losses: Array) -> dict[str, float]:
+    """Losses (1, T) by the names of the terms, and their total."""
+    named = {
+        term.name: float(loss) for term, loss in zip(objective.terms, losses[0], strict=True)
+    }
+    return named | {"total": sum(named.values())}
+
+
+def _resized_alpha(picture: Picture, image: Array) -> Array | None:
+    if picture.alpha is None:
+        return None
+    return resize(picture.alpha[..., None], image.shape[:2])[..., 0]

@@ -1,0 +1,95 @@
+"""Following zeros through a gradient graph.
+
+A vector-Jacobian product is linear in its cotangents, so where a cotangent is zero, whatever comes
+of it alone is zero as well, and a sum with it is the other summand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx_ir as ir
+
+# Operators that are zero where their first input is, and that input's companions are finite.
+LINEAR_IN_FIRST = frozenset(
+    {
+        "AveragePool", "Cast", "DepthToSpace", "Div", "Expand", "Flatten", "Gather", "Identity",
+        "Neg", "Pad", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Slice",
+        "SpaceToDepth", "Squeeze", "Transpose", "Unsqueeze",
+    }
+)  # fmt: skip
+# Zero where the first input is, as long as no bias is added.
+LINEAR_WITHOUT_BIAS = frozenset({"Conv", "ConvTranspose", "Gemm"})
+BILINEAR = frozenset({"MatMul", "Mul"})
+
+
+def propagate_zeros(graph: ir.Graph, zeros: Iterable[ir.Value]) -> set[ir.Value]:
+    """Take out of the graph what a zero input makes superfluous.
+
+    Sums are bypassed, and a value that is zero beside others that are not (in a ``Concat``, say)
+    is written out as zeros. Nodes that nobody reads any more are left for a later pass.
+
+    Args:
+        graph: Topologically sorted up to the nodes that were appended while linking.
+        zeros: Inputs of the graph that are zero.
+
+    Returns:
+        All values that are zero.
+    """
+    known = set(zeros)
+    for node in list(graph):
+        if not any(value in known for value in node.inputs):
+            continue
+        if _is_zero(node, known):
+            known.update(node.outputs)
+        elif node.op_type in ("Add", "Sum"):
+            _bypass(node, known)
+        else:
+            _write_out(graph, node, known)
+    return known
+
+
+def _is_zero(node: ir.Node, known: set[ir.Value]) -> bool:
+    zero = [_is_known_zero(value, known) for value in node.inputs]
+    match node.op_type:
+        case kind if kind in LINEAR_IN_FIRST:
+            return zero[0]
+        case kind if kind in LINEAR_WITHOUT_BIAS:
+            return zero[0] and (len(zero) < 3 or zero[2])
+        case kind if kind in BILINEAR:
+            return any(zero)
+        case "Where":
+            return zero[1] and zero[2]
+        case "Add" | "Concat" | "Sub" | "Sum":
+            return all(zero)
+        case _:
+            return False
+
+
+def _is_known_zero(value: ir.Value | None, known: set[ir.Value]) -> bool:
+    if value is None or value in known:
+        return True
+    constant = value.const_value
+    return constant is not None and constant.size == 1 and not np.any(constant.numpy())
+
+
+def _bypass(node: ir.Node, known: set[ir.Value]) -> None:
+    """Leave the zeros out of a sum; the summands of a cotangent are all of one shape."""
+    rest = [value for value in node.inputs if value not in known]
+    if len(rest) == 1 and rest[0] is not None:
+        node.outputs[0].replace_all_uses_with(rest[0], replace_graph_outputs=True)
+    else:
+        for index, value in enumerate(rest):
+            node.replace_input_with(index, value)
+        node.resize_inputs(len(rest))
+
+
+def _write_out(graph: ir.Graph, node: ir.Node, known: set[ir.Value]) -> None:
+    """Zeros of the right shape, where an operator needs them beside other values."""
+    for index, value in enumerate(node.inputs):
+        if value is not None and value in known:
+            shape = ir.node("Shape", [value])
+            zeros = ir.node("ConstantOfShape", shape.outputs)
+            graph.insert_before(node, (shape, zeros))
+            node.replace_input_with(index, zeros.outputs[0])

@@ -1,0 +1,198 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nstbatch.cli import batch
+from nstbatch.cli.batch import Outcome, Painting, Status
+from nstbatch.cli.plan import Job, Plan, Unreadable
+from nstbatch.runtime import images
+from nstbatch.runtime.errors import ImageError, ProviderError
+
+
+class Recorder:
+    """A reporter that keeps what it was told."""
+
+    def __init__(self):
+        self.started_with: list[Job] = []
+        self.outcomes: list[Outcome] = []
+
+    def started(self, job):
+        self.started_with.append(job)
+
+    def progressed(self, progress):
+        pass
+
+    def finished(self, outcome):
+        self.outcomes.append(outcome)
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {outcome.input.name: outcome.status.value for outcome in self.outcomes}
+
+
+def painting() -> Painting:
+    grey = np.full((4, 6, 3), 0.5, np.float32)
+    return Painting(grey, None, {"total": 2.5, "style": math.nan}, 7, "cpu", "fp32")
+
+
+def paint(photo, progress, stop) -> Painting:
+    return painting()
+
+
+def failing(**errors: BaseException):
+    """A painter that raises for the photos of these names."""
+
+    def painter(photo, progress, stop):
+        if photo.stem in errors:
+            raise errors[photo.stem]
+        return painting()
+
+    return painter
+
+
+@pytest.fixture
+def plan(tmp_path) -> Plan:
+    jobs = [Job(Path(f"{n}.png"), tmp_path / "out" / "deep" / f"{n}.png") for n in "abc"]
+    return Plan(tuple(jobs))
+
+
+@pytest.fixture
+def reporter() -> Recorder:
+    return Recorder()
+
+
+def test_every_photo_becomes_a_picture_in_a_folder_made_for_it(plan, reporter):
+    summary = batch.run(plan, paint, reporter)
+    assert summary.exit_code == 0
+    assert (summary.counts, summary.left) == ({Status.DONE: 3}, 0)
+    assert [images.read(job.output).pixels.shape for job in plan.jobs] == [(4, 6, 3)] * 3
+    assert reporter.started_with == list(plan.jobs)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ImageError("The file is empty."), "The file is empty."),
+        (OSError(28, "No space left on device", "b.png"), "No space left on device: b.png."),
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("Conv failed"), "RuntimeError: Conv failed"),
+    ],
+)
+def test_a_bad_photo_does_not_stop_the_others(plan, reporter, error, reason):
+    summary = batch.run(plan, failing(b=error), reporter)
+    assert reporter.statuses == {"a.png": "done", "b.png": "failed", "c.png": "done"}
+    assert reason in reporter.outcomes[1].reason
+    assert not plan.jobs[1].output.exists()
+    assert summary.exit_code == 1
+
+
+def test_what_is_wrong_with_the_whole_batch_stops_it(plan, reporter):
+    with pytest.raises(ProviderError):
+        batch.run(plan, failing(a=ProviderError("no such device")), reporter)
+    assert reporter.outcomes == []
+
+
+def test_fail_fast_stops_at_the_first_failure(plan, reporter):
+    summary = batch.run(plan, failing(b=ImageError("bad")), reporter, fail_fast=True)
+    assert reporter.statuses == {"a.png": "done", "b.png": "failed"}
+    assert (summary.left, summary.exit_code) == (1, 1)
+
+
+def test_what_is_there_is_skipped_unless_told_otherwise(plan, reporter):
+    there = plan.jobs[1].output
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"precious")
+    summary = batch.run(plan, paint, reporter)
+    assert there.read_bytes() == b"precious"
+    assert reporter.statuses["b.png"] == "skipped"
+    assert plan.jobs[1] not in reporter.started_with
+    assert summary.exit_code == 0
+    again = Recorder()
+    batch.run(plan, paint, again, overwrite=True)
+    assert set(again.statuses.values()) == {"done"}
+    assert there.read_bytes() != b"precious"
+
+
+def test_a_second_run_finds_everything_there(plan, reporter):
+    batch.run(plan, paint, Recorder())
+    summary = batch.run(plan, failing(), reporter)
+    assert (summary.counts, summary.exit_code) == ({Status.SKIPPED: 3}, 0)
+
+
+def test_a_picture_that_cannot_be_written_is_a_failure(tmp_path, reporter):
+    (tmp_path / "file").touch()
+    jobs = (
+        Job(Path("a.png"), tmp_path / "file" / "a.png"),
+        Job(Path("b.png"), tmp_path / "b.png"),
+    )
+    (tmp_path / "b.png").mkdir()
+    summary = batch.run(Plan(jobs), paint, reporter)
+    assert reporter.statuses == {"a.png": "failed", "b.png": "failed"}
+    assert summary.exit_code == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.png", "file"]
+
+
+def test_an_interrupted_photo_is_not_written_and_the_rest_left(plan, reporter):
+    summary = batch.run(plan, failing(b=KeyboardInterrupt()), reporter)
+    assert reporter.statuses == {"a.png": "done"}
+    assert (summary.left, summary.exit_code) == (2, 130)
+    assert [job.output.exists() for job in plan.jobs] == [True, False, False]
+
+
+def test_stop_is_asked_before_every_photo(plan, reporter):
+    summary = batch.run(plan, paint, reporter, stop=lambda: len(reporter.outcomes) == 2)
+    assert (len(reporter.outcomes), summary.left, summary.exit_code) == (2, 1, 130)
+
+
+def test_stop_reaches_the_painter(plan, reporter):
+    def painter(photo, progress, stop):
+        assert stop() is (photo.stem == "b")
+        if stop():
+            raise KeyboardInterrupt
+        return painting()
+
+    stop = lambda: len(reporter.started_with) == 2  # noqa: E731
+    assert batch.run(plan, painter, reporter, stop=stop).exit_code == 130
+    assert reporter.statuses == {"a.png": "done"}
+
+
+def test_an_unreadable_folder_is_a_failure_and_the_photos_are_painted(plan, reporter):
+    plan = Plan(plan.jobs, (Unreadable(Path("private"), "The folder cannot be read."),))
+    assert batch.run(plan, paint, reporter).exit_code == 1
+    assert reporter.statuses == {
+        "private": "failed",
+        "a.png": "done",
+        "b.png": "done",
+        "c.png": "done",
+    }
+    assert reporter.outcomes[0].record()["output"] is None
+
+
+def test_the_record_is_what_other_programs_rely_on(plan, reporter):
+    batch.run(Plan(plan.jobs[:2]), failing(b=ImageError("The file is empty.")), reporter)
+    done, failed = (json.loads(json.dumps(o.record(), allow_nan=False)) for o in reporter.outcomes)
+    assert done.pop("seconds") >= 0
+    assert done == {
+        "input": "a.png",
+        "output": str(plan.jobs[0].output),
+        "status": "done",
+        "reason": None,
+        "steps": 7,
+        "losses": {"total": 2.5, "style": None},
+        "provider": "cpu",
+        "precision": "fp32",
+    }
+    assert failed.pop("seconds") >= 0
+    assert failed == {
+        "input": "b.png",
+        "output": str(plan.jobs[1].output),
+        "status": "failed",
+        "reason": "The file is empty.",
+        "steps": 0,
+        "losses": {},
+        "provider": None,
+        "precision": None,
+    }

@@ -1,0 +1,59 @@
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from nstbatch.cli import doctor
+from nstbatch.cli.main import run
+from nstbatch.runtime import providers
+from nstbatch.runtime.providers import Finding
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("NSTBATCH_HOME", str(tmp_path))
+    return tmp_path / "bundles"
+
+
+def test_every_device_is_usable_or_has_a_reason(capsys):
+    assert run(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for device in ("cpu", "openvino", "cuda", "tensorrt"):
+        finding = providers.check(device)
+        (line,) = [line for line in lines if line.split()[:1] == [device]]
+        assert line.split()[1] == ("usable" if finding.usable else "no")
+        assert finding.detail in line
+        assert finding.fix is None or f"      to change that: {finding.fix}" in lines
+    assert f"  onnxruntime {version('onnxruntime')}" in lines
+    assert f"  nstbatch {version('nstbatch')}" in lines
+    assert any(f"{providers.available_cores()} core" in line for line in lines)
+
+
+def test_the_default_precision_comes_first(monkeypatch):
+    finding = Finding("openvino", True, "1.8.1", None, ("bf16", "fp32"))
+    assert doctor._describe(finding) == "bf16 by default, fp32 (1.8.1)"
+
+
+def test_models_are_checked(home, capsys):
+    (home / "broken").mkdir(parents=True)
+    (home / "broken" / "bundle.json").write_text("{")
+    assert run(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "  vgg16: sound\n" in out
+    assert "  broken: " in out
+    assert "  broken: sound" not in out
+
+
+def test_packages_that_break_each_other_are_named(monkeypatch, capsys):
+    mixed = ("onnxruntime", "onnxruntime-gpu")
+    monkeypatch.setattr(providers, "conflicting_packages", lambda: mixed)
+    assert run(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "WARNING: onnxruntime and onnxruntime-gpu overwrite each other's files." in out
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in out
+
+
+def test_what_is_absent_is_said_to_be(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "PACKAGES", ("nstbatch", "no-such-package"))
+    assert run(["doctor"]) == 0
+    assert "  no-such-package: not installed\n" in capsys.readouterr().out

@@ -1,0 +1,107 @@
+import subprocess
+import sys
+
+import pytest
+import typer
+
+import nstbatch
+from nstbatch.cli import main
+from nstbatch.runtime.errors import BundleError, UnknownNameError
+
+HEAVY = {"PIL", "cv2", "numpy", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "torch"}
+HEAVY_PARTS = {"nstbatch.exporter", "nstbatch.runtime.images", "rich.progress"}
+
+
+def nstbatch_program(*arguments: str, code: str = "") -> subprocess.CompletedProcess:
+    """Run the program in its own process, then a line of code."""
+    script = f"import sys; from nstbatch.cli.main import run; run({list(arguments)!r}); {code}"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--version",), ("--help",), *((name, "--help") for name in ("stylize", "export", "models"))],
+)
+def test_help_and_version_import_nothing_heavy(arguments):
+    found = nstbatch_program(*arguments, code="print(*sys.modules, file=sys.stderr)")
+    imported = set(found.stderr.split())
+    assert "nstbatch.cli.stylize" in imported
+    assert not imported & (HEAVY | HEAVY_PARTS)
+
+
+def test_python_m_nstbatch_is_the_program():
+    found = subprocess.run(
+        [sys.executable, "-m", "nstbatch", "--version"], capture_output=True, text=True
+    )
+    assert (found.stdout, found.stderr) == (f"nstbatch {nstbatch.__version__}\n", "")
+    assert found.returncode == 0
+    found = subprocess.run([sys.executable, "-m", "nstbatch", "paint"], capture_output=True)
+    assert found.returncode == 2
+
+
+def test_every_option_of_every_command_says_what_it_is():
+    group = typer.main.get_command(main.app)
+    for command in (group, *group.commands.values()):
+        assert command.help
+        for option in command.params:
+            assert option.help, f"{command.name} {option.name}"
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A program whose only verb raises what it is told to."""
+
+    def program(error: BaseException) -> int:
+        app = typer.Typer(pretty_exceptions_enable=False)
+
+        @app.command()
+        def verb(verbose: bool = False) -> None:
+            raise error
+
+        monkeypatch.setattr(main, "app", app)
+        return main.run([])
+
+    return program
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UnknownNameError("model", "vgg61", ["vgg16"]), 2),
+        (BundleError("Damaged."), 1),
+        (KeyboardInterrupt(), 130),
+        (typer.Exit(3), 3),
+    ],
+)
+def test_errors_become_exit_codes(failing, capsys, error, code):
+    assert failing(error) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_error_is_one_message_without_control_characters(failing, capsys):
+    failing(BundleError("Damaged: \x1b[2J.\nMore of it."))
+    assert capsys.readouterr().err == "nstbatch: Damaged: \\x1b[2J.\nMore of it.\n"
+
+
+def test_verbose_shows_the_traceback(capsys):
+    arguments = ["stylize", "nowhere", "--style", "nowhere.jpg"]
+    assert main.run(arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert main.run([*arguments, "--verbose"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(failing):
+    with pytest.raises(ZeroDivisionError):
+        failing(ZeroDivisionError())
+
+
+def test_names_that_the_locale_lacks_are_printed_all_the_same(monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    found = nstbatch_program("--version", code=r"print('\u6771\u4eac.jpg')")
+    assert found.stdout.splitlines()[-1] == r"\u6771\u4eac.jpg"
+
+
+def test_quiet_and_verbose_exclude_each_other(capsys):
+    assert main.run(["stylize", "a.jpg", "--style", "b.jpg", "-q", "-v"]) == 2
+    assert "--quiet and --verbose" in capsys.readouterr().err

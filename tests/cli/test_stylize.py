@@ -1,0 +1,296 @@
+"""The command end to end, on the real network: tiny pictures, two steps."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nstbatch.cli.main import run
+from nstbatch.runtime import images
+
+QUICK = ("--size", "64", "--iterations", "2", "--scales", "1", "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NSTBATCH_HOME", str(tmp_path / "home"))
+    Path("photos").mkdir()
+    save("style.jpg", (96, 80))
+    return tmp_path
+
+
+def picture(size: tuple[int, int], mode: str = "RGB", seed: int = 0) -> Image.Image:
+    """Smooth colours: a few random ones, enlarged."""
+    colours = np.random.default_rng(seed).integers(0, 256, (4, 5, len(mode)), dtype=np.uint8)
+    return Image.fromarray(colours.squeeze()).resize(size, Image.Resampling.BICUBIC)
+
+
+def save(path: str, size: tuple[int, int] = (80, 60), **options) -> None:
+    picture(size).save(path, **options)
+
+
+def stylize(*arguments: str) -> int:
+    return run(["stylize", *arguments, "--style", "style.jpg", *QUICK])
+
+
+def records(capsys) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def pictures(out: str = "stylized") -> list[str]:
+    return sorted(path.relative_to(out).as_posix() for path in Path(out).rglob("*.*"))
+
+
+# ---- good photos ------------------------------------------------------------------------------
+
+
+def test_a_folder_becomes_pictures_and_again_nothing(capsys):
+    save("photos/a.jpg")
+    save("photos/b.png")
+    assert stylize("photos") == 0
+    assert capsys.readouterr().out.split() == [
+        str(Path("stylized/a.jpg")),
+        str(Path("stylized/b.png")),
+    ]
+    painted = images.read("stylized/b.png").pixels
+    assert painted.shape == (48, 64, 3)
+    photo = images.resize(images.read("photos/b.png").pixels, (48, 64))
+    assert 0.005 < np.abs(painted - photo).mean() < 0.3
+    before = Path("stylized/b.png").stat().st_mtime_ns
+    assert stylize("photos") == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "2 already there" in err
+    assert Path("stylized/b.png").stat().st_mtime_ns == before
+
+
+def test_the_tree_is_mirrored_under_out():
+    for name in ("a.jpg", "May/a.jpg", "May/.hidden.jpg"):
+        Path("photos", name).parent.mkdir(exist_ok=True)
+        save(f"photos/{name}")
+    assert stylize("photos", "-r", "-o", "new/out") == 0
+    assert pictures("new/out") == ["May/a.jpg", "a.jpg"]
+
+
+def test_two_runs_give_identical_bytes(capsys):
+    save("photos/a.png")
+    options = ("photos", "--init", "noise", "--seed", "7")
+    assert stylize(*options, "-o", "one") == stylize(*options, "-o", "two") == 0
+    assert stylize("photos", "--init", "noise", "--seed", "8", "-o", "three") == 0
+    one, two, three = (Path(out, "a.png").read_bytes() for out in ("one", "two", "three"))
+    assert one == two != three
+
+
+def test_every_kind_of_picture_works():
+    kinds = {
+        "grey.png": picture((80, 60), "L"),
+        "alpha.png": picture((80, 60), "RGBA"),
+        "ink.jpg": picture((80, 60)).convert("CMYK"),
+        "with space.webp": picture((80, 60)),
+        "東京.tif": picture((80, 60)),
+        "ελιά.avif": picture((80, 60)),
+        "moving.gif": picture((80, 60)),
+    }
+    for name, kind in kinds.items():
+        kind.save(Path("photos", name))
+    deep = np.linspace(0, 65535, 80 * 60).reshape(60, 80).astype(np.uint16)
+    Image.fromarray(deep).save("photos/deep.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # orientation: a quarter turn
+    save("photos/turned.jpg", exif=turned)
+    assert stylize("photos") == 0
+    assert len(pictures()) == len(kinds) + 2
+    assert "moving.png" in pictures()
+    assert images.read("stylized/alpha.png").alpha is not None
+    assert images.read("stylized/turned.jpg").pixels.shape == (64, 48, 3)
+
+
+# ---- options ----------------------------------------------------------------------------------
+
+
+def test_a_json_line_for_every_photo(capsys):
+    save("photos/a.png")
+    Path("photos/b.png").touch()
+    assert stylize("photos", "--json") == 1
+    done, failed = records(capsys)
+    assert (done["status"], done["steps"], done["provider"], done["precision"]) == (
+        "done",
+        2,
+        "cpu",
+        "fp32",
+    )
+    assert done["losses"]["total"] > 0
+    assert done["seconds"] > 0
+    assert (failed["status"], failed["reason"]) == ("failed", "The file is empty (0 bytes).")
+
+
+def test_layers_and_weights_reach_the_objective(capsys):
+    save("photos/a.png")
+    assert (
+        stylize(
+            *("photos", "--json", "--tv-weight", "0"),
+            *("--style-layers", "relu1_1=2,relu2_1", "--content-layers", "relu3_1"),
+        )
+        == 0
+    )
+    losses = records(capsys)[0]["losses"]
+    assert len(losses) == 4  # two style layers, a content layer, the total
+    assert losses["total"] == pytest.approx(sum(losses.values()) / 2, rel=1e-5)
+    assert all(any(name in term for term in losses) for name in ("relu1_1", "relu2_1", "relu3_1"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--init", "style.jpg"),
+        ("--init", "noise"),
+        ("--optimizer", "lbfgs"),
+        ("--learning-rate", "0.5"),
+        ("--content-weight", "0"),
+        ("--style-weight", "1e6"),
+        ("--tv-weight", "10"),
+        ("--pooling", "max"),
+        ("--model", "squeezenet1_1"),
+        ("--iterations", "3"),
+    ],
+)
+def test_every_option_changes_the_picture(options):
+    save("photos/a.png")
+    assert stylize("photos", "-o", "plain") == 0
+    assert stylize("photos", "-o", "changed", *options) == 0
+    assert Path("plain/a.png").read_bytes() != Path("changed/a.png").read_bytes()
+
+
+def test_size_and_scales(capsys):
+    save("photos/a.png", (160, 120))
+    assert stylize("photos", "--size", "100", "--scales", "3", "--iterations", "3", "-v") == 0
+    assert images.read("stylized/a.png").pixels.shape == (75, 100, 3)
+    scales = [line for line in capsys.readouterr().err.splitlines() if line.startswith("scale ")]
+    assert [line.split(",")[0] for line in scales] == ["scale 1/3", "scale 2/3", "scale 3/3"]
+
+
+def test_a_dry_run_paints_nothing(capsys):
+    save("photos/a.png")
+    assert stylize("photos", "--dry-run") == 0
+    assert not Path("stylized").exists()
+    assert "a.png -> " in capsys.readouterr().out
+
+
+# ---- bad photos -------------------------------------------------------------------------------
+
+
+def test_a_folder_full_of_bad_files_beside_three_good_ones(write_bad_inputs, capsys):
+    reasons = write_bad_inputs(Path("photos"))
+    for name in ("good 1.jpg", "good 2.png", "good 3.webp"):
+        save(f"photos/{name}")
+    assert stylize("photos") == 1
+    out, err = capsys.readouterr()
+    assert pictures() == ["good 1.jpg", "good 2.png", "good 3.webp"]
+    assert [Path(line).name for line in out.splitlines()] == pictures()
+    failures = [line for line in err.splitlines() if " failed " in line and "photos" in line]
+    assert len(failures) == len(reasons)
+    for name, reason in reasons.items():
+        assert any(name in line and reason in line for line in failures), (name, reason)
+    assert "Traceback" not in err
+
+
+def test_fail_fast_stops_at_the_first(capsys):
+    Path("photos/a.png").touch()
+    save("photos/b.png")
+    assert stylize("photos", "--fail-fast") == 1
+    assert pictures() == []
+    assert "1 not tried" in capsys.readouterr().err
+
+
+# ---- wrong usage ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--style", "gone.jpg"), "gone.jpg cannot be the style: "),
+        (("--style", "empty.jpg"), "empty.jpg cannot be the style: The file is empty"),
+        (("--init", "gone.jpg"), "gone.jpg cannot be the --init image: "),
+        (("--model", "vgg61"), "Did you mean 'vgg16'"),
+        (("--model", "no/such/folder"), "There is no bundle at"),
+        (("--style-layers", "relu9_9"), "relu1_1, "),
+        (("--content-layers", "relu9_9"), "relu1_1, "),
+        (("--device", "gpu"), "auto, cpu, openvino, cuda, tensorrt"),
+        (("--device", "cpu", "--precision", "fp16"), "'cpu' computes in fp32 here"),
+        (("--optimizer", "sgd"), "adam, lbfgs"),
+        (("--pooling", "min"), "avg, max"),
+        (("--size", "0"), "size must be"),
+        (("--iterations", "many"), "many"),
+        (("--out", "style.jpg"), "style.jpg cannot be written to"),
+        (("--out", "photos"), "would overwrite"),
+        (("gone.jpg",), "There is no file or folder gone.jpg"),
+    ],
+)
+def test_wrong_usage_is_found_before_the_first_step(capsys, options, message):
+    save("photos/a.png")
+    Path("empty.jpg").touch()
+    assert run(["stylize", "photos", "--style", "style.jpg", *QUICK, *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+    assert not Path("stylized").exists()
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    from nstbatch.runtime import devices
+
+    def refuse(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(devices.ctypes, "CDLL", refuse)
+
+
+def test_a_gpu_that_is_not_there_is_wrong_usage(no_gpu, capsys):
+    save("photos/a.png")
+    assert stylize("photos", "--device", "cuda") == 2
+    err = capsys.readouterr().err
+    assert "no NVIDIA driver was found" in err
+    assert "pip install" in err
+    assert not Path("stylized").exists()
+
+
+def test_an_empty_folder_is_exit_code_3(capsys):
+    assert stylize("photos") == 3
+    assert "No photo was found in photos" in capsys.readouterr().err
+    assert not Path("stylized").exists()
+
+
+# ---- interruption -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_half_written(number):
+    save("photos/a.png")
+    save("photos/b.png")
+    command = [sys.executable, "-m", "nstbatch", "stylize", "photos", "-s", "style.jpg", *QUICK]
+    with subprocess.Popen(
+        [*command, "--iterations", "1000000", "-v"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    ) as program:
+        for line in program.stderr:
+            if line.startswith("scale 1/1"):
+                program.send_signal(number)
+                break
+        out, err = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert out == ""
+    assert "interrupted: 0 photos done, 2 not tried" in err
+    assert "Traceback" not in err
+    assert list(Path("stylized").iterdir()) == []

@@ -1,0 +1,143 @@
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from nstbatch.cli.batch import Painting
+from nstbatch.cli.verb import BatchOptions, carry_out, find_photos, read_picture
+from nstbatch.runtime import images
+from nstbatch.runtime.errors import ImageError, UsageError
+
+GREY = np.full((4, 6, 3), 0.5, np.float32)
+
+
+def paint(photo, progress, stop) -> Painting:
+    images.read(photo)
+    return Painting(GREY, None, {"total": 2.5}, 7, "cpu", "fp32")
+
+
+def never(photo, progress, stop) -> Painting:
+    raise AssertionError("a dry run paints nothing")
+
+
+@pytest.fixture(autouse=True)
+def photos(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("photos")
+    folder.mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        images.write(folder / name, GREY)
+    return folder
+
+
+def options(**changes) -> BatchOptions:
+    defaults = {
+        "out": Path("stylized"),
+        "recursive": False,
+        "overwrite": False,
+        "dry_run": False,
+        "fail_fast": False,
+        "as_json": False,
+        "quiet": False,
+    }
+    return BatchOptions(**defaults | changes)
+
+
+def test_a_batch_from_folder_to_folder(photos, capsys):
+    plan = find_photos([photos], options(), keep=[])
+    assert carry_out(plan, paint, options()) == 0
+    out, err = capsys.readouterr()
+    assert [Path(line).as_posix() for line in out.splitlines()] == [
+        "stylized/a.png",
+        "stylized/b.png",
+        "stylized/c.png",
+    ]
+    assert "3 photos done in" in err.splitlines()[-1]
+    assert carry_out(plan, never, options()) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "0 photos done, 3 already there" in err
+
+
+def test_a_failure_is_exit_code_1(photos, capsys):
+    (photos / "b.png").write_bytes(b"")
+    assert carry_out(find_photos([photos], options(), keep=[]), paint, options()) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert sum("failed" in line and "b.png" in line for line in err.splitlines()) == 1
+    assert sorted(path.name for path in Path("stylized").iterdir()) == ["a.png", "c.png"]
+
+
+def test_quiet_keeps_stderr_empty(photos, capsys):
+    quiet = options(quiet=True)
+    assert carry_out(find_photos([photos], quiet, keep=[]), paint, quiet) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_dry_run_shows_the_plan_and_touches_nothing(photos, capsys):
+    Path("stylized").mkdir()
+    images.write("stylized/b.png", GREY)
+    plan = find_photos([photos], options(), keep=[])
+    assert carry_out(plan, never, options(dry_run=True)) == 0
+    out, err = capsys.readouterr()
+    assert out.replace("\\", "/").splitlines() == [
+        "photos/a.png -> stylized/a.png",
+        "skipped photos/b.png: The picture is already there.",
+        "photos/c.png -> stylized/c.png",
+    ]
+    assert "nothing was painted" in err
+    assert [path.name for path in Path("stylized").iterdir()] == ["b.png"]
+
+
+def test_a_dry_run_does_not_even_create_the_folder(photos, capsys):
+    plan = find_photos([photos], options(), keep=[])
+    assert carry_out(plan, never, options(dry_run=True, as_json=True)) == 0
+    assert not Path("stylized").exists()
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["status"] for record in records] == ["planned"] * 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_batch_with_130_and_nothing_half_written(photos, capfd, number):
+    def painter(photo, progress, stop):
+        if photo.name == "b.png":
+            signal.raise_signal(number)
+        if stop():
+            raise KeyboardInterrupt
+        return paint(photo, progress, stop)
+
+    assert carry_out(find_photos([photos], options(), keep=[]), painter, options()) == 130
+    out, err = capfd.readouterr()
+    assert len(out.splitlines()) == 1
+    assert "interrupted: 1 photo done, 2 not tried" in err
+    assert [path.name for path in Path("stylized").iterdir()] == ["a.png"]
+
+
+def test_an_output_folder_that_cannot_be_written_is_found_before_the_first_step(photos):
+    Path("stylized").touch()
+    plan = find_photos([photos], options(), keep=[])
+    with pytest.raises(UsageError, match="cannot be written to"):
+        carry_out(plan, never, options())
+
+
+def test_nothing_found_is_exit_code_3(capsys):
+    Path("empty").mkdir()
+    with pytest.raises(typer.Exit) as ended:
+        find_photos([Path("empty")], options(), keep=[])
+    assert ended.value.exit_code == 3
+    assert capsys.readouterr().err == (
+        "nstbatch: No photo was found in empty."
+        " To look into the folders within, give --recursive.\n"
+    )
+
+
+def test_a_picture_for_the_whole_batch_has_to_be_readable(photos):
+    assert read_picture(photos / "a.png", "the style").pixels.shape == (4, 6, 3)
+    (photos / "b.png").write_bytes(b"")
+    for name in ("b.png", "gone.png"):
+        with pytest.raises(UsageError, match=rf"{name} cannot be the style: ") as raised:
+            read_picture(photos / name, "the style")
+        assert isinstance(raised.value.__cause__, ImageError)

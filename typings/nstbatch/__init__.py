@@ -1,0 +1,1 @@
+../../src/nstbatch/__init__.py

@@ -1,0 +1,1 @@
+../../src/nstbatch/__main__.py
