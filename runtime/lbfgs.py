@@ -1,8 +1,8 @@
 """L-BFGS without a line search as an update graph (Nocedal 1980; Liu & Nocedal 1989).
 
-The two-loop recursion is run here in its compact form (Byrd, Nocedal & Schnabel 1994, Theorem
-2.2), which is the same arithmetic with each loop written as one triangular solve, whatever the
-length of the history. docs/decisions/0003-lbfgs-update-graph.md compares it with the others.
+The two-loop recursion is run in its compact form (Byrd, Nocedal & Schnabel 1994): the same sums,
+with each loop written as one triangular solve whatever the length of the history.
+docs/decisions/0003-lbfgs-update-graph.md compares it with other forms.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import onnx
 from onnxscript import INT64, script
 
 from .errors import UsageError
-from .update_graph import ImageShape, Shape, State, Tensor, op, update_model, zeros
+from .update_graph import ImageShape, Mask, Shape, State, Tensor, op, update_model, zeros
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class LBFGS:
     displacement      (N, 3, H, W)  how far the last step moved the image
     s, y              (N, m, D)     displacements and the changes of gradient they brought
     slot              (N,)          the row of s and y that the next pair goes to
-    r_inverse         (N, m, m)     inverse of R, R[i, j] = s_i . y_j where i is not after j
+    r_inverse         (N, m, m)     inverse of R: R[i, j] = s_i . y_j unless i is newer than j
     curvature         (N, m)        s_i . y_i, the diagonal of R
     h_diag            (N,)          s . y / y . y of the newest pair, 1 before there is one
     ================= ============= ==============================================================
@@ -111,7 +111,7 @@ def total(pictures: Tensor) -> Tensor:
 
 
 @script(default_opset=op)
-def inverse_with_pair(inverse: Tensor, s_y: Tensor, new_sy: Tensor, is_new: Tensor) -> Tensor:
+def inverse_with_pair(inverse: Tensor, s_y: Tensor, new_sy: Tensor, is_new: Mask) -> Tensor:
     """Exchange a pair of R for the newest: inverse (N, m, m), s . new_y and slot mask (N, m).
 
     R loses the row and column of a pair overwritten and gains a last column; the inverse of the
@@ -140,6 +140,27 @@ def two_loops(
     return r + transpose_times(s, a_minus_b)
 
 
+@script(default_opset=op)
+def pushed_out(image: Tensor, gradient: Tensor, lower: Tensor, upper: Tensor) -> Mask:
+    """Find the pixels at a bound that a step down the gradient would push beyond it.
+
+    They sit the step out (Bertsekas 1982): a direction that is clipped only afterwards need not
+    lead downhill.
+    """
+    below = op.And(image <= lower, gradient > 0.0)
+    above = op.And(image >= upper, gradient < 0.0)
+    return op.Or(below, above)
+
+
+@script(default_opset=op)
+def first_length(gradient: Tensor) -> Tensor:
+    """Return a step length, (N,), that moves a picture by at most 1 in all, sum |moves|.
+
+    Before the first pair nothing is known of the curvature (torch.optim.LBFGS).
+    """
+    return op.Min(1.0, 1.0 / total(op.Abs(gradient)))
+
+
 def _formula(image_shape: ImageShape, history: int) -> Any:
     pictures = list(range(image_shape[0]))
     first_rows = [picture * history for picture in pictures]
@@ -149,7 +170,7 @@ def _formula(image_shape: ImageShape, history: int) -> Any:
     min_curvature = MIN_CURVATURE
 
     @script(default_opset=op)
-    def write(rows: Tensor, row: Tensor, slot: Tensor, accepted: Tensor) -> Tensor:
+    def write(rows: Tensor, row: Tensor, slot: Tensor, accepted: Mask) -> Tensor:
         """Put one row per picture into its slot; where not accepted, what is there already."""
         index = op.Cast(slot, to=INT64.dtype)
         present = op.Gather(op.Reshape(rows, all_rows), first_rows + index)
@@ -179,7 +200,6 @@ def _formula(image_shape: ImageShape, history: int) -> Any:
         new_sy, new_yy = total(displacement * change), total(change * change)
         accepted = new_sy > min_curvature
         is_new = op.And(op.Equal(op.Unsqueeze(slot, [1]), slots), op.Unsqueeze(accepted, [1]))
-
         next_slot = op.Where(op.Equal(slot, last_slot), 0.0, slot + 1.0)
 
         # Whatever else reads the history reads it as written, so that it can be written in place.
@@ -190,19 +210,13 @@ def _formula(image_shape: ImageShape, history: int) -> Any:
         curvature_out = op.Where(is_new, op.Unsqueeze(new_sy, [1]), curvature)
         h_diag_out = op.Where(accepted, new_sy / new_yy, h_diag)
 
-        # A pixel at a bound that the gradient pushes further out sits this step out (Bertsekas
-        # 1982): a direction that is clipped only afterwards need not lead downhill.
-        blocked = op.Or(
-            op.And(image <= lower, gradient > 0.0), op.And(image >= upper, gradient < 0.0)
-        )
+        blocked = pushed_out(image, gradient, lower, upper)
         free = op.Where(blocked, 0.0, gradient)
         descent = two_loops(
             op.Flatten(free), s_out, y_out, r_inverse_out, curvature_out, h_diag_out
         )
 
-        # The first step is no longer than 1 in all, since nothing is known of the curvature yet.
-        first = op.Min(1.0, 1.0 / total(op.Abs(free)))
-        length = learning_rate * op.Where(op.Equal(step, 0.0), first, 1.0)
+        length = learning_rate * op.Where(op.Equal(step, 0.0), first_length(free), 1.0)
         move = op.Unsqueeze(length, [1, 2, 3]) * op.Reshape(-descent, op.Shape(image))
         move = op.Where(blocked, 0.0, move)
         displacement_out = op.Min(op.Max(move, lower - image), upper - image)

@@ -44,19 +44,23 @@ class StyleTransferOptions:
         UsageError: For a value that is out of range, naming the option.
     """
 
-    size: int = 512
-    iterations: int = 300
-    scales: int = 3
-    optimizer: Optimizer = "adam"
+    size: int = 512  # neural-style: -image_size
+    # 50 for each size, where the loss has levelled off: docs/decisions/0005-default-schedule.md.
+    iterations: int = 200
+    # From 181 to 512 pixels; style-transfer-pytorch goes from 128 to 512, by the same factor.
+    scales: int = 4
+    optimizer: Optimizer = "adam"  # style-transfer-pytorch
     learning_rate: float | None = None
+    # Losses are relative to their targets, so no other program's weights carry over. These were
+    # chosen by eye on examples/: docs/decisions/0004-relative-losses.md.
     content_weight: float = 1.0
-    style_weight: float = 1e3
+    style_weight: float = 20.0
     style_layers: Mapping[str, float] | None = None
     content_layers: tuple[str, ...] | None = None
-    tv_weight: float = 1e-3
-    init: Init = "photo"
+    tv_weight: float = 10.0
+    init: Init = "photo"  # Gatys' later notebook, style-transfer-pytorch
     seed: int = 0
-    pooling: Pooling = "avg"
+    pooling: Pooling = "avg"  # Gatys et al. 2016, section 2: a better flow of gradients
 
     def __post_init__(self) -> None:
         for name, choice, known in (

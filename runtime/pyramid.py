@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .images import fit_long_side, resize
+from .images import fit_long_side, resize, to_nchw
 from .loop import Descent, Outcome, StopReason, descend
 from .optimizers import Optimizer, State
 from .session import Array
@@ -27,11 +27,36 @@ class Level:
 
     height: int
     width: int
+    margin: int
+    """What is painted beyond each edge of the picture, in pixels, and cut off in the end."""
     steps: int
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Height and width with the margin."""
+        return self.height + 2 * self.margin, self.width + 2 * self.margin
+
+    def fit(self, pixels: Array) -> Array:
+        """A picture (H, W, 3) at this size, continued by its mirror image: (1, 3, *canvas)."""
+        resized = resize(pixels, (self.height, self.width))
+        margin = (self.margin, self.margin)
+        return to_nchw(np.pad(resized, (margin, margin, (0, 0)), mode="symmetric"))
+
+    def cut(self, images: Array) -> Array:
+        """(N, 3, *canvas) -> (N, 3, height, width): the pictures without their margin."""
+        top = left = self.margin
+        return images[:, :, top : top + self.height, left : left + self.width]
 
 
 def plan_levels(
-    height: int, width: int, *, size: int, scales: int, steps: int, smallest: int
+    height: int,
+    width: int,
+    *,
+    size: int,
+    scales: int,
+    steps: int,
+    smallest: int,
+    margin: float = 0.0,
 ) -> list[Level]:
     """The levels of a run, from coarse to fine, each sqrt(2) times the one before.
 
@@ -42,13 +67,18 @@ def plan_levels(
         scales: How many levels, less those whose short side would be under ``smallest``.
         steps: Updates over all levels; the finest levels take what does not divide.
         smallest: Shortest side that a level may have; the last level stays even so.
+        margin: As a share of the long side.
     """
     sides = [round(size / FACTOR**level) for level in reversed(range(scales))]
     shapes = [fit_long_side(height, width, side) for side in sides]
     shapes = [shape for shape in shapes[:-1] if min(shape) >= smallest] + shapes[-1:]
     count = len(shapes)
     return [
-        Level(*shape, steps * (index + 1) // count - steps * index // count)
+        Level(
+            *shape,
+            margin=round(margin * max(shape)),
+            steps=steps * (index + 1) // count - steps * index // count,
+        )
         for index, shape in enumerate(shapes)
     ]
 
@@ -57,7 +87,7 @@ def coarse_to_fine(
     levels: Sequence[Level],
     images: Array,
     optimizer: Optimizer,
-    open_descent: Callable[[Array, State], Descent],
+    open_descent: Callable[[Level, Array, State], Descent],
     report: Callable[[Level, int, Array], None],
     stop: Callable[[], bool],
 ) -> Outcome:
@@ -65,9 +95,9 @@ def coarse_to_fine(
 
     Args:
         levels: From coarse to fine.
-        images: (N, 3, H, W) of the first level.
+        images: (N, 3, H, W) of the first level's canvas.
         optimizer: Carries its state from size to size.
-        open_descent: Images and a state -> what to step down at their size.
+        open_descent: A level, images and a state of its size -> what to step down there.
         report: Called with the level, the updates taken over all levels and the losses (N, T).
         stop: Asked before each update whether to end here.
 
@@ -77,11 +107,11 @@ def coarse_to_fine(
     state = optimizer.initial_state(images.shape)
     taken = 0
     for level in levels:
-        size = (level.height, level.width)
-        if images.shape[2:] != size:
-            images, state = resize_batch(images, size), optimizer.resample(state, size)
+        if images.shape[2:] != level.canvas:
+            images = resize_batch(images, level.canvas)
+            state = optimizer.resample(state, level.canvas)
         outcome = descend(
-            open_descent(images, state),
+            open_descent(level, images, state),
             level.steps,
             lambda step, losses, level=level, before=taken: report(level, before + step, losses),
             stop,

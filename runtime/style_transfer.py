@@ -35,6 +35,10 @@ ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.floating] | Picture
 # style-transfer-pytorch clamps the image after every step.
 PIXEL_BOUNDS = Bounds(0.0, 1.0)
 
+# The networks pad with zeros, and a picture painted up to its edge shows it as a frame of lines.
+# So a margin is painted as well, and cut off. A guess: the lines lie within 12 of 512 pixels.
+MARGIN = 1 / 32
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -114,16 +118,15 @@ class StyleTransfer:
         if (options.init == "image") != (init_image is not None):
             raise UsageError("An init_image goes with init='image', and with nothing else.")
         objective = self.objective(options)
-        picture, painting = as_picture(photo), as_picture(style)
-        start = None if init_image is None else as_picture(init_image).pixels
-        levels = self._levels(picture.pixels, painting.pixels, objective, options)
+        picture, painting = as_picture(photo), as_picture(style).pixels
+        start = picture.pixels if init_image is None else as_picture(init_image).pixels
+        levels = self._levels(picture.pixels, painting, objective, options)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
-        def open_descent(images: Array, state: State) -> Descent:
-            size = images.shape[2:]
+        def open_descent(level: Level, images: Array, state: State) -> Descent:
             return self.engine.descent(
                 objective,
-                self._targets(objective, picture.pixels, painting.pixels, size, options.pooling),
+                self._targets(objective, picture.pixels, painting, level, options.pooling),
                 images,
                 optimizer,
                 state,
@@ -133,13 +136,13 @@ class StyleTransfer:
 
         outcome = coarse_to_fine(
             levels,
-            _first_images(options, picture.pixels if start is None else start, levels[0]),
+            _first_images(options, start, levels[0]),
             optimizer,
             open_descent,
             _reporter(progress, objective, levels),
             stop or (lambda: False),
         )
-        image = from_nchw(outcome.images)
+        image = from_nchw(levels[-1].cut(outcome.images))
         return StyleTransferResult(
             image=image,
             alpha=_resized_alpha(picture, image),
@@ -187,6 +190,7 @@ class StyleTransfer:
             scales=options.scales,
             steps=options.iterations,
             smallest=smallest,
+            margin=MARGIN,
         )
         finest = (levels[-1].height, levels[-1].width)
         for what, (height, width) in (
@@ -206,22 +210,21 @@ class StyleTransfer:
         objective: Objective,
         photo: Array,
         painting: Array,
-        size: tuple[int, int],
+        level: Level,
         pooling: Pooling,
     ) -> Targets:
         """Content of the photo at this size, and style of the painting at the same long side."""
         of_content = tuple(term for term in objective.terms if term.kind == "content")
         of_style = tuple(term for term in objective.terms if term.kind == "style")
-        long_side = max(size)
+        long_side = max(level.height, level.width)
         key = (hashlib.sha256(painting.tobytes()).digest(), of_style, long_side, pooling)
         if key not in self._style_targets:
             style_size = fit_long_side(*painting.shape[:2], long_side)
             resized = to_nchw(resize(painting, style_size))
             self._style_targets[key] = self.engine.targets(of_style, resized, pooling)
-        resized = to_nchw(resize(photo, size))
         return {
             **self._style_targets[key],
-            **self.engine.targets(of_content, resized, pooling),
+            **self.engine.targets(of_content, level.fit(photo), pooling),
         }
 
 
@@ -248,9 +251,9 @@ def as_picture(image: ImageLike) -> Picture:
 def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> Array:
     """(1, 3, H, W) to start from: the picture given, or noise."""
     if options.init != "noise":
-        return to_nchw(resize(start, (level.height, level.width)))
+        return level.fit(start)
     random = np.random.default_rng(options.seed)
-    return random.random((1, 3, level.height, level.width), dtype=np.float32)
+    return random.random((1, 3, *level.canvas), dtype=np.float32)
 
 
 def _reporter(

@@ -11,12 +11,13 @@ image              (N, 3, H, W)  the pictures being made
 gradient           (N, 3, H, W)  d(loss)/d(image), each picture's own
 learning_rate      ()            the size of the step
 lower, upper       ()            bounds of the pixels; -inf and +inf for none
-state/<name>       (N, ...)      what the optimiser remembers, zero-filled at first
+state/<name>       (N, ...)      what the optimiser remembers
 ================== ============= ====================================================
 
 The outputs are ``image_out`` and a ``state_out/<name>`` for every ``state/<name>``, in that order
 and of those shapes. No arithmetic crosses the first axis: each picture of a batch moves exactly as
-if it were alone.
+if it were alone. The session must really compute in float32, without TF32 or bfloat16: moments
+and curvature are differences of nearly equal numbers.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ State: TypeAlias = dict[str, NDArray[np.float32]]
 # a type checker finds no arithmetic in those.
 if TYPE_CHECKING:
     Tensor: TypeAlias = Any
+    Mask: TypeAlias = Any
 else:
     Tensor = onnxscript.FLOAT[...]
+    Mask = onnxscript.BOOL[...]
 op: Any = onnxscript.opset20
 
 STATE = "state/"
