@@ -109,7 +109,8 @@ class LineReporter(Reporter):
         """Say once that a new scale has begun, to whoever wants to know much."""
         if progress.scale != self._scale:
             self._scale = progress.scale
-            log.debug(_scale(progress))
+            size = f"{progress.width}x{progress.height}"
+            log.debug("scale %s/%s, %s", progress.scale, progress.scales, size)
 
     def finished(self, outcome: Outcome) -> None:
         """Print the line."""
@@ -157,7 +158,7 @@ class BarReporter(Reporter):
         self._bar.update(
             self._task,
             completed=self._done + progress.step / progress.steps,
-            detail=f"{_scale(progress)}, step {progress.step}/{progress.steps}",
+            detail=f"{progress.width}x{progress.height} {progress.step}/{progress.steps} steps",
         )
 
     def finished(self, outcome: Outcome) -> None:
@@ -184,26 +185,23 @@ def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> Repor
     return LineReporter(photos, as_json=as_json)
 
 
-def _scale(progress: Progress) -> str:
-    return f"scale {progress.scale}/{progress.scales}, {progress.width}x{progress.height}"
-
-
 def _bar(console: Console | None) -> RichProgress:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
     from rich.table import Column
 
+    def text(template: str, max_width: int | None = None) -> TextColumn:
+        column = Column(max_width=max_width, no_wrap=True, overflow="ellipsis")
+        return TextColumn(template, markup=False, table_column=column)
+
     return RichProgress(
-        TextColumn("{task.fields[done]}/{task.fields[photos]}", markup=False),
-        BarColumn(),
-        TextColumn(
-            "{task.description}",
-            markup=False,
-            table_column=Column(max_width=30, no_wrap=True, overflow="ellipsis"),
-        ),
-        TextColumn("{task.fields[detail]}", markup=False),
+        text("{task.fields[done]}/{task.fields[photos]}"),
+        BarColumn(bar_width=20),
+        text("{task.description}", 28),
+        text("{task.fields[detail]}"),
         TimeRemainingColumn(),
+        text("left"),
         console=console or Console(stderr=True),
         transient=True,
         # On a terminal, results appear above the bar; elsewhere they stay on standard output.

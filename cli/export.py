@@ -15,7 +15,7 @@ from .options import Overwrite, Quiet, Verbose, parse_layers
 from .text import columns, printable
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.bundle import Bundle
+    from nstbatch.exporter.export import Export
 
 INSTALL_TORCH = "pip install 'torch>=2.13' 'torchvision>=0.28'"
 
@@ -63,7 +63,7 @@ Out = Annotated[
         "--out",
         "-o",
         metavar="FOLDER",
-        help="Where the bundle goes; by default where `nstbatch models` finds it.",
+        help="The bundle's folder; by default one where `nstbatch models` finds it.",
         show_default=False,
     ),
 ]
@@ -92,7 +92,7 @@ def export(
     _require_torch()
     from nstbatch.exporter.export import export_bundle
 
-    bundle = export_bundle(
+    exported = export_bundle(
         source,
         name=name,
         weights=weights,
@@ -102,9 +102,9 @@ def export(
         overwrite=overwrite,
         log=(lambda line: None) if quiet else _print_progress,
     )
-    print(printable(bundle.path))
+    print(printable(exported.bundle.path))
     if verify:
-        _verify(bundle)
+        _verify(exported)
 
 
 def _require_torch() -> None:
@@ -121,10 +121,10 @@ def _print_progress(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)
 
 
-def _verify(bundle: Bundle) -> None:
+def _verify(exported: Export) -> None:
     from nstbatch.exporter.verify import verify_bundle
 
     rows = [("GRAPH", "SIZE", "RELATIVE ERROR")]
-    for graph, size, error in verify_bundle(bundle):
+    for graph, size, error in verify_bundle(exported):
         rows.append((str(graph), str(size), f"{error:.1e}"))
     print("\n".join(columns(rows)))

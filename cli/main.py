@@ -67,7 +67,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         app(args=arguments, prog_name="nstbatch")
     except SystemExit as end:  # Typer's way to end, well or badly
         return end.code if isinstance(end.code, int) else FAILED
-    except NstbatchError as error:
+    except (NstbatchError, OSError) as error:  # such as a full disk behind standard output
         log.debug("The traceback:", exc_info=error)
         lines = "\n".join(map(printable, str(error).splitlines()))
         print(f"nstbatch: {lines}", file=sys.stderr)

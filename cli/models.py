@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,8 @@ from .text import columns, printable
 
 if TYPE_CHECKING:
     from nstbatch.runtime.bundle import Bundle
+
+SOURCE_WIDTH = 60  # of the table; the details and --json have all of it
 
 Name = Annotated[
     str | None,
@@ -59,7 +62,9 @@ def _table(bundles: list[Bundle]) -> list[str]:
                 _megabytes(bundle),
                 ",".join(bundle.poolings),
                 printable(bundle.weights_licence),
-                printable(bundle.weights_source),
+                textwrap.shorten(
+                    printable(bundle.weights_source), SOURCE_WIDTH, placeholder=" ..."
+                ),
             )
         )
     return columns(rows)

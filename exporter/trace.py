@@ -25,7 +25,7 @@ from nstbatch.runtime.bundle import Preprocessing
 
 from .rules import ReluRule, decompositions
 
-# The newest operator set that onnxruntime 1.23, the oldest supported, runs in full on every
+# The newest operator set that onnxruntime 1.24, the oldest supported, runs in full on every
 # provider; Resize, Pad and Cast last changed in it or before.
 OPSET = 20
 

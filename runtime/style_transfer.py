@@ -219,8 +219,8 @@ class StyleTransfer:
         long_side = max(level.height, level.width)
         key = (hashlib.sha256(painting.tobytes()).digest(), of_style, long_side, pooling)
         if key not in self._style_targets:
-            style_size = fit_long_side(*painting.shape[:2], long_side)
-            resized = to_nchw(resize(painting, style_size))
+            height, width, _ = painting.shape
+            resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))
             self._style_targets[key] = self.engine.targets(of_style, resized, pooling)
         return {
             **self._style_targets[key],

@@ -93,7 +93,7 @@ def test_the_bar_shows_names_as_text_and_leaves_stdout_to_the_results(capsys):
         assert report._bar.finished
     shown = screen.getvalue()
     assert "[bold]a.jpg" in shown
-    assert "scale 2/2, 96x64, step 150/300" in shown
+    assert "96x64 150/300 steps" in shown
     assert r"failed c\nd.jpg: It is\nempty." in shown
     assert capsys.readouterr().out == "stylized/[bold]a.jpg\n"
 

@@ -15,9 +15,10 @@ def calls(monkeypatch) -> list[dict]:
     def export_bundle(source, *, log, **options):
         log(f"exporting {source}")
         calls.append({"source": source, **options})
-        return SimpleNamespace(path=Path("bundles") / "mine")
+        return SimpleNamespace(bundle=SimpleNamespace(path=Path("bundles") / "mine"))
 
-    def verify_bundle(bundle):
+    def verify_bundle(exported):
+        assert exported.bundle.path.name == "mine"
         return [("gradient_avg", "64x64", 3.21e-7), ("gradient_max", "97x131", 1e-6)]
 
     for name, function in (("export", export_bundle), ("verify", verify_bundle)):

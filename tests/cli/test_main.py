@@ -69,6 +69,7 @@ def failing(monkeypatch):
     [
         (UnknownNameError("model", "vgg61", ["vgg16"]), 2),
         (BundleError("Damaged."), 1),
+        (OSError(28, "No space left on device"), 1),
         (KeyboardInterrupt(), 130),
         (typer.Exit(3), 3),
     ],

@@ -24,12 +24,14 @@ def test_the_table_has_a_line_for_every_model(capsys):
     (line,) = [line for line in lines if line.startswith("vgg16 ")]
     assert line.split()[1] == str(len(bundle.layers))
     assert bundle.weights_licence in line
-    assert bundle.weights_source in line
+    assert bundle.weights_source[:40] in line
 
 
 def test_one_model_with_its_layers(capsys):
     assert run(["models", "vgg16"]) == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    out = capsys.readouterr().out
+    assert Bundle.load("vgg16").weights_source in out
+    rows = [line.split() for line in out.splitlines()]
     # Two 3x3 convolutions see 5 pixels, pooled 6, two more 14, pooled 16, the next one 24.
     assert ["relu3_1", "256", "4", "24", "px"] in rows
 
