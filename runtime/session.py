@@ -6,6 +6,7 @@ stays on the device, and a CUDA graph could be captured.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -50,6 +51,7 @@ class Session:
             ProviderError: ONNX Runtime would run it elsewhere.
         """
         options = provider.session_options(threads)
+        _use_shared_arena(options)
         if weights_folder is not None:
             options.add_session_config_entry(WEIGHTS_FOLDER, str(weights_folder))
         graph = specialise(model, shapes).SerializeToString()
@@ -81,6 +83,34 @@ class Session:
         for name, value in outputs.items():
             binding.bind_ortvalue_output(name, value)
         return BoundPass(self._session, binding)
+
+
+def _use_shared_arena(options: ort.SessionOptions) -> None:
+    """Let a session take its memory on the processor from one arena of the whole process.
+
+    Sessions run in turn and each keeps the peak of its own activations: with an arena each, three
+    scales up to 362 pixels took 2.3 GB, with one between them 1.6 GB.
+    """
+    _register_arena()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+
+
+@functools.cache
+def _register_arena() -> None:
+    memory = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    # -1: ONNX Runtime's own sizes. 1: grow by what is asked for, not to the next power of two.
+    config = ort.OrtArenaCfg(
+        {
+            "max_mem": 0,
+            "arena_extend_strategy": 1,
+            "initial_chunk_size_bytes": -1,
+            "max_dead_bytes_per_chunk": -1,
+        }
+    )
+    # Where the program around this library has registered one, that stays and serves as well.
+    ort.create_and_register_allocator(memory, config)
 
 
 class BoundPass:
