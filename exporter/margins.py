@@ -14,12 +14,16 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
+
+# From this many rounding errors on a decision is clear: of the million decisions on a picture, a
+# few are that close, and each would go the other way once in ten thousand times.
+CLEAR = 4.0
 
 # Equal values come out of float64 at most this far apart, in units of the values' size.
 TIE = 1e-12
@@ -30,16 +34,21 @@ class Margin:
     """The closest decision of a network on an image."""
 
     size: float
-    """In units of float32's rounding error there. Below 1, two programs may well disagree."""
+    """In units of float32's rounding error at that place of the network."""
     place: tuple[float, float]
-    """Where in the image it is about, (down, right) in [0, 1]."""
+    """Where in the image it is about: down and right, from 0 to 1."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether every program should come to the same decisions."""
+        return self.size >= CLEAR
 
 
 def least_margin(network: nn.Module, image: Tensor, errors: Sequence[Tensor]) -> Margin:
-    """The closest decision in float32, or one in float64 that is closer than ``errors`` are large.
+    """The closest decision, or one that is close enough.
 
-    A decision has to be clear in both. Float32 alone may turn a close decision into a tie, float64
-    alone does not see a tie that float32 broke.
+    A decision has to be clear in float32 as well as in float64: the one may turn a close decision
+    into a tie, and the other does not see a tie that float32 breaks.
 
     Args:
         network: A float32 network in eval mode; it is left as it was.
@@ -47,7 +56,7 @@ def least_margin(network: nn.Module, image: Tensor, errors: Sequence[Tensor]) ->
         errors: Of :func:`rounding_errors`.
     """
     margin = _least(_decisions(network, image), errors)
-    if margin.size < 1:
+    if not margin.is_clear:
         return margin  # float64 takes longer
     return min(margin, _least(_exact_decisions(network, image), errors), key=lambda m: m.size)
 
@@ -76,31 +85,124 @@ def _least(decisions: Sequence[Decision], errors: Sequence[Tensor]) -> Margin:
     for decision, error in zip(decisions, errors, strict=True):
         sizes = (decision.gaps() / error)[0]
         smallest = sizes.argmin()
-        if sizes.flatten()[smallest] < least.size:
-            _, *indices = torch.unravel_index(smallest, sizes.shape)
-            place = [(int(i) + 0.5) / n for i, n in zip(indices, sizes.shape[1:], strict=True)]
-            down, right = place or (0.5, 0.5)
-            least = Margin(float(sizes.flatten()[smallest]), (down, right))
+        size = float(sizes.flatten()[smallest])
+        if size < least.size:
+            _, *position = torch.unravel_index(smallest, sizes.shape)
+            least = Margin(size, _place([int(i) for i in position], sizes.shape[1:]))
     return least
+
+
+def _place(position: Sequence[int], shape: Sequence[int]) -> tuple[float, float]:
+    if len(position) != 2:  # a layer without positions
+        return 0.5, 0.5
+    return (position[0] + 0.5) / shape[0], (position[1] + 0.5) / shape[1]
 
 
 # --- Decisions --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What one operator decides on: the signs of its inputs or, if it has windows, their maxima."""
+class Decision(Protocol):
+    """What one operator decides, at every position."""
 
-    values: Tensor
-    """(N, C, ...)."""
-    kernel: Sequence[int] = ()
-    stride: Sequence[int] = ()
-    padding: Sequence[int] = ()
+    @property
+    def values(self) -> Tensor:
+        """What it decides on, (N, C, ...)."""
+        ...
 
     def gaps(self) -> Tensor:
-        """How far from the next value that would be decided otherwise, (N, C, ...) above 0.
+        """How much would have to change, (N, C, ...) above 0; infinite for a tie."""
+        ...
 
-        Infinite for a tie, and where nothing is to be decided.
-        """
-        gaps = self._gaps_in_windows() if self.kernel else self.values.abs()
-        return torch.where(gaps > 0, gaps, math.inf).flatten(4).amin(-1) if self.kernel else torch.where(gaps > 0, gaps, math.inf)
+
+@dataclass(frozen=True)
+class Sign:
+    """A ReLU decides on which side of zero its inputs are."""
+
+    values: Tensor
+
+    def gaps(self) -> Tensor:
+        """The distance of each input (N, C, ...) from zero."""
+        return _infinite_for_ties(self.values.abs(), tie=0)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A max pooling decides which value of a window is the maximum."""
+
+    values: Tensor
+    kernel: Sequence[int]
+    stride: Sequence[int]
+    padding: Sequence[int]
+
+    def gaps(self) -> Tensor:
+        """How far the next value of each window (N, C, H', W') lies below its maximum."""
+        k, s, p = (_pair(values) for values in (self.kernel, self.stride, self.padding))
+        # Ceil mode lets the last window hang over the end.
+        margins = (p[1], p[1] + s[1] - 1, p[0], p[0] + s[0] - 1)
+        padded = functional.pad(self.values, margins, value=-math.inf)
+        windows = padded.unfold(2, k[0], s[0]).unfold(3, k[1], s[1]).flatten(-2)
+        below = windows.amax(-1, keepdim=True) - windows
+        is_exact = self.values.dtype == torch.float64
+        tie = TIE * float(self.values.square().mean().sqrt()) if is_exact else 0
+        return _infinite_for_ties(below, tie).amin(-1)
+
+
+def _switch(
+    values: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    *rest: object,
+) -> Switch:
+    return Switch(values.clone(), kernel, stride or kernel, padding)
+
+
+def _infinite_for_ties(gaps: Tensor, tie: float) -> Tensor:
+    return torch.where(gaps > tie, gaps, math.inf)  # NaN, outside of the image, is not above it
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    """ATen writes (k, k) as [k] at times."""
+    return (values[0], values[-1])
+
+
+# --- Watching ---------------------------------------------------------------------------------
+
+
+class _Watch(TorchDispatchMode):
+    """Writes down the decisions of whatever runs under it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decisions: list[Decision] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        # Copies, since what comes next may work in place.
+        match func.overloadpacket.__name__.rstrip("_"):
+            case "relu" | "leaky_relu" | "_prelu_kernel":
+                self.decisions.append(Sign(args[0].clone()))
+            case "max_pool2d_with_indices":
+                self.decisions.append(_switch(*args))
+        return func(*args, **(kwargs or {}))
+
+
+def _decisions(network: nn.Module, images: Tensor) -> list[Decision]:
+    with torch.no_grad(), _Watch() as watch:
+        network(images)
+    return watch.decisions
+
+
+def _exact_decisions(network: nn.Module, images: Tensor) -> list[Decision]:
+    with _in_float64(network):
+        return _decisions(network, images.double())
+
+
+@contextmanager
+def _in_float64(network: nn.Module) -> Iterator[None]:
+    network.double()
+    try:
+        yield
+    finally:
+        network.float()  # back to the very same values

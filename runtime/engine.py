@@ -14,14 +14,15 @@ from .loop import Bounds, Descent
 from .optimizers import Optimizer, State
 from .providers import resolve
 from .session import Array, Session
+from .smallest import smallest_side
 from .terms import Objective, Term
 from .update_graph import SCALARS, STATE
 
 Targets: TypeAlias = Mapping[str, Array]
 
-# Photos of one shape share their sessions: three for each scale, of which a run has three by
+# Photos of one shape share their sessions: four for each scale, of which a run has four by
 # default. More would keep the activations of shapes that may never come again.
-KEPT_SESSIONS = 12
+KEPT_SESSIONS = 16
 
 
 class Engine:
@@ -52,6 +53,19 @@ class Engine:
         self.provider = resolve(device, precision)
         self._threads = threads
         self._sessions: OrderedDict[Hashable, Session] = OrderedDict()
+        self._smallest: dict[tuple[str, Pooling], int] = {}
+
+    def smallest_side(self, layer: str, pooling: Pooling) -> int:
+        """Shortest side of a picture, in pixels, that a layer of the bundle has anything to say of.
+
+        Below the stride a padded network still gives a value, of little more than its padding.
+        """
+        key = (layer, pooling)
+        if key not in self._smallest:
+            stride = self.bundle.layer(layer).stride or 1
+            graph = self.bundle.read_graph("forward", pooling)
+            self._smallest[key] = max(stride, smallest_side(graph, {layer}))
+        return self._smallest[key]
 
     def targets(self, terms: tuple[Term, ...], images: Array, pooling: Pooling) -> Targets:
         """What reference pictures (N, 3, H, W) leave behind for the terms, by ``target/<term>``.

@@ -61,6 +61,9 @@ def link(
         editor.values[f"{COTANGENT}{layer}"].replace_all_uses_with(editor.add_sum(summands))
     unused = [value for name, value in editor.values.items() if name.startswith(COTANGENT)]
     zeros = propagate_zeros(editor.graph, [value for value in unused if value.uses()])
+    for value in unused:  # what still reads it wants zeros of the shape of its activation
+        activation = editor.values[str(value.name).removeprefix(COTANGENT)]
+        value.replace_all_uses_with(editor.zeros_like(activation))
     gradient = editor.graph.outputs[-1]
     if gradient not in zeros:
         parts.append(gradient)
@@ -99,6 +102,10 @@ class _Editor:
         """A constant of int64, as axes and shapes are."""
         return self.add("Constant", value_ints=values)
 
+    def zeros_like(self, value: ir.Value) -> ir.Value:
+        """Zeros of a value's shape."""
+        return self.add("ConstantOfShape", self.add("Shape", value))
+
     def add_sum(self, summands: Sequence[ir.Value]) -> ir.Value:
         """The sum of one or more values of one shape."""
         return summands[0] if len(summands) == 1 else self.add("Sum", *summands)
@@ -111,7 +118,9 @@ class _Editor:
         if term.target is not None:
             inputs.append(self.add_input(TARGET + term.name))
         inputs.append(self.add_input(WEIGHT + term.name))
-        attributes = {"pictures": pictures} if "pictures" in term.loss.function_ir.attributes else {}
+        attributes = (
+            {"pictures": pictures} if "pictures" in term.loss.function_ir.attributes else {}
+        )
         loss, cotangent = self.call(term.loss, *inputs, **attributes)
         return loss, cotangent
 

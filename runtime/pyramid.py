@@ -64,13 +64,15 @@ def plan_levels(
         height: Of the picture as it is.
         width: Likewise; the levels keep the ratio of the two.
         size: The long side at the last level.
-        scales: How many levels, less those whose short side would be under ``smallest``.
+        scales: How many levels, less those whose short side would be under ``smallest``, and
+            those that round to the size of another.
         steps: Updates over all levels; the finest levels take what does not divide.
         smallest: Shortest side that a level may have; the last level stays even so.
         margin: As a share of the long side.
     """
     sides = [round(size / FACTOR**level) for level in reversed(range(scales))]
-    shapes = [fit_long_side(height, width, side) for side in sides]
+    # Sizes of a few pixels round to one another; each is worked at once.
+    shapes = list(dict.fromkeys(fit_long_side(height, width, side) for side in sides))
     shapes = [shape for shape in shapes[:-1] if min(shape) >= smallest] + shapes[-1:]
     count = len(shapes)
     return [
@@ -113,7 +115,7 @@ def coarse_to_fine(
         outcome = descend(
             open_descent(level, images, state),
             level.steps,
-            lambda step, losses, level=level, before=taken: report(level, before + step, losses),
+            _of_level(report, level, taken),
             stop,
         )
         taken += outcome.steps
@@ -121,6 +123,13 @@ def coarse_to_fine(
         if outcome.reason is not StopReason.FINISHED:
             break
     return replace(outcome, steps=taken)
+
+
+def _of_level(
+    report: Callable[[Level, int, Array], None], level: Level, before: int
+) -> Callable[[int, Array], None]:
+    """A level's own report, which counts the updates taken before it as well."""
+    return lambda step, losses: report(level, before + step, losses)
 
 
 def resize_batch(images: Array, size: tuple[int, int]) -> Array:

@@ -45,7 +45,7 @@ def specialise(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) ->
 def _does_nothing(node: ir.Node) -> bool:
     """Whether a node hands on its first input as it is."""
     value = node.inputs[0] if node.inputs else None
-    if value is None or value.is_graph_input() and node.outputs[0].is_graph_output():
+    if value is None or (value.is_graph_input() and node.outputs[0].is_graph_output()):
         return False
     if node.op_type == "Reshape":
         before, after = value.shape, node.outputs[0].shape

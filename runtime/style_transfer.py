@@ -10,6 +10,7 @@ Embedding takes three lines::
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -162,15 +163,17 @@ class StyleTransfer:
         """
         bundle = self.engine.bundle
         of_style = options.style_layers or dict.fromkeys(bundle.style_layers, 1.0)
-        of_content = options.content_layers or bundle.content_layers
+        of_content = tuple(dict.fromkeys(options.content_layers or bundle.content_layers))
         total = sum(of_style.values())
         if total == 0:
             raise UsageError("At least one style layer needs a weight above 0.")
         objective = Objective()
         for layer in of_content:
-            objective += options.content_weight / len(of_content) * content(bundle.layer(layer).name)
+            share = options.content_weight / len(of_content)
+            objective += share * content(bundle.layer(layer).name)
         for layer, weight in of_style.items():
-            objective += options.style_weight * weight / total * style(bundle.layer(layer).name)
+            share = options.style_weight * weight / total
+            objective += share * style(bundle.layer(layer).name)
         if options.tv_weight > 0:
             objective += options.tv_weight * total_variation()
         return objective
@@ -179,11 +182,7 @@ class StyleTransfer:
         self, photo: Array, painting: Array, objective: Objective, options: StyleTransferOptions
     ) -> list[Level]:
         """The sizes to work at; an ImageError where a picture has too few pixels for a layer."""
-        smallest, layer = max(
-            (self.engine.bundle.layer(term.layer).stride or 1, term.layer)
-            for term in objective.terms
-            if term.layer is not None
-        )
+        smallest, layer = self._smallest(objective, options.pooling)
         levels = plan_levels(
             *photo.shape[:2],
             size=options.size,
@@ -205,6 +204,14 @@ class StyleTransfer:
                 )
         return levels
 
+    def _smallest(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
+        """Shortest side that a picture may have, and the layer that asks for so much."""
+        return max(
+            (self.engine.smallest_side(term.layer, pooling), term.layer)
+            for term in objective.terms
+            if term.layer is not None
+        )
+
     def _targets(
         self,
         objective: Objective,
@@ -213,14 +220,19 @@ class StyleTransfer:
         level: Level,
         pooling: Pooling,
     ) -> Targets:
-        """Content of the photo at this size, and style of the painting at the same long side."""
+        """Content of the photo at this size, and style of the painting at the same long side.
+
+        Of a long and narrow painting the short side counts, where the layers need more of it.
+        """
         of_content = tuple(term for term in objective.terms if term.kind == "content")
         of_style = tuple(term for term in objective.terms if term.kind == "style")
-        long_side = max(level.height, level.width)
-        key = (hashlib.sha256(painting.tobytes()).digest(), of_style, long_side, pooling)
+        height, width, _ = painting.shape
+        smallest, _ = self._smallest(objective, pooling)
+        narrow = math.ceil(smallest * max(height, width) / min(height, width))
+        long_side = max(level.height, level.width, narrow)
+        resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))
+        key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, of_style, pooling)
         if key not in self._style_targets:
-            height, width, _ = painting.shape
-            resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))
             self._style_targets[key] = self.engine.targets(of_style, resized, pooling)
         return {
             **self._style_targets[key],
@@ -280,9 +292,7 @@ def _reporter(
 
 def _named_losses(objective: Objective, losses: Array) -> dict[str, float]:
     """Losses (1, T) by the names of the terms, and their total."""
-    named = {
-        term.name: float(loss) for term, loss in zip(objective.terms, losses[0], strict=True)
-    }
+    named = {term.name: float(loss) for term, loss in zip(objective.terms, losses[0], strict=True)}
     return named | {"total": sum(named.values())}
 
 

@@ -56,11 +56,19 @@ class Term:
         """What the graph's weight input is given, (N,), so that the loss is relative to its target.
 
         As Mahendran & Vedaldi (2015) normalise their feature distance, |F - P|^2 / |P|^2.
+
+        Args:
+            weight: Of the term in its objective.
+            target: (N, ...), or (1, ...) for one that all pictures share; None for a term without.
+            pictures: N.
         """
         if target is None:
             return np.full(pictures, weight, np.float32)
-        mean_square = np.mean(np.square(target, dtype=np.float64), axis=tuple(range(1, target.ndim)))
-        relative = weight / np.maximum(mean_square, np.finfo(np.float32).tiny)
+        mean_square = np.mean(
+            np.square(target, dtype=np.float64), axis=tuple(range(1, target.ndim))
+        )
+        # Nothing is relative to a target of zeros.
+        relative = weight / np.where(mean_square < np.finfo(np.float32).tiny, 1, mean_square)
         return np.broadcast_to(relative, (pictures,)).astype(np.float32)
 
 

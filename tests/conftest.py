@@ -1,16 +1,26 @@
-"""What tests in several folders share: pictures that are broken in every way a batch may meet."""
+"""What tests in several folders share.
+
+Pictures that are broken in every way a batch may meet, and the networks behind the built-in bundles
+in plain PyTorch, to hold the graphs against.
+"""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:  # torch takes seconds to import, and few tests want it
+    from torch import Tensor
 
 # A step that took 200 ms (the default deadline) says more of the machine than of the code.
 hypothesis.settings.register_profile("nstbatch", deadline=None)
@@ -80,3 +90,94 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def _noise(width: int, height: int) -> Image.Image:
     values = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(values)
+
+
+# --- PyTorch's own ----------------------------------------------------------------------------
+
+
+class Reference:
+    """An objective of the runtime on the network behind a bundle, in plain PyTorch.
+
+    Losses are relative to their targets, and each picture has its own: a batch behaves as its
+    pictures do alone.
+    """
+
+    def __init__(self, model: str, pooling: str, dtype: str = "float32") -> None:
+        import torch
+        from safetensors.torch import load_file
+
+        from nstbatch.exporter import backbones
+        from nstbatch.exporter.pooling import use_pooling
+        from nstbatch.exporter.trace import LayerNetwork
+        from nstbatch.runtime.bundle import Bundle
+
+        bundle, backbone = Bundle.load(model), backbones.get(model)
+        self.dtype = getattr(torch, dtype)
+        network = backbone.build()
+        network.load_state_dict({k: v.float() for k, v in load_file(bundle.weights_path).items()})
+        network = use_pooling(network, pooling)
+        network = LayerNetwork(network, backbone.layers, bundle.preprocessing)
+        self.network = network.to(self.dtype)
+
+    def tensor(self, pictures: NDArray[np.float32]) -> Tensor:
+        import torch
+
+        return torch.tensor(pictures, dtype=self.dtype)
+
+    def activations(self, image: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.network.layer_names, self.network(image), strict=True))
+
+    def targets(self, objective: Any, pictures: Mapping[str, NDArray[np.float32]]) -> Any:
+        """What pictures (N, 3, H, W), by the kind of a term, leave behind for the objective."""
+        import torch
+
+        with torch.no_grad():
+            seen = {kind: self.activations(self.tensor(p)) for kind, p in pictures.items()}
+            return {
+                term.name: _feature(term.kind, seen[term.kind][term.layer])
+                for term in objective.terms
+                if term.layer is not None
+            }
+
+    def losses(self, objective: Any, targets: Any, image: Tensor) -> Tensor:
+        """Weighted losses (N, T) of an image (N, 3, H, W)."""
+        import torch
+
+        seen = self.activations(image)
+        losses = []
+        for weight, term in objective.weighted:
+            if term.layer is None:
+                loss = _total_variation(image)
+            else:
+                target = targets[term.name]
+                squares = (_feature(term.kind, seen[term.layer]) - target) ** 2
+                loss = squares.flatten(1).mean(1) / (target**2).flatten(1).mean(1)
+            losses.append(weight * loss)
+        return torch.stack(losses, dim=1)
+
+    def gradient(self, objective: Any, targets: Any, image: NDArray[np.float32]) -> tuple[Any, Any]:
+        """Losses (N, T), and the gradient (N, 3, H, W) of their sum, as arrays."""
+        variable = self.tensor(image).requires_grad_()
+        losses = self.losses(objective, targets, variable)
+        losses.sum().backward()
+        return losses.detach().numpy(), variable.grad.numpy()
+
+
+def _feature(kind: str, activation: Tensor) -> Tensor:
+    """What a term compares: activations (N, C, H, W), or their Gram matrices (N, C, C)."""
+    if kind == "content":
+        return activation
+    features = activation.flatten(2)
+    return features @ features.mT / activation[0].numel()
+
+
+def _total_variation(image: Tensor) -> Tensor:
+    """(N,): squares of the steps to the next pixel below and to the right, over all pixels."""
+    steps = (image.diff(dim=2) ** 2).flatten(1).sum(1) + (image.diff(dim=3) ** 2).flatten(1).sum(1)
+    return steps / image[0].numel()
+
+
+@pytest.fixture(scope="session")
+def reference() -> Callable[..., Reference]:
+    """A function (model, pooling, dtype="float32") -> :class:`Reference`."""
+    return cache(Reference)
