@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -37,16 +38,13 @@ class ReluRule(StrEnum):
 
 def decompositions(relu: ReluRule) -> dict[torch._ops.OpOverload, Rule]:
     """The decomposition table for ``make_fx``: this module's rules and torch's for batch norm."""
-    table: dict[torch._ops.OpOverload, Rule] = dict(
-        get_decompositions(
-            [
-                aten.native_batch_norm_backward,
-                aten._native_batch_norm_legit_no_training,
-                aten.native_batch_norm,
-                aten.cudnn_batch_norm_backward,
-            ]
-        )
-    )
+    operators = [
+        aten.native_batch_norm_backward,
+        aten._native_batch_norm_legit_no_training,
+        aten.native_batch_norm,
+        aten.cudnn_batch_norm_backward,
+    ]
+    table = cast("dict[torch._ops.OpOverload, Rule]", dict(get_decompositions(operators)))
     table |= {
         aten.convolution_backward.default: convolution_backward,
         aten.avg_pool2d_backward.default: avg_pool2d_backward,
@@ -59,9 +57,26 @@ def decompositions(relu: ReluRule) -> dict[torch._ops.OpOverload, Rule]:
 # --- ReLU -------------------------------------------------------------------------------------
 
 
+# What stretches a positive activation to 1 and more; finite in float32 and bfloat16.
+STEEP = 1e38
+
+
 def relu_gradient(g: Tensor, a: Tensor, threshold: float) -> Tensor:
-    """The derivative: the cotangent passes where the activation was positive."""
-    return torch.where(a > threshold, g, torch.zeros((), dtype=g.dtype))
+    """The derivative: the cotangent passes where the activation was positive.
+
+    The step function is a ``HardSigmoid``, min(max(STEEP a, 0), 1). ONNX Runtime's CPU provider
+    runs it and the product in the layout of its convolutions; a comparison and a ``Where`` take
+    19 % of a whole step of VGG16 in place of 4 %. Activations below 1 / STEEP count for less.
+    """
+    positive = a - threshold if threshold else a
+    step = torch.onnx.ops.symbolic(
+        "HardSigmoid",
+        (positive,),
+        attrs={"alpha": STEEP, "beta": 0.0},
+        dtype=a.dtype,
+        shape=a.shape,
+    )
+    return g * step
 
 
 def relu_deconv(g: Tensor, a: Tensor, threshold: float) -> Tensor:
