@@ -35,7 +35,7 @@ def reference() -> str:
         arguments = [parameter for parameter in verb.params if not _is_option(parameter)]
         words = " ".join([name, "[OPTIONS]", *map(_placeholder, arguments)])
         parts += [f"## {name}", verb.help, _usage(words)]
-        parts += ["\n".join(map(_argument_line, arguments))] if arguments else []
+        parts += [_list("Arguments", map(_argument_line, arguments))] if arguments else []
         parts += _options(parameter for parameter in verb.params if _is_option(parameter))
     return "\n\n".join(parts) + "\n"
 
@@ -66,8 +66,11 @@ def _options(parameters: Iterable[Any]) -> Iterator[str]:
     shown = [parameter for parameter in parameters if not parameter.hidden]
     order = list(dict.fromkeys(["", *map(group, shown)]))
     for heading, members in groupby(sorted(shown, key=lambda p: order.index(group(p))), group):
-        lines = "\n".join(map(_option_line, members))
-        yield f"**{heading}**\n\n{lines}" if heading else lines
+        yield _list(heading or "Options", map(_option_line, members))
+
+
+def _list(heading: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"**{heading}**\n", *lines])
 
 
 def _argument_line(argument: Any) -> str:
