@@ -157,7 +157,7 @@ class BarReporter(Reporter):
         """Move the bar by a part of a photo."""
         self._bar.update(
             self._task,
-            completed=self._done + progress.step / progress.steps,
+            completed=self._done + progress.share,
             detail=f"{progress.width}x{progress.height} {progress.step}/{progress.steps} steps",
         )
 

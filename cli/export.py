@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.errors import BundleError, UsageError
 
 from .logs import set_verbosity
 from .options import Overwrite, Quiet, Verbose, parse_layers
@@ -16,6 +17,7 @@ from .text import columns, printable
 
 if TYPE_CHECKING:
     from nstbatch.exporter.export import Export
+    from nstbatch.exporter.verify import Row
 
 INSTALL_TORCH = "pip install 'torch>=2.13' 'torchvision>=0.28'"
 
@@ -89,9 +91,15 @@ def export(
     Prints the bundle's folder.
     """
     set_verbosity(quiet=quiet, verbose=verbose)
-    _require_torch()
-    from nstbatch.exporter.export import export_bundle
+    try:
+        from nstbatch.exporter.export import export_bundle
+    except ImportError as error:
+        raise UsageError(
+            f"Exporting needs PyTorch, which does not load ({error}). "
+            f"To change that: {INSTALL_TORCH}"
+        ) from error
 
+    log = _no_progress if quiet else _print_progress
     exported = export_bundle(
         source,
         name=name,
@@ -100,31 +108,38 @@ def export(
         layers=parse_layers(layers) or (),
         out=out,
         overwrite=overwrite,
-        log=(lambda line: None) if quiet else _print_progress,
+        log=log,
     )
-    print(printable(exported.bundle.path))
+    print(printable(exported.bundle.path), flush=True)
     if verify:
-        _verify(exported)
-
-
-def _require_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"Exporting needs PyTorch, which does not load ({error}). "
-            f"To change that: {INSTALL_TORCH}"
-        ) from error
+        _verify(exported, log)
 
 
 def _print_progress(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)
 
 
-def _verify(exported: Export) -> None:
-    from nstbatch.exporter.verify import verify_bundle
+def _no_progress(line: str) -> None:
+    pass
 
-    rows = [("GRAPH", "SIZE", "RELATIVE ERROR")]
-    for graph, size, error in verify_bundle(exported):
-        rows.append((str(graph), str(size), f"{error:.1e}"))
-    print("\n".join(columns(rows)))
+
+def _verify(exported: Export, log: Callable[[str], None]) -> None:
+    """Print the errors against autograd; a BundleError where one is too large."""
+    from nstbatch.exporter.verify import TOLERANCE, verify
+
+    rows = verify(exported, log)
+    titles = ("GRAPH", "PICTURE", "SIZE", "BATCH", "LAYERS", "GRADIENT", "")
+    print("\n".join(columns([titles, *map(_cells, rows)])), flush=True)
+    wrong = sum(not row.is_right for row in rows)
+    if wrong:
+        raise BundleError(
+            f"{wrong} of {len(rows)} comparisons with PyTorch are off by more than {TOLERANCE:g}."
+        )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    gradient = "-" if row.gradient is None else f"{row.gradient:.1e}"
+    # Rounding alone may have turned a decision there: see nstbatch.exporter.margins.
+    note = "" if row.is_clear else "(a close decision)"
+    size = f"{row.height}x{row.width}"
+    return row.graph, row.picture, size, str(row.batch), f"{row.layers:.1e}", gradient, note

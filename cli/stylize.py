@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from nstbatch.runtime.errors import NstbatchError
+from nstbatch.runtime.errors import ImageError, NstbatchError, UsageError
 from nstbatch.runtime.options import Init, Optimizer, Pooling, StyleTransferOptions
 
 from . import options as cli
 from .logs import set_verbosity
+from .text import printable
 from .verb import BatchOptions, carry_out, find_photos, read_picture
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def stylize(
     init_picture = read_picture(init_path, "the --init image") if init_path else None
     plan = find_photos(inputs, batch, keep=[style, init_path] if init_path else [style])
     transfer = _load(model, device, precision, threads, options)
+    _check_style(transfer, style, style_picture, options)
     painter = _painter(transfer, style_picture, init_picture, options)
     raise typer.Exit(carry_out(plan, painter, batch))
 
@@ -100,6 +102,16 @@ def _load(
     transfer.objective(options)
     transfer.engine.bundle.graph_path("gradient", options.pooling)
     return transfer
+
+
+def _check_style(
+    transfer: StyleTransfer, path: Path, style: Picture, options: StyleTransferOptions
+) -> None:
+    """Find out now what would be wrong with every photo."""
+    try:
+        transfer.check_style(style, options)
+    except ImageError as error:
+        raise UsageError(f"{printable(path)} cannot be the style: {error}") from error
 
 
 def _painter(

@@ -11,7 +11,7 @@ class NstbatchError(Exception):
 
 
 class UsageError(NstbatchError):
-    """A request that cannot be carried out as asked: an unknown name, a bad value, a missing file."""
+    """A request that cannot be carried out: an unknown name, a bad value, a missing file."""
 
 
 class UnknownNameError(UsageError):

@@ -45,7 +45,7 @@ class StyleTransferOptions:
     """
 
     size: int = 512  # neural-style: -image_size
-    # 50 for each size, where the loss has levelled off: docs/decisions/0005-default-schedule.md.
+    # 50 for each size: docs/decisions/0005-default-schedule.md.
     iterations: int = 200
     # From 181 to 512 pixels; style-transfer-pytorch goes from 128 to 512, by the same factor.
     scales: int = 4

@@ -85,6 +85,15 @@ def plan_levels(
     ]
 
 
+def share_done(levels: Sequence[Level], steps: int) -> float:
+    """The first ``steps`` updates as a share of the work, in [0, 1]: each counts by its pixels."""
+    done, left = 0, steps
+    for level in levels:
+        done += min(left, level.steps) * math.prod(level.canvas)
+        left = max(left - level.steps, 0)
+    return done / sum(level.steps * math.prod(level.canvas) for level in levels)
+
+
 def coarse_to_fine(
     levels: Sequence[Level],
     images: Array,

@@ -16,7 +16,8 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import ArrayLike, NDArray
 
-from .providers import Provider, assert_on_device
+from .manifest import WEIGHTS
+from .providers import Provider, assert_on_device, engine_key
 from .specialise import specialise
 
 Array: TypeAlias = NDArray[np.float32]
@@ -50,11 +51,15 @@ class Session:
         Raises:
             ProviderError: ONNX Runtime would run it elsewhere.
         """
-        options = provider.session_options(threads)
+        graph = specialise(model, shapes).SerializeToString()
+        engine = None
+        if provider.device == "tensorrt":
+            weights = b"" if weights_folder is None else (weights_folder / WEIGHTS).read_bytes()
+            engine = engine_key(graph + weights, shapes, {"precision": provider.precision})
+        options = provider.session_options(threads, engine=engine)
         _use_shared_arena(options)
         if weights_folder is not None:
             options.add_session_config_entry(WEIGHTS_FOLDER, str(weights_folder))
-        graph = specialise(model, shapes).SerializeToString()
         self._session = ort.InferenceSession(graph, options, enable_fallback=0)
         assert_on_device(self._session, provider)
         self.memory = provider.memory

@@ -27,7 +27,7 @@ from .images import Picture, fit_long_side, from_nchw, read, resize, to_nchw
 from .loop import Bounds, Descent, StopReason
 from .optimizers import State, optimizer_named
 from .options import StyleTransferOptions
-from .pyramid import Level, coarse_to_fine, plan_levels
+from .pyramid import Level, coarse_to_fine, plan_levels, share_done
 from .session import Array
 from .terms import Objective, content, style, total_variation
 
@@ -51,6 +51,8 @@ class Progress:
     step: int
     """Updates taken, over all scales."""
     steps: int
+    share: float
+    """Of the work that is done, from 0 to 1: a step counts by its pixels."""
     height: int
     width: int
     losses: Mapping[str, float]
@@ -182,9 +184,11 @@ class StyleTransfer:
         self, photo: Array, painting: Array, objective: Objective, options: StyleTransferOptions
     ) -> list[Level]:
         """The sizes to work at; an ImageError where a picture has too few pixels for a layer."""
-        smallest, layer = self._smallest(objective, options.pooling)
+        smallest, _ = self._smallest(objective, options.pooling)
+        height, width, _ = photo.shape
         levels = plan_levels(
-            *photo.shape[:2],
+            height,
+            width,
             size=options.size,
             scales=options.scales,
             steps=options.iterations,
@@ -192,17 +196,26 @@ class StyleTransfer:
             margin=MARGIN,
         )
         finest = (levels[-1].height, levels[-1].width)
-        for what, (height, width) in (
-            ("picture", photo.shape[:2]),
-            ("picture at the size asked for", finest),
-            ("style", painting.shape[:2]),
-        ):
-            if min(height, width) < smallest:
-                raise ImageError(
-                    f"The {what} is {width}x{height} pixels; "
-                    f"{layer} needs at least {smallest} on each side."
-                )
+        self._check_side("picture", photo.shape, objective, options.pooling)
+        self._check_side("picture at the size asked for", finest, objective, options.pooling)
+        self._check_side("style", painting.shape, objective, options.pooling)
         return levels
+
+    def check_style(self, style: ImageLike, options: StyleTransferOptions) -> None:
+        """Raise the ImageError that every photo would meet: the style is too small for a layer."""
+        painting = as_picture(style).pixels
+        self._check_side("style", painting.shape, self.objective(options), options.pooling)
+
+    def _check_side(
+        self, what: str, shape: tuple[int, ...], objective: Objective, pooling: Pooling
+    ) -> None:
+        smallest, layer = self._smallest(objective, pooling)
+        height, width = shape[:2]
+        if min(height, width) < smallest:
+            raise ImageError(
+                f"The {what} is {width}x{height} pixels; "
+                f"{layer} needs at least {smallest} on each side."
+            )
 
     def _smallest(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
         """Shortest side that a picture may have, and the layer that asks for so much."""
@@ -281,6 +294,7 @@ def _reporter(
                     scales=len(levels),
                     step=step,
                     steps=steps,
+                    share=share_done(levels, step),
                     height=level.height,
                     width=level.width,
                     losses=_named_losses(objective, losses),

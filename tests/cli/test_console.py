@@ -20,7 +20,14 @@ FAILED = Outcome(Path("c\nd.jpg"), Path("stylized/c\nd.jpg"), Status.FAILED, "It
 
 def progress(step: int) -> SimpleNamespace:
     return SimpleNamespace(
-        scale=1 + step // 150, scales=2, step=step, steps=300, height=64, width=96, losses={}
+        scale=1 + step // 150,
+        scales=2,
+        step=step,
+        steps=300,
+        share=step / 300,
+        height=64,
+        width=96,
+        losses={},
     )
 
 

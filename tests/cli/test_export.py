@@ -7,9 +7,21 @@ import pytest
 from nstbatch.cli.main import run
 
 
+def row(graph, gradient, **changes):
+    values = {"picture": "flat areas", "height": 64, "width": 48, "batch": 3, "layers": 3.21e-7}
+    flags = {"is_clear": True, "is_right": True}
+    return SimpleNamespace(graph=graph, gradient=gradient, **values | flags | changes)
+
+
 @pytest.fixture
-def calls(monkeypatch) -> list[dict]:
-    """What the exporter was asked for; it answers with a bundle of three graphs."""
+def rows() -> list[SimpleNamespace]:
+    """What a comparison with PyTorch finds."""
+    return [row("forward_avg.onnx", None), row("deconv.onnx", 1e-6, is_clear=False)]
+
+
+@pytest.fixture
+def calls(rows, monkeypatch) -> list[dict]:
+    """What the exporter was asked for; it answers with a bundle, which compares as in ``rows``."""
     calls = []
 
     def export_bundle(source, *, log, **options):
@@ -17,12 +29,15 @@ def calls(monkeypatch) -> list[dict]:
         calls.append({"source": source, **options})
         return SimpleNamespace(bundle=SimpleNamespace(path=Path("bundles") / "mine"))
 
-    def verify_bundle(exported):
-        assert exported.bundle.path.name == "mine"
-        return [("gradient_avg", "64x64", 3.21e-7), ("gradient_max", "97x131", 1e-6)]
+    def verify(export, log):
+        log(f"verifying {export.bundle.path.name}")
+        return rows
 
-    for name, function in (("export", export_bundle), ("verify", verify_bundle)):
-        module = SimpleNamespace(**{function.__name__: function})
+    modules = {
+        "export": SimpleNamespace(export_bundle=export_bundle),
+        "verify": SimpleNamespace(verify=verify, TOLERANCE=1e-5),
+    }
+    for name, module in modules.items():
         monkeypatch.setitem(sys.modules, f"nstbatch.exporter.{name}", module)
     return calls
 
@@ -66,15 +81,26 @@ def test_what_is_not_said_is_left_to_the_exporter(calls, capsys):
 
 def test_verify_prints_the_errors(calls, capsys):
     assert run(["export", "vgg16", "--verify"]) == 0
-    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
-        ["GRAPH", "SIZE", "RELATIVE", "ERROR"],
-        ["gradient_avg", "64x64", "3.2e-07"],
-        ["gradient_max", "97x131", "1.0e-06"],
+    out, err = capsys.readouterr()
+    flat = ["flat", "areas", "64x48", "3", "3.2e-07"]
+    assert [line.split() for line in out.splitlines()[1:]] == [
+        ["GRAPH", "PICTURE", "SIZE", "BATCH", "LAYERS", "GRADIENT"],
+        ["forward_avg.onnx", *flat, "-"],
+        ["deconv.onnx", *flat, "1.0e-06", "(a", "close", "decision)"],
     ]
+    assert err == "exporting vgg16\nverifying mine\n"
+
+
+def test_an_error_beyond_the_tolerance_fails(calls, rows, capsys):
+    rows[1] = row("deconv.onnx", 0.25, is_right=False)
+    assert run(["export", "vgg16", "--verify", "--quiet"]) == 1
+    out, err = capsys.readouterr()
+    assert "2.5e-01" in out
+    assert err == "nstbatch: 1 of 2 comparisons with PyTorch are off by more than 1e-05.\n"
 
 
 def test_without_torch_the_command_that_installs_it_is_named(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "nstbatch.exporter.export", None)  # so that its import fails
     assert run(["export", "vgg16"]) == 2
     assert "pip install 'torch>=" in capsys.readouterr().err
 

@@ -292,3 +292,11 @@ def test_an_interrupted_run_leaves_nothing_half_written(number):
     assert "interrupted: 0 photos done, 2 not tried" in err
     assert "Traceback" not in err
     assert list(Path("stylized").iterdir()) == []
+
+
+def test_a_style_too_small_for_the_layers_is_found_before_the_first_photo(capsys):
+    save("photos/a.png")
+    save("style.jpg", (8, 8))
+    assert stylize("photos") == 2
+    assert "style.jpg cannot be the style: The style is 8x8 pixels" in capsys.readouterr().err
+    assert not Path("stylized").exists()
