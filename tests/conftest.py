@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +116,10 @@ class Reference:
         network = backbone.build()
         network.load_state_dict({k: v.float() for k, v in load_file(bundle.weights_path).items()})
         network = use_pooling(network, pooling)
+        if self.dtype == torch.float64:
+            for module in network.modules():
+                if isinstance(module, torch.nn.MaxPool2d):
+                    module.forward = partial(_first_maximum, module)
         network = LayerNetwork(network, backbone.layers, bundle.preprocessing)
         self.network = network.to(self.dtype)
 
@@ -161,6 +165,22 @@ class Reference:
         losses = self.losses(objective, targets, variable)
         losses.sum().backward()
         return losses.detach().numpy(), variable.grad.numpy()
+
+
+def _first_maximum(pool: Any, values: Tensor) -> Tensor:
+    """Max pooling that takes the first of equal maxima, as float32 does.
+
+    In a flat area the values of a window may come out of float64 a last digit apart.
+    """
+    from torch.nn import functional
+
+    kernel, stride = pool.kernel_size, pool.stride
+    hanging_over = stride - 1 if pool.ceil_mode else 0
+    padded = functional.pad(values, (0, hanging_over, 0, hanging_over), value=-np.inf)
+    windows = padded.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(-2)
+    tie = 1e-12 * values.detach().square().mean().sqrt()
+    is_maximum = windows >= windows.amax(-1, keepdim=True) - tie
+    return windows.gather(-1, is_maximum.long().argmax(-1, keepdim=True)).squeeze(-1)
 
 
 def _feature(kind: str, activation: Tensor) -> Tensor:

@@ -1,0 +1,167 @@
+"""L-BFGS over a whole run against PyTorch's: 200 steps on VGG-16 at 256 pixels.
+
+Left out unless asked for with ``-m replication``, since it takes minutes. The numbers of the last
+run lie beside this file, in results/.
+"""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nstbatch.runtime.engine import Engine
+from nstbatch.runtime.images import read, resize, to_nchw
+from nstbatch.runtime.loop import Bounds, descend
+from nstbatch.runtime.optimizers import LBFGS
+from nstbatch.runtime.terms import content, style, total_variation
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parents[1] / "examples"
+PHOTO, PAINTING = "photos/astronaut.jpg", "styles/starry_night.jpg"
+SIZE, STEPS, POOLING = 256, 200, "avg"
+
+# PyTorch may not end lower than this times our loss.
+MARK = 0.97
+
+# Over so many steps the losses are compared one by one.
+CURVE = 50
+
+TORCH_DEFAULT = 100  # torch.optim.LBFGS: history_size
+HISTORIES = (LBFGS().history, TORCH_DEFAULT)
+
+pytestmark = pytest.mark.replication
+
+
+def picture(name: str) -> np.ndarray:
+    """(1, 3, SIZE, SIZE), RGB in [0, 1]."""
+    return to_nchw(resize(read(EXAMPLES / name).pixels, (SIZE, SIZE)))
+
+
+@pytest.fixture(scope="module")
+def objective():
+    """As style transfer has it by default."""
+    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    whole = content("relu4_2") + 10 * total_variation()
+    for layer in layers:
+        whole += 20 / len(layers) * style(layer)
+    return whole
+
+
+@pytest.fixture(scope="module")
+def ours(objective):
+    """The loss after every step, by the length of the history."""
+    engine, photo = Engine("vgg16", device="cpu", precision="fp32"), picture(PHOTO)
+    targets = {}
+    for kind, reference in (("content", photo), ("style", picture(PAINTING))):
+        terms = tuple(term for term in objective.terms if term.kind == kind)
+        targets |= engine.targets(terms, reference, POOLING)
+
+    def run(history: int) -> list[float]:
+        optimizer, losses = LBFGS(history=history), []
+        state = optimizer.initial_state(photo.shape)
+        descent = engine.descent(
+            objective, targets, photo, optimizer, state, pooling=POOLING, bounds=Bounds()
+        )
+        descend(descent, STEPS, lambda _, terms: losses.append(float(terms.sum())), lambda: False)
+        return losses
+
+    return {history: run(history) for history in HISTORIES}
+
+
+@pytest.fixture(scope="module")
+def pytorch(objective, reference):
+    """A function (history, steps, start) -> the loss after every step of PyTorch's own."""
+    network, photo = reference("vgg16", POOLING), picture(PHOTO)
+    targets = network.targets(objective, {"content": photo, "style": picture(PAINTING)})
+
+    def run(history: int, steps: int, start: np.ndarray) -> list[float]:
+        image, losses = torch.tensor(start, requires_grad=True), []
+        optimizer = torch.optim.LBFGS(
+            [image],
+            lr=1,
+            max_iter=1,
+            history_size=history,
+            line_search_fn=None,
+            tolerance_grad=-1,  # none of its stopping rules
+            tolerance_change=-np.inf,
+        )
+
+        def closure():
+            optimizer.zero_grad()
+            loss = network.losses(objective, targets, image).sum()
+            loss.backward()
+            losses.append(loss.item())
+            return loss
+
+        for _ in range(steps):
+            optimizer.step(closure)
+        closure()
+        return losses
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def theirs(pytorch):
+    """The loss after every step, by the length of the history."""
+    return {history: pytorch(history, STEPS, picture(PHOTO)) for history in HISTORIES}
+
+
+@pytest.fixture(scope="module")
+def nudged(pytorch):
+    """PyTorch's losses from a start that is one rounding of float32 away."""
+    photo = picture(PHOTO)
+    nudge = np.random.default_rng(0).choice([-1, 1], photo.shape) * np.finfo(np.float32).eps
+    return pytorch(LBFGS().history, CURVE, (photo * (1 + nudge)).astype(np.float32))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def results(objective, ours, theirs, nudged):
+    """Written down whatever comes of them."""
+    runs = {"nstbatch": ours, "torch": theirs, "torch, nudged start": {LBFGS().history: nudged}}
+    report = {
+        "photo": PHOTO,
+        "style": PAINTING,
+        "size": SIZE,
+        "pooling": POOLING,
+        "steps": STEPS,
+        "objective": str(objective),
+        "versions": {name: version(name) for name in ("torch", "onnxruntime")},
+        "final_loss": {name: last(runs[name]) for name in ("nstbatch", "torch")},
+        "loss_every_10_steps": {name: every_10(losses) for name, losses in runs.items()},
+    }
+    path = HERE / "results" / "lbfgs.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def last(by_history):
+    return {history: float(f"{losses[-1]:.6g}") for history, losses in by_history.items()}
+
+
+def every_10(by_history):
+    return {
+        history: " ".join(f"{loss:.4g}" for loss in losses[::10])
+        for history, losses in by_history.items()
+    }
+
+
+def deviation(losses, from_losses):
+    """The largest relative one over the first steps."""
+    first = slice(CURVE + 1)
+    return np.abs(np.divide(losses[first], from_losses[first]) - 1).max()
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_pytorch_does_not_end_lower(ours, theirs, history):
+    assert len(ours[LBFGS().history]) == len(theirs[history]) == STEPS + 1
+    assert theirs[history][-1] >= MARK * ours[LBFGS().history][-1]
+
+
+def test_the_loss_goes_down_as_pytorchs_does(ours, theirs, nudged):
+    """The runs part as two of PyTorch's own do when rounding makes the difference."""
+    history = LBFGS().history
+    own = deviation(nudged, theirs[history])
+    assert deviation(ours[history], theirs[history]) <= 2 * max(own, 0.02)
