@@ -3,9 +3,9 @@
 The derivative of a ReLU jumps at zero, and that of a max pooling where two values of a window are
 equal. That close to a jump PyTorch and ONNX Runtime, which round differently, may both be right
 and yet disagree, and a single disagreement moves a gradient by 1e-3, where rounding alone moves it
-by 3e-7. So gradients are compared on pictures without close decisions.
+by 1e-6. So gradients are compared on pictures without close decisions.
 
-An exact tie is no close decision: in a flat area every program takes the first maximum.
+An exact tie is no close decision: in a flat area both programs take the first maximum.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# From this many rounding errors on a decision is clear: of the million decisions on a picture, a
-# few are that close, and each would go the other way once in ten thousand times.
+# From so many rounding errors on a decision is clear. Of a million decisions on a picture, a few
+# are closer; all of those that are not would together go the other way once in 10^5 pictures, were
+# the errors normally distributed.
 CLEAR = 4.0
 
 # Equal values come out of float64 at most this far apart, in units of the values' size.
@@ -34,31 +35,33 @@ class Margin:
     """The closest decision of a network on an image."""
 
     size: float
-    """In units of float32's rounding error at that place of the network."""
+    """In units of float32's rounding error at that point of the network."""
     place: tuple[float, float]
-    """Where in the image it is about: down and right, from 0 to 1."""
+    """What part of the image it is about: how far down and to the right, from 0 to 1."""
 
     @property
     def is_clear(self) -> bool:
-        """Whether every program should come to the same decisions."""
+        """Whether all programs should come to the same decisions."""
         return self.size >= CLEAR
 
 
 def least_margin(network: nn.Module, image: Tensor, errors: Sequence[Tensor]) -> Margin:
-    """The closest decision, or one that is close enough.
-
-    A decision has to be clear in float32 as well as in float64: the one may turn a close decision
-    into a tie, and the other does not see a tie that float32 breaks.
+    """The closest decision on an image (1, 3, H, W).
 
     Args:
         network: A float32 network in eval mode; it is left as it was.
-        image: (1, 3, H, W).
-        errors: Of :func:`rounding_errors`.
+        image: float32.
+        errors: What :func:`rounding_errors` says of this network.
     """
-    margin = _least(_decisions(network, image), errors)
-    if not margin.is_clear:
-        return margin  # float64 takes longer
-    return min(margin, _least(_exact_decisions(network, image), errors), key=lambda m: m.size)
+    least = Margin(math.inf, (0.5, 0.5))
+    for decision, error in zip(_exact_decisions(network, image), errors, strict=True):
+        sizes = (decision.gaps() / error)[0]
+        smallest = sizes.argmin()
+        size = float(sizes.flatten()[smallest])
+        if size < least.size:
+            _, *position = torch.unravel_index(smallest, sizes.shape)
+            least = Margin(size, _place([int(i) for i in position], sizes.shape[1:]))
+    return least
 
 
 def rounding_errors(network: nn.Module, images: Tensor) -> list[Tensor]:
@@ -80,18 +83,6 @@ def _root_mean_square(error: Tensor) -> Tensor:
     return squares.clamp(min=squares.mean()).sqrt()
 
 
-def _least(decisions: Sequence[Decision], errors: Sequence[Tensor]) -> Margin:
-    least = Margin(math.inf, (0.5, 0.5))
-    for decision, error in zip(decisions, errors, strict=True):
-        sizes = (decision.gaps() / error)[0]
-        smallest = sizes.argmin()
-        size = float(sizes.flatten()[smallest])
-        if size < least.size:
-            _, *position = torch.unravel_index(smallest, sizes.shape)
-            least = Margin(size, _place([int(i) for i in position], sizes.shape[1:]))
-    return least
-
-
 def _place(position: Sequence[int], shape: Sequence[int]) -> tuple[float, float]:
     if len(position) != 2:  # a layer without positions
         return 0.5, 0.5
@@ -102,16 +93,14 @@ def _place(position: Sequence[int], shape: Sequence[int]) -> tuple[float, float]
 
 
 class Decision(Protocol):
-    """What one operator decides, at every position."""
+    """What one operator decides, once for every position."""
 
     @property
     def values(self) -> Tensor:
         """What it decides on, (N, C, ...)."""
-        ...
 
     def gaps(self) -> Tensor:
-        """How much would have to change, (N, C, ...) above 0; infinite for a tie."""
-        ...
+        """By how much a value would have to change, (N, C, ...); infinite for ties."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +111,12 @@ class Sign:
 
     def gaps(self) -> Tensor:
         """The distance of each input (N, C, ...) from zero."""
-        return _infinite_for_ties(self.values.abs(), tie=0)
+        return _infinite_up_to(0.0, self.values.abs())
 
 
 @dataclass(frozen=True)
 class Switch:
-    """A max pooling decides which value of a window is the maximum."""
+    """A max pooling decides which value of a window is the first maximum."""
 
     values: Tensor
     kernel: Sequence[int]
@@ -142,23 +131,12 @@ class Switch:
         padded = functional.pad(self.values, margins, value=-math.inf)
         windows = padded.unfold(2, k[0], s[0]).unfold(3, k[1], s[1]).flatten(-2)
         below = windows.amax(-1, keepdim=True) - windows
-        is_exact = self.values.dtype == torch.float64
-        tie = TIE * float(self.values.square().mean().sqrt()) if is_exact else 0
-        return _infinite_for_ties(below, tie).amin(-1)
+        tie = TIE * float(self.values.square().mean().sqrt())
+        return _infinite_up_to(tie, below).amin(-1)
 
 
-def _switch(
-    values: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0,),
-    *rest: object,
-) -> Switch:
-    return Switch(values.clone(), kernel, stride or kernel, padding)
-
-
-def _infinite_for_ties(gaps: Tensor, tie: float) -> Tensor:
-    return torch.where(gaps > tie, gaps, math.inf)  # NaN, outside of the image, is not above it
+def _infinite_up_to(tie: float, gaps: Tensor) -> Tensor:
+    return torch.where(gaps > tie, gaps, math.inf)  # as is NaN, from windows beyond the end
 
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:
@@ -179,17 +157,27 @@ class _Watch(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        # Copies, since what comes next may work in place.
         match func.overloadpacket.__name__.rstrip("_"):
             case "relu" | "leaky_relu" | "_prelu_kernel":
-                self.decisions.append(Sign(args[0].clone()))
+                self.decisions.append(Sign(args[0].clone()))  # the original may be overwritten
             case "max_pool2d_with_indices":
                 self.decisions.append(_switch(*args))
         return func(*args, **(kwargs or {}))
 
 
+def _switch(
+    values: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    *rest: object,
+) -> Switch:
+    return Switch(values.clone(), kernel, stride or kernel, padding)
+
+
 def _decisions(network: nn.Module, images: Tensor) -> list[Decision]:
-    with torch.no_grad(), _Watch() as watch:
+    watch = _Watch()
+    with torch.no_grad(), watch:
         network(images)
     return watch.decisions
 

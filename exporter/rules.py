@@ -161,10 +161,11 @@ def _transposed_convolution(
     """Any stride: the transposed convolution, cut to the input's size.
 
     A strided convolution forgets up to ``s - 1`` rows at the end. Which of them were there is
-    known only at run time, so the output is always padded by ``s - 1`` and then sliced.
+    known only at run time, so a row of zeros makes room for all of them.
     """
-    widest = [s - 1 for s in stride]
-    back = functional.conv_transpose2d(g, weight, None, stride, padding, widest, groups, dilation)
+    zeros = [int(s > 1) for s in stride]
+    longer = functional.pad(g, (0, zeros[1], 0, zeros[0]))
+    back = functional.conv_transpose2d(longer, weight, None, stride, padding, 0, groups, dilation)
     return back[:, :, : x.shape[2], : x.shape[3]]
 
 
@@ -208,11 +209,12 @@ def _window_counts(
     if not ceil_mode and (count_include_pad or p == (0, 0)):
         return float(k[0] * k[1])
     # A window that hangs over the end counts the padding, but not what lies beyond it.
-    border = p if count_include_pad else (0, 0)
+    counted = p if count_include_pad else (0, 0)
     ones = torch.ones_like(x[:1, :1])
-    ones = functional.pad(ones, (border[1], border[1], border[0], border[0]), value=1.0)
-    rest = (p[0] - border[0], p[1] - border[1])
-    ones = functional.pad(ones, (rest[1], rest[1] + s[1], rest[0], rest[0] + s[0]))
+    ones = functional.pad(ones, (counted[1], counted[1], counted[0], counted[0]), value=1.0)
+    top, left = p[0] - counted[0], p[1] - counted[1]
+    bottom, right = _beyond_the_end(s, (top, left), ceil_mode)
+    ones = functional.pad(ones, (left, right, top, bottom))
     sums = functional.conv2d(ones, torch.ones((1, 1, *k), dtype=g.dtype), stride=s)
     return sums[:, :, : g.shape[2], : g.shape[3]]
 
@@ -238,7 +240,7 @@ def max_pool2d_backward(
         raise NotImplementedError("max pooling with dilation has no rule")
     if k == s and k[0] == k[1] and p == (0, 0) and not ceil_mode:
         return _switch_tiles(g, x, k[0])
-    return _switch_windows(g, x, k, s, p)
+    return _switch_windows(g, x, k, s, p, ceil_mode)
 
 
 def _switch_tiles(g: Tensor, x: Tensor, k: int) -> Tensor:
@@ -263,13 +265,18 @@ def _switch_tiles(g: Tensor, x: Tensor, k: int) -> Tensor:
 
 
 def _switch_windows(
-    g: Tensor, x: Tensor, k: tuple[int, int], s: tuple[int, int], p: tuple[int, int]
+    g: Tensor,
+    x: Tensor,
+    k: tuple[int, int],
+    s: tuple[int, int],
+    p: tuple[int, int],
+    ceil_mode: bool,
 ) -> Tensor:
     """Windows that overlap: unfolded and folded by convolutions with one-hot filters."""
     size = k[0] * k[1]
     one_hot = torch.eye(size, dtype=g.dtype).reshape(size, 1, *k)
-    # Ceil mode lets the last window hang over the end, by less than one stride.
-    padded = functional.pad(x, (p[1], p[1] + s[1], p[0], p[0] + s[0]), value=LOWEST)
+    bottom, right = _beyond_the_end(s, p, ceil_mode)
+    padded = functional.pad(x, (p[1], right, p[0], bottom), value=LOWEST)
     windows = functional.conv2d(padded.flatten(0, 1).unsqueeze(1), one_hot, stride=s)
     windows = windows[:, :, : g.shape[2], : g.shape[3]]
     is_maximum = windows >= windows.amax(1, keepdim=True)
@@ -277,6 +284,17 @@ def _switch_windows(
     is_first = functional.conv2d(is_maximum.to(g.dtype), before) < 0.5
     switched = torch.where(is_maximum & is_first, g.flatten(0, 1).unsqueeze(1), torch.zeros(()))
     return _place_windows(switched, one_hot, x, s, p)
+
+
+def _beyond_the_end(s: tuple[int, int], p: tuple[int, int], ceil_mode: bool) -> tuple[int, int]:
+    """Rows and columns of padding that one more window than there are would need.
+
+    Ceil mode lets the last one hang over the end by less than a stride. There has to be one too
+    many at any size: where a cut removes nothing in tracing, torch concludes that the picture's
+    size is always such a multiple of the stride.
+    """
+    strides = 2 if ceil_mode else 1
+    return p[0] + strides * s[0], p[1] + strides * s[1]
 
 
 def _place_windows(
@@ -288,7 +306,7 @@ def _place_windows(
     values lies.
     """
     summed = functional.conv_transpose2d(windows, kernel, stride=s)
-    summed = functional.pad(summed, (0, s[1] - 1, 0, s[0] - 1))
+    summed = functional.pad(summed, (0, s[1], 0, s[0]))
     cut = summed[:, 0, p[0] : p[0] + x.shape[2], p[1] : p[1] + x.shape[3]]
     return cut.reshape(x.shape)
 

@@ -22,6 +22,7 @@ from torch.fx.experimental import _config as symbolic_config
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from nstbatch.runtime.bundle import Preprocessing
+from nstbatch.runtime.errors import UsageError
 
 from .rules import ReluRule, decompositions
 
@@ -32,6 +33,33 @@ OPSET = 20
 # Tracing sizes are never seen again: the graphs are symbolic in all three. Size 1 would be taken
 # for a constant, and odd sizes keep every slice that an uneven picture needs.
 BATCH, HEIGHT, WIDTH = 2, 235, 267
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A UsageError in place of whatever torch says of a network that it cannot follow."""
+    try:
+        yield
+    except Exception as error:  # a stranger's module: anything can happen inside
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
+        reason = next(iter(str(root).splitlines()), type(root).__name__)
+        raise UsageError(f"The network cannot be written as ONNX: {reason}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to ourselves what torch's tracers warn about: their own internals."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 class LayerNetwork(nn.Module):
@@ -79,8 +107,13 @@ def preprocessing_convolution(preprocessing: Preprocessing) -> nn.Conv2d:
     return convolution
 
 
+@_explained()
 def forward_graph(network: LayerNetwork) -> ir.Model:
-    """image -> one output per layer."""
+    """Image -> one output per layer.
+
+    Raises:
+        UsageError: Torch cannot write the network as ONNX.
+    """
     image = torch.rand(BATCH, 3, HEIGHT, WIDTH)
     with _quiet():
         program = torch.export.export(network, (image,), dynamic_shapes=(_dynamic(image),))
@@ -88,18 +121,24 @@ def forward_graph(network: LayerNetwork) -> ir.Model:
     return _named(model, ["image"], network.layer_names)
 
 
+@_explained()
 def vjp_graph(network: LayerNetwork, relu: ReluRule) -> ir.Model:
-    """image, one cotangent per layer -> one output per layer, and ``gradient``."""
+    """Image, one cotangent per layer -> one output per layer, and ``gradient``.
+
+    Raises:
+        UsageError: Torch cannot write the network or its derivative as ONNX.
+    """
     image = torch.rand(BATCH, 3, HEIGHT, WIDTH)
     with torch.no_grad():
         cotangents = network(image)
 
     def vjp(image: Tensor, *cotangents: Tensor) -> tuple[Tensor, ...]:
-        activations, pull_back = torch.func.vjp(network, image)
+        activations, pull_back = torch.func.vjp(network, image)[:2]
         (gradient,) = pull_back(cotangents)
         return (*activations, gradient)
 
-    with _quiet(), symbolic_config.patch(use_duck_shape=False):
+    duck_shapes = symbolic_config.patch(use_duck_shape=False)  # type: ignore[attr-defined]
+    with _quiet(), duck_shapes:
         traced = make_fx(
             vjp,
             decomposition_table=decompositions(relu),
@@ -116,12 +155,45 @@ def vjp_graph(network: LayerNetwork, relu: ReluRule) -> ir.Model:
 
 def _ask_activations_for_shapes(graph: ir.Graph) -> None:
     """A cotangent has its activation's shape, and may be cut off when the graph is linked."""
-    cotangents, activations = graph.inputs[1:], graph.outputs[:-1]
+    image, cotangents, activations = graph.inputs[0], graph.inputs[1:], graph.outputs[:-1]
     for cotangent, activation in zip(cotangents, activations, strict=True):
         for node in cotangent.consumers():
-            if node.op_type == "Shape":
+            if node.op_type != "Shape":
+                continue
+            if _leads_to(node, activation):
+                _ask_image_for_size(node, image)
+            else:
                 node.replace_input_with(0, activation)
     graph.sort()
+
+
+def _leads_to(node: ir.Node, value: ir.Value) -> bool:
+    """Whether the value is computed from the node's outputs."""
+    seen: set[ir.Node] = set()
+    ahead = [value.producer()]
+    while ahead:
+        producer = ahead.pop()
+        if producer is not None and producer not in seen:
+            seen.add(producer)
+            ahead += [source.producer() for source in producer.inputs if source is not None]
+    return node in seen
+
+
+def _ask_image_for_size(shape: ir.Node, image: ir.Value) -> None:
+    """Let a ``Shape`` of one axis of a cotangent read the same size off the image.
+
+    Torch takes a size that it knows to be the image's, such as the batch's, from whichever input
+    has it; an instance norm needs it to get at the activation in the first place.
+    """
+    (cotangent,) = shape.inputs
+    assert cotangent is not None
+    assert cotangent.shape is not None
+    assert image.shape is not None
+    size = cotangent.shape[shape.attributes["start"].as_int()]
+    axis = image.shape.dims.index(size)
+    shape.replace_input_with(0, image)
+    shape.attributes["start"] = ir.AttrInt64("start", axis)
+    shape.attributes["end"] = ir.AttrInt64("end", axis + 1)
 
 
 def _dynamic(tensor: Tensor) -> dict[int, Any]:
@@ -136,8 +208,17 @@ def _translate(program: torch.export.ExportedProgram) -> ir.Model:
     return exported.model
 
 
+def _refuse_fixed_sizes(image: ir.Value) -> None:
+    """Torch may conclude from a comparison in the network that a size is, say, ``4*s + 3``."""
+    assert image.shape is not None
+    batch, _, height, width = map(str, image.shape)
+    if any(size.isdigit() or "*" in size for size in (batch, height, width)):
+        raise UsageError(f"it takes images of shape {image.shape} only")
+
+
 def _named(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> ir.Model:
     """Give the graph the names of the bundle format, and keep no trace of how it was made."""
+    _refuse_fixed_sizes(model.graph.inputs[0])
     passes.OutputFixPass()(model)
     passes.CommonSubexpressionEliminationPass()(model)
     passes.RemoveUnusedNodesPass()(model)
@@ -149,17 +230,3 @@ def _named(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> ir
     model.producer_name, model.producer_version = "nstbatch", None
     model.graph.name = "nstbatch"
     return model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """torch's tracers warn about their own internals; none of it is for the user."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)

@@ -1,0 +1,85 @@
+"""What the exporter's tests share: built-in bundles with their networks, small graphs, pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from nstbatch.exporter import backbones
+from nstbatch.exporter.export import Export
+from nstbatch.exporter.pictures import Draw
+from nstbatch.exporter.trace import LayerNetwork
+from nstbatch.runtime.bundle import Bundle, Preprocessing
+from nstbatch.runtime.images import read
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+AS_IT_IS = Preprocessing("RGB", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+@pytest.fixture(scope="session")
+def built_in() -> Callable[[str], Export]:
+    """A function that gives a built-in bundle and the network that it was made of."""
+
+    def load(name: str) -> Export:
+        bundle, backbone = Bundle.load(name), backbones.get(name)
+        weights = safetensors.torch.load_file(bundle.weights_path)
+        network = backbone.build()
+        network.load_state_dict({key: tensor.float() for key, tensor in weights.items()})
+        return Export(bundle, network, backbone.layers, bundle.preprocessing)
+
+    return load
+
+
+@pytest.fixture
+def as_layers() -> Callable[..., LayerNetwork]:
+    """A function that makes layers of modules in a row; the image reaches them as it is.
+
+    A module's place in the row is the layer's name. Without a list of names, the last is the layer.
+    """
+
+    def chain(*modules: nn.Module, layers: tuple[str, ...] = ()) -> LayerNetwork:
+        names = layers or (str(len(modules) - 1),)
+        network = nn.Sequential(*modules).eval()
+        return LayerNetwork(network, {name: name for name in names}, AS_IT_IS)
+
+    return chain
+
+
+@pytest.fixture
+def serialised() -> Callable[[ir.Model], bytes]:
+    """A function that gives a graph as its file would hold it."""
+    return lambda model: ir.to_proto(model).SerializeToString(deterministic=True)
+
+
+@pytest.fixture(scope="session")
+def photo() -> Draw:
+    """Cuts pictures out of the example photos."""
+    photos = [read(path).pixels for path in sorted((EXAMPLES / "photos").glob("*.jpg"))]
+
+    def cut(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        pixels = photos[rng.integers(len(photos))]
+        top = rng.integers(pixels.shape[0] - height)
+        left = rng.integers(pixels.shape[1] - width)
+        cutting = pixels[top : top + height, left : left + width]
+        return np.ascontiguousarray(cutting.transpose(2, 0, 1))
+
+    return cut
+
+
+def randomised(network: nn.Module) -> nn.Module:
+    """The network with biases and batch norms that do something, as those of trained ones."""
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        if parameter.ndim == 1:
+            nn.init.normal_(parameter, std=0.1)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.normal_(module.running_mean, std=0.1)
+    return network
