@@ -147,11 +147,11 @@ def _pair(values: Sequence[int]) -> tuple[int, int]:
 # --- Watching ---------------------------------------------------------------------------------
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down the decisions of whatever runs under it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.decisions: list[Decision] = []
 
     def __torch_dispatch__(

@@ -17,6 +17,7 @@ from typing import Any
 import onnx_ir as ir
 import torch
 from onnx_ir.passes import common as passes
+from onnxscript import optimizer
 from torch import Tensor, nn
 from torch.fx.experimental import _config as symbolic_config
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -33,6 +34,11 @@ OPSET = 20
 # Tracing sizes are never seen again: the graphs are symbolic in all three. Size 1 would be taken
 # for a constant, and odd sizes keep every slice that an uneven picture needs.
 BATCH, HEIGHT, WIDTH = 2, 235, 267
+
+
+# Elements. Shapes and scalars are folded here; filters, flipped and transposed, are left to the
+# runtime: the graphs would carry copies of them, where torch.onnx's own limit is 8192.
+LARGEST_FOLDED = 256
 
 
 @contextmanager
@@ -203,9 +209,11 @@ def _dynamic(tensor: Tensor) -> dict[int, Any]:
 
 
 def _translate(program: torch.export.ExportedProgram) -> ir.Model:
-    exported = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False)
+    exported = torch.onnx.export(
+        program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False
+    )
     assert exported is not None
-    return exported.model
+    return optimizer.optimize(exported.model, input_size_limit=LARGEST_FOLDED)
 
 
 def _refuse_fixed_sizes(image: ir.Value) -> None:

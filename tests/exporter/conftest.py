@@ -71,15 +71,20 @@ def photo() -> Draw:
     return cut
 
 
-def randomised(network: nn.Module) -> nn.Module:
-    """The network with biases and batch norms that do something, as those of trained ones."""
-    torch.manual_seed(0)
-    for parameter in network.parameters():
-        if parameter.ndim == 1:
-            nn.init.normal_(parameter, std=0.1)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-            nn.init.normal_(module.running_mean, std=0.1)
-    return network
+@pytest.fixture(scope="session")
+def randomised() -> Callable[[nn.Module], nn.Module]:
+    """A function that gives a network biases and batch norms as if it had been trained."""
+
+    def randomise(network: nn.Module) -> nn.Module:
+        torch.manual_seed(0)
+        for parameter in network.parameters():
+            if parameter.ndim == 1:
+                nn.init.normal_(parameter, std=0.1)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.uniform_(module.running_var, 0.5, 1.5)
+                nn.init.normal_(module.running_mean, std=0.1)
+        return network
+
+    return randomise

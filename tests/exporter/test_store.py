@@ -24,7 +24,7 @@ def store(tmp_path):
 
 
 def model(**initializers: np.ndarray) -> ir.Model:
-    """A graph that hands on its initialisers, and half of the first one once more."""
+    """A graph that hands on its initialisers."""
     values = {
         name: ir.Value(name=name, const_value=ir.tensor(array), shape=ir.Shape(array.shape))
         for name, array in initializers.items()

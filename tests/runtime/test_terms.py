@@ -132,8 +132,8 @@ def test_the_target_of_content_is_the_activation_itself():
 @given(shape=SHAPES, seed=st.integers(0, 99))
 @settings(max_examples=15)
 def test_style_loss_is_the_mean_squared_difference_of_gram_matrices(shape, seed):
-    # A painting need not be of the photo's size. It is brighter: the difference of two Gram matrices
-    # that are nearly the same has no digits left.
+    # A painting need not be of the photo's size. This one is brighter: the difference of two Gram
+    # matrices that are nearly the same has no digits left.
     image, painting = np.tanh(random(*shape, seed=seed)), 2 + random(*shape[:2], 9, 4) ** 2
     weight = np.abs(random(shape[0], seed=seed)) + 0.1
     target = gram(torch.tensor(painting)).numpy()
