@@ -68,9 +68,14 @@ class Engine:
         return self._smallest[key]
 
     def targets(self, terms: tuple[Term, ...], images: Array, pooling: Pooling) -> Targets:
-        """What reference pictures (N, 3, H, W) leave behind for the terms, by ``target/<term>``.
+        """What reference pictures leave behind for the terms, by ``target/<term>``.
 
         Always in float32: it is done once, and every later step is measured against it.
+
+        Args:
+            terms: Of an objective, each with a target; none give nothing.
+            images: (N, 3, H, W), RGB in [0, 1], no smaller than :meth:`smallest_side`.
+            pooling: Which variant of the network.
         """
 
         def open_session() -> Session:
@@ -104,11 +109,15 @@ class Engine:
         Args:
             objective: The terms and their weights.
             targets: By ``target/<term>``, as :meth:`targets` gives them.
-            images: Where to start.
+            images: Where to start, RGB in [0, 1], no smaller than :meth:`smallest_side`.
             optimizer: How to move.
             state: The optimiser's, fresh or resampled to the size of the images.
             pooling: Which variant of the network.
             bounds: What the pixels are kept in.
+
+        Raises:
+            UnknownNameError: The bundle was not exported with this pooling.
+            ProviderError: ONNX Runtime would run it elsewhere.
         """
         weights = {
             WEIGHT + term.name: term.graph_weight(

@@ -47,6 +47,9 @@ def link(
             outputs. It is left as it is.
         terms: One or more, of different names.
         pictures: N.
+
+    Raises:
+        KeyError: A term names a layer that the graph has no output for.
     """
     editor = _Editor(gradient_graph)
     losses, cotangents = [], dict[str | None, list[ir.Value]]()
@@ -72,7 +75,13 @@ def link(
 
 
 def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.ModelProto:
-    """Forward graph and terms -> a graph from a reference picture to every ``target/<term>``."""
+    """Forward graph and terms -> a graph from a reference picture to every ``target/<term>``.
+
+    Its input is ``image`` (N, 3, H, W), RGB in [0, 1]; terms without a target are left out.
+
+    Raises:
+        KeyError: A term names a layer that the graph has no output for.
+    """
     editor = _Editor(forward_graph)
     return editor.finish(
         {

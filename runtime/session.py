@@ -69,7 +69,11 @@ class Session:
         }
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once, from arrays to arrays."""
+        """Run once, from arrays to arrays, by the names of the graph's inputs and outputs.
+
+        Args:
+            inputs: Every input, float32, of the shape that the session was opened with.
+        """
         outputs = self._session.run(None, dict(inputs))
         return dict(zip(self.output_shapes, outputs, strict=True))
 
@@ -81,7 +85,13 @@ class Session:
     def bind(
         self, inputs: Mapping[str, ort.OrtValue], outputs: Mapping[str, ort.OrtValue]
     ) -> BoundPass:
-        """A pass that reads and writes these buffers each time it is called."""
+        """A pass that reads and writes these buffers each time it is called.
+
+        Args:
+            inputs: A buffer for every input, by name.
+            outputs: One for every output. None may be an input as well, unless the graph is made
+                for it; see :attr:`nstbatch.runtime.optimizers.Optimizer.in_place`.
+        """
         binding = self._session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)

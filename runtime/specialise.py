@@ -19,7 +19,15 @@ LARGEST_FOLDED = 256
 
 
 def specialise(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
-    """Fix the shapes of the inputs, by name, and fold what follows from them."""
+    """Fix the shapes of the inputs and fold what follows from them.
+
+    Args:
+        model: A symbolic graph; it is left as it is.
+        shapes: The shape of every input, by name.
+
+    Returns:
+        A graph of the same inputs, outputs and results.
+    """
     graph_model = ir.from_proto(model)
     graph = graph_model.graph
     for value in graph.inputs:

@@ -64,7 +64,7 @@ class StyleTransferResult:
     """A painted photo, and how it came about."""
 
     image: Array
-    """(H, W, 3), RGB in [0, 1]."""
+    """(H, W, 3), RGB in [0, 1]; smaller than asked for if the run ended at a coarser size."""
     alpha: Array | None
     """(H, W): the photo's own, at the size of the image; None if it had none."""
     losses: Mapping[str, float]
@@ -111,10 +111,15 @@ class StyleTransfer:
             progress: Called after every step.
             stop: Asked before every step whether to end here.
 
+        A loss that is not finite raises nothing: the result has the last picture before it, and
+        says so in its ``reason``.
+
         Raises:
             UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
-            UsageError: ``init_image`` and ``options.init`` do not go together.
-            ImageError: A picture cannot be read, or is too small for the layers.
+            UsageError: ``init_image`` and ``options.init`` do not go together, or no style layer
+                has any weight.
+            ImageError: A picture cannot be read, is too small for the layers, or is an array of
+                something else.
         """
         started = time.perf_counter()
         options = options or StyleTransferOptions()
@@ -145,7 +150,9 @@ class StyleTransfer:
             _reporter(progress, objective, levels),
             stop or (lambda: False),
         )
-        image = from_nchw(levels[-1].cut(outcome.images))
+        # A run that was stopped, or failed, may have ended at a coarser size.
+        ended = next(level for level in levels if level.canvas == outcome.images.shape[2:])
+        image = from_nchw(ended.cut(outcome.images))
         return StyleTransferResult(
             image=image,
             alpha=_resized_alpha(picture, image),

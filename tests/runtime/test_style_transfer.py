@@ -151,6 +151,12 @@ def test_a_run_can_be_stopped(transfer, after, height):
     assert result.losses == reports[-1].losses
 
 
+def test_a_run_that_is_stopped_early_hands_back_the_whole_picture(transfer):
+    options = replace(QUICK, size=128, scales=3)
+    result = transfer(PHOTO, PAINTING, options, stop=lambda: True)
+    np.testing.assert_allclose(result.image, resize(PHOTO, (51, 64)), atol=1e-6)
+
+
 def test_a_run_that_fails_hands_back_the_last_finite_picture(monkeypatch):
     transfer = StyleTransfer("alexnet", device="cpu", threads=1)
     real = transfer.engine.targets
