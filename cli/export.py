@@ -12,7 +12,7 @@ import typer
 from nstbatch.runtime.errors import BundleError, UsageError
 
 from .logs import set_verbosity
-from .options import Overwrite, Quiet, Verbose, parse_layers
+from .options import Quiet, Verbose, parse_layers
 from .text import columns, printable
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ Out = Annotated[
         help="The bundle's folder; by default one where `nstbatch models` finds it.",
         show_default=False,
     ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a bundle that is there already.")
 ]
 Verify = Annotated[
     bool, typer.Option("--verify", help="Compare the graphs with PyTorch's autograd.")
