@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from nstbatch.runtime import images
 from nstbatch.runtime.errors import NstbatchError, UsageError
+from nstbatch.runtime.files import write_atomically
 
 from .plan import Job, Plan
 from .text import printable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nstbatch.runtime.style_transfer import Progress
+    from nstbatch.runtime.progress import Progress, ProgressCallback
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +55,15 @@ class Painting:
     steps: int
     provider: str
     precision: str
+    companions: Mapping[str, bytes] = field(default_factory=dict)
+    """Further files that belong to the picture, by what replaces its suffix: ``.json``."""
 
 
 Stop = Callable[[], bool]
-ProgressCallback = Callable[["Progress"], None]
 
 # From a photo to a picture. Raises KeyboardInterrupt when it was stopped, a UsageError for what is
 # wrong with the whole batch, and any other exception for what is wrong with this photo.
-Painter = Callable[[Path, ProgressCallback, Stop], Painting]
+Painter = Callable[[Job, "ProgressCallback", Stop], Painting]
 
 
 @dataclass(frozen=True)
@@ -186,8 +188,11 @@ def _outcomes(
 def _paint(job: Job, painter: Painter, reporter: Reporter, stop: Stop) -> Outcome:
     start = time.perf_counter()
     try:
-        painting = painter(job.input, reporter.progressed, stop)
+        painting = painter(job, reporter.progressed, stop)
         job.output.parent.mkdir(parents=True, exist_ok=True)
+        for suffix, data in painting.companions.items():
+            write_atomically(job.output.with_suffix(suffix), data)
+        # The last one, since a picture that is there says that all is done.
         images.write(job.output, painting.image, painting.alpha)
     except UsageError:
         raise

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
-    from nstbatch.runtime.style_transfer import Progress
+    from nstbatch.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ def print_json(outcome: Outcome) -> None:
 
 
 def summary_line(summary: Summary) -> str:
-    """Return ``3 photos done, 1 already there, 2 failed in 1 min 20 s``."""
-    parts = [f"{count(summary.counts[Status.DONE], 'photo')} done"]
+    """Return ``3 pictures done, 1 already there, 2 failed in 1 min 20 s``."""
+    parts = [f"{count(summary.counts[Status.DONE], 'picture')} done"]
     if summary.counts[Status.SKIPPED]:
         parts.append(f"{summary.counts[Status.SKIPPED]} already there")
     if summary.counts[Status.FAILED]:
@@ -99,18 +99,18 @@ class LineReporter(Reporter):
         super().__init__(as_json=as_json)
         self._photos = photos
         self._finished = 0
-        self._scale = 0
+        self._part = ("", 0)
 
     def started(self, job: Job) -> None:
-        """Forget the last photo's scale."""
-        self._scale = 0
+        """Forget where the last photo was."""
+        self._part = ("", 0)
 
     def progressed(self, progress: Progress) -> None:
         """Say once that a new scale has begun, to whoever wants to know much."""
-        if progress.scale != self._scale:
-            self._scale = progress.scale
-            size = f"{progress.width}x{progress.height}"
-            log.debug("scale %s/%s, %s", progress.scale, progress.scales, size)
+        if (progress.stage, progress.scale) != self._part:
+            self._part = (progress.stage, progress.scale)
+            place = f"{progress.stage} {progress.width}x{progress.height}".lstrip()
+            log.debug("scale %s/%s, %s", progress.scale, progress.scales, place)
 
     def finished(self, outcome: Outcome) -> None:
         """Print the line."""
@@ -158,7 +158,7 @@ class BarReporter(Reporter):
         self._bar.update(
             self._task,
             completed=self._done + progress.share,
-            detail=f"{progress.width}x{progress.height} {progress.step}/{progress.steps} steps",
+            detail=_detail(progress),
         )
 
     def finished(self, outcome: Outcome) -> None:
@@ -167,6 +167,11 @@ class BarReporter(Reporter):
         if outcome.status is not Status.SKIPPED and outcome.output is not None:
             self._done += 1
             self._bar.update(self._task, completed=self._done, done=self._done)
+
+
+def _detail(progress: Progress) -> str:
+    size = f"{progress.width}x{progress.height}"
+    return f"{progress.stage} {size} {progress.step}/{progress.steps} steps".lstrip()
 
 
 def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> Reporter:

@@ -29,10 +29,17 @@ SHOWN_PROBLEMS = 5
 
 @dataclass(frozen=True)
 class Job:
-    """One photo and the picture to make of it."""
+    """One photo and the picture to make of it.
+
+    Attributes:
+        input: The photo.
+        output: The picture.
+        variation: Which of several pictures of one photo it is, from 0 on.
+    """
 
     input: Path
     output: Path
+    variation: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,13 @@ class Plan:
 
 
 def make_plan(
-    inputs: Iterable[Path], out: Path, *, recursive: bool = False, keep: Sequence[Path] = ()
+    inputs: Iterable[Path],
+    out: Path,
+    *,
+    recursive: bool = False,
+    keep: Sequence[Path] = (),
+    suffix: str | None = None,
+    variations: int = 1,
 ) -> Plan:
     """Settle what becomes what.
 
@@ -66,6 +79,8 @@ def make_plan(
         out: The folder for the pictures.
         recursive: Whether to descend into the folders within folders.
         keep: Further files that no picture may overwrite.
+        suffix: Of all pictures; that of its photo by default.
+        variations: How many pictures to make of each photo; NAME-1, NAME-2 and so on if several.
 
     Raises:
         UsageError: An input that does not exist, two photos that would become one picture, or a
@@ -81,8 +96,10 @@ def make_plan(
             if isinstance(found, Unreadable):
                 unreadable.append(found)
             else:
-                job = Job(found, _picture_path(out / found.relative_to(folder)))
-                jobs.setdefault((_identity(job.input), _identity(job.output)), job)
+                path = _picture_path(out / found.relative_to(folder), suffix)
+                for variation in range(variations):
+                    job = Job(found, _numbered(path, variation, variations), variation)
+                    jobs.setdefault((_identity(job.input), _identity(job.output)), job)
     _refuse(_problems(jobs, keep))
     return Plan(tuple(jobs.values()), tuple(unreadable))
 
@@ -124,13 +141,17 @@ def _scan(folder: Path, out: Path, recursive: bool) -> Iterator[Path | Unreadabl
             yield path
 
 
-def _picture_path(path: Path) -> Path:
+def _picture_path(path: Path, wanted: str | None) -> Path:
     suffix = path.suffix.lower()
-    if suffix in WRITABLE_SUFFIXES:
+    if wanted is None and suffix in WRITABLE_SUFFIXES:
         return path
     if suffix in SUFFIXES:
-        return path.with_suffix(FALLBACK_SUFFIX)
-    return path.with_name(path.name + FALLBACK_SUFFIX)
+        return path.with_suffix(wanted or FALLBACK_SUFFIX)
+    return path.with_name(path.name + (wanted or FALLBACK_SUFFIX))
+
+
+def _numbered(path: Path, variation: int, variations: int) -> Path:
+    return path if variations == 1 else path.with_stem(f"{path.stem}-{variation + 1}")
 
 
 def _identity(path: Path) -> str:

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from nstbatch.runtime.errors import ImageError, NstbatchError, UsageError
+from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.options import Init, Optimizer, Pooling, StyleTransferOptions
 
 from . import options as cli
 from .logs import set_verbosity
 from .text import printable
-from .verb import BatchOptions, carry_out, find_photos, read_picture
+from .verb import BatchOptions, carry_out, check_finished, find_photos, read_picture
 
 if TYPE_CHECKING:
     from nstbatch.runtime.images import Picture
+    from nstbatch.runtime.progress import ProgressCallback
     from nstbatch.runtime.style_transfer import StyleTransfer
 
-    from .batch import Painter, Painting, ProgressCallback, Stop
+    from .batch import Painter, Painting, Stop
+    from .plan import Job
 
 DEFAULTS = StyleTransferOptions()
 
@@ -117,23 +119,18 @@ def _check_style(
 def _painter(
     transfer: StyleTransfer, style: Picture, init: Picture | None, options: StyleTransferOptions
 ) -> Painter:
-    from nstbatch.runtime.loop import StopReason
-
     from .batch import Painting
 
-    def paint(photo: Path, progress: ProgressCallback, stop: Stop) -> Painting:
+    def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         result = transfer(
-            photo,
+            job.input,
             style,
             options,
             init_image=init,
             progress=progress,
             stop=stop,
         )
-        if result.reason is StopReason.STOPPED:
-            raise KeyboardInterrupt
-        if result.reason is not StopReason.FINISHED:
-            raise NstbatchError(result.reason.value)
+        check_finished(result.reason)
         return Painting(
             result.image,
             result.alpha,

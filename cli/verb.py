@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nstbatch.runtime.errors import ImageError, UsageError
+from nstbatch.runtime.errors import ImageError, NstbatchError, UsageError
 
 from .text import count, printable
 
 if TYPE_CHECKING:
     from nstbatch.runtime.images import Picture
+    from nstbatch.runtime.loop import StopReason
 
     from .batch import Painter
     from .plan import Plan
@@ -50,18 +51,45 @@ def read_picture(path: Path, role: str) -> Picture:
         raise UsageError(f"{printable(path)} cannot be {role}: {error}") from error
 
 
-def find_photos(inputs: Iterable[Path], batch: BatchOptions, keep: Sequence[Path]) -> Plan:
-    """Make the plan, or end the command with exit code 3 where there is nothing to plan."""
+def find_photos(
+    inputs: Iterable[Path],
+    batch: BatchOptions,
+    keep: Sequence[Path] = (),
+    *,
+    suffix: str | None = None,
+    variations: int = 1,
+) -> Plan:
+    """Make the plan, or end the command with exit code 3 where there is nothing to plan.
+
+    See :func:`.plan.make_plan`.
+    """
     from .plan import make_plan
 
     inputs = list(inputs)
-    plan = make_plan(inputs, batch.out, recursive=batch.recursive, keep=keep)
+    plan = make_plan(
+        inputs,
+        batch.out,
+        recursive=batch.recursive,
+        keep=keep,
+        suffix=suffix,
+        variations=variations,
+    )
     if plan.jobs or plan.unreadable:
         return plan
     places = ", ".join(map(printable, inputs))
     hint = "" if batch.recursive else " To look into the folders within, give --recursive."
     print(f"nstbatch: No photo was found in {places}.{hint}", file=sys.stderr)
     raise typer.Exit(NOTHING_MATCHED)
+
+
+def check_finished(reason: StopReason) -> None:
+    """Raise what a painter raises for a run that ended before its time."""
+    from nstbatch.runtime.loop import StopReason
+
+    if reason is StopReason.STOPPED:
+        raise KeyboardInterrupt
+    if reason is not StopReason.FINISHED:
+        raise NstbatchError(reason.value)
 
 
 def carry_out(plan: Plan, painter: Painter, batch: BatchOptions) -> int:
@@ -111,5 +139,7 @@ def _show(plan: Plan, batch: BatchOptions) -> int:
         else:
             print(outcome_line(outcome))
     if not batch.quiet:
-        print(f"{count(len(plan.jobs), 'photo')}; a dry run, nothing was painted", file=sys.stderr)
+        print(
+            f"{count(len(plan.jobs), 'picture')}; a dry run, nothing was painted", file=sys.stderr
+        )
     return 1 if plan.unreadable else 0

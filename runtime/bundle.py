@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ import platformdirs
 
 from .errors import BundleError, UnknownNameError, UsageError
 from .external_data import check_external_data
+from .files import write_atomically
 from .manifest import (
     MANIFEST,
     MAX_POOLING_ONLY,
@@ -206,15 +206,7 @@ def write_manifest(bundle: Bundle) -> Path:
     Manifest.parse(data)
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     path = bundle.path / MANIFEST
-    handle, temporary = tempfile.mkstemp(dir=bundle.path, prefix=f".{MANIFEST}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, text.encode())
     return path
 
 

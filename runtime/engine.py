@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
 from .bundle import Bundle, Pooling
+from .errors import ImageError
 from .link import GRADIENT, IMAGE, TARGET, WEIGHT, link, link_targets
-from .loop import Bounds, Descent
+from .loop import Bounds, Descent, Varying, nothing_varies
 from .optimizers import Optimizer, State
 from .providers import resolve
 from .session import Array, Session
 from .smallest import smallest_side
 from .terms import Objective, Term
 from .update_graph import SCALARS, STATE
+from .views import View
 
 Targets: TypeAlias = Mapping[str, Array]
 
@@ -67,6 +69,33 @@ class Engine:
             self._smallest[key] = max(stride, smallest_side(graph, {layer}))
         return self._smallest[key]
 
+    def largest_need(self, layers: Iterable[str], pooling: Pooling) -> tuple[int, str]:
+        """Shortest side that a picture may have for these layers, and the layer that asks for it.
+
+        Raises:
+            UnknownNameError: The bundle lacks a layer.
+        """
+        return max((self.smallest_side(layer, pooling), layer) for layer in layers)
+
+    def check_side(
+        self, what: str, size: tuple[int, ...], layers: Iterable[str], pooling: Pooling
+    ) -> None:
+        """Raise an ImageError where a picture is too small for a layer.
+
+        Args:
+            what: What the message calls the picture, after "The".
+            size: Its height and width; what follows them does not matter.
+            layers: Those in use.
+            pooling: Which variant of the network.
+        """
+        height, width = size[:2]
+        smallest, layer = self.largest_need(layers, pooling)
+        if min(height, width) < smallest:
+            raise ImageError(
+                f"The {what} is {width}x{height} pixels; "
+                f"{layer} needs at least {smallest} on each side."
+            )
+
     def targets(self, terms: tuple[Term, ...], images: Array, pooling: Pooling) -> Targets:
         """What reference pictures leave behind for the terms, by ``target/<term>``.
 
@@ -103,17 +132,21 @@ class Engine:
         *,
         pooling: Pooling,
         bounds: Bounds,
+        views: tuple[View, ...] = (),
+        varying: Varying = nothing_varies,
     ) -> Descent:
         """An objective over images (N, 3, H, W), ready to be stepped down.
 
         Args:
             objective: The terms and their weights.
-            targets: By ``target/<term>``, as :meth:`targets` gives them.
+            targets: By ``target/<term>``: those of :meth:`targets`, and what a term is given.
             images: Where to start, RGB in [0, 1], no smaller than :meth:`smallest_side`.
             optimizer: How to move.
             state: The optimiser's, fresh or resampled to the size of the images.
             pooling: Which variant of the network.
             bounds: What the pixels are kept in.
+            views: What lies between the images and the network.
+            varying: Draws what the views are given anew in every step.
 
         Raises:
             UnknownNameError: The bundle was not exported with this pooling.
@@ -126,21 +159,25 @@ class Engine:
             for weight, term in objective.weighted
         }
         constants = {**targets, **weights}
-        step = self._step_session(objective.terms, pooling, images.shape, constants)
+        step = self._step_session(
+            objective.terms, views, pooling, images.shape, {**constants, **varying()}
+        )
         update = self._update_session(optimizer, images.shape, state)
-        return Descent(step, update, optimizer, images, state, constants, bounds)
+        return Descent(step, update, optimizer, images, state, constants, bounds, varying)
 
     def _step_session(
         self,
         terms: tuple[Term, ...],
+        views: tuple[View, ...],
         pooling: Pooling,
         image_shape: tuple[int, ...],
-        constants: Mapping[str, Array],
+        inputs: Mapping[str, Array],
     ) -> Session:
-        shapes = {name: values.shape for name, values in constants.items()} | {IMAGE: image_shape}
+        shapes = {name: values.shape for name, values in inputs.items()} | {IMAGE: image_shape}
 
         def open_session() -> Session:
-            graph = link(self.bundle.read_graph("gradient", pooling), terms, image_shape[0])
+            gradient = self.bundle.read_graph("gradient", pooling)
+            graph = link(gradient, terms, image_shape[0], views)
             return Session(
                 graph,
                 shapes,
@@ -149,7 +186,7 @@ class Engine:
                 threads=self._threads,
             )
 
-        return self._kept(("step", terms, pooling, tuple(shapes.items())), open_session)
+        return self._kept(("step", terms, views, pooling, tuple(shapes.items())), open_session)
 
     def _update_session(
         self, optimizer: Optimizer, image_shape: tuple[int, ...], state: State

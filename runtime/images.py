@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from PIL import Image
 
 from .decoding import decode
 from .errors import ImageError
+from .files import write_atomically
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,30 @@ class Picture:
 
     alpha: NDArray[np.float32] | None = None
     """(H, W), opacity in [0, 1]; None when the file had no transparency."""
+
+
+ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.floating] | Picture
+"""What the library takes for a picture: a path, or an array (H, W, 3), RGB in [0, 1]."""
+
+
+def as_picture(image: ImageLike) -> Picture:
+    """A path or an array as a :class:`Picture`.
+
+    Raises:
+        ImageError: The file cannot be read, or the array is not (H, W, 3) of finite numbers in
+            [0, 1].
+    """
+    if isinstance(image, Picture):
+        return image
+    if not isinstance(image, np.ndarray):
+        return read(image)
+    if image.ndim != 3 or image.shape[2] != 3 or not np.issubdtype(image.dtype, np.floating):
+        raise ImageError(
+            f"An array must be (H, W, 3) of floats in [0, 1], not {image.shape} of {image.dtype}."
+        )
+    if image.size == 0 or not (image.min() >= 0 and image.max() <= 1):
+        raise ImageError("An array must hold finite numbers in [0, 1], and at least one.")
+    return Picture(np.ascontiguousarray(image, dtype=np.float32))
 
 
 # --- Reading ----------------------------------------------------------------------------------
@@ -143,7 +168,11 @@ def write(
             cannot hold, a folder that is missing or cannot be written to, a full disk.
     """
     path = Path(path)
-    _write_atomically(path, _encode(pixels, alpha, _format(path.suffix)))
+    encoded = _encode(pixels, alpha, _format(path.suffix))
+    try:
+        write_atomically(path, encoded)
+    except OSError as error:
+        raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
 
 
 def _format(suffix: str) -> _Format:
@@ -184,22 +213,6 @@ def _check_values(pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None
 def _on_white(pixels: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
     opacity = alpha[..., None]
     return pixels * opacity + (1 - opacity)
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    # Not tempfile: its files are private to the user, and a name built on path's may be too long.
-    temporary = path.with_name(f".nstbatch-{secrets.token_hex(8)}.tmp")
-    try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:  # gone already, unless something went wrong
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
 
 
 # --- Sizes and layouts ------------------------------------------------------------------------

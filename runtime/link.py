@@ -4,7 +4,8 @@ The gradient graph's activations come out of its first half and its cotangents g
 Each term is put between the two: it takes a layer's activation and gives its loss and cotangent.
 A layer without a term has a cotangent of zero, and zeros are followed through the graph until they
 meet something that is not, so an absent layer costs nothing and all that lies deeper than the
-deepest layer in use disappears.
+deepest layer in use disappears. Views, if there are any, are put between the image and the network,
+and the gradient goes back through them.
 
 ========================= ============ =======================================================
 step graph                shape        meaning
@@ -12,6 +13,7 @@ step graph                shape        meaning
 input image               (N, 3, H, W) the pictures, RGB in [0, 1]
 input target/<term>       by the term  what the reference picture left behind
 input weight/<term>       (N,)         the weight of the term for every picture
+input view/<view>/<input> by the view  how the network sees the pictures
 output losses             (N, T)       the weighted loss of every picture and term, in order
 output gradient           (N, 3, H, W) d(sum of losses)/d(image)
 ========================= ============ =======================================================
@@ -20,6 +22,7 @@ output gradient           (N, 3, H, W) d(sum of losses)/d(image)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import onnx
@@ -27,6 +30,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
 from .terms import Term
+from .views import View
 from .zeros import propagate_zeros
 
 IMAGE = "image"
@@ -38,7 +42,10 @@ WEIGHT = "weight/"
 
 
 def link(
-    gradient_graph: onnx.ModelProto, terms: Sequence[Term], pictures: int = 1
+    gradient_graph: onnx.ModelProto,
+    terms: Sequence[Term],
+    pictures: int = 1,
+    views: Sequence[View] = (),
 ) -> onnx.ModelProto:
     """Gradient graph and terms -> step graph, for batches of ``pictures`` pictures.
 
@@ -47,11 +54,13 @@ def link(
             outputs. It is left as it is.
         terms: One or more, of different names.
         pictures: N.
+        views: What lies between the image and the network, in the order of the way there.
 
     Raises:
         KeyError: A term names a layer that the graph has no output for.
     """
     editor = _Editor(gradient_graph)
+    way = editor.add_views(views)
     losses, cotangents = [], dict[str | None, list[ir.Value]]()
     for term in terms:
         activation = editor.values[term.layer or IMAGE]
@@ -70,7 +79,10 @@ def link(
     gradient = editor.graph.outputs[-1]
     if gradient not in zeros:
         parts.append(gradient)
-    outputs = {LOSSES: editor.add("Concat", *losses, axis=1), GRADIENT: editor.add_sum(parts)}
+    outputs = {
+        LOSSES: editor.add("Concat", *losses, axis=1),
+        GRADIENT: editor.pull_back(editor.add_sum(parts), way),
+    }
     return editor.finish(outputs)
 
 
@@ -90,6 +102,15 @@ def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.
             if term.target is not None and term.layer is not None
         }
     )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A view in a graph: the image that it was given, and its further inputs."""
+
+    view: View
+    image: ir.Value
+    inputs: Sequence[ir.Value]
 
 
 class _Editor:
@@ -119,17 +140,44 @@ class _Editor:
         """The sum of one or more values of one shape."""
         return summands[0] if len(summands) == 1 else self.add("Sum", *summands)
 
+    def add_views(self, views: Sequence[View]) -> list[_Seen]:
+        """Put views in front of the network; ``values[IMAGE]`` is then what it sees."""
+        image = self.values[IMAGE]
+        uses = list(image.uses())
+        way = []
+        for view in views:
+            inputs = [self.add_input(name) for name in view.graph_inputs]
+            way.append(_Seen(view, self.values[IMAGE], inputs))
+            (self.values[IMAGE],) = self.call(
+                view.see, self.values[IMAGE], *inputs, **dict(view.attributes)
+            )
+        for node, index in uses:
+            node.replace_input_with(index, self.values[IMAGE])
+        return way
+
+    def pull_back(self, gradient: ir.Value, way: Sequence[_Seen]) -> ir.Value:
+        """The gradient in what the network sees as a gradient in the image."""
+        for step in reversed(way):
+            (gradient,) = self.call(
+                step.view.pull_back,
+                step.image,
+                gradient,
+                *step.inputs,
+                **dict(step.view.attributes),
+            )
+        return gradient
+
     def add_loss(
         self, term: Term, activation: ir.Value, pictures: int
     ) -> tuple[ir.Value, ir.Value]:
         """A term's loss (N,) and cotangent, with its target and weight as new inputs."""
         inputs = [activation]
-        if term.target is not None:
+        if term.has_target:
             inputs.append(self.add_input(TARGET + term.name))
         inputs.append(self.add_input(WEIGHT + term.name))
-        attributes = (
-            {"pictures": pictures} if "pictures" in term.loss.function_ir.attributes else {}
-        )
+        attributes = dict(term.attributes)
+        if "pictures" in term.loss.function_ir.attributes:
+            attributes["pictures"] = pictures
         loss, cotangent = self.call(term.loss, *inputs, **attributes)
         return loss, cotangent
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
 import numpy as np
 
@@ -32,6 +33,18 @@ class Bounds:
 
     lower: float = -np.inf
     upper: float = np.inf
+
+
+PIXEL_BOUNDS = Bounds(0.0, 1.0)
+"""style-transfer-pytorch clamps the image after every step."""
+
+Varying: TypeAlias = Callable[[], Mapping[str, Array]]
+"""Draws the inputs of a step graph that are new in every step, by their names."""
+
+
+def nothing_varies() -> Mapping[str, Array]:
+    """No input is new in every step."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,7 @@ class Descent:
         state: State,
         constants: Mapping[str, Array],
         bounds: Bounds,
+        varying: Varying = nothing_varies,
     ) -> None:
         """Put everything where the sessions want it.
 
@@ -77,6 +91,7 @@ class Descent:
             state: The optimiser's, of the same size as the images.
             constants: Targets and weights, by the names of the step graph's inputs.
             bounds: What pixels are kept in.
+            varying: Asked before every evaluation.
         """
         first = {IMAGE: update.buffer(images)}
         first |= {STATE + name: update.buffer(values) for name, values in state.items()}
@@ -89,7 +104,9 @@ class Descent:
         self._current = 0
         self._losses = step.buffer(np.zeros(step.output_shapes[LOSSES]))
         gradient = step.buffer(np.zeros(images.shape))
-        fixed = {name: step.buffer(values) for name, values in constants.items()}
+        self._varying = varying
+        self._drawn = {name: step.buffer(values) for name, values in varying().items()}
+        fixed = {name: step.buffer(values) for name, values in constants.items()} | self._drawn
         scalars = {
             "learning_rate": update.buffer(optimizer.learning_rate),
             "lower": update.buffer(bounds.lower),
@@ -106,6 +123,8 @@ class Descent:
 
     def evaluate(self) -> Array:
         """Losses (N, T) of the current images, whose gradient is then ready for an update."""
+        for name, values in self._varying().items():
+            self._drawn[name].update_inplace(values)
         self._steps[self._current]()
         return np.array(self._losses.numpy())
 

@@ -20,6 +20,10 @@ from .session import Array
 # style-transfer-pytorch, style_transfer.py: gen_scales.
 FACTOR = math.sqrt(2)
 
+# The networks pad with zeros, and a picture painted up to its edge shows it as a frame of lines.
+# So a margin is painted as well, and cut off. A guess: the lines lie within 12 of 512 pixels.
+MARGIN = 1 / 32
+
 
 @dataclass(frozen=True)
 class Level:
@@ -57,8 +61,9 @@ def plan_levels(
     steps: int,
     smallest: int,
     margin: float = 0.0,
+    factor: float = FACTOR,
 ) -> list[Level]:
-    """The levels of a run, from coarse to fine, each sqrt(2) times the one before.
+    """The levels of a run, from coarse to fine, each ``factor`` times the one before.
 
     Args:
         height: Of the picture as it is.
@@ -69,8 +74,9 @@ def plan_levels(
         steps: Updates over all levels; the finest levels take what does not divide.
         smallest: Shortest side that a level may have; the last level stays even so.
         margin: As a share of the long side.
+        factor: From level to level.
     """
-    sides = [round(size / FACTOR**level) for level in reversed(range(scales))]
+    sides = [round(size / factor**level) for level in reversed(range(scales))]
     # Sizes of a few pixels round to one another; each is worked at once.
     shapes = list(dict.fromkeys(fit_long_side(height, width, side) for side in sides))
     shapes = [shape for shape in shapes[:-1] if min(shape) >= smallest] + shapes[-1:]
@@ -101,6 +107,7 @@ def coarse_to_fine(
     open_descent: Callable[[Level, Array, State], Descent],
     report: Callable[[Level, int, Array], None],
     stop: Callable[[], bool],
+    enlarge: Callable[[Array, Level], Array] | None = None,
 ) -> Outcome:
     """Run every level from where the one before it ended.
 
@@ -111,6 +118,8 @@ def coarse_to_fine(
         open_descent: A level, images and a state of its size -> what to step down there.
         report: Called with the level, the updates taken over all levels and the losses (N, T).
         stop: Asked before each update whether to end here.
+        enlarge: Images of one level and the next level -> images of its canvas; they are resized
+            by default.
 
     Returns:
         The last outcome, at the size of its level, with the steps of all levels.
@@ -119,7 +128,7 @@ def coarse_to_fine(
     taken = 0
     for level in levels:
         if images.shape[2:] != level.canvas:
-            images = resize_batch(images, level.canvas)
+            images = enlarge(images, level) if enlarge else resize_batch(images, level.canvas)
             state = optimizer.resample(state, level.canvas)
         outcome = descend(
             open_descent(level, images, state),

@@ -13,50 +13,22 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .bundle import Pooling
 from .engine import Engine, Targets
-from .errors import ImageError, UsageError
-from .images import Picture, fit_long_side, from_nchw, read, resize, to_nchw
-from .loop import Bounds, Descent, StopReason
+from .errors import UsageError
+from .images import ImageLike, Picture, as_picture, fit_long_side, from_nchw, resize, to_nchw
+from .loop import PIXEL_BOUNDS, Descent, StopReason
 from .optimizers import State, optimizer_named
 from .options import StyleTransferOptions
-from .pyramid import Level, coarse_to_fine, plan_levels, share_done
+from .progress import ProgressCallback, named_losses, reporter
+from .pyramid import MARGIN, Level, coarse_to_fine, plan_levels
 from .session import Array
 from .terms import Objective, content, style, total_variation
-
-ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.floating] | Picture
-
-# style-transfer-pytorch clamps the image after every step.
-PIXEL_BOUNDS = Bounds(0.0, 1.0)
-
-# The networks pad with zeros, and a picture painted up to its edge shows it as a frame of lines.
-# So a margin is painted as well, and cut off. A guess: the lines lie within 12 of 512 pixels.
-MARGIN = 1 / 32
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run is."""
-
-    scale: int
-    """From 1 on."""
-    scales: int
-    step: int
-    """Updates taken, over all scales."""
-    steps: int
-    share: float
-    """Of the work that is done, from 0 to 1: a step counts by its pixels."""
-    height: int
-    width: int
-    losses: Mapping[str, float]
-    """Weighted, by term, and their "total"."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +70,7 @@ class StyleTransfer:
         options: StyleTransferOptions | None = None,
         *,
         init_image: ImageLike | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        progress: ProgressCallback | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> StyleTransferResult:
         """Paint a photo.
@@ -147,7 +119,7 @@ class StyleTransfer:
             _first_images(options, start, levels[0]),
             optimizer,
             open_descent,
-            _reporter(progress, objective, levels),
+            reporter(progress, objective, levels),
             stop or (lambda: False),
         )
         # A run that was stopped, or failed, may have ended at a coarser size.
@@ -156,7 +128,7 @@ class StyleTransfer:
         return StyleTransferResult(
             image=image,
             alpha=_resized_alpha(picture, image),
-            losses=_named_losses(objective, outcome.losses),
+            losses=named_losses(objective, outcome.losses),
             steps=outcome.steps,
             seconds=time.perf_counter() - started,
             provider=self.engine.provider.device,
@@ -191,7 +163,8 @@ class StyleTransfer:
         self, photo: Array, painting: Array, objective: Objective, options: StyleTransferOptions
     ) -> list[Level]:
         """The sizes to work at; an ImageError where a picture has too few pixels for a layer."""
-        smallest, _ = self._smallest(objective, options.pooling)
+        layers = _layers(objective)
+        smallest, _ = self.engine.largest_need(layers, options.pooling)
         height, width, _ = photo.shape
         levels = plan_levels(
             height,
@@ -203,34 +176,16 @@ class StyleTransfer:
             margin=MARGIN,
         )
         finest = (levels[-1].height, levels[-1].width)
-        self._check_side("picture", photo.shape, objective, options.pooling)
-        self._check_side("picture at the size asked for", finest, objective, options.pooling)
-        self._check_side("style", painting.shape, objective, options.pooling)
+        self.engine.check_side("picture", photo.shape, layers, options.pooling)
+        self.engine.check_side("picture at the size asked for", finest, layers, options.pooling)
+        self.engine.check_side("style", painting.shape, layers, options.pooling)
         return levels
 
     def check_style(self, style: ImageLike, options: StyleTransferOptions) -> None:
         """Raise the ImageError that every photo would meet: the style is too small for a layer."""
-        painting = as_picture(style).pixels
-        self._check_side("style", painting.shape, self.objective(options), options.pooling)
-
-    def _check_side(
-        self, what: str, shape: tuple[int, ...], objective: Objective, pooling: Pooling
-    ) -> None:
-        smallest, layer = self._smallest(objective, pooling)
-        height, width = shape[:2]
-        if min(height, width) < smallest:
-            raise ImageError(
-                f"The {what} is {width}x{height} pixels; "
-                f"{layer} needs at least {smallest} on each side."
-            )
-
-    def _smallest(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
-        """Shortest side that a picture may have, and the layer that asks for so much."""
-        return max(
-            (self.engine.smallest_side(term.layer, pooling), term.layer)
-            for term in objective.terms
-            if term.layer is not None
-        )
+        layers = _layers(self.objective(options))
+        shape = as_picture(style).pixels.shape
+        self.engine.check_side("style", shape, layers, options.pooling)
 
     def _targets(
         self,
@@ -247,7 +202,7 @@ class StyleTransfer:
         of_content = tuple(term for term in objective.terms if term.kind == "content")
         of_style = tuple(term for term in objective.terms if term.kind == "style")
         height, width, _ = painting.shape
-        smallest, _ = self._smallest(objective, pooling)
+        smallest, _ = self.engine.largest_need(_layers(objective), pooling)
         narrow = math.ceil(smallest * max(height, width) / min(height, width))
         long_side = max(level.height, level.width, narrow)
         resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))
@@ -260,24 +215,8 @@ class StyleTransfer:
         }
 
 
-def as_picture(image: ImageLike) -> Picture:
-    """A path or an array as a :class:`~nstbatch.runtime.images.Picture`.
-
-    Raises:
-        ImageError: The file cannot be read, or the array is not (H, W, 3) of finite numbers in
-            [0, 1].
-    """
-    if isinstance(image, Picture):
-        return image
-    if not isinstance(image, np.ndarray):
-        return read(image)
-    if image.ndim != 3 or image.shape[2] != 3 or not np.issubdtype(image.dtype, np.floating):
-        raise ImageError(
-            f"An array must be (H, W, 3) of floats in [0, 1], not {image.shape} of {image.dtype}."
-        )
-    if image.size == 0 or not (image.min() >= 0 and image.max() <= 1):
-        raise ImageError("An array must hold finite numbers in [0, 1], and at least one.")
-    return Picture(np.ascontiguousarray(image, dtype=np.float32))
+def _layers(objective: Objective) -> list[str]:
+    return [term.layer for term in objective.terms if term.layer is not None]
 
 
 def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> Array:
@@ -286,35 +225,6 @@ def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> 
         return level.fit(start)
     random = np.random.default_rng(options.seed)
     return random.random((1, 3, *level.canvas), dtype=np.float32)
-
-
-def _reporter(
-    progress: Callable[[Progress], None] | None, objective: Objective, levels: Sequence[Level]
-) -> Callable[[Level, int, Array], None]:
-    steps = sum(level.steps for level in levels)
-
-    def report(level: Level, step: int, losses: Array) -> None:
-        if progress is not None:
-            progress(
-                Progress(
-                    scale=levels.index(level) + 1,
-                    scales=len(levels),
-                    step=step,
-                    steps=steps,
-                    share=share_done(levels, step),
-                    height=level.height,
-                    width=level.width,
-                    losses=_named_losses(objective, losses),
-                )
-            )
-
-    return report
-
-
-def _named_losses(objective: Objective, losses: Array) -> dict[str, float]:
-    """Losses (1, T) by the names of the terms, and their total."""
-    named = {term.name: float(loss) for term, loss in zip(objective.terms, losses[0], strict=True)}
-    return named | {"total": sum(named.values())}
 
 
 def _resized_alpha(picture: Picture, image: Array) -> Array | None:

@@ -7,12 +7,13 @@ The contract of a kind of term is two onnxscript functions, which read as the fo
   batch, (N,), and its derivative in the activation, of the activation's shape.
 
 ``weight`` is one number for each picture, (N,), and, like the targets, an input of the graph:
-changing it relinks nothing. A term on the image itself has no target and is handed the image in
-place of an activation.
+changing it relinks nothing. A term on the image itself has no target and is handed the image, as
+the network sees it, in place of an activation. A target that no reference picture leaves behind,
+such as a choice of channels, is given by whoever sets up the run.
 
-Losses with a target are measured relative to it: the weight that the graph is given is divided by
-the target's mean square, see :meth:`Term.graph_weight`. A weight then means the same on every
-layer of every network, whatever the scale of its activations.
+Losses with a target are measured relative to it, unless a term says otherwise: the weight that the
+graph is given is divided by the target's mean square, see :meth:`Term.graph_weight`. A weight then
+means the same on every layer of every network, whatever the scale of its activations.
 
 Terms add and scale like numbers, ``5 * content("relu4_2") + 100 * style("relu1_1")``, and the sum
 describes itself.
@@ -40,20 +41,38 @@ DOMAIN = onnxscript.values.Opset("nstbatch.terms", 1)
 
 @dataclass(frozen=True)
 class Term:
-    """One part of an objective: a formula on a layer, or on the image where ``layer`` is None."""
+    """One part of an objective: a formula on a layer, or on the image where ``layer`` is None.
+
+    Attributes:
+        kind: Which formula; one word.
+        layer: The activation it is on.
+        loss: The formula and its derivative.
+        target: What a reference picture leaves behind.
+        given: Whether its target comes from elsewhere than a reference picture.
+        relative: Whether its loss is measured by the mean square of its target.
+        attributes: Fixed numbers that ``loss`` is called with; changing one links a new graph.
+    """
 
     kind: str
     layer: str | None
     loss: Any
     target: Any = None
+    given: bool = False
+    relative: bool = True
+    attributes: tuple[tuple[str, float], ...] = ()
 
     @property
     def name(self) -> str:
         """``style/relu1_1``: the name of its loss, and of its inputs' last part."""
         return self.kind if self.layer is None else f"{self.kind}/{self.layer}"
 
+    @property
+    def has_target(self) -> bool:
+        """Whether ``loss`` takes one."""
+        return self.target is not None or self.given
+
     def graph_weight(self, weight: float, target: Array | None, pictures: int) -> Array:
-        """What the graph's weight input is given, (N,), so that the loss is relative to its target.
+        """What the graph's weight input is given, (N,), so that a loss is relative to its target.
 
         As Mahendran & Vedaldi (2015) normalise their feature distance, |F - P|^2 / |P|^2.
 
@@ -62,7 +81,7 @@ class Term:
             target: (N, ...), or (1, ...) for one that all pictures share; None for a term without.
             pictures: N.
         """
-        if target is None:
+        if target is None or not self.relative:
             return np.full(pictures, weight, np.float32)
         mean_square = np.mean(
             np.square(target, dtype=np.float64), axis=tuple(range(1, target.ndim))

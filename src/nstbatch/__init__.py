@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from nstbatch.runtime.errors import NstbatchError
     from nstbatch.runtime.images import Picture, read, write
     from nstbatch.runtime.options import StyleTransferOptions
-    from nstbatch.runtime.style_transfer import Progress, StyleTransfer, StyleTransferResult
+    from nstbatch.runtime.progress import Progress
+    from nstbatch.runtime.style_transfer import StyleTransfer, StyleTransferResult
 
 __version__ = version("nstbatch")
 
@@ -43,7 +44,7 @@ _HOMES = {
     "Bundle": "bundle",
     "NstbatchError": "errors",
     "Picture": "images",
-    "Progress": "style_transfer",
+    "Progress": "progress",
     "StyleTransfer": "style_transfer",
     "StyleTransferOptions": "options",
     "StyleTransferResult": "style_transfer",

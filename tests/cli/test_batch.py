@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,16 +39,16 @@ def painting() -> Painting:
     return Painting(grey, None, {"total": 2.5, "style": math.nan}, 7, "cpu", "fp32")
 
 
-def paint(photo, progress, stop) -> Painting:
+def paint(job, progress, stop) -> Painting:
     return painting()
 
 
 def failing(**errors: BaseException):
     """A painter that raises for the photos of these names."""
 
-    def painter(photo, progress, stop):
-        if photo.stem in errors:
-            raise errors[photo.stem]
+    def painter(job, progress, stop):
+        if job.input.stem in errors:
+            raise errors[job.input.stem]
         return painting()
 
     return painter
@@ -147,9 +148,23 @@ def test_stop_is_asked_before_every_photo(plan, reporter):
     assert (len(reporter.outcomes), summary.left, summary.exit_code) == (2, 1, 130)
 
 
+def test_companions_are_written_before_the_picture(plan, reporter, monkeypatch):
+    def refuse(path, image, alpha):
+        assert path.with_suffix(".json").read_bytes() == b"{}"
+        raise ImageError("The disk is full.")
+
+    monkeypatch.setattr(batch.images, "write", refuse)
+
+    def painter(job, progress, stop):
+        return replace(painting(), companions={".json": b"{}"})
+
+    assert batch.run(plan, painter, reporter).exit_code == 1
+    assert set(reporter.statuses.values()) == {"failed"}
+
+
 def test_stop_reaches_the_painter(plan, reporter):
-    def painter(photo, progress, stop):
-        assert stop() is (photo.stem == "b")
+    def painter(job, progress, stop):
+        assert stop() is (job.input.stem == "b")
         if stop():
             raise KeyboardInterrupt
         return painting()

@@ -2,7 +2,6 @@ import io
 import json
 import logging
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -11,6 +10,7 @@ from nstbatch.cli.batch import Outcome, Status, Summary
 from nstbatch.cli.console import BarReporter, LineReporter, Reporter, reporter, summary_line
 from nstbatch.cli.logs import set_verbosity
 from nstbatch.cli.plan import Job
+from nstbatch.runtime.progress import Progress
 
 JOB = Job(Path("photos/[bold]a.jpg"), Path("stylized/[bold]a.jpg"))
 DONE = Outcome(JOB.input, JOB.output, Status.DONE, None, 12.3, 300, {"total": 2.5}, "cpu", "fp32")
@@ -18,8 +18,8 @@ SKIPPED = Outcome(Path("b.jpg"), Path("stylized/b.jpg"), Status.SKIPPED, "It is 
 FAILED = Outcome(Path("c\nd.jpg"), Path("stylized/c\nd.jpg"), Status.FAILED, "It is\nempty.")
 
 
-def progress(step: int) -> SimpleNamespace:
-    return SimpleNamespace(
+def progress(step: int) -> Progress:
+    return Progress(
         scale=1 + step // 150,
         scales=2,
         step=step,
@@ -123,15 +123,15 @@ def test_time_left_appears_once_there_is_something_to_go_by(monkeypatch):
     [
         (
             Summary({Status.DONE: 1, Status.SKIPPED: 0, Status.FAILED: 0}, 0, False, 2),
-            "1 photo done in 2.0 s",
+            "1 picture done in 2.0 s",
         ),
         (
             Summary({Status.DONE: 3, Status.SKIPPED: 1, Status.FAILED: 2}, 0, False, 80),
-            "3 photos done, 1 already there, 2 failed in 1 min 20 s",
+            "3 pictures done, 1 already there, 2 failed in 1 min 20 s",
         ),
         (
             Summary({Status.DONE: 0, Status.SKIPPED: 0, Status.FAILED: 0}, 4, True, 3),
-            "interrupted: 0 photos done, 4 not tried in 3.0 s",
+            "interrupted: 0 pictures done, 4 not tried in 3.0 s",
         ),
     ],
 )

@@ -59,6 +59,28 @@ def test_a_format_that_cannot_be_written_becomes_png():
     }
 
 
+def test_all_pictures_of_one_format():
+    touch("a.jpg", "b.gif", "scan")
+    assert pairs("a.jpg", "b.gif", "scan", suffix=".png") == {
+        "a.jpg": "stylized/a.png",
+        "b.gif": "stylized/b.png",
+        "scan": "stylized/scan.png",
+    }
+    touch("a.png")
+    with pytest.raises(UsageError, match="would both become"):
+        make_plan([Path("a.jpg"), Path("a.png")], OUT, suffix=".png")
+
+
+def test_several_pictures_of_a_photo_are_numbered():
+    touch("a.jpg")
+    jobs = make_plan([Path("a.jpg")], OUT, variations=3).jobs
+    assert [(job.output.as_posix(), job.variation) for job in jobs] == [
+        ("stylized/a-1.jpg", 0),
+        ("stylized/a-2.jpg", 1),
+        ("stylized/a-3.jpg", 2),
+    ]
+
+
 def test_hidden_files_are_no_photos_unless_named():
     touch("photos/.a.jpg", "photos/._b.jpg", "photos/.thumbnails/c.jpg", "photos/d.jpg")
     assert list(pairs("photos", recursive=True)) == ["photos/d.jpg"]

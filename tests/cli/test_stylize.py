@@ -289,7 +289,7 @@ def test_an_interrupted_run_leaves_nothing_half_written(number):
         out, err = program.communicate(timeout=60)
     assert program.returncode == 130
     assert out == ""
-    assert "interrupted: 0 photos done, 2 not tried" in err
+    assert "interrupted: 0 pictures done, 2 not tried" in err
     assert "Traceback" not in err
     assert list(Path("stylized").iterdir()) == []
 

@@ -14,12 +14,12 @@ from nstbatch.runtime.errors import ImageError, UsageError
 GREY = np.full((4, 6, 3), 0.5, np.float32)
 
 
-def paint(photo, progress, stop) -> Painting:
-    images.read(photo)
+def paint(job, progress, stop) -> Painting:
+    images.read(job.input)
     return Painting(GREY, None, {"total": 2.5}, 7, "cpu", "fp32")
 
 
-def never(photo, progress, stop) -> Painting:
+def never(job, progress, stop) -> Painting:
     raise AssertionError("a dry run paints nothing")
 
 
@@ -55,11 +55,11 @@ def test_a_batch_from_folder_to_folder(photos, capsys):
         "stylized/b.png",
         "stylized/c.png",
     ]
-    assert "3 photos done in" in err.splitlines()[-1]
+    assert "3 pictures done in" in err.splitlines()[-1]
     assert carry_out(plan, never, options()) == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert "0 photos done, 3 already there" in err
+    assert "0 pictures done, 3 already there" in err
 
 
 def test_a_failure_is_exit_code_1(photos, capsys):
@@ -102,17 +102,17 @@ def test_a_dry_run_does_not_even_create_the_folder(photos, capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_batch_with_130_and_nothing_half_written(photos, capfd, number):
-    def painter(photo, progress, stop):
-        if photo.name == "b.png":
+    def painter(job, progress, stop):
+        if job.input.name == "b.png":
             signal.raise_signal(number)
         if stop():
             raise KeyboardInterrupt
-        return paint(photo, progress, stop)
+        return paint(job, progress, stop)
 
     assert carry_out(find_photos([photos], options(), keep=[]), painter, options()) == 130
     out, err = capfd.readouterr()
     assert len(out.splitlines()) == 1
-    assert "interrupted: 1 photo done, 2 not tried" in err
+    assert "interrupted: 1 picture done, 2 not tried" in err
     assert [path.name for path in Path("stylized").iterdir()] == ["a.png"]
 
 

@@ -317,7 +317,8 @@ def test_a_flat_picture_stays_flat(
     value: float, before: tuple[int, int], after: tuple[int, int]
 ) -> None:
     flat = np.full((*before, 3), value, np.float32)
-    np.testing.assert_allclose(resize(flat, after), value, atol=1e-6)
+    # The average of 900 equal float32 has been seen to be off by 1.2e-6.
+    np.testing.assert_allclose(resize(flat, after), value, atol=1e-5)
 
 
 @given(pixels=pictures, factor=st.integers(2, 4))

@@ -238,3 +238,23 @@ def test_outcomes_are_copies(step):
 def test_a_reason_is_a_sentence(reason):
     assert reason.value[0].isupper()
     assert reason.value.endswith(".")
+
+
+def test_what_varies_is_drawn_anew_for_every_evaluation(step):
+    images, goal = start_and_goal()
+    optimizer = Adam(learning_rate=0.05)
+    goals = iter([goal, goal, goal + 1, goal + 2])  # the first one tells the shape
+    constants = {"limit": np.float32(np.inf), "bad": np.float32(0)}
+    moving = Descent(
+        step,
+        update_session(optimizer),
+        optimizer,
+        images,
+        optimizer.initial_state(SHAPE),
+        constants,
+        UNBOUNDED,
+        lambda: {"goal": next(goals)},
+    )
+    for shift in range(3):
+        expected = 0.5 * np.square(images - goal - shift, dtype=np.float64).sum((1, 2, 3))
+        np.testing.assert_allclose(moving.evaluate()[:, 0], expected, rtol=1e-5)

@@ -1,0 +1,29 @@
+"""Files that appear under their names whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file; until it is complete and on disk, whatever had its name before is untouched.
+
+    Args:
+        path: Its folder exists.
+        data: All of it.
+
+    Raises:
+        OSError: A folder that is missing or cannot be written to, a full disk. Nothing is left.
+    """
+    # Not tempfile: its files are private to the user, and a name built on path's may be too long.
+    temporary = path.with_name(f".nstbatch-{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:  # gone already, unless something went wrong
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,64 @@
+"""Where a run is, told to whoever wants to know; and its losses by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .pyramid import Level, share_done
+from .session import Array
+from .terms import Objective
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is."""
+
+    scale: int
+    """From 1 on."""
+    scales: int
+    step: int
+    """Updates taken, over all scales."""
+    steps: int
+    share: float
+    """Of the work that is done, from 0 to 1: a step counts by its pixels."""
+    height: int
+    width: int
+    losses: Mapping[str, float]
+    """Weighted, by term, and their "total"."""
+    stage: str = ""
+    """What is being worked on, where a run has several parts: a layer, a frame."""
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+
+
+def named_losses(objective: Objective, losses: Array) -> dict[str, float]:
+    """Losses (1, T) by the names of the terms, and their total."""
+    named = {term.name: float(loss) for term, loss in zip(objective.terms, losses[0], strict=True)}
+    return named | {"total": sum(named.values())}
+
+
+def reporter(
+    progress: ProgressCallback | None, objective: Objective, levels: Sequence[Level]
+) -> Callable[[Level, int, Array], None]:
+    """What :func:`~nstbatch.runtime.pyramid.coarse_to_fine` reports to, for a run of one image."""
+    steps = sum(level.steps for level in levels)
+
+    def report(level: Level, step: int, losses: Array) -> None:
+        if progress is not None:
+            progress(
+                Progress(
+                    scale=levels.index(level) + 1,
+                    scales=len(levels),
+                    step=step,
+                    steps=steps,
+                    share=share_done(levels, step),
+                    height=level.height,
+                    width=level.width,
+                    losses=named_losses(objective, losses),
+                )
+            )
+
+    return report
