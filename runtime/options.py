@@ -6,7 +6,7 @@ Nothing heavy is imported here, so that the command line can show the defaults w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -68,18 +68,24 @@ class StyleTransferOptions:
             ("init", self.init, INITS),
             ("pooling", self.pooling, POOLINGS),
         ):
-            if choice not in known:
-                raise UnknownNameError(name, choice, known)
+            one_of(name, choice, known)
         for name in ("size", "iterations", "scales"):
-            _at_least(name, getattr(self, name), 1)
+            at_least(name, getattr(self, name), 1)
         for name in ("content_weight", "style_weight", "tv_weight", "seed"):
-            _at_least(name, getattr(self, name), 0)
+            at_least(name, getattr(self, name), 0)
         for name, weight in (self.style_layers or {}).items():
-            _at_least(f"weight of {name}", weight, 0)
+            at_least(f"weight of {name}", weight, 0)
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise UsageError(f"The learning_rate must be above 0, not {self.learning_rate}.")
 
 
-def _at_least(name: str, value: float, lowest: int) -> None:
+def one_of(name: str, choice: str, known: Sequence[str]) -> None:
+    """Raise an UnknownNameError that lists the right choices of an option."""
+    if choice not in known:
+        raise UnknownNameError(name, choice, known)
+
+
+def at_least(name: str, value: float, lowest: float) -> None:
+    """Raise a UsageError that names the option where a value is not finite or too low."""
     if not lowest <= value < math.inf:  # also false for NaN
         raise UsageError(f"The {name} must be a number from {lowest} up, not {value}.")
