@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from nstbatch.runtime.images import Picture, read, write
     from nstbatch.runtime.options import StyleTransferOptions
     from nstbatch.runtime.progress import Progress
+    from nstbatch.runtime.reconstruction import (
+        ReconstructedLayer,
+        Reconstruction,
+        ReconstructionResult,
+    )
+    from nstbatch.runtime.reconstruction_options import ReconstructionOptions
     from nstbatch.runtime.style_transfer import StyleTransfer, StyleTransferResult
 
 __version__ = version("nstbatch")
@@ -30,6 +36,10 @@ __all__ = [
     "NstbatchError",
     "Picture",
     "Progress",
+    "ReconstructedLayer",
+    "Reconstruction",
+    "ReconstructionOptions",
+    "ReconstructionResult",
     "StyleTransfer",
     "StyleTransferOptions",
     "StyleTransferResult",
@@ -45,6 +55,10 @@ _HOMES = {
     "NstbatchError": "errors",
     "Picture": "images",
     "Progress": "progress",
+    "ReconstructedLayer": "reconstruction",
+    "Reconstruction": "reconstruction",
+    "ReconstructionOptions": "reconstruction_options",
+    "ReconstructionResult": "reconstruction",
     "StyleTransfer": "style_transfer",
     "StyleTransferOptions": "options",
     "StyleTransferResult": "style_transfer",
