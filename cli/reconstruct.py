@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from nstbatch.runtime.errors import NstbatchError, UsageError
-from nstbatch.runtime.options import Optimizer, Pooling
+from nstbatch.runtime.options import OPTIMIZERS, Optimizer, Pooling
 from nstbatch.runtime.reconstruction_options import TV_SWEEP, ReconstructionOptions
 
 from . import options as cli
@@ -55,6 +55,16 @@ Iterations = Annotated[
         rich_help_panel=cli.PAINTING,
     ),
 ]
+OptimizerName = Annotated[
+    str | None,
+    typer.Option(
+        "--optimizer",
+        metavar="|".join(OPTIMIZERS),
+        help="What makes the steps; adam where there is jitter, and lbfgs elsewhere by default.",
+        show_default=False,
+        rich_help_panel=cli.PAINTING,
+    ),
+]
 TvWeight = Annotated[
     float | None,
     typer.Option(
@@ -97,8 +107,8 @@ Jitter = Annotated[
     typer.Option(
         "--jitter",
         metavar="PIXELS",
-        help="Random shift of the image in every step, with Adam; an eighth of the layer's stride "
-        "by default.",
+        help="Random shift of the image in every step; an eighth of the layer's stride by default, "
+        "and none with lbfgs.",
         show_default=False,
         rich_help_panel=cli.PAINTING,
     ),
@@ -116,7 +126,7 @@ def reconstruct(
     fail_fast: cli.FailFast = False,
     size: cli.Size = DEFAULTS.size,
     iterations: Iterations = DEFAULTS.iterations,
-    optimizer: cli.OptimizerName = DEFAULTS.optimizer,
+    optimizer: OptimizerName = DEFAULTS.optimizer,
     learning_rate: cli.LearningRate = DEFAULTS.learning_rate,
     tv_weight: TvWeight = None,
     tv_beta: TvBeta = DEFAULTS.tv_beta,
@@ -153,7 +163,7 @@ def reconstruct(
         layers=cli.parse_layers(layers),
         size=size,
         iterations=iterations,
-        optimizer=cast("Optimizer", optimizer),
+        optimizer=cast("Optimizer | None", optimizer),
         learning_rate=learning_rate,
         tv_weights=TV_SWEEP if sweep_tv else None if tv_weight is None else (tv_weight,),
         tv_beta=tv_beta,

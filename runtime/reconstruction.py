@@ -242,12 +242,12 @@ def _weighted(weight: float, objective: Objective) -> Objective:
 
 def _phases(options: ReconstructionOptions, layer: Layer) -> list[_Phase]:
     """All steps at once; or most with jitter, and the last ones without it, to settle."""
-    optimizer = optimizer_named(options.optimizer, options.learning_rate)
-    jitter = options.jitter_of(layer.stride)
+    name, jitter = options.optimizer_of(layer.stride), options.jitter_of(layer.stride)
+    optimizer = optimizer_named(name, options.learning_rate)
     if not jitter:
         return [_Phase(options.iterations, optimizer)]
     settling = math.ceil(options.iterations * SETTLING_SHARE)
-    slower = optimizer_named(options.optimizer, optimizer.learning_rate * SETTLING_RATE)
+    slower = optimizer_named(name, optimizer.learning_rate * SETTLING_RATE)
     return [
         _Phase(
             options.iterations - settling,

@@ -30,6 +30,8 @@ TV_BY_RECEPTIVE_FIELD = ((0, 0.05), (11, 0.5), (67, 5.0), (163, 50.0))
 
 # nnpreimage, get_preimage_opts.m: shifts over a quarter of the layer's stride, an eighth each way.
 JITTER_OF_STRIDE = 1 / 8
+# For layers without positions: that of the deepest stride here. A guess.
+WIDEST_STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class ReconstructionOptions:
         layers: Names and patterns such as "relu*", or "all"; None for the last of every stage.
         size: Long side of the image that the network is shown, in pixels.
         iterations: Optimiser steps for each layer.
-        optimizer: "adam" or "lbfgs".
+        optimizer: "adam" or "lbfgs"; None for Adam where there is jitter, and L-BFGS elsewhere.
         learning_rate: Step size of the optimiser; None for the optimiser's own.
         tv_weights: Weights of the total variation, in the units of the paper; every layer is
             reconstructed with each of them. None for one by the layer's receptive field.
@@ -48,7 +50,7 @@ class ReconstructionOptions:
         alpha_weight: Weight of the alpha-norm, in the units of the paper.
         alpha: The exponent of the alpha-norm.
         jitter: How far the image is shifted at random in a step, in pixels either way; None for
-            an eighth of the layer's stride with Adam, and none with L-BFGS.
+            an eighth of the layer's stride, and none with L-BFGS.
         seed: Of the noise to start from, and of the jitter.
         pooling: Which variant of the network to use, "avg" or "max".
 
@@ -58,10 +60,8 @@ class ReconstructionOptions:
 
     layers: tuple[str, ...] | None = None
     size: int = 224  # what the networks were trained on
-    # nnpreimage: 350 steps. Of L-BFGS, from 200 on an error falls by less than a tenth in 50.
-    iterations: int = 300
-    # A better picture for the same time than Adam's: docs/decisions/0010-lbfgs-reconstructs.md.
-    optimizer: Optimizer = "lbfgs"
+    iterations: int = 350  # nnpreimage, get_defaults.m
+    optimizer: Optimizer | None = None  # docs/decisions/0010-two-ways-to-reconstruct.md
     learning_rate: float | None = None
     tv_weights: tuple[float, ...] | None = None
     tv_beta: float = 2.0  # deep-goggle, experiment_cnn.m: opts.TVbeta
@@ -72,7 +72,7 @@ class ReconstructionOptions:
     pooling: Pooling = "max"  # the network as it was trained
 
     def __post_init__(self) -> None:
-        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        one_of("optimizer", self.optimizer or "adam", OPTIMIZERS)
         one_of("pooling", self.pooling, POOLINGS)
         for name, lowest in (
             ("size", 1),
@@ -104,7 +104,11 @@ class ReconstructionOptions:
         return (max(weight for field, weight in TV_BY_RECEPTIVE_FIELD if field <= seen),)
 
     def jitter_of(self, stride: int | None) -> int:
-        """The jitter for a layer of this stride, in pixels either way; none without positions."""
+        """The jitter for a layer of this stride, in pixels either way; None without positions."""
         if self.jitter is not None:
             return self.jitter
-        return 0 if self.optimizer == "lbfgs" else math.floor((stride or 0) * JITTER_OF_STRIDE)
+        return 0 if self.optimizer == "lbfgs" else int((stride or WIDEST_STRIDE) * JITTER_OF_STRIDE)
+
+    def optimizer_of(self, stride: int | None) -> Optimizer:
+        """The name of the optimiser for a layer of this stride."""
+        return self.optimizer or ("adam" if self.jitter_of(stride) else "lbfgs")

@@ -21,7 +21,7 @@ from nstbatch.runtime.reconstruction_options import TV_SWEEP, ReconstructionOpti
         ({"tv_weights": ()}, "tv_weight"),
         ({"layers": ()}, "layer"),
         ({"jitter": -1, "optimizer": "adam"}, "jitter"),
-        ({"jitter": 1}, "L-BFGS would take the jitter for curvature"),
+        ({"jitter": 1, "optimizer": "lbfgs"}, "L-BFGS would take the jitter for curvature"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"seed": -1}, "seed"),
     ],
@@ -43,12 +43,21 @@ def test_the_deeper_a_layer_the_smoother_its_picture():
     weights = [options.tv_weights_of(field) for field in fields]
     assert weights == sorted(weights)
     # AlexNet's conv1 and relu2, pool2 and relu4, conv5: where the paper's code changes over.
-    assert [weights[index] for index in (1, 2, 3, 4, 5)] == [(0.5,), (0.5,), (5.0,), (5.0,), (50.0,)]
+    assert [weight for (weight,) in weights[1:6]] == [0.5, 0.5, 5, 5, 50]
     assert ReconstructionOptions(tv_weights=TV_SWEEP).tv_weights_of(3) == TV_SWEEP
 
 
 def test_jitter_goes_with_the_stride_and_not_with_lbfgs():
-    adam = ReconstructionOptions(optimizer="adam")
-    assert [adam.jitter_of(stride) for stride in (1, 4, 8, 16, 32, None)] == [0, 0, 1, 2, 4, 0]
-    assert ReconstructionOptions(optimizer="adam", jitter=3).jitter_of(1) == 3
-    assert ReconstructionOptions().jitter_of(32) == 0
+    strides = (1, 4, 8, 16, 32, None)
+    for options in (ReconstructionOptions(), ReconstructionOptions(optimizer="adam")):
+        assert [options.jitter_of(stride) for stride in strides] == [0, 0, 1, 2, 4, 4]
+    assert ReconstructionOptions(jitter=3).jitter_of(1) == 3
+    assert ReconstructionOptions(optimizer="lbfgs").jitter_of(32) == 0
+
+
+def test_the_optimiser_goes_with_the_jitter():
+    by_default = ReconstructionOptions()
+    assert [by_default.optimizer_of(stride) for stride in (4, 8, None)] == ["lbfgs", "adam", "adam"]
+    assert ReconstructionOptions(jitter=0).optimizer_of(32) == "lbfgs"
+    assert ReconstructionOptions(jitter=1).optimizer_of(1) == "adam"
+    assert ReconstructionOptions(optimizer="adam", jitter=0).optimizer_of(32) == "adam"
