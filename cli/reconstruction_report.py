@@ -20,6 +20,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.reconstruction_options import TV_SWEEP
 
 from .plan import Plan
 from .text import columns, printable
@@ -32,25 +33,23 @@ log = logging.getLogger(__name__)
 
 CSV_NAME = "reconstruction.csv"
 
-# Mahendran & Vedaldi (CVPR 2015), table 3: percent, mean over 100 images, of a net like AlexNet;
-# lambda 1, 2 and 3 of the total variation. Here are the layers that torchvision's AlexNet has too.
-# Their error is the distance of two representations by that of different images, on average.
-PUBLISHED: Mapping[float, Mapping[str, float]] = {
-    0.5: {
-        **{"conv1": 10.0, "relu1": 11.3, "pool1": 21.9, "conv2": 12.4, "relu2": 12.9},
-        **{"pool2": 15.5, "conv3": 14.5, "relu3": 16.5, "conv4": 14.9, "relu4": 13.8},
-        **{"conv5": 12.6, "relu5": 15.6, "pool5": 16.6},
-    },
-    5.0: {
-        **{"conv1": 20.2, "relu1": 22.4, "pool1": 30.3, "conv2": 20.0, "relu2": 17.4},
-        **{"pool2": 18.2, "conv3": 14.4, "relu3": 15.1, "conv4": 13.3, "relu4": 14.0},
-        **{"conv5": 15.4, "relu5": 13.9, "pool5": 15.5},
-    },
-    50.0: {
-        **{"conv1": 40.8, "relu1": 45.2, "pool1": 54.1, "conv2": 39.7, "relu2": 32.8},
-        **{"pool2": 32.7, "conv3": 25.6, "relu3": 26.9, "conv4": 23.3, "relu4": 23.9},
-        **{"conv5": 25.7, "relu5": 20.1, "pool5": 19.0},
-    },
+# Mahendran & Vedaldi (CVPR 2015), table 3: percent, mean over 100 images, of a net like AlexNet; by
+# layer, for the weights in TV_SWEEP. Here are the layers that torchvision's AlexNet has too. Their
+# error is the distance of two representations by that of different images, on average.
+PUBLISHED: Mapping[str, Sequence[float]] = {
+    "conv1": (10.0, 20.2, 40.8),
+    "relu1": (11.3, 22.4, 45.2),
+    "pool1": (21.9, 30.3, 54.1),
+    "conv2": (12.4, 20.0, 39.7),
+    "relu2": (12.9, 17.4, 32.8),
+    "pool2": (15.5, 18.2, 32.7),
+    "conv3": (14.5, 14.4, 25.6),
+    "relu3": (16.5, 15.1, 26.9),
+    "conv4": (14.9, 13.3, 23.3),
+    "relu4": (13.8, 14.0, 23.9),
+    "conv5": (12.6, 15.4, 25.7),
+    "relu5": (15.6, 13.9, 20.1),
+    "pool5": (16.6, 15.5, 19.0),
 }
 PUBLISHED_FOR = "alexnet"
 
@@ -151,26 +150,28 @@ def error_table(rows: Sequence[Row], model: str) -> list[tuple[str, ...]]:
     """
     rows = [row for row in rows if row.model == model]
     weights = sorted({row.tv_weight for row in rows})
-    layers = dict.fromkeys(row.layer for row in rows)
-    published = PUBLISHED if model == PUBLISHED_FOR else {}
-    compared = [weight for weight in weights if weight in published]
+    compared = [w for w in weights if w in TV_SWEEP] if model == PUBLISHED_FOR else []
     title = ("LAYER", *(f"TV {w:g}" for w in weights), *(f"PUBLISHED {w:g}" for w in compared))
     return [
         title,
         *(
             (
                 layer,
-                *(_mean_error(rows, layer, weight) for weight in weights),
-                *(_percent(published[weight].get(layer)) for weight in compared),
+                *(_percent(_mean_error(rows, layer, weight)) for weight in weights),
+                *(_percent(_published(layer, weight)) for weight in compared),
             )
-            for layer in layers
+            for layer in dict.fromkeys(row.layer for row in rows)
         ),
     ]
 
 
-def _mean_error(rows: Sequence[Row], layer: str, weight: float) -> str:
+def _mean_error(rows: Sequence[Row], layer: str, weight: float) -> float | None:
     errors = [row.error for row in rows if (row.layer, row.tv_weight) == (layer, weight)]
-    return _percent(100 * fmean(errors) if errors else None)
+    return 100 * fmean(errors) if errors else None
+
+
+def _published(layer: str, weight: float) -> float | None:
+    return PUBLISHED[layer][TV_SWEEP.index(weight)] if layer in PUBLISHED else None
 
 
 def _percent(value: float | None) -> str:

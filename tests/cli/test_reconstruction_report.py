@@ -82,9 +82,8 @@ def test_a_layer_without_a_row_shows_a_dash():
 
 
 def test_what_is_published_is_for_the_layers_and_weights_there_are():
-    names = Bundle.load("alexnet").layer_names
-    assert tuple(PUBLISHED) == TV_SWEEP
-    assert all(tuple(row) == names for row in PUBLISHED.values())
+    assert tuple(PUBLISHED) == Bundle.load("alexnet").layer_names
+    assert {len(errors) for errors in PUBLISHED.values()} == {len(TV_SWEEP)}
 
 
 def test_a_table_in_a_pipe_is_plain(capsys):
