@@ -22,6 +22,7 @@ from .models import models
 from .reconstruct import reconstruct
 from .stylize import stylize
 from .text import printable
+from .texture import texture
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (stylize, reconstruct, export, models, doctor):
+for verb in (stylize, texture, reconstruct, export, models, doctor):
     app.command()(verb)
 
 

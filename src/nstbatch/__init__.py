@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     )
     from nstbatch.runtime.reconstruction_options import ReconstructionOptions
     from nstbatch.runtime.style_transfer import StyleTransfer, StyleTransferResult
+    from nstbatch.runtime.texture import Texture, TextureResult
+    from nstbatch.runtime.texture_options import TextureOptions
 
 __version__ = version("nstbatch")
 
@@ -43,6 +45,9 @@ __all__ = [
     "StyleTransfer",
     "StyleTransferOptions",
     "StyleTransferResult",
+    "Texture",
+    "TextureOptions",
+    "TextureResult",
     "__version__",
     "read",
     "write",
@@ -62,6 +67,9 @@ _HOMES = {
     "StyleTransfer": "style_transfer",
     "StyleTransferOptions": "options",
     "StyleTransferResult": "style_transfer",
+    "Texture": "texture",
+    "TextureOptions": "texture_options",
+    "TextureResult": "texture",
     "read": "images",
     "write": "images",
 }
