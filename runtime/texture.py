@@ -14,7 +14,7 @@ import math
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_
 from .loop import PIXEL_BOUNDS, Descent, StopReason
 from .optimizers import State, optimizer_named
 from .progress import ProgressCallback, named_losses, reporter
-from .pyramid import MARGIN, Level, coarse_to_fine, plan_levels
+from .pyramid import MARGIN, Level, coarse_to_fine, plan_levels, resize_batch
 from .session import Array
 from .terms import Objective, Term, style
 from .texture_options import TextureOptions
@@ -102,9 +102,8 @@ class Texture:
         options = options or TextureOptions()
         objective = self.objective(options)
         self.check(options)
-        needed, deepest = self._receptive_field(_layers(objective), options.pooling)
-        pixels = self._exemplar(exemplar, needed, deepest, options.exemplar_size)
-        levels = _levels(pixels, needed, options)
+        pixels = self._exemplar(exemplar, objective, options)
+        levels = self._levels(pixels, objective, options)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
         def open_descent(level: Level, images: Array, state: State) -> Descent:
@@ -127,6 +126,7 @@ class Texture:
             open_descent,
             reporter(progress, objective, levels),
             stop or (lambda: False),
+            _enlarged_tile if options.tileable else None,
         )
         # A run that was stopped, or failed, may have ended at a coarser size.
         ended = next(level for level in levels if level.canvas == outcome.images.shape[2:])
@@ -183,31 +183,51 @@ class Texture:
             raise UsageError(f"No layer is left up to {options.up_to}: the first one is {first}.")
         return wanted
 
-    def _exemplar(self, exemplar: ImageLike, needed: int, layer: str, size: int | None) -> Array:
+    def _exemplar(
+        self, exemplar: ImageLike, objective: Objective, options: TextureOptions
+    ) -> Array:
         """The exemplar's pixels (H, W, 3) at the size wanted; an ImageError if that is too small.
 
         What a layer sees at once has to fit in: the statistics of less are those of its edges.
         """
         pixels = as_picture(exemplar).pixels
         height, width, _ = pixels.shape
-        if size is not None:
-            height, width = fit_long_side(height, width, size)
+        if options.exemplar_size is not None:
+            height, width = fit_long_side(height, width, options.exemplar_size)
             pixels = resize(pixels, (height, width))
-        if min(height, width) < needed:
+        field, layer = self._receptive_field(objective, options.pooling)
+        if min(height, width) < field:
             raise ImageError(
-                f"The exemplar is {width}x{height} pixels; {layer} sees {needed}x{needed} at once. "
+                f"The exemplar is {width}x{height} pixels; {layer} sees {field}x{field} at once. "
                 "Take a larger one, enlarge it, or leave out the deeper layers."
             )
         return pixels
 
-    def _receptive_field(self, layers: Sequence[str], pooling: Pooling) -> tuple[int, str]:
+    def _levels(
+        self, exemplar: Array, objective: Objective, options: TextureOptions
+    ) -> list[Level]:
+        """The sizes to work at, none of which makes texture or exemplar too small for a layer."""
+        smallest, _ = self.engine.largest_need(_layers(objective), options.pooling)
+        field, _ = self._receptive_field(objective, options.pooling)
+        ratio = min(options.shape) / min(exemplar.shape[:2])
+        return plan_levels(
+            *options.shape,
+            size=max(options.shape),
+            scales=options.scales,
+            steps=options.iterations,
+            smallest=max(smallest, math.ceil(field * ratio)),
+            margin=0 if options.tileable else MARGIN,
+        )
+
+    def _receptive_field(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
         """The pixels that a layer sees at once, along a side, and the layer that sees the most.
 
         Of a layer that sees everything, whatever the size, what it needs to have a value.
         """
-        fields = ((self.engine.bundle.layer(layer).receptive_field, layer) for layer in layers)
+        layers = [self.engine.bundle.layer(name) for name in _layers(objective)]
         return max(
-            (field or self.engine.smallest_side(layer, pooling), layer) for field, layer in fields
+            (layer.receptive_field or self.engine.smallest_side(layer.name, pooling), layer.name)
+            for layer in layers
         )
 
     def _targets_at(
@@ -228,24 +248,22 @@ def _layers(objective: Objective) -> list[str]:
     return [term.layer for term in objective.terms if term.layer is not None]
 
 
-def _levels(exemplar: Array, needed: int, options: TextureOptions) -> list[Level]:
-    """The sizes to work at; the exemplar is no smaller than ``needed`` at any of them."""
-    short_side = min(options.height, options.width)
-    return plan_levels(
-        options.height,
-        options.width,
-        size=max(options.height, options.width),
-        scales=options.scales,
-        steps=options.iterations,
-        smallest=math.ceil(needed * max(1, short_side / min(exemplar.shape[:2]))),
-        margin=0 if options.tileable else MARGIN,
-    )
-
-
 def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:
     if not options.tileable:
         return ()
     return (wrapped(min(WRAPPED_MARGIN, level.height, level.width)),)
+
+
+def _enlarged_tile(images: Array, level: Level) -> Array:
+    """(N, 3, H, W) -> (N, 3, *canvas): resized between copies of itself, along either axis.
+
+    By itself it would be continued by its outermost pixels, and the seam would have to be mended.
+    """
+    height, width = level.canvas
+    tall = resize_batch(np.tile(images, (1, 1, 3, 1)), (3 * height, images.shape[3]))
+    tall = tall[:, :, height : 2 * height]
+    wide = resize_batch(np.tile(tall, (1, 1, 1, 3)), (height, 3 * width))
+    return np.ascontiguousarray(wide[:, :, :, width : 2 * width])
 
 
 def _noise(exemplar: Array, canvas: tuple[int, int], seed: tuple[int, int]) -> Array:
