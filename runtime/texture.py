@@ -14,8 +14,8 @@ import math
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,8 +34,9 @@ from .texture_options import TextureOptions
 from .views import View
 from .wrapping import wrapped
 
-# What the network sees of a tiling beyond each edge, in pixels at every scale.
-WRAPPED_MARGIN = 32
+# What the network sees of a tiling beyond each edge, in pixels at every scale; tried with 8, 16 and
+# 32: docs/decisions/0009-texture-defaults.md.
+WRAPPED_MARGIN = 16
 
 # Variations of an exemplar share its targets: one set for each scale.
 KEPT_TARGETS = 16
@@ -210,7 +211,7 @@ class Texture:
         smallest, _ = self.engine.largest_need(_layers(objective), options.pooling)
         field, _ = self._receptive_field(objective, options.pooling)
         ratio = min(options.shape) / min(exemplar.shape[:2])
-        return plan_levels(
+        levels = plan_levels(
             *options.shape,
             size=max(options.shape),
             scales=options.scales,
@@ -218,6 +219,7 @@ class Texture:
             smallest=max(smallest, math.ceil(field * ratio)),
             margin=0 if options.tileable else MARGIN,
         )
+        return _coarse_longer(levels)
 
     def _receptive_field(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
         """The pixels that a layer sees at once, along a side, and the layer that sees the most.
@@ -246,6 +248,17 @@ class Texture:
 
 def _layers(objective: Objective) -> list[str]:
     return [term.layer for term in objective.terms if term.layer is not None]
+
+
+def _coarse_longer(levels: Sequence[Level]) -> list[Level]:
+    """The same steps over all levels, but in inverse proportion to the levels' sides.
+
+    From noise all is made at the first level, the others add detail, and a step there is cheap.
+    """
+    shares = np.cumsum([1 / max(level.height, level.width) for level in levels])
+    ends = np.floor(shares / shares[-1] * sum(level.steps for level in levels)).astype(int)
+    steps = np.diff(ends, prepend=0)
+    return [replace(level, steps=int(n)) for level, n in zip(levels, steps, strict=True)]
 
 
 def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:

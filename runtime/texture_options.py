@@ -42,7 +42,7 @@ class TextureOptions:
     exemplar_size: int | None = None
     layers: Mapping[str, float] | None = None
     up_to: str | None = None
-    iterations: int = 400
+    iterations: int = 300
     scales: int = 4
     optimizer: Optimizer = "lbfgs"  # Gatys et al. 2015, section 4
     learning_rate: float | None = None

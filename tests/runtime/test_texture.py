@@ -226,6 +226,18 @@ def test_the_exemplar_shrinks_with_the_texture(synthesis, monkeypatch):
     assert seen[2:] == [(75, 150)]  # its coarser half would be too small for a layer
 
 
+@pytest.mark.parametrize("iterations", [1, 2, 9])
+def test_coarse_scales_take_more_of_the_steps(synthesis, iterations):
+    reports = []
+    options = replace(QUICK, iterations=iterations)
+    result = synthesis(EXEMPLAR, options, progress=reports.append)
+    assert result.steps == reports[-1].step == iterations
+    assert reports[-1].share == 1
+    taken = [sum(report.scale == scale for report in reports) - 1 for scale in (1, 2)]
+    assert sum(taken) == iterations
+    assert taken[0] >= taken[1] or iterations == 1
+
+
 def test_a_long_batch_keeps_few_targets():
     synthesis = Texture("squeezenet1_1", device="cpu", threads=1)
     options = replace(QUICK, scales=1, iterations=1, up_to="relu_conv1")
