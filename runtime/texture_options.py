@@ -42,14 +42,15 @@ class TextureOptions:
     exemplar_size: int | None = None
     layers: Mapping[str, float] | None = None
     up_to: str | None = None
+    # Chosen by eye, as a compromise with time: docs/decisions/0009-texture-defaults.md.
     iterations: int = 300
-    scales: int = 4
-    optimizer: Optimizer = "lbfgs"  # Gatys et al. 2015, section 4
+    scales: int = 4  # from 181 to 512 pixels, as for a style transfer
+    optimizer: Optimizer = "lbfgs"  # Gatys et al. 2015
     learning_rate: float | None = None
     tileable: bool = False
-    histogram: bool = True  # DeepTextures
+    histogram: bool = True  # DeepTextures' example
     seed: int = 0
-    pooling: Pooling = "avg"  # Gatys et al. 2015, section 3: "cleaner" textures
+    pooling: Pooling = "avg"  # Gatys et al. 2015, section 2
 
     def __post_init__(self) -> None:
         one_of("optimizer", self.optimizer, OPTIMIZERS)
