@@ -173,14 +173,15 @@ class Texture:
     def _layer_weights(self, options: TextureOptions) -> Mapping[str, float]:
         """The layers asked for, or the bundle's own, down to the deepest one that is wanted."""
         bundle = self.engine.bundle
-        weights = options.layers or dict.fromkeys(bundle.style_layers, 1.0)
-        depths = {name: bundle.layer_names.index(bundle.layer(name).name) for name in weights}
+        chosen = options.layers or dict.fromkeys(bundle.style_layers, 1.0)
+        weights = {bundle.layer(name).name: weight for name, weight in chosen.items()}
         if options.up_to is None:
             return weights
-        deepest = bundle.layer_names.index(bundle.layer(options.up_to).name)
-        wanted = {name: weights[name] for name, depth in depths.items() if depth <= deepest}
+        deepest = bundle.layers.index(bundle.layer(options.up_to))
+        within = bundle.layer_names[: deepest + 1]
+        wanted = {name: weight for name, weight in weights.items() if name in within}
         if not wanted:
-            first = min(depths, key=lambda name: depths[name])
+            first = min(weights, key=bundle.layer_names.index)
             raise UsageError(f"No layer is left up to {options.up_to}: the first one is {first}.")
         return wanted
 
