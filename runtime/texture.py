@@ -22,7 +22,7 @@ import numpy as np
 from .bundle import Pooling
 from .engine import Engine, Targets
 from .errors import ImageError, UsageError
-from .histogram import match_histogram
+from .histogram_match import match_histogram
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
 from .loop import PIXEL_BOUNDS, Descent, StopReason
 from .optimizers import State, optimizer_named

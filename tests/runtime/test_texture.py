@@ -9,7 +9,7 @@ from PIL import Image
 
 from nstbatch.exporter.pictures import photo_like
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
-from nstbatch.runtime.histogram import match_histogram
+from nstbatch.runtime.histogram_match import match_histogram
 from nstbatch.runtime.images import Picture, resize, to_nchw
 from nstbatch.runtime.loop import StopReason
 from nstbatch.runtime.texture import KEPT_TARGETS, Texture

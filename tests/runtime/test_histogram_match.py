@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstbatch.runtime.histogram import match_histogram
+from nstbatch.runtime.histogram_match import match_histogram
 
 
 def random(height, width, seed=0):
