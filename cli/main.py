@@ -16,6 +16,7 @@ import typer
 import nstbatch
 from nstbatch.runtime.errors import NstbatchError, UsageError
 
+from .bench import bench
 from .doctor import doctor
 from .export import export
 from .models import models
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 for verb in (stylize, texture, reconstruct, export, models, doctor):
     app.command()(verb)
+app.add_typer(bench, name="bench")
 
 
 def _print_version(wanted: bool) -> None:
