@@ -64,7 +64,8 @@ def contact_sheet(
             cells alone is no more than a gap.
         title: Above everything, in as many lines as it takes.
         row_headings: Left of the rows, from the first on.
-        column_headings: Above the columns, from the first on.
+        column_headings: Above the columns, from the first on; one that is followed by empty ones
+            may reach over their columns.
         cell_size: The largest side of a picture on the sheet, in pixels.
 
     Returns:
@@ -83,7 +84,7 @@ def contact_sheet(
     canvas = _Canvas(right + MARGIN)
     canvas.text(title, MARGIN, right - MARGIN, TITLE_SIZE, wrap=True)
     canvas.skip(GAP if title else 0)
-    canvas.texts(column_headings, lefts, cell_size, HEADING_SIZE)
+    canvas.headings(column_headings, lefts, right)
     for index, row in enumerate(fitted):
         top = canvas.height
         heading = row_headings[index] if index < len(row_headings) else ""
@@ -159,6 +160,17 @@ class _Canvas:
             bottom = max(bottom, self.height)
         self.height = bottom
 
+    def headings(self, texts: Sequence[str], lefts: Sequence[int], right: int) -> None:
+        """Write the headings of columns, each up to the next that is not empty."""
+        top = bottom = self.height
+        end = right + GAP
+        for text, left in reversed(list(zip(texts, lefts, strict=False))):
+            self.height = top
+            self.text(text, left, end - left - GAP, HEADING_SIZE)
+            bottom = max(bottom, self.height)
+            end = left if text else end
+        self.height = bottom
+
     def pictures(self, cells: Sequence[Cell], lefts: Sequence[int]) -> None:
         """Place pictures beside one another, their lower edges on one line, above the labels."""
         tallest = max((cell.pixels.shape[0] for cell in cells if cell is not None), default=0)
@@ -172,7 +184,7 @@ class _Canvas:
         """The sheet, (height, width, 3), RGB in [0, 1]."""
         letters = np.full((height, self.width, 3), WHITE, np.uint8)
         for text, left, top, size in self._texts:
-            cv2.putText(letters, text, (left, top + size), (DARK,) * 3, _font(), size, _WEIGHT)
+            draw_text(letters, text, left, top, size)
         sheet = letters.astype(np.float32) / np.float32(WHITE)
         for picture, left, top in self._pictures:
             sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture.clip(0, 1)
@@ -201,6 +213,11 @@ def text_width(text: str, size: int) -> int:
     """How wide a line is, in pixels, in letters of a size."""
     left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), _font(), size, _WEIGHT)
     return int(left + width)
+
+
+def draw_text(canvas: NDArray[np.uint8], text: str, left: int, top: int, size: int) -> None:
+    """Write a line onto a canvas (H, W, 3), from 0 to 255, with its upper left corner there."""
+    cv2.putText(canvas, text, (left, top + size), (DARK,) * 3, _font(), size, _WEIGHT)
 
 
 def elided(text: str, width: int, size: int) -> str:

@@ -8,11 +8,14 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from .bundle import Bundle, Pooling
+import numpy as np
+
+from .bundle import Bundle, GraphKind, Pooling
 from .errors import ImageError
 from .link import GRADIENT, IMAGE, TARGET, WEIGHT, link, link_targets
 from .loop import Bounds, Descent, Varying, nothing_varies
 from .optimizers import Optimizer, State
+from .projection import projection
 from .providers import resolve
 from .session import Array, Session
 from .smallest import smallest_side
@@ -121,6 +124,35 @@ class Engine:
             return {}
         session = self._kept(("targets", terms, pooling, images.shape), open_session)
         return session.run({IMAGE: images})
+
+    def project(self, rule: GraphKind, layer: str, cotangents: Array, images: Array) -> Array:
+        """What cotangents of one layer become on their way back to the images, (N, 3, H, W).
+
+        Args:
+            rule: The graph of the way back: "gradient", "deconv" or "guided".
+            layer: Where it begins.
+            cotangents: (N, ...), of the shape of the layer's activation.
+            images: (N, 3, H, W), RGB in [0, 1], no smaller than :meth:`smallest_side`.
+        """
+        term = projection(layer)
+        inputs = {
+            IMAGE: images,
+            TARGET + term.name: cotangents,
+            WEIGHT + term.name: np.ones(len(images), np.float32),
+        }
+        shapes = {name: values.shape for name, values in inputs.items()}
+
+        def open_session() -> Session:
+            return Session(
+                link(self.bundle.read_graph(rule), (term,), len(images)),
+                shapes,
+                self.provider,
+                weights_folder=self.bundle.path,
+                threads=self._threads,
+            )
+
+        session = self._kept(("project", rule, term, tuple(shapes.items())), open_session)
+        return session.run(inputs)[GRADIENT]
 
     def descent(
         self,

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nstbatch.runtime.bundle import Bundle
+    from nstbatch.runtime.deconvnet import Deconvnet
+    from nstbatch.runtime.deconvnet_options import DeconvnetOptions
     from nstbatch.runtime.errors import NstbatchError
     from nstbatch.runtime.images import Picture, read, write
     from nstbatch.runtime.options import StyleTransferOptions
@@ -35,6 +37,8 @@ __version__ = version("nstbatch")
 
 __all__ = [
     "Bundle",
+    "Deconvnet",
+    "DeconvnetOptions",
     "NstbatchError",
     "Picture",
     "Progress",
@@ -57,6 +61,8 @@ __all__ = [
 # starts without numpy and ONNX Runtime.
 _HOMES = {
     "Bundle": "bundle",
+    "Deconvnet": "deconvnet",
+    "DeconvnetOptions": "deconvnet_options",
     "NstbatchError": "errors",
     "Picture": "images",
     "Progress": "progress",
