@@ -17,10 +17,12 @@ import nstbatch
 from nstbatch.runtime.errors import NstbatchError, UsageError
 
 from .bench import bench
+from .deconv import deconv
 from .doctor import doctor
 from .export import export
 from .models import models
 from .reconstruct import reconstruct
+from .several import WithCheckpoints
 from .stylize import stylize
 from .text import printable
 from .texture import texture
@@ -38,6 +40,7 @@ app = typer.Typer(
 for verb in (stylize, texture, reconstruct, export, models, doctor):
     app.command()(verb)
 app.add_typer(bench, name="bench")
+app.command(cls=WithCheckpoints)(deconv)
 
 
 def _print_version(wanted: bool) -> None:
