@@ -23,7 +23,7 @@ from .bundle import Pooling
 from .checkpoints import CheckpointFile
 from .engine import Engine, Targets
 from .errors import UsageError
-from .images import ImageLike, Picture, as_picture, fit_long_side, from_nchw, resize, to_nchw
+from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
 from .loop import PIXEL_BOUNDS, Descent, StopReason
 from .optimizers import State, optimizer_named
 from .options import StyleTransferOptions
@@ -139,7 +139,7 @@ class StyleTransfer:
         image = from_nchw(ended.cut(outcome.images))
         return StyleTransferResult(
             image=image,
-            alpha=_resized_alpha(picture, image),
+            alpha=picture.alpha_at(image.shape[:2]),
             losses=named_losses(objective, outcome.losses),
             steps=outcome.steps,
             seconds=time.perf_counter() - started,
@@ -237,9 +237,3 @@ def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> 
         return level.fit(start)
     random = np.random.default_rng(options.seed)
     return random.random((1, 3, *level.canvas), dtype=np.float32)
-
-
-def _resized_alpha(picture: Picture, image: Array) -> Array | None:
-    if picture.alpha is None:
-        return None
-    return resize(picture.alpha[..., None], image.shape[:2])[..., 0]
