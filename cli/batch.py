@@ -57,6 +57,8 @@ class Painting:
     precision: str
     companions: Mapping[str, bytes] = field(default_factory=dict)
     """Further files that belong to the picture, by what replaces its suffix: ``.json``."""
+    encoded: bytes | None = None
+    """The output itself where it is not this image, such as a film."""
 
 
 Stop = Callable[[], bool]
@@ -193,7 +195,10 @@ def _paint(job: Job, painter: Painter, reporter: Reporter, stop: Stop) -> Outcom
         for suffix, data in painting.companions.items():
             write_atomically(job.output.with_suffix(suffix), data)
         # The last one, since a picture that is there says that all is done.
-        images.write(job.output, painting.image, painting.alpha)
+        if painting.encoded is None:
+            images.write(job.output, painting.image, painting.alpha)
+        else:
+            write_atomically(job.output, painting.encoded)
     except UsageError:
         raise
     except Exception as error:  # whatever it is, the other photos may be fine
