@@ -171,7 +171,8 @@ class Engine:
 
         Args:
             objective: The terms and their weights.
-            targets: By ``target/<term>``: those of :meth:`targets`, and what a term is given.
+            targets: By ``target/<term>``: those of :meth:`targets`, and what a term is given. By
+                ``view/<view>/<input>``: what a view is given once.
             images: Where to start, RGB in [0, 1], no smaller than :meth:`smallest_side`.
             optimizer: How to move.
             state: The optimiser's, fresh or resampled to the size of the images.
