@@ -19,6 +19,7 @@ from nstbatch.runtime.errors import NstbatchError, UsageError
 from .bench import bench
 from .deconv import deconv
 from .doctor import doctor
+from .dream import dream
 from .export import export
 from .models import models
 from .reconstruct import reconstruct
@@ -37,10 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (stylize, texture, reconstruct, export, models, doctor):
-    app.command()(verb)
+for verb in (stylize, texture, reconstruct, deconv, dream, export, models, doctor):
+    app.command(cls=WithCheckpoints if verb is deconv else None)(verb)
 app.add_typer(bench, name="bench")
-app.command(cls=WithCheckpoints)(deconv)
 
 
 def _print_version(wanted: bool) -> None:

@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nstbatch.runtime.bundle import Bundle
+    from nstbatch.runtime.class_picture import ClassPicture, ClassPictureResult
     from nstbatch.runtime.deconvnet import Deconvnet
     from nstbatch.runtime.deconvnet_options import DeconvnetOptions
+    from nstbatch.runtime.deepdream import DeepDream, DreamResult
+    from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
     from nstbatch.runtime.errors import NstbatchError
     from nstbatch.runtime.images import Picture, read, write
     from nstbatch.runtime.options import StyleTransferOptions
@@ -32,13 +35,20 @@ if TYPE_CHECKING:
     from nstbatch.runtime.style_transfer import StyleTransfer, StyleTransferResult
     from nstbatch.runtime.texture import Texture, TextureResult
     from nstbatch.runtime.texture_options import TextureOptions
+    from nstbatch.runtime.zoom import ZoomResult, dream_frames
 
 __version__ = version("nstbatch")
 
 __all__ = [
     "Bundle",
+    "ClassPicture",
+    "ClassPictureOptions",
+    "ClassPictureResult",
     "Deconvnet",
     "DeconvnetOptions",
+    "DeepDream",
+    "DreamOptions",
+    "DreamResult",
     "NstbatchError",
     "Picture",
     "Progress",
@@ -52,7 +62,10 @@ __all__ = [
     "Texture",
     "TextureOptions",
     "TextureResult",
+    "ZoomOptions",
+    "ZoomResult",
     "__version__",
+    "dream_frames",
     "read",
     "write",
 ]
@@ -63,6 +76,12 @@ _HOMES = {
     "Bundle": "bundle",
     "Deconvnet": "deconvnet",
     "DeconvnetOptions": "deconvnet_options",
+    "ClassPicture": "class_picture",
+    "ClassPictureOptions": "dream_options",
+    "ClassPictureResult": "class_picture",
+    "DeepDream": "deepdream",
+    "DreamOptions": "dream_options",
+    "DreamResult": "deepdream",
     "NstbatchError": "errors",
     "Picture": "images",
     "Progress": "progress",
@@ -76,6 +95,9 @@ _HOMES = {
     "Texture": "texture",
     "TextureOptions": "texture_options",
     "TextureResult": "texture",
+    "ZoomOptions": "dream_options",
+    "ZoomResult": "zoom",
+    "dream_frames": "zoom",
     "read": "images",
     "write": "images",
 }

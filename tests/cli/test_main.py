@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import typer
+from typer.main import get_command
 
 import nstbatch
 from nstbatch.cli import main
@@ -11,6 +12,7 @@ from nstbatch.runtime.errors import BundleError, UnknownNameError
 HEAVY = {"PIL", "cv2", "numpy", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "torch"}
 HEAVY |= {"matplotlib", "multiprocessing", "safetensors"}
 HEAVY_PARTS = {"nstbatch.exporter", "nstbatch.runtime.images", "rich.progress"}
+VERBS = get_command(main.app).commands
 
 
 def nstbatch_program(*arguments: str, code: str = "") -> subprocess.CompletedProcess:
@@ -24,7 +26,7 @@ def nstbatch_program(*arguments: str, code: str = "") -> subprocess.CompletedPro
     [
         ("--version",),
         ("--help",),
-        *((name, "--help") for name in ("stylize", "export", "models", "bench")),
+        *((name, "--help") for name in VERBS),
         ("bench", "compare", "--help"),
     ],
 )
