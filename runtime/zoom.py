@@ -76,7 +76,6 @@ def dream_frames(
     paths = [frame_path(folder, number) for number in range(1, zoom.frames + 1)]
     there = _frames_there(paths)
     picture = _last_frame(start, paths[:there], options.size)
-    folder.mkdir(parents=True, exist_ok=True)
     losses: Mapping[str, float] = {}
     reason, steps = StopReason.FINISHED, 0
     for number in range(there + 1, zoom.frames + 1):
@@ -90,6 +89,7 @@ def dream_frames(
         steps, losses, reason = steps + result.steps, result.losses, result.reason
         if reason is not StopReason.FINISHED:
             break
+        folder.mkdir(parents=True, exist_ok=True)
         write(paths[number - 1], result.image)
         picture = read(paths[number - 1]).pixels
     seconds = time.perf_counter() - started

@@ -250,6 +250,14 @@ def test_without_pyav_no_frame_is_made(monkeypatch, capsys):
     assert not Path("dreamed").exists()
 
 
+def test_a_photo_that_cannot_be_dreamed_of_leaves_no_folder(write_bad_inputs):
+    assert write_bad_inputs(Path("photos"))
+    Path("photos/truncated.png").unlink()  # its film would have the name of truncated.jpg's
+    save("photos/good.jpg")
+    assert dream("photos", "--frames", "2", *QUICK) == 1
+    assert sorted(path.name for path in Path("dreamed").iterdir()) == ["good", "good.mp4"]
+
+
 def test_films_of_one_name_are_refused(capsys):
     save("photos/a.png")
     save("photos/a.jpg")
