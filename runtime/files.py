@@ -7,12 +7,13 @@ import secrets
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, modified_ns: int | None = None) -> None:
     """Write a file; until it is complete and on disk, whatever had its name before is untouched.
 
     Args:
         path: Its folder exists.
         data: All of it.
+        modified_ns: When it shall have been modified, in nanoseconds since 1970; None for now.
 
     Raises:
         OSError: A folder that is missing or cannot be written to, a full disk. Nothing is left.
@@ -24,6 +25,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if modified_ns is not None:
+            os.utime(temporary, ns=(modified_ns, modified_ns))
         temporary.replace(path)
     finally:  # gone already, unless something went wrong
         temporary.unlink(missing_ok=True)
