@@ -17,10 +17,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from nstbatch.runtime import images
 from nstbatch.runtime.errors import NstbatchError, UsageError
 from nstbatch.runtime.files import write_atomically
 
+from .picture_writer import PictureWriter
 from .plan import Job, Plan
 from .text import printable
 
@@ -60,6 +60,9 @@ class Painting:
 
 
 Stop = Callable[[], bool]
+
+# Writes a picture under its final name, whole or not at all.
+Writer = Callable[[Job, Painting], None]
 
 # From a photo to a picture. Raises KeyboardInterrupt when it was stopped, a UsageError for what is
 # wrong with the whole batch, and any other exception for what is wrong with this photo.
@@ -138,6 +141,7 @@ def run(
     painter: Painter,
     reporter: Reporter,
     *,
+    writer: Writer | None = None,
     overwrite: bool = False,
     fail_fast: bool = False,
     stop: Stop = lambda: False,
@@ -148,6 +152,7 @@ def run(
         plan: What to paint.
         painter: Paints one photo.
         reporter: Is told how it goes.
+        writer: Writes one picture; a :class:`.picture_writer.PictureWriter` by default.
         overwrite: Whether to paint again what is there already.
         fail_fast: Whether to stop at the first failure.
         stop: Is asked before every photo and, by the painter, between steps.
@@ -159,7 +164,9 @@ def run(
     counts: Counter[Status] = Counter()
     interrupted = False
     try:
-        for outcome in _outcomes(plan, painter, reporter, overwrite, stop):
+        for outcome in _outcomes(
+            plan, painter, reporter, writer or PictureWriter(), overwrite, stop
+        ):
             counts[outcome.status] += 1
             reporter.finished(outcome)
             if fail_fast and outcome.status is Status.FAILED:
@@ -171,7 +178,12 @@ def run(
 
 
 def _outcomes(
-    plan: Plan, painter: Painter, reporter: Reporter, overwrite: bool, stop: Stop
+    plan: Plan,
+    painter: Painter,
+    reporter: Reporter,
+    writer: Writer,
+    overwrite: bool,
+    stop: Stop,
 ) -> Iterator[Outcome]:
     for folder in plan.unreadable:
         yield Outcome(folder.path, None, Status.FAILED, folder.reason)
@@ -182,10 +194,10 @@ def _outcomes(
             yield Outcome(job.input, job.output, Status.SKIPPED, ALREADY_THERE)
         else:
             reporter.started(job)
-            yield _paint(job, painter, reporter, stop)
+            yield _paint(job, painter, reporter, writer, stop)
 
 
-def _paint(job: Job, painter: Painter, reporter: Reporter, stop: Stop) -> Outcome:
+def _paint(job: Job, painter: Painter, reporter: Reporter, writer: Writer, stop: Stop) -> Outcome:
     start = time.perf_counter()
     try:
         painting = painter(job, reporter.progressed, stop)
@@ -193,7 +205,7 @@ def _paint(job: Job, painter: Painter, reporter: Reporter, stop: Stop) -> Outcom
         for suffix, data in painting.companions.items():
             write_atomically(job.output.with_suffix(suffix), data)
         # The last one, since a picture that is there says that all is done.
-        images.write(job.output, painting.image, painting.alpha)
+        writer(job, painting)
     except UsageError:
         raise
     except Exception as error:  # whatever it is, the other photos may be fine

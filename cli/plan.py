@@ -17,6 +17,7 @@ from pathlib import Path
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.images import SUFFIXES, WRITABLE_SUFFIXES
 
+from .naming import Naming
 from .text import printable
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def make_plan(
     keep: Sequence[Path] = (),
     suffix: str | None = None,
     variations: int = 1,
+    naming: Naming | None = None,
 ) -> Plan:
     """Settle what becomes what.
 
@@ -81,6 +83,7 @@ def make_plan(
         keep: Further files that no picture may overwrite.
         suffix: Of all pictures; that of its photo by default.
         variations: How many pictures to make of each photo; NAME-1, NAME-2 and so on if several.
+        naming: Of the pictures; the names of their photos by default.
 
     Raises:
         UsageError: An input that does not exist, two photos that would become one picture, or a
@@ -88,6 +91,7 @@ def make_plan(
     """
     jobs: dict[tuple[str, str], Job] = {}  # in order, without those named twice
     unreadable = []
+    photos: dict[str, int] = {}  # how many there were before each
     for path in inputs:
         if not os.path.lexists(path):
             raise UsageError(f"There is no file or folder {printable(path)}.")
@@ -97,8 +101,10 @@ def make_plan(
                 unreadable.append(found)
             else:
                 path = _picture_path(out / found.relative_to(folder), suffix)
+                index = photos.setdefault(_identity(found), len(photos))
                 for variation in range(variations):
-                    job = Job(found, _numbered(path, variation, variations), variation)
+                    output = _named(path, index, variation, variations, naming)
+                    job = Job(found, output, variation)
                     jobs.setdefault((_identity(job.input), _identity(job.output)), job)
     _refuse(_problems(jobs, keep))
     return Plan(tuple(jobs.values()), tuple(unreadable))
@@ -150,8 +156,13 @@ def _picture_path(path: Path, wanted: str | None) -> Path:
     return path.with_name(path.name + (wanted or FALLBACK_SUFFIX))
 
 
-def _numbered(path: Path, variation: int, variations: int) -> Path:
-    return path if variations == 1 else path.with_stem(f"{path.stem}-{variation + 1}")
+def _named(path: Path, index: int, variation: int, variations: int, naming: Naming | None) -> Path:
+    tells_variations = False
+    if naming is not None:
+        path, tells_variations = naming.renamed(path, index, variation), naming.tells_variations
+    if variations == 1 or tells_variations:
+        return path
+    return path.with_stem(f"{path.stem}-{variation + 1}")
 
 
 def _identity(path: Path) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from nstbatch.runtime.errors import ImageError, NstbatchError, UsageError
+from nstbatch.runtime.picture_options import Keep, PictureOptions
 
+from .parameters import Invocation
 from .text import count, printable
 
 if TYPE_CHECKING:
@@ -35,6 +37,23 @@ class BatchOptions:
     fail_fast: bool
     as_json: bool
     quiet: bool
+    pictures: PictureOptions = field(default_factory=PictureOptions)
+    run: Invocation | None = None
+    """What the verb was told; None for pictures without a recipe, in a folder without settings."""
+
+
+def picture_options(
+    format_: str | None, quality: int | None, name: str | None, *, preserve: bool, strip: bool
+) -> PictureOptions:
+    """How pictures are written, from the options of a batch.
+
+    Raises:
+        UsageError: One of them is out of range, or ``preserve`` and ``strip`` are both given.
+    """
+    if preserve and strip:
+        raise UsageError("--preserve and --strip exclude each other.")
+    keep: Keep = "everything" if preserve else "nothing" if strip else "telling"
+    return PictureOptions(format_, quality, name, keep)
 
 
 def read_picture(path: Path, role: str) -> Picture:
@@ -61,18 +80,22 @@ def find_photos(
 ) -> Plan:
     """Make the plan, or end the command with exit code 3 where there is nothing to plan.
 
-    See :func:`.plan.make_plan`.
+    See :func:`.plan.make_plan`. A format that was asked for comes before the verb's ``suffix``.
     """
+    from .naming import Naming, fields
     from .plan import make_plan
 
+    template = batch.pictures.name
+    of_the_run = fields(batch.run.settings) if batch.run else {}
     inputs = list(inputs)
     plan = make_plan(
         inputs,
         batch.out,
         recursive=batch.recursive,
         keep=keep,
-        suffix=suffix,
+        suffix=batch.pictures.suffix or suffix,
         variations=variations,
+        naming=None if template is None else Naming(template, of_the_run),
     )
     if plan.jobs or plan.unreadable:
         return plan
@@ -96,12 +119,16 @@ def carry_out(plan: Plan, painter: Painter, batch: BatchOptions) -> int:
     """Paint the plan, or only show it, and return the exit code."""
     if batch.dry_run:
         return _show(plan, batch)
+    from . import config
     from .batch import is_there, run
     from .console import reporter, summary_line
     from .interrupt import Interrupt
+    from .picture_writer import PictureWriter
     from .plan import make_writable
 
     make_writable(batch.out)
+    if batch.run is not None:
+        config.save(batch.run, batch.out)
     photos = len(plan.jobs) + len(plan.unreadable)
     to_paint = sum(not is_there(job, batch.overwrite) for job in plan.jobs)
     with (
@@ -112,6 +139,7 @@ def carry_out(plan: Plan, painter: Painter, batch: BatchOptions) -> int:
             plan,
             painter,
             report,
+            writer=PictureWriter(batch.pictures, batch.run),
             overwrite=batch.overwrite,
             fail_fast=batch.fail_fast,
             stop=interrupt,

@@ -148,17 +148,15 @@ def test_stop_is_asked_before_every_photo(plan, reporter):
     assert (len(reporter.outcomes), summary.left, summary.exit_code) == (2, 1, 130)
 
 
-def test_companions_are_written_before_the_picture(plan, reporter, monkeypatch):
-    def refuse(path, image, alpha):
-        assert path.with_suffix(".json").read_bytes() == b"{}"
+def test_companions_are_written_before_the_picture(plan, reporter):
+    def refuse(job, painting):
+        assert job.output.with_suffix(".json").read_bytes() == b"{}"
         raise ImageError("The disk is full.")
-
-    monkeypatch.setattr(batch.images, "write", refuse)
 
     def painter(job, progress, stop):
         return replace(painting(), companions={".json": b"{}"})
 
-    assert batch.run(plan, painter, reporter).exit_code == 1
+    assert batch.run(plan, painter, reporter, writer=refuse).exit_code == 1
     assert set(reporter.statuses.values()) == {"failed"}
 
 
