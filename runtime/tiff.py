@@ -6,6 +6,7 @@ changed. The layout is that of TIFF 6.0, section 2, which EXIF 2.32 (CIPA DC-008
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,7 +85,9 @@ def read_directory(file: BinaryIO) -> Directory:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4])
     if order is None:
         raise DirectoryError("No TIFF header.")
-    return _directory(file, order, struct.unpack(f"{order}I", header[4:])[0], 0)
+    # Values may overlap: a small file could claim any amount.
+    left = file.seek(0, os.SEEK_END)
+    return _Reader(file, order, left).directory(struct.unpack(f"{order}I", header[4:])[0])
 
 
 def _at(file: BinaryIO, offset: int, size: int) -> bytes:
@@ -95,34 +98,42 @@ def _at(file: BinaryIO, offset: int, size: int) -> bytes:
     return data
 
 
-def _directory(file: BinaryIO, order: str, offset: int, depth: int) -> Directory:
-    (count,) = struct.unpack(f"{order}H", _at(file, offset, 2))
-    if count > _MAX_ENTRIES:
-        raise DirectoryError(f"A directory of {count} entries.")
-    table = _at(file, offset + 2, 12 * count)
-    found: dict[int, Value | Directory] = {}
-    for tag, kind, number, place in struct.iter_unpack(f"{order}HHI4s", table):
-        try:
-            if tag in (EXIF_DIRECTORY, GPS_DIRECTORY):
-                if depth < _MAX_DEPTH:
-                    start = struct.unpack(f"{order}I", place)[0]
-                    found[tag] = _directory(file, order, start, depth + 1)
-            else:
-                found[tag] = _value(file, order, kind, number, place)
-        except DirectoryError:
-            continue
-    return found
+@dataclass
+class _Reader:
+    file: BinaryIO
+    order: str
+    left: int
+    """How many bytes of values may still be taken."""
 
+    def directory(self, offset: int, depth: int = 0) -> Directory:
+        (count,) = struct.unpack(f"{self.order}H", _at(self.file, offset, 2))
+        if count > _MAX_ENTRIES:
+            raise DirectoryError(f"A directory of {count} entries.")
+        table = _at(self.file, offset + 2, 12 * count)
+        found: dict[int, Value | Directory] = {}
+        for tag, kind, number, place in struct.iter_unpack(f"{self.order}HHI4s", table):
+            try:
+                if tag not in (EXIF_DIRECTORY, GPS_DIRECTORY):
+                    found[tag] = self._value(kind, number, place)
+                elif depth < _MAX_DEPTH:
+                    found[tag] = self.directory(self._offset(place), depth + 1)
+            except DirectoryError:
+                continue
+        return found
 
-def _value(file: BinaryIO, order: str, kind: int, number: int, place: bytes) -> Value:
-    if kind not in _WIDTHS:
-        raise DirectoryError(f"A value of the unknown type {kind}.")
-    width = _WIDTHS[kind]
-    size = number * width * (2 if kind in _RATIONALS else 1)
-    if size > MAX_VALUE_BYTES:
-        raise DirectoryError(f"A value of {size} bytes.")
-    data = place[:size] if size <= 4 else _at(file, struct.unpack(f"{order}I", place)[0], size)
-    return Value(kind, _swapped(data, width) if order == ">" else data)
+    def _offset(self, place: bytes) -> int:
+        return int.from_bytes(place, "little" if self.order == "<" else "big")
+
+    def _value(self, kind: int, number: int, place: bytes) -> Value:
+        if kind not in _WIDTHS:
+            raise DirectoryError(f"A value of the unknown type {kind}.")
+        width = _WIDTHS[kind]
+        size = number * width * (2 if kind in _RATIONALS else 1)
+        if size > min(MAX_VALUE_BYTES, self.left):
+            raise DirectoryError(f"A value of {size} bytes.")
+        self.left -= size
+        data = place[:size] if size <= 4 else _at(self.file, self._offset(place), size)
+        return Value(kind, _swapped(data, width) if self.order == ">" else data)
 
 
 def _swapped(data: bytes, width: int) -> bytes:

@@ -89,6 +89,13 @@ def test_huge_values_and_tables_are_left_out() -> None:
         read_directory(BytesIO(b"II*\0" + struct.pack("<IH", 8, 60_000) + bytes(720_000)))
 
 
+def test_values_that_overlap_take_no_more_than_the_file_is_large() -> None:
+    entries = b"".join(struct.pack("<HHII", 1000 + n, 7, 50_000, 8) for n in range(900))
+    record = b"II*\0" + struct.pack("<I", 50_008) + bytes(50_000) + struct.pack("<H", 900) + entries
+    read = read_directory(BytesIO(record + bytes(4)))
+    assert 0 < sum(len(value.data) for value in read.values()) <= len(record) + 4
+
+
 @given(
     directory=directories,
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1),
