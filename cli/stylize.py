@@ -123,7 +123,7 @@ def _load(
 
     transfer = StyleTransfer(model, device=device, precision=precision, threads=threads)
     transfer.objective(options)
-    transfer.engine.bundle.graph_path("gradient", options.pooling)
+    transfer.engine.bundle.read_graph("gradient", options.pooling)
     return transfer
 
 

@@ -112,6 +112,8 @@ class _Reader:
         table = _at(self.file, offset + 2, 12 * count)
         found: dict[int, Value | Directory] = {}
         for tag, kind, number, place in struct.iter_unpack(f"{self.order}HHI4s", table):
+            if tag in found:  # a thousand pointers to one directory would each be followed
+                continue
             try:
                 if tag not in (EXIF_DIRECTORY, GPS_DIRECTORY):
                     found[tag] = self._value(kind, number, place)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import time
 from io import BytesIO
 
 import pytest
@@ -79,6 +80,14 @@ def test_a_directory_that_points_to_itself_ends() -> None:
     record = b"II*\0" + struct.pack("<IH", 8, 1) + pointer + bytes(4)
     read = read_directory(BytesIO(record))
     assert list(read) == [tiff.EXIF_DIRECTORY]
+
+
+def test_many_pointers_are_one() -> None:
+    pointer = struct.pack("<HHII", tiff.EXIF_DIRECTORY, 4, 1, 8)
+    record = b"II*\0" + struct.pack("<IH", 8, 999) + pointer * 999 + bytes(4)
+    start = time.perf_counter()
+    read_directory(BytesIO(record))
+    assert time.perf_counter() - start < 1
 
 
 def test_huge_values_and_tables_are_left_out() -> None:
