@@ -101,11 +101,12 @@ def make_plan(
                 unreadable.append(found)
             else:
                 path = _picture_path(out / found.relative_to(folder), suffix)
-                index = photos.setdefault(_identity(found), len(photos))
+                source = _identity(found)
+                index = photos.setdefault(source, len(photos))
                 for variation in range(variations):
                     output = _named(path, index, variation, variations, naming)
                     job = Job(found, output, variation)
-                    jobs.setdefault((_identity(job.input), _identity(job.output)), job)
+                    jobs.setdefault((source, _identity(output)), job)
     _refuse(_problems(jobs, keep))
     return Plan(tuple(jobs.values()), tuple(unreadable))
 

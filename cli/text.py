@@ -55,7 +55,9 @@ def _spelled_for_shells(character: str) -> str:
     if _shown(character) == character:
         return character
     # Octal: after \x some shells take as many digits as follow.
-    return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
+    is_byte = "\udc80" <= character <= "\udcff"  # of a name that is not UTF-8
+    encoded = character.encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in encoded)
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.bundle import Bundle
     from nstbatch.runtime.errors import NstbatchError
     from nstbatch.runtime.images import Picture, read, write
+    from nstbatch.runtime.metadata import Metadata, read_metadata, read_recipe
     from nstbatch.runtime.options import StyleTransferOptions
     from nstbatch.runtime.progress import Progress
     from nstbatch.runtime.style_transfer import StyleTransfer, StyleTransferResult
@@ -27,6 +28,7 @@ __version__ = version("nstbatch")
 
 __all__ = [
     "Bundle",
+    "Metadata",
     "NstbatchError",
     "Picture",
     "Progress",
@@ -35,6 +37,8 @@ __all__ = [
     "StyleTransferResult",
     "__version__",
     "read",
+    "read_metadata",
+    "read_recipe",
     "write",
 ]
 
@@ -42,6 +46,7 @@ __all__ = [
 # starts without numpy and ONNX Runtime.
 _HOMES = {
     "Bundle": "bundle",
+    "Metadata": "metadata",
     "NstbatchError": "errors",
     "Picture": "images",
     "Progress": "progress",
@@ -49,6 +54,8 @@ _HOMES = {
     "StyleTransferOptions": "options",
     "StyleTransferResult": "style_transfer",
     "read": "images",
+    "read_metadata": "metadata",
+    "read_recipe": "metadata",
     "write": "images",
 }
 

@@ -8,7 +8,7 @@ import nstbatch
 from nstbatch.cli import main
 from nstbatch.runtime.errors import BundleError, UnknownNameError
 
-HEAVY = {"PIL", "cv2", "numpy", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "torch"}
+HEAVY = {"PIL", "cv2", "numpy", "tomli_w", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "torch"}
 HEAVY_PARTS = {"nstbatch.exporter", "nstbatch.runtime.images", "rich.progress"}
 
 
@@ -20,7 +20,11 @@ def nstbatch_program(*arguments: str, code: str = "") -> subprocess.CompletedPro
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--version",), ("--help",), *((name, "--help") for name in ("stylize", "export", "models"))],
+    [
+        ("--version",),
+        ("--help",),
+        *((name, "--help") for name in ("stylize", "recipe", "export", "models")),
+    ],
 )
 def test_help_and_version_import_nothing_heavy(arguments):
     found = nstbatch_program(*arguments, code="print(*sys.modules, file=sys.stderr)")
