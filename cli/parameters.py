@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ def as_setting(value: object) -> Setting:
     """A value that the command line has read, for JSON."""
     if isinstance(value, list | tuple):
         return [as_setting(element) for element in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no word for it
     if value is None or isinstance(value, str | bool | int | float):
         return value
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)

@@ -176,9 +176,8 @@ def _pillow(levels: Levels, name: str, **options: object) -> bytes:
 
 # --- PNG --------------------------------------------------------------------------------------
 
-_SIGNATURE_AND_HEADER = (
-    8 + 25
-)  # PNG specification, 5.2 and 11.2.1: IHDR comes first, and is so long
+# PNG specification, 5.2 and 11.2.1: the header comes first, and is always so long.
+_SIGNATURE_AND_HEADER = 8 + 25
 
 
 def _png(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
