@@ -32,6 +32,7 @@ from PIL import (
 )
 from PIL.TiffImagePlugin import TiffImageFile
 
+from . import icc
 from .errors import ImageError
 
 Samples = tuple[NDArray[np.float32], NDArray[np.float32] | None]
@@ -91,11 +92,15 @@ def decode(file: BinaryIO) -> Samples:
         if upright.mode in _NO_WHITE:
             raise ImageError(f"32-bit samples (mode {upright.mode}) have no defined white.")
         transform = _to_srgb(upright)
-        if transform is None and _is_deep_colour(coding):
-            return _from_16_bits(_deep_colour(upright, file), upright)
-        if upright.mode.startswith("I;16"):
-            return _from_grey_16_bits(upright, coding, transform)
-        return _from_8_bits(upright, transform)
+        is_deep_grey = upright.mode.startswith("I;16")
+        if not is_deep_grey and not _is_deep_colour(coding):
+            return _from_8_bits(upright, transform)
+        convert = transform and icc.conversion(upright.info["icc_profile"])
+        if transform and not convert:  # the colour engine has 8 bits
+            return _from_8_bits(_cut_to_8_bits(upright, coding), transform)
+        deep = _deep_grey(upright, coding) if is_deep_grey else _deep_colour(upright, file)
+        pixels, alpha = _from_16_bits(deep, upright)
+        return (convert(pixels), alpha) if convert else (pixels, alpha)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,15 +234,19 @@ def _from_16_bits(samples: NDArray[np.uint16], image: Image.Image) -> Samples:
     return np.broadcast_to(values, (*values.shape[:2], 3)), alpha
 
 
-def _from_grey_16_bits(
-    image: Image.Image, coding: set[str], transform: ImageCms.ImageCmsTransform | None
-) -> Samples:
-    samples = np.asarray(image).astype(np.uint16)
+def _deep_grey(image: Image.Image, coding: set[str]) -> NDArray[np.uint16]:
+    """All 16 bits of a grey picture, (H, W, 1)."""
+    samples = np.asarray(image).astype(np.uint16)[..., None]
     if "I;12" in coding:
         samples <<= 4
-    if transform is None:
-        return _from_16_bits(samples[..., None], image)
-    return _from_8_bits(Image.fromarray(np.rint(samples / 257).astype(np.uint8)), transform)
+    return samples
+
+
+def _cut_to_8_bits(image: Image.Image, coding: set[str]) -> Image.Image:
+    """A picture as the colour engine takes it: colours have been read so, grey has 16 bits."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray(np.rint(_deep_grey(image, coding)[..., 0] / 257).astype(np.uint8))
 
 
 def _from_8_bits(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> Samples:

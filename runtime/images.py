@@ -73,7 +73,8 @@ def read(path: str | os.PathLike[str]) -> Picture:
 
     Of an animation or a multi-page file, the first picture. An embedded ICC profile is applied
     (relative colorimetric, with black point compensation); CMYK without one is converted by
-    Pillow's formula. 16-bit samples keep their precision unless a profile has to be applied.
+    Pillow's formula. 16-bit samples keep their precision, unless a profile has to be applied that
+    is more than curves and a matrix.
 
     Raises:
         ImageError: The file is missing, unreadable, no picture, damaged, cut short, or has more
