@@ -36,8 +36,10 @@ def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> N
     assert parent is not None  # the program itself
     commands = cast("Any", parent.command).commands
     verb, settings = found.get("verb"), _settings(found.get("settings"))
-    # A picture may come from a stranger: only verbs that paint are made a command of.
-    known = parameters(commands[verb]) if isinstance(verb, str) and verb in commands else []
+    # A picture may come from a stranger: only what shapes pictures is made a command of, so not
+    # which folder is written to.
+    is_verb = isinstance(verb, str) and verb in commands
+    known = [each for each in parameters(commands[verb]) if each.shapes_picture] if is_verb else []
     if INPUTS not in {parameter.name for parameter in known} or settings is None:
         raise ImageError(
             f"The recipe in {printable(picture)} is of a verb that this version lacks."
@@ -85,4 +87,4 @@ def _warn(version: object, left_out: list[str]) -> None:
         print(f"nstbatch: The picture was made by version {made_by}.", file=sys.stderr)
     if left_out:
         names = ", ".join(map(printable, left_out))
-        print(f"nstbatch: This version has no setting {names}; left out.", file=sys.stderr)
+        print(f"nstbatch: {names} is no setting of a picture here; left out.", file=sys.stderr)

@@ -159,6 +159,18 @@ def test_a_recipe_that_is_none(capsys, recipe, message):
     assert message in capsys.readouterr().err
 
 
+def test_a_recipe_of_a_stranger_does_not_say_where_to_write(capsys):
+    from nstbatch.runtime.metadata import Metadata
+
+    settings = {"inputs": ["a.jpg"], "style": "s.png", "out": "/home", "overwrite": True, "new": 1}
+    recipe = json.dumps({"verb": "stylize", "settings": settings})
+    images.write("a.png", GREY, metadata=Metadata(recipe=recipe))
+    assert program(["recipe", "a.png"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "nstbatch stylize --style s.png a.jpg\n"
+    assert "new, out, overwrite is no setting of a picture here" in err
+
+
 def test_pictures_without_a_recipe(capsys):
     assert program(["recipe", photo("a.jpg")]) == 1
     assert "holds no recipe" in capsys.readouterr().err
