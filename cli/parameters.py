@@ -16,11 +16,10 @@ from .options import BATCH, REPORT
 Setting: TypeAlias = str | int | float | bool | list["Setting"] | None
 """A value of a parameter, as JSON can hold it; paths are texts."""
 
-INPUTS = "inputs"
 CONFIG = "config"
 
 # How parameters call a path in the help; beside another word it is one of several things they take.
-_PLACES = {"INPUT", "IMAGE", "PICTURE", "FOLDER", "FILE"}
+_PLACES = {"INPUT", "EXEMPLAR", "IMAGE", "PICTURE", "FOLDER", "FILE"}
 
 # Options that say where pictures go and what is told of them, and nothing of what they look like.
 _BESIDE_THE_PICTURE = {BATCH, REPORT}
@@ -55,9 +54,15 @@ def parameters(command: Any) -> list[Parameter]:
     ]
 
 
+def inputs_of(known: Sequence[Parameter]) -> str | None:
+    """Name of the argument that takes photos; None for a verb that paints no batch."""
+    inputs = (each for each in known if each.option is None and each.is_path and each.is_list)
+    return next((each.name for each in inputs), None)
+
+
 def _parameter(made: Any) -> Parameter:
     is_option = made.opts[0].startswith("-")
-    words = set((made.metavar or "").split("|"))
+    words = set((made.metavar or "").rstrip(".").split("|"))
     return Parameter(
         key=made.name,
         option=max(made.opts, key=len) if is_option else None,
@@ -89,6 +94,11 @@ class Invocation:
     parameters: Sequence[Parameter]
     settings: Mapping[str, Setting]
     """By long name, with underscores."""
+
+    @property
+    def inputs(self) -> str | None:
+        """See :func:`inputs_of`."""
+        return inputs_of(self.parameters)
 
     @property
     def shaping(self) -> dict[str, Setting]:

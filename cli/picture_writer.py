@@ -6,15 +6,16 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nstbatch
 from nstbatch.runtime.errors import ImageError
+from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.picture_options import PictureOptions
 
-from .parameters import INPUTS, Invocation, Setting, command_words
+from .parameters import Invocation, Setting, command_words
 from .text import printable
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
     from .plan import Job
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """All that a picture's file is to be."""
+
+    data: bytes
+    modified_ns: int | None
+    """When it shall have been modified, in nanoseconds since 1970; None for now."""
 
 
 class PictureWriter:
@@ -51,20 +61,33 @@ class PictureWriter:
         """Write a picture.
 
         Raises:
-            ImageError: It cannot be written.
+            ImageError: Its format cannot hold it, or it cannot be written.
+        """
+        file = self.encode(job, painting)
+        try:
+            write_atomically(job.output, file.data, modified_ns=file.modified_ns)
+        except OSError as error:
+            raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
+
+    def encode(self, job: Job, painting: Painting) -> PictureFile:
+        """A picture's file, before it has a name.
+
+        Raises:
+            ImageError: Its format cannot hold it.
         """
         from nstbatch.runtime import images
 
         metadata = self._metadata(job.input)
         if self._run is not None:
             metadata = replace(metadata, recipe=self._recipe(self._run, job, painting))
-        images.write(
-            job.output,
+        data = images.encode(
+            job.output.suffix,
             painting.image,
             painting.alpha,
             metadata=metadata,
             quality=self._options.quality,
         )
+        return PictureFile(data, metadata.modified_ns)
 
     def _metadata(self, photo: Path) -> Metadata:
         """What is taken over; hours of painting are not lost for a photo that is gone by then."""
@@ -84,7 +107,8 @@ class PictureWriter:
         used = {"device": painting.provider, "precision": painting.precision}
         settings = {name: used.get(name, value) for name, value in run.shaping.items()}
         settings = {name: without_home(value) for name, value in settings.items()}
-        settings[INPUTS] = [without_home(photo)]
+        if run.inputs is not None:
+            settings[run.inputs] = [without_home(photo)]
         recipe = {
             "nstbatch": nstbatch.__version__,
             "command": command_words(run.verb, run.parameters, settings),
@@ -106,7 +130,7 @@ class PictureWriter:
 def _values(run: Invocation) -> Iterator[Setting]:
     """The values of a run but for its inputs, which are looked at one by one."""
     for name, value in run.shaping.items():
-        if name != INPUTS:
+        if name != run.inputs:
             yield from value if isinstance(value, list) else [value]
 
 

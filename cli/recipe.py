@@ -13,7 +13,7 @@ import nstbatch
 from nstbatch.runtime.errors import ImageError
 
 from .options import Json
-from .parameters import INPUTS, Setting, command_words, parameters
+from .parameters import Setting, command_words, inputs_of, parameters
 from .picture_writer import with_home
 from .text import printable, shell_command
 
@@ -40,7 +40,7 @@ def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> N
     # which folder is written to.
     is_verb = isinstance(verb, str) and verb in commands
     known = [each for each in parameters(commands[verb]) if each.shapes_picture] if is_verb else []
-    if INPUTS not in {parameter.name for parameter in known} or settings is None:
+    if inputs_of(known) is None or settings is None:
         raise ImageError(
             f"The recipe in {printable(picture)} is of a verb that this version lacks."
         )

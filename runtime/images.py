@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from . import encoding
 from .decoding import decode
-from .encoding import FORMATS, Format, encode
+from .encoding import FORMATS, Format
 from .errors import ImageError
 from .files import write_atomically
 from .metadata import Metadata
@@ -149,14 +150,30 @@ def write(
             cannot hold, a folder that is missing or cannot be written to, a full disk.
     """
     path = Path(path)
-    metadata = metadata or Metadata()
-    target = _format(path.suffix)
-    _check_values(pixels, alpha)
-    encoded = encode(pixels, alpha, target, metadata, quality)
+    data = encode(path.suffix, pixels, alpha, metadata=metadata, quality=quality)
     try:
-        write_atomically(path, encoded, modified_ns=metadata.modified_ns)
+        write_atomically(path, data, modified_ns=metadata.modified_ns if metadata else None)
     except OSError as error:
         raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
+
+
+def encode(
+    suffix: str,
+    pixels: NDArray[np.float32],
+    alpha: NDArray[np.float32] | None = None,
+    *,
+    metadata: Metadata | None = None,
+    quality: int | None = None,
+) -> bytes:
+    """The bytes of the file that :func:`write` writes under a name with this suffix.
+
+    Raises:
+        ImageError: An unknown suffix, values that are not finite, a picture that the format
+            cannot hold.
+    """
+    target = _format(suffix)
+    _check_values(pixels, alpha)
+    return encoding.encode(pixels, alpha, target, metadata or Metadata(), quality)
 
 
 def _format(suffix: str) -> Format:

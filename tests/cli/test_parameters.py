@@ -8,7 +8,7 @@ import typer
 from typer.main import get_command
 
 from nstbatch.cli.main import app
-from nstbatch.cli.parameters import command_words, invocation, is_place, parameters
+from nstbatch.cli.parameters import command_words, inputs_of, invocation, is_place, parameters
 
 VERBS = {
     name: command
@@ -36,6 +36,15 @@ def test_names_are_the_long_ones():
     assert known["json"].key == "as_json"
     assert known["tv_weight"].option == "--tv-weight"
     assert not {"config", "help"} & set(known)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_with_settings_files_has_inputs(verb):
+    assert inputs_of(parameters(VERBS[verb])) is not None
+
+
+def test_other_verbs_have_none():
+    assert inputs_of(parameters(get_command(app).commands["export"])) is None
 
 
 def test_what_shapes_a_picture():
