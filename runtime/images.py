@@ -168,7 +168,7 @@ def write(
             cannot hold, a folder that is missing or cannot be written to, a full disk.
     """
     path = Path(path)
-    encoded = _encode(pixels, alpha, _format(path.suffix))
+    encoded = encode(path.suffix, pixels, alpha)
     try:
         write_atomically(path, encoded)
     except OSError as error:
@@ -184,9 +184,11 @@ def _format(suffix: str) -> _Format:
         raise ImageError(message) from None
 
 
-def _encode(
-    pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None, target: _Format
+def encode(
+    suffix: str, pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None = None
 ) -> bytes:
+    """Return the bytes that :func:`write` writes; an ImageError for what it cannot."""
+    target = _format(suffix)
     _check_values(pixels, alpha)
     if alpha is not None:
         pixels = np.dstack([pixels, alpha]) if target.keeps_alpha else _on_white(pixels, alpha)
