@@ -11,6 +11,8 @@ from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.options import Init, Optimizer, Pooling, StyleTransferOptions
 
 from . import options as cli
+from .effort import Effort
+from .invocation import invocation
 from .logs import set_verbosity
 from .text import printable
 from .verb import BatchOptions, carry_out, check_finished, find_photos, read_picture
@@ -27,6 +29,7 @@ DEFAULTS = StyleTransferOptions()
 
 
 def stylize(
+    context: typer.Context,
     inputs: cli.Inputs,
     style: cli.Style,
     out: cli.Out = cli.DEFAULT_OUT,
@@ -80,14 +83,25 @@ def stylize(
         seed=seed,
         pooling=cast("Pooling", pooling),
     )
-    batch = BatchOptions(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet)
+    batch = BatchOptions(
+        out, recursive, overwrite, dry_run, fail_fast, as_json, quiet, invocation(context)
+    )
     style_picture = read_picture(style, "the style")
     init_picture = read_picture(init_path, "the --init image") if init_path else None
     plan = find_photos(inputs, batch, keep=[style, init_path] if init_path else [style])
     transfer = _load(model, device, precision, threads, options)
     _check_style(transfer, style, style_picture, options)
     painter = _painter(transfer, style_picture, init_picture, options)
-    raise typer.Exit(carry_out(plan, painter, batch))
+    raise typer.Exit(
+        carry_out(
+            plan,
+            painter,
+            batch,
+            engine=transfer.engine,
+            sources={"style": style, "init": init_path},
+            effort=Effort(options.size, options.iterations),
+        )
+    )
 
 
 def _load(

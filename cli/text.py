@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import unicodedata
 from collections.abc import Sequence
 
@@ -31,6 +32,27 @@ def _shown(character: str) -> str:
     if hidden or character in BIDIRECTIONAL:
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def shell(words: Sequence[str]) -> str:
+    """Return words as a command for a shell, in one line that shows as what it is.
+
+    What is not printable is spelled out between ``$'`` and ``'``, which bash, zsh and ksh know.
+    """
+    return " ".join(_word(word) for word in words)
+
+
+def _word(word: str) -> str:
+    if printable(word) == word:
+        return shlex.quote(word)
+    plain = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{''.join(_spelled(character) for character in plain)}'"
+
+
+def _spelled(character: str) -> str:
+    if unicodedata.category(character) == "Cs":  # half of a pair stands for a byte of a name
+        return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
+    return _shown(character)
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:

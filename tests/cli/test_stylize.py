@@ -44,7 +44,8 @@ def records(capsys) -> list[dict]:
 
 
 def pictures(out: str = "stylized") -> list[str]:
-    return sorted(path.relative_to(out).as_posix() for path in Path(out).rglob("*.*"))
+    found = (path for path in Path(out).rglob("*.*") if path.name != "nstbatch.jsonl")
+    return sorted(path.relative_to(out).as_posix() for path in found)
 
 
 # ---- good photos ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from nstbatch.cli.batch import Painting
+from nstbatch.cli.ledger import NAME
 from nstbatch.cli.verb import BatchOptions, carry_out, find_photos, read_picture
 from nstbatch.runtime import images
 from nstbatch.runtime.errors import ImageError, UsageError
@@ -46,6 +47,11 @@ def options(**changes) -> BatchOptions:
     return BatchOptions(**defaults | changes)
 
 
+def pictures() -> list[str]:
+    """What is in the output folder beside the ledger."""
+    return sorted(path.name for path in Path("stylized").iterdir() if path.name != NAME)
+
+
 def test_a_batch_from_folder_to_folder(photos, capsys):
     plan = find_photos([photos], options(), keep=[])
     assert carry_out(plan, paint, options()) == 0
@@ -68,7 +74,7 @@ def test_a_failure_is_exit_code_1(photos, capsys):
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2
     assert sum("failed" in line and "b.png" in line for line in err.splitlines()) == 1
-    assert sorted(path.name for path in Path("stylized").iterdir()) == ["a.png", "c.png"]
+    assert pictures() == ["a.png", "c.png"]
 
 
 def test_quiet_keeps_stderr_empty(photos, capsys):
@@ -85,7 +91,8 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(photos, capsys):
     out, err = capsys.readouterr()
     assert out.replace("\\", "/").splitlines() == [
         "photos/a.png -> stylized/a.png",
-        "skipped photos/b.png: The picture is already there.",
+        "skipped photos/b.png: A file that was not painted here is in its place;"
+        " --overwrite paints over it.",
         "photos/c.png -> stylized/c.png",
     ]
     assert "nothing was painted" in err
@@ -113,7 +120,7 @@ def test_a_signal_ends_the_batch_with_130_and_nothing_half_written(photos, capfd
     out, err = capfd.readouterr()
     assert len(out.splitlines()) == 1
     assert "interrupted: 1 picture done, 2 not tried" in err
-    assert [path.name for path in Path("stylized").iterdir()] == ["a.png"]
+    assert pictures() == ["a.png"]
 
 
 def test_an_output_folder_that_cannot_be_written_is_found_before_the_first_step(photos):

@@ -290,7 +290,7 @@ def test_every_image_of_a_batch_moves_as_if_it_ran_alone(alexnet, optimizer, ste
 
 
 def test_a_terminated_engine_runs_no_more(alexnet):
-    terms = (content("relu1"),)
+    terms = content("relu1").terms
     alexnet.targets(terms, pictures(1, (64, 64)), "avg")
     alexnet.terminate()
     with pytest.raises(StoppedError):

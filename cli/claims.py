@@ -1,0 +1,154 @@
+"""Claims: who paints which picture, where several processes work on one output folder.
+
+A claim is a lock on a file in ``OUT/.nstbatch/`` that the system gives back when its process ends,
+however it ends. Beside the lock lies the intent: the ledger's line for a picture that is about to
+appear under its name. Where a process was killed between the two, the next one finds the intent,
+and knows what the picture is that no ledger knows.
+
+What else belongs to a picture under way, such as a checkpoint, may lie there as well, under
+:attr:`Claim.token`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from nstbatch.runtime.files import temporary_name
+
+from .plan import make_writable
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+FOLDER = ".nstbatch"
+LOCK, INTENT = ".lock", ".json"
+LEDGER_LOCK = f"ledger{LOCK}"
+
+
+class Claims:
+    """The claims on the pictures of an output folder."""
+
+    def __init__(self, out: Path) -> None:
+        """Nothing is touched yet.
+
+        Args:
+            out: The output folder.
+        """
+        self.out = out
+        self.folder = out / FOLDER
+        self.ledger_lock = _LedgerLock(self)
+
+    def check_writable(self) -> None:
+        """Raise a UsageError where no claim can be laid."""
+        make_writable(self.folder)
+
+    def take(self, output: str) -> Claim | None:
+        """Claim a picture, or return None where another process has.
+
+        Args:
+            output: Its path in the output folder, with ``/``.
+        """
+        return self._take(hashlib.sha256(output.encode(errors="surrogateescape")).hexdigest()[:24])
+
+    def left_behind(self) -> Iterator[Claim]:
+        """Claim, one after the other, what processes that are no more were painting."""
+        for path in sorted(self.folder.glob(f"*{LOCK}")):
+            if path.name != LEDGER_LOCK and (claim := self._take(path.stem)):
+                yield claim
+
+    def close(self) -> None:
+        """Remove the folder, unless something is in it."""
+        with suppress(OSError):
+            (self.folder / LEDGER_LOCK).unlink()
+        with suppress(OSError):
+            self.folder.rmdir()
+
+    def _take(self, token: str) -> Claim | None:
+        import filelock
+
+        lock = self._lock(f"{token}{LOCK}")
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            return None
+        return Claim(self.folder, token, lock)
+
+    def _lock(self, name: str) -> BaseFileLock:
+        import filelock
+
+        self.folder.mkdir(exist_ok=True)  # another process may have removed it as empty
+        return filelock.FileLock(self.folder / name)
+
+
+class _LedgerLock(AbstractContextManager[None]):
+    """Waits for the lock on the ledger; held for no longer than a write takes."""
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
+        self._lock: BaseFileLock | None = None
+
+    def __enter__(self) -> None:
+        self._lock = self._claims._lock(LEDGER_LOCK)
+        self._lock.acquire(poll_interval=0.01)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+
+class Claim:
+    """One picture, which nobody else paints within this ``with`` block."""
+
+    def __init__(self, folder: Path, token: str, lock: BaseFileLock) -> None:
+        self.token = token
+        """What the names of this picture's files in the folder begin with."""
+        self._intent = folder / f"{token}{INTENT}"
+        self._lock = lock
+
+    def __enter__(self) -> Claim:
+        """It was taken already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give it back."""
+        if not self._intent.exists():  # else somebody has to come back to it
+            with suppress(OSError):  # held, so whoever waits for this file sees that it is gone
+                Path(self._lock.lock_file).unlink()
+        self._lock.release()
+
+    def intend(self, record: Mapping[str, object]) -> None:
+        """Note down the line that the ledger gets as soon as the picture is there."""
+        self._intent.write_text(json.dumps(record), encoding="utf-8")
+
+    @property
+    def intended(self) -> dict[str, Any] | None:
+        """The line that was noted down; None if there is none, or not all of one."""
+        try:
+            record = json.loads(self._intent.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return record if isinstance(record, dict) else None
+
+    def carried_out(self) -> None:
+        """Forget the intent: the ledger has its line, or never will."""
+        self._intent.unlink(missing_ok=True)
+
+    def sweep(self, folder: Path) -> None:
+        """Remove what a process that was killed was writing there."""
+        (folder / temporary_name(self.token)).unlink(missing_ok=True)
