@@ -14,21 +14,19 @@ class Curve:
         """No point yet."""
         self._kept: list[list[float]] = []
         self._latest: list[float] | None = None
-        self._every, self._skipped = 1, 0
+        self._every, self._seen = 1, 0
 
     def add(self, step: int, loss: float) -> None:
         """Add a point; one that is not finite has no place on a curve."""
         if not math.isfinite(loss):
             return
         self._latest = [step, loss]
-        self._skipped += 1
-        if self._skipped < self._every and self._kept:
-            return
         if len(self._kept) == POINTS - 1:  # one is left for the last point
             self._kept = self._kept[::2]
             self._every *= 2
-        self._kept.append(self._latest)
-        self._skipped = 0
+        if self._seen % self._every == 0:
+            self._kept.append(self._latest)
+        self._seen += 1
 
     @property
     def points(self) -> list[list[float]]:
