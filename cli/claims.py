@@ -64,26 +64,34 @@ class Claims:
 
     def close(self) -> None:
         """Remove the folder, unless something is in it."""
-        with suppress(OSError):
-            (self.folder / LEDGER_LOCK).unlink()
-        with suppress(OSError):
+        if not self.folder.is_dir():
+            return
+        with suppress(OSError):  # held, or it would be taken from under a process that holds it
+            with self.ledger_lock:
+                (self.folder / LEDGER_LOCK).unlink()
             self.folder.rmdir()
 
     def _take(self, token: str) -> Claim | None:
         import filelock
 
-        lock = self._lock(f"{token}{LOCK}")
         try:
-            lock.acquire(blocking=False)
+            lock = self._acquire(f"{token}{LOCK}", blocking=False)
         except filelock.Timeout:
             return None
         return Claim(self.folder, token, lock)
 
-    def _lock(self, name: str) -> BaseFileLock:
+    def _acquire(self, name: str, *, blocking: bool) -> BaseFileLock:
+        """Lock a file in the folder; a FileNotFoundError where the output folder is gone."""
         import filelock
 
-        self.folder.mkdir(exist_ok=True)  # another process may have removed it as empty
-        return filelock.FileLock(self.folder / name)
+        while True:
+            self.folder.mkdir(exist_ok=True)
+            lock = filelock.FileLock(self.folder / name)
+            try:
+                lock.acquire(blocking=blocking, poll_interval=0.01)
+            except FileNotFoundError:  # another process has just removed the folder, as empty
+                continue
+            return lock
 
 
 class _LedgerLock(AbstractContextManager[None]):
@@ -94,8 +102,7 @@ class _LedgerLock(AbstractContextManager[None]):
         self._lock: BaseFileLock | None = None
 
     def __enter__(self) -> None:
-        self._lock = self._claims._lock(LEDGER_LOCK)
-        self._lock.acquire(poll_interval=0.01)
+        self._lock = self._claims._acquire(LEDGER_LOCK, blocking=True)
 
     def __exit__(
         self,

@@ -1,9 +1,9 @@
 """A picture is painted by one process; the claim of one that was killed is free again."""
 
-import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,6 +57,18 @@ def test_the_folder_comes_back_where_another_process_has_removed_it(claims, tmp_
     assert not (tmp_path / FOLDER).exists()
     with claims.take("a.png"), claims.ledger_lock:
         pass
+
+
+def test_the_lock_on_the_ledger_is_not_taken_from_under_whoever_holds_it(claims, tmp_path):
+    with claims.ledger_lock:
+        inode = (tmp_path / FOLDER / "ledger.lock").stat().st_ino
+        closing = threading.Thread(target=Claims(tmp_path).close)
+        closing.start()
+        closing.join(0.1)
+        assert closing.is_alive()
+        assert (tmp_path / FOLDER / "ledger.lock").stat().st_ino == inode
+    closing.join()
+    assert not (tmp_path / FOLDER).exists()
 
 
 def test_a_lost_output_folder_does_not_come_back(tmp_path):
@@ -113,9 +125,3 @@ def test_a_folder_in_which_nothing_can_be_claimed_is_told_at_once(claims, tmp_pa
     (tmp_path / FOLDER).touch()
     with pytest.raises(UsageError, match=r"\.nstbatch cannot be written to"):
         claims.check_writable()
-
-
-def test_locks_are_released_with_the_process_not_by_its_children(claims, holder):
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
-    assert claims.take("a.png") is not None
