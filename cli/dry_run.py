@@ -70,7 +70,8 @@ def estimate(pictures: int, effort: Effort, ledger: Ledger, network: str) -> str
     """
     work = pictures * effort.steps * effort.megapixels
     memory = f"{max(effort.megapixels * ROUGH_BYTES, 5e8) / 1e9:.1f} GB of memory"
-    if measured := _seconds_before(ledger, network):
+    measured = _seconds_before(ledger, network)
+    if measured is not None:
         return f"about {duration(work * measured)}, going by the ledger, and {memory}"
     from nstbatch.runtime.processor import available_cores
 

@@ -86,21 +86,22 @@ def make_plan(
         UsageError: An input that does not exist, two photos that would become one picture, or a
             picture that would overwrite a photo or a file in ``keep``.
     """
+    identity = _Identities()
     jobs: dict[tuple[str, str], Job] = {}  # in order, without those named twice
     unreadable = []
     for path in inputs:
         if not os.path.lexists(path):
             raise UsageError(f"There is no file or folder {printable(path)}.")
         folder = path if path.is_dir() else path.parent
-        for found in _scan(path, out, recursive) if path.is_dir() else [path]:
+        for found in _scan(path, identity(out), recursive) if path.is_dir() else [path]:
             if isinstance(found, Unreadable):
                 unreadable.append(found)
             else:
                 path = _picture_path(out / found.relative_to(folder), suffix)
                 for variation in range(variations):
                     job = Job(found, _numbered(path, variation, variations), variation)
-                    jobs.setdefault((_identity(job.input), _identity(job.output)), job)
-    _refuse(_problems(jobs, keep))
+                    jobs.setdefault((identity(job.input), identity(job.output)), job)
+    _refuse(_problems(jobs, {identity(path) for path in keep}))
     return Plan(tuple(jobs.values()), tuple(unreadable))
 
 
@@ -120,7 +121,7 @@ def make_writable(folder: Path) -> None:
         ) from error
 
 
-def _scan(folder: Path, out: Path, recursive: bool) -> Iterator[Path | Unreadable]:
+def _scan(folder: Path, out: str, recursive: bool) -> Iterator[Path | Unreadable]:
     """Yield the photos in a folder in the order of their names, and what cannot be looked into."""
     try:
         with os.scandir(folder) as entries:
@@ -133,7 +134,7 @@ def _scan(folder: Path, out: Path, recursive: bool) -> Iterator[Path | Unreadabl
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if recursive and _identity(path) != _identity(out):
+            if recursive and _Identities()(path) != out:
                 yield from _scan(path, out, recursive)
         elif entry.is_dir():
             log.info("not followed, as it is a link to a folder: %s", printable(path))
@@ -154,24 +155,38 @@ def _numbered(path: Path, variation: int, variations: int) -> Path:
     return path if variations == 1 else path.with_stem(f"{path.stem}-{variation + 1}")
 
 
-def _identity(path: Path) -> str:
-    """Return what two names of one file have in common, also of one that does not exist yet."""
-    resolved = os.path.normcase(os.path.realpath(path))
-    return resolved.casefold() if sys.platform == "darwin" else resolved
+class _Identities:
+    """What two names of one file have in common, also of one that does not exist yet.
+
+    Each folder is resolved once: ten thousand photos lie in few of them.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: Path) -> str:
+        folder, name = os.path.split(path)
+        if not name or name == ".." or path.is_symlink():
+            resolved = os.path.realpath(path)
+        else:
+            if folder not in self._folders:
+                self._folders[folder] = os.path.realpath(folder or ".")
+            resolved = os.path.join(self._folders[folder], name)  # noqa: PTH118, for its speed
+        resolved = os.path.normcase(resolved)
+        return resolved.casefold() if sys.platform == "darwin" else resolved
 
 
-def _problems(jobs: dict[tuple[str, str], Job], keep: Sequence[Path]) -> list[str]:
+def _problems(jobs: dict[tuple[str, str], Job], keep: set[str]) -> list[str]:
     problems = []
     taken: dict[str, Job] = {}
-    precious = {source for source, _ in jobs} | {_identity(path) for path in keep}
+    precious = {source for source, _ in jobs} | keep
     for (_, target), job in jobs.items():
-        output = printable(job.output)
         if target in precious:
-            problems.append(f"{output} would overwrite a file that is read")
+            problems.append(f"{printable(job.output)} would overwrite a file that is read")
         first = taken.setdefault(target, job)
         if first is not job:
             both = f"{printable(first.input)} and {printable(job.input)}"
-            problems.append(f"{both} would both become {output}")
+            problems.append(f"{both} would both become {printable(job.output)}")
     return problems
 
 

@@ -50,9 +50,10 @@ def _word(word: str) -> str:
 
 
 def _spelled(character: str) -> str:
-    if unicodedata.category(character) == "Cs":  # half of a pair stands for a byte of a name
-        return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
-    return _shown(character)
+    shown = _shown(character)
+    if shown == character or character.isascii():
+        return shown
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))  # what \x means to a shell
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:

@@ -9,11 +9,13 @@ import pytest
 from nstbatch.cli import batch, output_folder
 from nstbatch.cli.batch import Batch, Outcome, Painting, Status, Summary
 from nstbatch.cli.fingerprint import Origin
+from nstbatch.cli.ledger import Ledger
 from nstbatch.cli.output_folder import OutputFolder
 from nstbatch.cli.plan import Job, Plan, Unreadable
 from nstbatch.cli.standing import Photos, survey
 from nstbatch.runtime import images
-from nstbatch.runtime.errors import ImageError, ProviderError
+from nstbatch.runtime.errors import ImageError, ProviderError, StoppedError
+from nstbatch.runtime.progress import Progress
 
 
 class Recorder:
@@ -233,3 +235,109 @@ def test_the_record_is_what_other_programs_rely_on(plan, reporter):
         "provider": None,
         "precision": None,
     }
+
+
+# ---- the ledger -------------------------------------------------------------------------------
+
+
+def test_every_photo_that_was_tried_has_a_line(plan, reporter):
+    def painter(job, progress, stop):
+        for step, total in enumerate((9.0, 4.0, 2.5)):
+            progress(Progress(1, 1, step, 2, step / 2, 4, 6, {"total": total}))
+        return failing(b=ImageError("The file is empty."))(job, progress, stop)
+
+    run(plan, painter, reporter)
+    done, failed, _ = lines()
+    assert (done["status"], failed["status"]) == ("done", "failed")
+    assert done["curve"] == [[0, 9.0], [1, 4.0], [2, 2.5]]
+    assert failed["reason"] == "The file is empty."
+    assert [len(line["fingerprint"]) for line in lines()] == [64] * 3
+
+
+def test_a_photo_that_failed_is_tried_again_and_others_are_not(plan, reporter):
+    run(plan, failing(b=ImageError("bad")), Recorder())
+    run(plan, paint, reporter)
+    assert reporter.statuses == {"a.png": "skipped", "b.png": "done", "c.png": "skipped"}
+    assert [line["output_in_folder"] for line in lines()] == [
+        f"deep/{name}.png" for name in ("a", "b", "c", "b")
+    ]
+
+
+def test_a_full_disk_stops_the_batch_and_blames_no_photo(plan, reporter):
+    full = OSError(28, "No space left on device", "out")
+    summary = run(plan, failing(b=full), reporter)
+    assert reporter.statuses == {"a.png": "done"}
+    assert summary.fault == "Nothing more can be written, No space left on device: out."
+    assert (summary.left, summary.exit_code) == (2, 1)
+    assert len(lines()) == 1
+
+
+def test_so_does_a_ledger_that_cannot_be_written_any_more(plan, reporter, monkeypatch):
+    def refuse(self, record):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Ledger, "append", refuse)
+    summary = run(plan, failing(a=ImageError("bad")), reporter)
+    assert reporter.statuses == {}
+    assert "cannot be used any more" in summary.fault
+    assert summary.exit_code == 1
+
+
+def test_a_pass_that_was_ended_is_an_interruption(plan, reporter):
+    summary = run(plan, failing(b=StoppedError()), reporter)
+    assert reporter.statuses == {"a.png": "done"}
+    assert (summary.exit_code, summary.left) == (130, 2)
+    assert len(lines()) == 1
+
+
+# ---- other processes --------------------------------------------------------------------------
+
+
+def meanwhile(plan, painter, **options):
+    """A painter during whose first photo another process does the whole plan."""
+    others = []
+
+    def paint_with_company(job, progress, stop):
+        if not others:
+            others.append(Recorder())
+            rest = Plan(plan.jobs[1:])
+            run(rest, painter, others[0], **options)
+        return painting()
+
+    return paint_with_company
+
+
+def test_what_another_process_has_painted_is_not_painted_again(plan, reporter):
+    summary = run(plan, meanwhile(plan, paint), reporter)
+    assert reporter.statuses == {"a.png": "done", "b.png": "skipped", "c.png": "skipped"}
+    assert reporter.outcomes[1].reason == "Another process has painted it."
+    assert summary.exit_code == 0
+    assert len(lines()) == 3
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_with_overwrite_each_is_painted_once_too(plan, reporter, overwrite):
+    run(plan, paint, Recorder())
+    other = meanwhile(plan, paint, overwrite=overwrite)
+    run(plan, other, reporter, overwrite=overwrite)
+    assert reporter.statuses["b.png"] == "skipped"
+
+
+def test_what_another_process_could_not_paint_is_a_failure_here_too(plan, reporter):
+    summary = run(plan, meanwhile(plan, failing(b=ImageError("It is bad."))), reporter)
+    assert reporter.statuses == {"a.png": "done", "b.png": "failed", "c.png": "skipped"}
+    assert reporter.outcomes[1].reason == "Another process could not paint it: It is bad."
+    assert summary.exit_code == 1
+    assert len(lines()) == 3
+
+
+def test_what_another_process_paints_otherwise_is_a_failure(plan, reporter, monkeypatch):
+    def otherwise(job, progress, stop):
+        with monkeypatch.context() as patch:
+            patch.setattr(Origin, "fingerprint", lambda *_: "0" * 64)
+            run(Plan(plan.jobs[1:2]), paint, Recorder())
+        return painting()
+
+    run(Plan(plan.jobs[:2]), otherwise, reporter)
+    assert reporter.statuses == {"a.png": "done", "b.png": "failed"}
+    assert "with other settings" in reporter.outcomes[1].reason

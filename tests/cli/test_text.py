@@ -1,10 +1,11 @@
 import os
+import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstbatch.cli.text import columns, count, duration, printable
+from nstbatch.cli.text import columns, count, duration, printable, shell
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,17 @@ def test_duration(seconds, text):
 
 def test_count():
     assert (count(1, "photo"), count(0, "photo")) == ("1 photo", "0 photos")
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1), max_size=4))
+def test_a_shell_reads_the_words_that_were_meant(words):
+    line = shell(words)
+    assert line == printable(line)
+    read = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True
+    ).stdout
+    assert read == b"".join(os.fsencode(word) + b"\0" for word in words) or not words
+
+
+def test_bytes_that_are_no_text_reach_the_shell():
+    assert shell([os.fsdecode(b"caf\xe9.jpg")]) == r"$'caf\xe9.jpg'"
