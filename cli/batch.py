@@ -155,6 +155,7 @@ class Batch:
         origin: What they are made from besides the photos.
         photos: Hashes the photos.
         unreadable: Folders that could not be looked into.
+        begin: Called before the first step, where there is one to take.
     """
 
     entries: Sequence[Entry]
@@ -163,6 +164,7 @@ class Batch:
     origin: Origin
     photos: Photos = field(default_factory=Photos)
     unreadable: Sequence[Unreadable] = ()
+    begin: Callable[[], None] = lambda: None
 
     @property
     def to_do(self) -> int:
@@ -211,6 +213,8 @@ def run(
 def _outcomes(batch: Batch, reporter: Reporter, stop: Stop) -> Iterator[Outcome]:
     for folder in batch.unreadable:
         yield Outcome(folder.path, None, Status.FAILED, folder.reason)
+    if batch.to_do:
+        batch.begin()
     held: deque[Entry] = deque()
     for entry in batch.entries:
         if entry.standing is not Standing.TO_DO:

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import nstbatch
-from nstbatch.runtime.errors import ImageError
+from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.images import encode
 
@@ -81,10 +81,15 @@ class OutputFolder:
         self.ledger.check_writable()
         status = self.path.stat()
         self._identity = (status.st_dev, status.st_ino)
-        for claim in self.claims.left_behind():
-            with claim:
-                self._recover(claim)
-        self.ledger.refresh()
+        try:
+            for claim in self.claims.left_behind():
+                with claim:
+                    self._recover(claim)
+            self.ledger.refresh()
+        except OSError as error:
+            raise UsageError(
+                f"The output folder {printable(self.path)} cannot be used: {error.strerror}."
+            ) from error
         return self
 
     def __exit__(

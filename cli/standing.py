@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -138,7 +138,7 @@ def _changed_settings(before: object, origin: Origin) -> Iterator[str]:
             yield f"--{name.replace('_', '-')} ({printable(str(before.get(name)))})"
 
 
-def refuse_outdated(entries: list[Entry]) -> None:
+def refuse_outdated(entries: Sequence[Entry]) -> None:
     """Raise a UsageError where pictures are there that the same command would not make."""
     outdated = [entry for entry in entries if entry.standing is Standing.OUTDATED]
     if not outdated:

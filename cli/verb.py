@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from .batch import Batch, Painter, Summary
     from .effort import Effort
+    from .output_folder import OutputFolder
     from .plan import Plan
+    from .standing import Entry
 
 NOTHING_MATCHED = 3
 
@@ -149,43 +152,52 @@ def carry_out(
     from .faults import resilient
     from .fingerprint import origin_of
     from .output_folder import Bundle, OutputFolder
-    from .standing import Photos, refuse_outdated, survey
+    from .standing import Photos, survey
 
     bundle = Bundle(engine.bundle.name, engine.bundle.sha256) if engine else Bundle()
     origin = origin_of(batch.invocation, sources or {}, bundle.sha256)
     folder, photos = OutputFolder(batch.out), Photos()
-    if batch.dry_run:
-        from .dry_run import print_totals, show
 
-        entries = survey(plan, batch.out, folder.ledger, origin, photos, overwrite=batch.overwrite)
-        show(plan, entries, as_json=batch.as_json)
-        if not batch.quiet:
-            print_totals(entries, folder.ledger, effort, bundle.name)
-        refuse_outdated(entries)
-        return 1 if plan.unreadable else 0
+    def entries() -> list[Entry]:
+        return survey(plan, batch.out, folder.ledger, origin, photos, overwrite=batch.overwrite)
+
+    if batch.dry_run:
+        return _show(plan, entries(), folder, batch, effort, bundle.name)
+    if engine is not None:
+        painter = resilient(painter, engine)
     with folder:
-        entries = survey(plan, batch.out, folder.ledger, origin, photos, overwrite=batch.overwrite)
-        refuse_outdated(entries)
-        work = Batch(
-            entries,
-            resilient(painter, engine) if engine else painter,
-            folder,
-            origin,
-            photos,
-            plan.unreadable,
-        )
-        if work.to_do:
-            folder.begin(batch.invocation, origin, bundle)
-        summary = _run(work, batch, engine)
+        begin = partial(folder.begin, batch.invocation, origin, bundle)
+        work = Batch(entries(), painter, folder, origin, photos, plan.unreadable, begin)
+        summary = _paint(work, batch, engine)
     _print_end(summary, batch)
     return summary.exit_code
 
 
-def _run(work: Batch, batch: BatchOptions, engine: Engine | None) -> Summary:
+def _show(
+    plan: Plan,
+    entries: list[Entry],
+    folder: OutputFolder,
+    batch: BatchOptions,
+    effort: Effort | None,
+    network: str,
+) -> int:
+    from .dry_run import print_totals, show
+    from .standing import refuse_outdated
+
+    show(plan, entries, as_json=batch.as_json)
+    if not batch.quiet:
+        print_totals(entries, folder.ledger, effort, network)
+    refuse_outdated(entries)
+    return 1 if plan.unreadable else 0
+
+
+def _paint(work: Batch, batch: BatchOptions, engine: Engine | None) -> Summary:
     from .batch import run
     from .console import reporter
     from .interrupt import Interrupt
+    from .standing import refuse_outdated
 
+    refuse_outdated(work.entries)
     photos = len(work.entries) + len(work.unreadable)
 
     def last_words() -> None:

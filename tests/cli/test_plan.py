@@ -200,3 +200,29 @@ def test_make_writable_refuses_a_folder_without_permission(monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(UsageError, match="stylized cannot be written to: Permission denied"):
         make_writable(OUT)
+
+
+def test_ten_thousand_photos_among_loops_and_rubbish(folder, monkeypatch):
+    for month in range(50):
+        place = Path("photos", f"{month:02}", "same", "names")
+        place.mkdir(parents=True)
+        for number in range(200):
+            (place / f"{number:03}.jpg").touch()
+        (place / "._000.jpg").touch()
+        (place / "notes.txt").touch()
+        (place / "loop").symlink_to(folder / "photos")
+        (place.parent / "up").symlink_to("..")
+    Path("photos/private").mkdir()
+    scandir = os.scandir
+
+    def guarded(path):
+        if Path(path).name == "private":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    plan = make_plan([Path("photos")], OUT, recursive=True)
+    assert [found.path for found in plan.unreadable] == [Path("photos/private")]
+    assert len(plan.jobs) == 10_000
+    assert all(job.output == OUT / job.input.relative_to("photos") for job in plan.jobs)
+    assert [job.input for job in plan.jobs] == sorted(job.input for job in plan.jobs)
