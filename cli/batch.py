@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from nstbatch.runtime.errors import NstbatchError, StoppedError, UsageError
 
 from .curve import Curve
-from .faults import end_of_batch, is_out_of_memory
+from .faults import BatchStoppedError, end_of_batch, is_out_of_memory
 from .fingerprint import Hashed, Origin
 from .plan import Job, Unreadable
 from .standing import Entry, Photos, Standing
@@ -204,7 +204,8 @@ def run(
     except (OSError, NstbatchError) as error:  # no photo's own: those have become outcomes
         if isinstance(error, UsageError):
             raise
-        fault = end_of_batch(error) or f"The output folder cannot be used any more: {error}."
+        place = printable(batch.folder.path)
+        fault = end_of_batch(error) or f"The output folder {place} cannot be used: {error}."
         log.debug("The traceback:", exc_info=error)
     left = len(batch.unreadable) + len(batch.entries) - counts.total()
     return Summary(counts, left, interrupted or stop(), time.perf_counter() - start, fault)
@@ -300,8 +301,8 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
     except UsageError:
         raise
     except Exception as error:  # whatever it is, the other photos may be fine
-        if end_of_batch(error):
-            raise
+        if fault := end_of_batch(error):
+            raise BatchStoppedError(fault) from error
         log.debug("The traceback of %s", printable(job.input), exc_info=error)
         seconds = time.perf_counter() - start
         outcome = Outcome(job.input, job.output, Status.FAILED, _reason(error), seconds)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,6 @@ class Claims:
         """
         self.out = out
         self.folder = out / FOLDER
-        self.ledger_lock = _LedgerLock(self)
 
     def check_writable(self) -> None:
         """Raise a UsageError where no claim can be laid."""
@@ -62,12 +61,21 @@ class Claims:
             if path.name != LEDGER_LOCK and (claim := self._take(path.stem)):
                 yield claim
 
+    @contextmanager
+    def ledger_lock(self) -> Iterator[None]:
+        """Hold the lock on the ledger, for no longer than a write takes."""
+        lock = self._acquire(LEDGER_LOCK, blocking=True)
+        try:
+            yield
+        finally:
+            lock.release()
+
     def close(self) -> None:
         """Remove the folder, unless something is in it."""
         if not self.folder.is_dir():
             return
         with suppress(OSError):  # held, or it would be taken from under a process that holds it
-            with self.ledger_lock:
+            with self.ledger_lock():
                 (self.folder / LEDGER_LOCK).unlink()
             self.folder.rmdir()
 
@@ -92,26 +100,6 @@ class Claims:
             except FileNotFoundError:  # another process has just removed the folder, as empty
                 continue
             return lock
-
-
-class _LedgerLock(AbstractContextManager[None]):
-    """Waits for the lock on the ledger; held for no longer than a write takes."""
-
-    def __init__(self, claims: Claims) -> None:
-        self._claims = claims
-        self._lock: BaseFileLock | None = None
-
-    def __enter__(self) -> None:
-        self._lock = self._claims._acquire(LEDGER_LOCK, blocking=True)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._lock is not None:
-            self._lock.release()
 
 
 class Claim:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,12 +92,14 @@ class Line:
 class Ledger:
     """What an output folder's ledger says, and the pen to go on with it."""
 
-    def __init__(self, out: Path, lock: AbstractContextManager[Any] | None = None) -> None:
+    def __init__(
+        self, out: Path, lock: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         """Read it; one that is not there yet is empty.
 
         Args:
             out: The output folder.
-            lock: Held by whichever process adds a line.
+            lock: Gives what is held while a line is added, by one process at a time.
 
         Raises:
             UsageError: It cannot be read.
@@ -105,7 +107,7 @@ class Ledger:
         self.path = out / NAME
         self.runs: dict[str, dict[str, Any]] = {}
         """The lines about runs, by the run, in their order."""
-        self._lock = nullcontext() if lock is None else lock
+        self._lock = lock
         self._last: dict[str, Line] = {}
         self._last_done: dict[str, Line] = {}
         self._read_to = 0
@@ -184,7 +186,7 @@ class Ledger:
         """
         # Plain ASCII: names that are not UTF-8, and separators of lines, are spelled out.
         line = json.dumps(record, allow_nan=False).encode() + b"\n"
-        with self._lock, self.path.open("a+b", buffering=0) as file:
+        with self._lock(), self.path.open("a+b", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             if size:
                 file.seek(size - 1)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nstbatch.runtime.errors import UsageError
@@ -87,13 +88,14 @@ def make_plan(
             picture that would overwrite a photo or a file in ``keep``.
     """
     identity = _Identities()
+    scan = partial(_scan, out=identity(out), recursive=recursive, identity=identity)
     jobs: dict[tuple[str, str], Job] = {}  # in order, without those named twice
     unreadable = []
     for path in inputs:
         if not os.path.lexists(path):
             raise UsageError(f"There is no file or folder {printable(path)}.")
         folder = path if path.is_dir() else path.parent
-        for found in _scan(path, identity(out), recursive) if path.is_dir() else [path]:
+        for found in scan(path) if path.is_dir() else [path]:
             if isinstance(found, Unreadable):
                 unreadable.append(found)
             else:
@@ -121,7 +123,9 @@ def make_writable(folder: Path) -> None:
         ) from error
 
 
-def _scan(folder: Path, out: str, recursive: bool) -> Iterator[Path | Unreadable]:
+def _scan(
+    folder: Path, out: str, recursive: bool, identity: _Identities
+) -> Iterator[Path | Unreadable]:
     """Yield the photos in a folder in the order of their names, and what cannot be looked into."""
     try:
         with os.scandir(folder) as entries:
@@ -134,8 +138,8 @@ def _scan(folder: Path, out: str, recursive: bool) -> Iterator[Path | Unreadable
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if recursive and _Identities()(path) != out:
-                yield from _scan(path, out, recursive)
+            if recursive and identity(path) != out:
+                yield from _scan(path, out, recursive, identity)
         elif entry.is_dir():
             log.info("not followed, as it is a link to a folder: %s", printable(path))
         elif path.suffix.lower() in SUFFIXES:  # a broken link too: it will say so

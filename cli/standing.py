@@ -53,7 +53,7 @@ def key_of(output: Path, out: Path) -> str:
 
 
 class Photos:
-    """The SHA-256 of photos, each computed once and only where it is needed."""
+    """The SHA-256 of photos, computed where it is needed, and again only after a change."""
 
     def __init__(self) -> None:
         self._hashed: dict[Path, Hashed | None] = {}
@@ -62,9 +62,10 @@ class Photos:
         """Return it, from the ledger's line on the photo where its stamp is still the same."""
         if line and line.input_sha256 and _is(path, line.input_stamp):
             return Hashed(line.input_sha256, line.input_stamp)
-        if path not in self._hashed:
-            self._hashed[path] = hash_file(path)
-        return self._hashed[path]
+        known = self._hashed.get(path)
+        if known is None or not _is(path, known.stamp):
+            known = self._hashed[path] = hash_file(path)
+        return known
 
 
 def survey(

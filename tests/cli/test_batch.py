@@ -272,6 +272,16 @@ def test_a_full_disk_stops_the_batch_and_blames_no_photo(plan, reporter):
     assert len(lines()) == 1
 
 
+def test_a_device_that_is_gone_stops_it_too(plan, reporter):
+    class FailError(Exception):
+        """ONNX Runtime's derive from nothing but Exception."""
+
+    summary = run(plan, failing(b=FailError("CUDA failure 719: launch failure")), reporter)
+    assert reporter.statuses == {"a.png": "done"}
+    assert summary.fault == "The device is gone: CUDA failure 719: launch failure."
+    assert (summary.left, summary.exit_code) == (2, 1)
+
+
 def test_so_does_a_ledger_that_cannot_be_written_any_more(plan, reporter, monkeypatch):
     def refuse(self, record):
         raise OSError(5, "Input/output error")
@@ -279,7 +289,7 @@ def test_so_does_a_ledger_that_cannot_be_written_any_more(plan, reporter, monkey
     monkeypatch.setattr(Ledger, "append", refuse)
     summary = run(plan, failing(a=ImageError("bad")), reporter)
     assert reporter.statuses == {}
-    assert "cannot be used any more" in summary.fault
+    assert "out cannot be used" in summary.fault
     assert summary.exit_code == 1
 
 

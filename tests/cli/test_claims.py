@@ -55,12 +55,12 @@ def test_the_folder_comes_back_where_another_process_has_removed_it(claims, tmp_
         pass
     Claims(tmp_path).close()
     assert not (tmp_path / FOLDER).exists()
-    with claims.take("a.png"), claims.ledger_lock:
+    with claims.take("a.png"), claims.ledger_lock():
         pass
 
 
 def test_the_lock_on_the_ledger_is_not_taken_from_under_whoever_holds_it(claims, tmp_path):
-    with claims.ledger_lock:
+    with claims.ledger_lock():
         inode = (tmp_path / FOLDER / "ledger.lock").stat().st_ino
         closing = threading.Thread(target=Claims(tmp_path).close)
         closing.start()

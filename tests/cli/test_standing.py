@@ -135,6 +135,15 @@ def test_only_what_has_to_be_is_hashed(monkeypatch):
     assert OUT / "a.png" not in hashed
 
 
+def test_a_photo_that_changes_while_the_batch_runs_is_hashed_again(monkeypatch):
+    path, photos = Path("photos/c.png"), Photos()
+    monkeypatch.setattr("time.time_ns", lambda: path.stat().st_ctime_ns * 2)  # long ago
+    before = photos.hashed(path)
+    assert photos.hashed(path) is before
+    path.write_text("changed")
+    assert photos.hashed(path).sha256 != before.sha256
+
+
 def test_many_are_told_in_a_few_lines():
     entries = [replace(look()[0], standing=Standing.OUTDATED, difference="otherwise")] * 12
     with pytest.raises(UsageError, match=r"12 pictures[\s\S]*\.\.\. and 7 more"):

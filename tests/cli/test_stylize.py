@@ -292,7 +292,8 @@ def test_an_interrupted_run_leaves_nothing_half_written(number):
     assert out == ""
     assert "interrupted: 0 pictures done, 2 not tried" in err
     assert "Traceback" not in err
-    assert list(Path("stylized").iterdir()) == []
+    assert "to go on: nstbatch stylize photos -s style.jpg" in err
+    assert [path.name for path in Path("stylized").iterdir()] == ["nstbatch.jsonl"]
 
 
 def test_a_style_too_small_for_the_layers_is_found_before_the_first_photo(capsys):
