@@ -1,5 +1,6 @@
 """How a command was called, with all its options, whoever adds one."""
 
+import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,3 +66,11 @@ def test_a_program_of_its_own_has_no_call():
 def test_values_are_what_json_has():
     value = (Path("a") / "b", [1, 2.5], None, "x", True)
     assert as_json(value) == ["a/b", [1, 2.5], None, "x", True]
+
+
+def test_every_verb_that_paints_a_batch_keeps_how_it_was_called():
+    """Without its context a verb's options would be missing from fingerprints and the ledger."""
+    commands: dict[str, Any] = get_command(app).commands
+    for name, command in commands.items():
+        if any("--fail-fast" in parameter.opts for parameter in command.params):
+            assert "context" in inspect.signature(command.callback).parameters, name
