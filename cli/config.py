@@ -15,16 +15,19 @@ from typing import Annotated
 import typer
 
 from nstbatch.runtime.errors import UnknownNameError, UsageError
-from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.files import temporary_name, write_atomically
 
+from .invocation import Invocation
 from .options import BATCH
-from .parameters import Invocation, Parameter, Setting, is_place, parameters
+from .parameters import Parameter, Setting, is_place, parameters
 from .text import printable
 
 log = logging.getLogger(__name__)
 
 SAVED = "nstbatch.toml"
 """The settings of the last run, in its output folder."""
+
+_TOKEN = "settings"
 
 
 def _load(context: typer.Context, path: Path | None) -> Path | None:
@@ -102,6 +105,8 @@ def _resolved(parameter: Parameter, value: str, folder: Path) -> str:
 def save(run: Invocation, out: Path) -> None:
     """Write what a batch was told into its output folder, as ``--config`` reads it.
 
+    For one process at a time.
+
     Raises:
         OSError: It cannot be written.
     """
@@ -110,7 +115,7 @@ def save(run: Invocation, out: Path) -> None:
     places = {parameter.name: parameter for parameter in run.parameters if parameter.may_be_path}
     data = {
         name: _relative(places[name], value, out) if name in places else value
-        for name, value in run.settings.items()
+        for name, value in run.values.items()
         if value is not None and value != []  # TOML has no word for nothing
     }
     heading = (
@@ -121,7 +126,13 @@ def save(run: Invocation, out: Path) -> None:
     except UnicodeEncodeError:  # a name that is not UTF-8: TOML cannot hold it
         log.warning("%s is not written: a file's name is not UTF-8.", SAVED)
         return
-    write_atomically(out / SAVED, text)
+    sweep(out)
+    write_atomically(out / SAVED, text, _TOKEN)
+
+
+def sweep(out: Path) -> None:
+    """Remove what a process that was killed was writing."""
+    (out / temporary_name(_TOKEN)).unlink(missing_ok=True)
 
 
 def _relative(parameter: Parameter, value: Setting, out: Path) -> Setting:

@@ -18,8 +18,10 @@ from nstbatch.runtime.errors import NstbatchError, UsageError
 
 from .doctor import doctor
 from .export import export
+from .invocation import PROGRAM, Call
 from .models import models
 from .recipe import recipe
+from .retry import retry
 from .stylize import stylize
 from .text import printable
 
@@ -33,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (stylize, recipe, export, models, doctor):
+for verb in (stylize, recipe, retry, export, models, doctor):
     app.command()(verb)
 
 
@@ -55,17 +57,19 @@ def _main(
     """Neural style transfer for folders of photos, without PyTorch."""
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int:
     """Run a command line and return its exit code; the entry point of the program.
 
     Args:
         arguments: The words after the program's name; those it was started with by default.
+        call: What they were called by; themselves by default.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the locale lacks
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(args=arguments, prog_name="nstbatch")
+        words = sys.argv[1:] if arguments is None else arguments
+        app(args=words, prog_name=PROGRAM, obj=call or Call(tuple(words)))
     except SystemExit as end:  # Typer's way to end, well or badly
         return end.code if isinstance(end.code, int) else FAILED
     except (NstbatchError, OSError) as error:  # such as a full disk behind standard output

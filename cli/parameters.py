@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import typer
-
 from .options import BATCH, REPORT
 
 Setting: TypeAlias = str | int | float | bool | list["Setting"] | None
@@ -66,7 +64,7 @@ def _parameter(made: Any) -> Parameter:
     return Parameter(
         key=made.name,
         option=max(made.opts, key=len) if is_option else None,
-        default=as_setting(made.default),
+        default=as_json(made.default),
         is_flag=bool(getattr(made, "is_flag", False)),
         is_list=bool(getattr(made, "multiple", False)) or made.nargs == -1,
         may_be_path=bool(words & _PLACES),
@@ -75,44 +73,15 @@ def _parameter(made: Any) -> Parameter:
     )
 
 
-def as_setting(value: object) -> Setting:
+def as_json(value: object) -> Setting:
     """A value that the command line has read, for JSON."""
     if isinstance(value, list | tuple):
-        return [as_setting(element) for element in value]
+        return [as_json(element) for element in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # JSON has no word for it
     if value is None or isinstance(value, str | bool | int | float):
         return value
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """A verb, and every parameter with the value that it has in this run."""
-
-    verb: str
-    parameters: Sequence[Parameter]
-    settings: Mapping[str, Setting]
-    """By long name, with underscores."""
-
-    @property
-    def inputs(self) -> str | None:
-        """See :func:`inputs_of`."""
-        return inputs_of(self.parameters)
-
-    @property
-    def shaping(self) -> dict[str, Setting]:
-        """The settings that pictures may look different for."""
-        names = {parameter.name for parameter in self.parameters if parameter.shapes_picture}
-        return {name: value for name, value in self.settings.items() if name in names}
-
-
-def invocation(context: typer.Context) -> Invocation:
-    """The run that a verb's function finds itself in."""
-    known = parameters(context.command)
-    values = context.params
-    settings = {parameter.name: as_setting(values[parameter.key]) for parameter in known}
-    return Invocation(str(context.command.name), known, settings)
 
 
 def command_words(

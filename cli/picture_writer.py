@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import nstbatch
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.picture_options import PictureOptions
 
-from .parameters import Invocation, Setting, command_words
+from .invocation import Invocation
+from .parameters import Setting, command_words
 from .text import printable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class PictureFile:
 
 
 class PictureWriter:
-    """Writes the pictures of a batch, with what they take over from their photos."""
+    """Makes the files of the pictures of a batch, with what they take over from their photos."""
 
     def __init__(
         self, options: PictureOptions | None = None, run: Invocation | None = None
@@ -46,28 +46,16 @@ class PictureWriter:
 
         Args:
             options: How pictures are written.
-            run: What the batch was told; None for pictures without a recipe.
+            run: How the batch was called; None, or no verb, for pictures without a recipe.
 
         Raises:
             UsageError: There is no such network.
             BundleError: It is damaged.
         """
         self._options = options or PictureOptions()
-        self._run = run if self._options.keep != "nothing" else None
+        self._run = run if run and run.verb and self._options.keep != "nothing" else None
         self._files = _hashes(_values(self._run)) if self._run else {}
         self._bundle = _bundle(self._run) if self._run else None
-
-    def __call__(self, job: Job, painting: Painting) -> None:
-        """Write a picture.
-
-        Raises:
-            ImageError: Its format cannot hold it, or it cannot be written.
-        """
-        file = self.encode(job, painting)
-        try:
-            write_atomically(job.output, file.data, modified_ns=file.modified_ns)
-        except OSError as error:
-            raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
 
     def encode(self, job: Job, painting: Painting) -> PictureFile:
         """A picture's file, before it has a name.

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nstbatch.runtime.errors import UsageError
@@ -89,6 +90,8 @@ def make_plan(
         UsageError: An input that does not exist, two photos that would become one picture, or a
             picture that would overwrite a photo or a file in ``keep``.
     """
+    identity = _Identities()
+    scan = partial(_scan, out=identity(out), recursive=recursive, identity=identity)
     jobs: dict[tuple[str, str], Job] = {}  # in order, without those named twice
     unreadable = []
     photos: dict[str, int] = {}  # how many there were before each
@@ -96,18 +99,18 @@ def make_plan(
         if not os.path.lexists(path):
             raise UsageError(f"There is no file or folder {printable(path)}.")
         folder = path if path.is_dir() else path.parent
-        for found in _scan(path, out, recursive) if path.is_dir() else [path]:
+        for found in scan(path) if path.is_dir() else [path]:
             if isinstance(found, Unreadable):
                 unreadable.append(found)
             else:
                 path = _picture_path(out / found.relative_to(folder), suffix)
-                source = _identity(found)
+                source = identity(found)
                 index = photos.setdefault(source, len(photos))
                 for variation in range(variations):
                     output = _named(path, index, variation, variations, naming)
                     job = Job(found, output, variation)
-                    jobs.setdefault((source, _identity(output)), job)
-    _refuse(_problems(jobs, keep))
+                    jobs.setdefault((source, identity(output)), job)
+    _refuse(_problems(jobs, {identity(path) for path in keep}))
     return Plan(tuple(jobs.values()), tuple(unreadable))
 
 
@@ -127,7 +130,9 @@ def make_writable(folder: Path) -> None:
         ) from error
 
 
-def _scan(folder: Path, out: Path, recursive: bool) -> Iterator[Path | Unreadable]:
+def _scan(
+    folder: Path, out: str, recursive: bool, identity: _Identities
+) -> Iterator[Path | Unreadable]:
     """Yield the photos in a folder in the order of their names, and what cannot be looked into."""
     try:
         with os.scandir(folder) as entries:
@@ -140,8 +145,8 @@ def _scan(folder: Path, out: Path, recursive: bool) -> Iterator[Path | Unreadabl
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if recursive and _identity(path) != _identity(out):
-                yield from _scan(path, out, recursive)
+            if recursive and identity(path) != out:
+                yield from _scan(path, out, recursive, identity)
         elif entry.is_dir():
             log.info("not followed, as it is a link to a folder: %s", printable(path))
         elif path.suffix.lower() in SUFFIXES:  # a broken link too: it will say so
@@ -166,24 +171,38 @@ def _named(path: Path, index: int, variation: int, variations: int, naming: Nami
     return path.with_stem(f"{path.stem}-{variation + 1}")
 
 
-def _identity(path: Path) -> str:
-    """Return what two names of one file have in common, also of one that does not exist yet."""
-    resolved = os.path.normcase(os.path.realpath(path))
-    return resolved.casefold() if sys.platform == "darwin" else resolved
+class _Identities:
+    """What two names of one file have in common, also of one that does not exist yet.
+
+    Each folder is resolved once: ten thousand photos lie in few of them.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: Path) -> str:
+        folder, name = os.path.split(path)
+        if not name or name == ".." or path.is_symlink():
+            resolved = os.path.realpath(path)
+        else:
+            if folder not in self._folders:
+                self._folders[folder] = os.path.realpath(folder or ".")
+            resolved = os.path.join(self._folders[folder], name)  # noqa: PTH118, for its speed
+        resolved = os.path.normcase(resolved)
+        return resolved.casefold() if sys.platform == "darwin" else resolved
 
 
-def _problems(jobs: dict[tuple[str, str], Job], keep: Sequence[Path]) -> list[str]:
+def _problems(jobs: dict[tuple[str, str], Job], keep: set[str]) -> list[str]:
     problems = []
     taken: dict[str, Job] = {}
-    precious = {source for source, _ in jobs} | {_identity(path) for path in keep}
+    precious = {source for source, _ in jobs} | keep
     for (_, target), job in jobs.items():
-        output = printable(job.output)
         if target in precious:
-            problems.append(f"{output} would overwrite a file that is read")
+            problems.append(f"{printable(job.output)} would overwrite a file that is read")
         first = taken.setdefault(target, job)
         if first is not job:
             both = f"{printable(first.input)} and {printable(job.input)}"
-            problems.append(f"{both} would both become {output}")
+            problems.append(f"{both} would both become {printable(job.output)}")
     return problems
 
 

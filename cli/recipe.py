@@ -15,7 +15,7 @@ from nstbatch.runtime.errors import ImageError
 from .options import Json
 from .parameters import Setting, command_words, inputs_of, parameters
 from .picture_writer import with_home
-from .text import printable, shell_command
+from .text import printable, shell
 
 Picture = Annotated[
     Path,
@@ -47,7 +47,7 @@ def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> N
     left_out = sorted(set(settings) - {parameter.name for parameter in known})
     _warn(found.get("nstbatch"), left_out)
     there = {name: with_home(value) for name, value in settings.items()}
-    print(shell_command(command_words(str(verb), known, there)))
+    print(shell(command_words(str(verb), known, there)))
 
 
 def _read(picture: Path) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from nstbatch.runtime.options import Init, Optimizer, Pooling, StyleTransferOpti
 
 from . import options as cli
 from .config import Config
+from .effort import Effort
+from .invocation import invocation
 from .logs import set_verbosity
-from .parameters import invocation
 from .text import printable
 from .verb import (
     BatchOptions,
@@ -99,8 +100,8 @@ def stylize(
     pictures = picture_options(format_, quality, name, preserve=preserve, strip=strip)
     batch = BatchOptions(
         *(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet),
+        invocation=invocation(context),
         pictures=pictures,
-        run=invocation(context),
     )
     style_picture = read_picture(style, "the style")
     init_picture = read_picture(init_path, "the --init image") if init_path else None
@@ -108,7 +109,16 @@ def stylize(
     transfer = _load(model, device, precision, threads, options)
     _check_style(transfer, style, style_picture, options)
     painter = _painter(transfer, style_picture, init_picture, options)
-    raise typer.Exit(carry_out(plan, painter, batch))
+    raise typer.Exit(
+        carry_out(
+            plan,
+            painter,
+            batch,
+            engine=transfer.engine,
+            sources={"style": style, "init": init_path},
+            effort=Effort(options.size, options.iterations),
+        )
+    )
 
 
 def _load(

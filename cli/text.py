@@ -34,7 +34,7 @@ def _shown(character: str) -> str:
     return character
 
 
-def shell_command(words: Iterable[str]) -> str:
+def shell(words: Iterable[str]) -> str:
     """Return one line that a shell reads as these words, whatever is in them.
 
     What would not show as what it is, is spelled out as bytes in ``$'...'``, which bash and zsh

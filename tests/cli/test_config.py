@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nstbatch.cli import config
-from nstbatch.cli.parameters import invocation
+from nstbatch.cli.invocation import invocation
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 
 from .test_parameters import VERBS
@@ -24,7 +24,7 @@ def settings(text: str, *arguments: str, path: str = "batch.toml") -> dict:
     """What a file and the rest of the command line come to."""
     Path(path).parent.mkdir(exist_ok=True)
     Path(path).write_text(text, encoding="utf-8")
-    return dict(run("--config", path, *arguments).settings)
+    return dict(run("--config", path, *arguments).values)
 
 
 def test_a_file_holds_any_options_and_the_inputs():
@@ -131,9 +131,9 @@ def test_what_is_saved_is_the_same_run(folder):
     assert saved["inputs"][0] == "../../photos"
     assert (saved["out"], saved["init"]) == (".", "noise")
     after = run("--config", "out/deep/nstbatch.toml")
-    far = before.settings["inputs"][-1]
-    assert after.settings | {"inputs": [*after.settings["inputs"][:-1], far]} == before.settings
-    assert Path(after.settings["inputs"][-1]).absolute() == Path(far)
+    far = before.values["inputs"][-1]
+    assert after.values | {"inputs": [*after.values["inputs"][:-1], far]} == before.values
+    assert Path(after.values["inputs"][-1]).absolute() == Path(far)
 
 
 def test_it_also_works_from_another_folder(folder, monkeypatch):
@@ -141,7 +141,7 @@ def test_it_also_works_from_another_folder(folder, monkeypatch):
     config.save(run("photos", "-s", "s.jpg", "-o", "out"), Path("out"))
     Path("else").mkdir()
     monkeypatch.chdir(folder / "else")
-    found = run("--config", "../out/nstbatch.toml").settings
+    found = run("--config", "../out/nstbatch.toml").values
     assert (found["inputs"], found["style"]) == (["../photos"], "../s.jpg")
 
 

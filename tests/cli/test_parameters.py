@@ -7,8 +7,9 @@ import pytest
 import typer
 from typer.main import get_command
 
+from nstbatch.cli.invocation import invocation
 from nstbatch.cli.main import app
-from nstbatch.cli.parameters import command_words, inputs_of, invocation, is_place, parameters
+from nstbatch.cli.parameters import command_words, inputs_of, is_place, parameters
 
 VERBS = {
     name: command
@@ -63,7 +64,7 @@ def run(*arguments: str):
 def test_settings_are_all_values_of_a_run():
     settings = run(
         "a.jpg", "b", "-s", "s.png", "--size", "64", "--style-layers", "x=2", "-q"
-    ).settings
+    ).values
     assert settings["inputs"] == ["a.jpg", "b"]
     assert settings["style"] == "s.png"
     assert (settings["size"], settings["seed"]) == (64, 0)
@@ -84,10 +85,10 @@ def test_settings_are_all_values_of_a_run():
 )
 def test_a_command_of_the_same_settings(line):
     before = run(*shlex.split(line))
-    words = command_words("stylize", before.parameters, before.settings)
+    words = command_words("stylize", before.parameters, before.values)
     assert words[:2] == ["nstbatch", "stylize"]
     after = run(*words[2:])
-    assert after.settings == before.settings
+    assert after.values == before.values
     assert len(words) <= 2 + len(shlex.split(line)) + 2  # a default is not spelled out
 
 

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from nstbatch.cli.batch import Painting
+from nstbatch.cli.invocation import Invocation
 from nstbatch.cli.main import run as program
-from nstbatch.cli.parameters import Invocation, parameters
+from nstbatch.cli.parameters import parameters
 from nstbatch.cli.picture_writer import PictureWriter
 from nstbatch.cli.plan import Job
 from nstbatch.cli.verb import BatchOptions, carry_out, find_photos, picture_options
@@ -39,16 +40,18 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def invocation(**settings) -> Invocation:
-    known = parameters(VERBS["stylize"])
+    known = tuple(parameters(VERBS["stylize"]))
     values = {parameter.name: parameter.default for parameter in known}
-    return Invocation("stylize", known, values | {"style": "style.png", "seed": 7} | settings)
+    values |= {"style": "style.png", "seed": 7} | settings
+    inputs = {"inputs": values.pop("inputs")}
+    return Invocation("stylize", values, arguments=inputs, parameters=known)
 
 
 def write(photo: str, output: str, options: PictureOptions | None = None, **settings) -> str:
     """Write a picture as a batch does, and return its recipe."""
     options = options or PictureOptions()
     writer = PictureWriter(options, invocation(inputs=["photos"], **settings))
-    writer(Job(Path(photo), Path(output)), PAINTING)
+    Path(output).write_bytes(writer.encode(Job(Path(photo), Path(output)), PAINTING).data)
     recipe = read_recipe(output)
     assert recipe is not None
     return recipe
@@ -190,7 +193,9 @@ def test_a_picture_is_written_though_its_photo_is_gone(caplog):
 def test_strip_leaves_pixels_and_bits():
     cv2.imwrite("photos/deep.png", np.full((6, 8, 3), 40_000, np.uint16))
     options = picture_options(None, None, None, preserve=False, strip=True)
-    PictureWriter(options, invocation())(Job(Path("photos/deep.png"), Path("a.png")), PAINTING)
+    writer = PictureWriter(options, invocation())
+    file = writer.encode(Job(Path("photos/deep.png"), Path("a.png")), PAINTING)
+    Path("a.png").write_bytes(file.data)
     assert read_recipe("a.png") is None
     assert cv2.imread("a.png", cv2.IMREAD_UNCHANGED).dtype == np.uint16
     with Image.open("a.png") as image:
@@ -211,7 +216,9 @@ def test_preserve_and_strip_exclude_each_other():
 
 def batch(run: Invocation | None = None, **changes) -> BatchOptions:
     return BatchOptions(
-        Path("out"), False, False, False, False, False, True, PictureOptions(**changes), run
+        *(Path("out"), False, False, False, False, False, True),
+        invocation=run or Invocation(),
+        pictures=PictureOptions(**changes),
     )
 
 
@@ -226,7 +233,7 @@ def test_a_batch_in_another_format_under_other_names():
     plan = find_photos([Path("photos")], options, suffix=".png")
     assert carry_out(plan, paint, options) == 0
     written = sorted(path.name for path in Path("out").iterdir())
-    assert written == ["a-style-7.tif", "b-style-7.tif", "nstbatch.toml"]
+    assert written == ["a-style-7.tif", "b-style-7.tif", "nstbatch.jsonl", "nstbatch.toml"]
 
 
 def test_the_settings_are_saved_beside_the_pictures():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstbatch.cli.text import columns, count, duration, printable, shell_command
+from nstbatch.cli.text import columns, count, duration, printable, shell
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_is_shown_is_one_line_that_any_utf8_terminal_takes(text):
     ],
 )
 def test_a_command_is_one_line_of_text(words, line):
-    assert shell_command(words) == line
+    assert shell(words) == line
 
 
 file_names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=9)
@@ -60,7 +60,7 @@ file_names = st.text(st.characters(exclude_characters="\0", exclude_categories=[
 @pytest.mark.skipif(shutil.which("bash") is None, reason="a shell is needed, and is not here")
 @given(words=st.lists(file_names | st.just("\udcff"), min_size=1, max_size=20))
 def test_a_shell_reads_the_same_words(words):
-    line = f"printf '%s\\0' {shell_command(words)}"
+    line = f"printf '%s\\0' {shell(words)}"
     assert printable(line) == line
     found = subprocess.run(["bash", "-c", line], check=True, capture_output=True).stdout
     assert [os.fsdecode(word) for word in found.split(b"\0")[:-1]] == words
@@ -86,3 +86,7 @@ def test_duration(seconds, text):
 
 def test_count():
     assert (count(1, "photo"), count(0, "photo")) == ("1 photo", "0 photos")
+
+
+def test_bytes_that_are_no_text_reach_the_shell():
+    assert shell([os.fsdecode(b"caf\xe9.jpg")]) == r"$'caf\351.jpg'"
