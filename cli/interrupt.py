@@ -19,7 +19,7 @@ STDERR = 2
 INTERRUPTED = 130
 
 # "Finish cleanly within two seconds", less what the end of a process takes.
-GRACE = 1.5
+GRACE = 1.0
 # For the second signal, when the main thread is in the middle of a call.
 SHORT_GRACE = 0.2
 
@@ -84,9 +84,6 @@ class Interrupt:
         if self._requested:
             raise KeyboardInterrupt
         self._requested = True
-        # Not print: it may be what the signal has interrupted.
-        newline = b"\n" if os.isatty(STDERR) else b""
-        os.write(STDERR, newline + b"stopping after this step; once more to stop at once\n")
 
 
 class _Watcher:
@@ -111,6 +108,9 @@ class _Watcher:
     def _watch(self) -> None:
         if not self._signal_within(None):
             return
+        # Not print: it may be what the signal has interrupted.
+        newline = b"\n" if os.isatty(STDERR) else b""
+        os.write(STDERR, newline + b"stopping after this step; once more to stop at once\n")
         self._terminate()
         if self._signal_within(GRACE) is False or self._signal_within(SHORT_GRACE) is False:
             return

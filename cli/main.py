@@ -5,11 +5,13 @@ Nothing heavy is imported here or at the top of a verb's file, so that ``--help`
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -57,8 +59,20 @@ def _main(
     """Neural style transfer for folders of photos, without PyTorch."""
 
 
+def program() -> NoReturn:
+    """Run the command line that this process was started with, and end it."""
+    code = run()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a reader that has gone, or closed already
+            stream.flush()
+    if code == INTERRUPTED:
+        # Whoever has pressed Ctrl-C does not wait for gigabytes to be taken apart in order.
+        os._exit(code)
+    sys.exit(code)
+
+
 def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int:
-    """Run a command line and return its exit code; the entry point of the program.
+    """Run a command line and return its exit code.
 
     Args:
         arguments: The words after the program's name; those it was started with by default.

@@ -14,10 +14,12 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_is_a_request_and_the_second_an_order(number, capfd):
-    with Interrupt() as interrupt:
+    told = threading.Event()
+    with Interrupt(terminate=told.set) as interrupt:
         assert not interrupt()
         signal.raise_signal(number)
         assert interrupt()
+        assert told.wait(10)  # after the message
         assert "once more" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
