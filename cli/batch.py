@@ -10,18 +10,20 @@ import logging
 import math
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from nstbatch.runtime import images
-from nstbatch.runtime.errors import NstbatchError, UsageError
-from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.errors import NstbatchError, StoppedError, UsageError
 
-from .plan import Job, Plan
+from .curve import Curve
+from .faults import BatchStoppedError, end_of_batch, is_out_of_memory
+from .fingerprint import Hashed, Origin
+from .plan import Job, Unreadable
+from .standing import Entry, Photos, Standing
 from .text import printable
 
 if TYPE_CHECKING:
@@ -30,9 +32,14 @@ if TYPE_CHECKING:
 
     from nstbatch.runtime.progress import Progress, ProgressCallback
 
+    from .claims import Claim
+    from .ledger import Line
+    from .output_folder import OutputFolder
+
 log = logging.getLogger(__name__)
 
-ALREADY_THERE = "The picture is already there."
+# How long to wait for other processes before their claims are looked at again.
+PATIENCE = 0.25
 
 
 class Status(StrEnum):
@@ -62,6 +69,9 @@ class Painting:
 
 
 Stop = Callable[[], bool]
+
+# Writes a picture under its final name, whole or not at all.
+Writer = Callable[[Job, Painting], None]
 
 # From a photo to a picture. Raises KeyboardInterrupt when it was stopped, a UsageError for what is
 # wrong with the whole batch, and any other exception for what is wrong with this photo.
@@ -102,19 +112,28 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of a batch."""
+    """What became of a batch.
+
+    Attributes:
+        counts: How many photos there are of each status.
+        left: How many were not tried.
+        interrupted: Whether it was asked to stop.
+        seconds: How long it took.
+        fault: What stopped it, where that was no photo's fault.
+    """
 
     counts: Mapping[Status, int]
     left: int
     interrupted: bool
     seconds: float
+    fault: str | None = None
 
     @property
     def exit_code(self) -> int:
         """0: all done or already there, 1: some failed, 130: interrupted."""
         if self.interrupted:
             return 130
-        return 1 if self.counts[Status.FAILED] else 0
+        return 1 if self.counts[Status.FAILED] or self.fault else 0
 
 
 class Reporter(Protocol):
@@ -130,27 +149,46 @@ class Reporter(Protocol):
         """That is what became of a photo."""
 
 
-def is_there(job: Job, overwrite: bool) -> bool:
-    """Tell whether a job is to be skipped, its picture being there already."""
-    return not overwrite and job.output.is_file()
+@dataclass(frozen=True)
+class Batch:
+    """What is to be painted, by whom, and where it goes.
+
+    Attributes:
+        entries: The photos, and how their pictures stand.
+        painter: Paints one photo.
+        folder: Keeps the pictures.
+        origin: What they are made from besides the photos.
+        photos: Hashes the photos.
+        unreadable: Folders that could not be looked into.
+        begin: Called before the first step, where there is one to take.
+    """
+
+    entries: Sequence[Entry]
+    painter: Painter
+    folder: OutputFolder
+    origin: Origin
+    photos: Photos = field(default_factory=Photos)
+    unreadable: Sequence[Unreadable] = ()
+    begin: Callable[[], None] = lambda: None
+
+    @property
+    def to_do(self) -> int:
+        """How many pictures are to be painted."""
+        return sum(entry.standing is Standing.TO_DO for entry in self.entries)
 
 
 def run(
-    plan: Plan,
-    painter: Painter,
+    batch: Batch,
     reporter: Reporter,
     *,
-    overwrite: bool = False,
     fail_fast: bool = False,
     stop: Stop = lambda: False,
 ) -> Summary:
-    """Paint every photo of a plan; a bad one does not stop the others.
+    """Paint every photo that is to be painted; a bad one does not stop the others.
 
     Args:
-        plan: What to paint.
-        painter: Paints one photo.
+        batch: What to paint.
         reporter: Is told how it goes.
-        overwrite: Whether to paint again what is there already.
         fail_fast: Whether to stop at the first failure.
         stop: Is asked before every photo and, by the painter, between steps.
 
@@ -159,68 +197,128 @@ def run(
     """
     start = time.perf_counter()
     counts: Counter[Status] = Counter()
-    interrupted = False
+    interrupted, fault = False, None
     try:
-        for outcome in _outcomes(plan, painter, reporter, overwrite, stop):
+        for outcome in _outcomes(batch, reporter, stop):
             counts[outcome.status] += 1
             reporter.finished(outcome)
             if fail_fast and outcome.status is Status.FAILED:
                 break
     except KeyboardInterrupt:
         interrupted = True
-    left = len(plan.unreadable) + len(plan.jobs) - counts.total()
-    return Summary(counts, left, interrupted or stop(), time.perf_counter() - start)
+    except (OSError, NstbatchError) as error:  # no photo's own: those have become outcomes
+        if isinstance(error, UsageError):
+            raise
+        place = printable(batch.folder.path)
+        fault = end_of_batch(error) or f"The output folder {place} cannot be used: {error}."
+        log.debug("The traceback:", exc_info=error)
+    left = len(batch.unreadable) + len(batch.entries) - counts.total()
+    return Summary(counts, left, interrupted or stop(), time.perf_counter() - start, fault)
 
 
-def _outcomes(
-    plan: Plan, painter: Painter, reporter: Reporter, overwrite: bool, stop: Stop
-) -> Iterator[Outcome]:
-    for folder in plan.unreadable:
+def _outcomes(batch: Batch, reporter: Reporter, stop: Stop) -> Iterator[Outcome]:
+    for folder in batch.unreadable:
         yield Outcome(folder.path, None, Status.FAILED, folder.reason)
-    for job in plan.jobs:
-        if stop():
-            raise KeyboardInterrupt
-        if is_there(job, overwrite):
-            yield Outcome(job.input, job.output, Status.SKIPPED, ALREADY_THERE)
+    if batch.to_do:
+        batch.begin()
+    held: deque[Entry] = deque()
+    for entry in batch.entries:
+        if entry.standing is not Standing.TO_DO:
+            yield skipped(entry)
+        elif outcome := _attempt(entry, batch, reporter, stop):
+            yield outcome
         else:
-            reporter.started(job)
-            yield _paint(job, painter, reporter, stop)
+            held.append(entry)
+    # Other processes are at work on these. One that ends without a word leaves them to this one.
+    while held:
+        entry = held.popleft()
+        if outcome := _attempt(entry, batch, reporter, stop):
+            yield outcome
+        else:
+            held.append(entry)
+            time.sleep(PATIENCE / len(held))
 
 
-def _paint(job: Job, painter: Painter, reporter: Reporter, stop: Stop) -> Outcome:
+def skipped(entry: Entry) -> Outcome:
+    """Return what becomes of a photo whose picture is not to be painted."""
+    return Outcome(entry.job.input, entry.job.output, Status.SKIPPED, entry.standing.value)
+
+
+def _attempt(entry: Entry, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome | None:
+    """Paint a photo, unless another process has or does; None in the last case."""
+    if stop():
+        raise KeyboardInterrupt
+    claim = batch.folder.claim(entry.job)
+    if claim is None:
+        return None
+    with claim:
+        line = batch.folder.ledger.last(entry.key)
+        if line is not None and line is not entry.line:
+            return _by_another(entry.job, line, batch)
+        reporter.started(entry.job)
+        return _paint(claim, entry.job, batch, reporter, stop)
+
+
+def _by_another(job: Job, line: Line, batch: Batch) -> Outcome:
+    """Return what another process made of a photo since this batch began."""
+    if not line.done:
+        reason = f"Another process could not paint it: {line.reason}"
+        return Outcome(job.input, job.output, Status.FAILED, reason)
+    fingerprint, _ = _made_from(job, batch)
+    if fingerprint == line.fingerprint:
+        return Outcome(job.input, job.output, Status.SKIPPED, "Another process has painted it.")
+    reason = "Another process has painted it meanwhile, with other settings."
+    return Outcome(job.input, job.output, Status.FAILED, reason)
+
+
+def _made_from(job: Job, batch: Batch) -> tuple[str | None, Hashed | None]:
+    """The fingerprint and the photo's hash; None where the painter will say why."""
+    photo = batch.photos.hashed(job)
+    if photo is None:
+        return None, None
+    return batch.origin.fingerprint(photo.sha256, job.variation), photo
+
+
+def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome:
     start = time.perf_counter()
+    curve = Curve()
+
+    def progressed(progress: Progress) -> None:
+        curve.add(progress.step, progress.losses.get("total", math.nan))
+        reporter.progressed(progress)
+
+    made_from = _made_from(job, batch)
     try:
-        painting = painter(job, reporter.progressed, stop)
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-        for suffix, data in painting.companions.items():
-            write_atomically(job.output.with_suffix(suffix), data)
-        # The last one, since a picture that is there says that all is done.
-        if painting.encoded is None:
-            images.write(job.output, painting.image, painting.alpha)
-        else:
-            write_atomically(job.output, painting.encoded)
+        painting = batch.painter(job, progressed, stop)
+        outcome = Outcome(
+            job.input,
+            job.output,
+            Status.DONE,
+            seconds=time.perf_counter() - start,
+            steps=painting.steps,
+            losses=painting.losses,
+            provider=painting.provider,
+            precision=painting.precision,
+        )
+        batch.folder.keep(claim, job, painting, outcome, made_from, curve.points)
+    except StoppedError as error:
+        raise KeyboardInterrupt from error
     except UsageError:
         raise
     except Exception as error:  # whatever it is, the other photos may be fine
+        if fault := end_of_batch(error):
+            raise BatchStoppedError(fault) from error
         log.debug("The traceback of %s", printable(job.input), exc_info=error)
         seconds = time.perf_counter() - start
-        return Outcome(job.input, job.output, Status.FAILED, _reason(error), seconds)
-    return Outcome(
-        job.input,
-        job.output,
-        Status.DONE,
-        seconds=time.perf_counter() - start,
-        steps=painting.steps,
-        losses=painting.losses,
-        provider=painting.provider,
-        precision=painting.precision,
-    )
+        outcome = Outcome(job.input, job.output, Status.FAILED, _reason(error), seconds)
+        batch.folder.note_failure(job, outcome, made_from)
+    return outcome
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, NstbatchError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "There is not enough memory for it; a smaller --size needs less."
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename}."

@@ -13,9 +13,10 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.first_layer import first_layer
 from nstbatch.runtime.maxima_file import fingerprint
 
-from .batch import ALREADY_THERE, Status, Stop
+from .batch import Status, Stop
 from .deconv_report import SheetOutcome, SheetReporter, planned_sheet
 from .one_sheet import OneSheet
+from .standing import Standing
 
 SHEET = "compare.png"
 
@@ -71,7 +72,9 @@ class Comparison:
         if sheet.is_finished(self.overwrite):
             numbers = _details(sheet.numbers()["networks"])
             reporter.finished(
-                SheetOutcome(Status.SKIPPED, sheet.path, reason=ALREADY_THERE, details=numbers)
+                SheetOutcome(
+                    Status.SKIPPED, sheet.path, reason=Standing.DONE.value, details=numbers
+                )
             )
             return
         unreadable: dict[Path, str] = {}

@@ -15,10 +15,11 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.maxima_file import fingerprint, maximum_record
 from nstbatch.runtime.providers import Provider
 
-from .batch import ALREADY_THERE, Status, Stop
+from .batch import Status, Stop
 from .deconv_report import SheetOutcome, SheetReporter, planned_sheet
 from .export import torch_needed
 from .one_sheet import OneSheet
+from .standing import Standing
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Evolution:
         for layer in self.layers:
             sheet = self._sheet(layer)
             if sheet.is_finished(self.overwrite):
-                skipped = SheetOutcome(Status.SKIPPED, sheet.path, reason=ALREADY_THERE)
+                skipped = SheetOutcome(Status.SKIPPED, sheet.path, reason=Standing.DONE.value)
                 reporter.finished(skipped)
             else:
                 missing.append(layer)

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .batch import ALREADY_THERE, Status
+from .batch import Status
+from .standing import Standing
 from .text import count, duration, printable
 
 
@@ -64,7 +65,7 @@ def planned_sheet(
 ) -> SheetOutcome:
     """What a dry run shows of a sheet."""
     if path.is_file() and not overwrite:
-        return SheetOutcome(Status.SKIPPED, path, reason=ALREADY_THERE, details=details or {})
+        return SheetOutcome(Status.SKIPPED, path, reason=Standing.DONE.value, details=details or {})
     return SheetOutcome(Status.PLANNED, path, details=details or {})
 
 

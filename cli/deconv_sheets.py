@@ -26,8 +26,9 @@ from nstbatch.runtime.deconvnet_sheets import (
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.maxima_file import MaximaFile, fingerprint, maximum_record
 
-from .batch import ALREADY_THERE, Status, Stop
+from .batch import Status, Stop
 from .deconv_report import SheetOutcome, SheetReporter, planned_sheet
+from .standing import Standing
 from .text import printable
 
 log = logging.getLogger(__name__)
@@ -198,7 +199,7 @@ def _outcome(
     return SheetOutcome(
         Status.SKIPPED if is_there else Status.DONE,
         path,
-        reason=ALREADY_THERE if is_there else None,
+        reason=Standing.DONE.value if is_there else None,
         seconds=0.0 if is_there else seconds,
         steps=0 if is_there else len(of_filter.maxima),
         provider=None if is_there else provider.device,

@@ -18,9 +18,11 @@ from nstbatch.runtime.options import Pooling
 
 from . import dream_options as own
 from . import options as cli
+from .config import Config
 from .dream_painters import Film, Network, dreams_of_photos, films, pictures_of_classes
+from .invocation import invocation
 from .logs import set_verbosity
-from .verb import BatchOptions, carry_out
+from .verb import BatchOptions, carry_out, picture_options
 from .video import Video
 
 DEFAULTS = DreamOptions()
@@ -69,6 +71,12 @@ def dream(
     device: cli.Device = "auto",
     precision: cli.Precision = "auto",
     threads: cli.Threads = None,
+    format_: cli.Format = None,
+    quality: cli.Quality = None,
+    name: cli.NameTemplate = None,
+    preserve: cli.Preserve = False,
+    strip: cli.Strip = False,
+    config: Config = None,
     as_json: cli.Json = False,
     quiet: cli.Quiet = False,
     verbose: cli.Verbose = False,
@@ -86,7 +94,12 @@ def dream(
     3 no photo found, 130 interrupted.
     """
     set_verbosity(quiet=quiet, verbose=verbose)
-    batch = BatchOptions(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet)
+    pictures = picture_options(format_, quality, name, preserve=preserve, strip=strip)
+    batch = BatchOptions(
+        *(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet),
+        invocation=invocation(context),
+        pictures=pictures,
+    )
     network = Network(model, device, precision, threads)
     if iterations is None and frames is not None:
         iterations = FILM_ITERATIONS
@@ -95,8 +108,8 @@ def dream(
     shared |= {"seed": seed, "pooling": cast("Pooling", pooling)}
     if classes:
         _refuse(context, (*OF_PHOTOS, "frames", *OF_FILMS), "does not go with --class")
-        job = pictures_of_classes(classes, ClassPictureOptions(**shared), network, batch)
-        raise typer.Exit(carry_out(*job, batch))
+        work = pictures_of_classes(classes, ClassPictureOptions(**shared), network, batch)
+        raise typer.Exit(carry_out(work.plan, work.painter, batch, engine=work.engine))
 
     options = DreamOptions(
         layer=layer,
@@ -109,16 +122,17 @@ def dream(
     )
     if frames is not None:
         film = Film(ZoomOptions(frames, zoom), cast("Video", video), fps)
-        job = films(inputs or [], options, film, guide, network, batch)
+        work = films(inputs or [], options, film, guide, network, batch)
     elif inputs:
         _refuse(context, OF_FILMS, "needs --frames")
-        job = dreams_of_photos(inputs, options, guide, network, batch)
+        work = dreams_of_photos(inputs, options, guide, network, batch)
     else:
         raise UsageError(
             "Give a photo to dream of; or --class for the picture of a class, or --frames for a "
             "film from noise."
         )
-    raise typer.Exit(carry_out(*job, batch))
+    sources = {"guide": guide}
+    raise typer.Exit(carry_out(work.plan, work.painter, batch, engine=work.engine, sources=sources))
 
 
 def _refuse(context: typer.Context, names: Sequence[str], why: str) -> None:

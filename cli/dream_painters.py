@@ -17,6 +17,7 @@ from .video import Video, check_encoder, encode
 
 if TYPE_CHECKING:
     from nstbatch.runtime.deepdream import DeepDream
+    from nstbatch.runtime.engine import Engine
     from nstbatch.runtime.images import ImageLike, Picture
     from nstbatch.runtime.progress import ProgressCallback
 
@@ -39,6 +40,15 @@ class Network:
     def place(self) -> dict[str, Any]:
         """Where, as the classes of the library take it."""
         return {"device": self.device, "precision": self.precision, "threads": self.threads}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be painted, by whom, and what it is computed with."""
+
+    plan: Plan
+    painter: Painter
+    engine: Engine
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ def dreams_of_photos(
     guide: Path | None,
     network: Network,
     batch: BatchOptions,
-) -> tuple[Plan, Painter]:
+) -> Work:
     """DeepDream on each photo."""
     guide_picture = read_picture(guide, "the guide") if guide else None
     plan = find_photos(inputs, batch, keep=[guide] if guide else [])
@@ -104,7 +114,7 @@ def dreams_of_photos(
             result.precision,
         )
 
-    return plan, paint
+    return Work(plan, paint, dream.engine)
 
 
 def _dreamer(
@@ -131,7 +141,7 @@ def films(
     guide: Path | None,
     network: Network,
     batch: BatchOptions,
-) -> tuple[Plan, Painter]:
+) -> Work:
     """An endless zoom into each photo, or into noise where there is none."""
     from .plan import Job, Plan
 
@@ -139,7 +149,7 @@ def films(
     if inputs:
         plan = find_photos(inputs, batch, keep=[guide] if guide else [], suffix=film.suffix)
     else:
-        plan = Plan((Job(NOISE, batch.out / NOISE.with_suffix(film.suffix)),))
+        plan = Plan((Job(NOISE, batch.out / NOISE.with_suffix(film.suffix), of_file=False),))
     plan = replace(plan, jobs=tuple(map(film.job, plan.jobs)))
     dream = _dreamer(network, options, guide, guide_picture)
 
@@ -151,7 +161,7 @@ def films(
             _remove_frames(film.folder(job.output))
         return _film(job, start, dream, options, film, guide_picture, progress, stop)
 
-    return plan, paint
+    return Work(plan, paint, dream.engine)
 
 
 def _film(
@@ -207,7 +217,7 @@ def _remove_frames(folder: Path) -> None:
 
 def pictures_of_classes(
     names: Sequence[str], options: ClassPictureOptions, network: Network, batch: BatchOptions
-) -> tuple[Plan, Painter]:
+) -> Work:
     """A picture of each class."""
     from nstbatch.runtime.class_names import file_stem
     from nstbatch.runtime.class_picture import ClassPicture
@@ -222,7 +232,9 @@ def pictures_of_classes(
     classes = picture.engine.bundle.classes
     indices = dict.fromkeys(map(picture.find, parse_classes(names)))
     jobs = {
-        Job(Path(classes[index]), batch.out / f"{file_stem(index, classes)}.png"): index
+        Job(
+            Path(classes[index]), batch.out / f"{file_stem(index, classes)}.png", of_file=False
+        ): index
         for index in indices
     }
 
@@ -240,4 +252,4 @@ def pictures_of_classes(
             result.precision,
         )
 
-    return Plan(tuple(jobs)), paint
+    return Work(Plan(tuple(jobs)), paint, picture.engine)

@@ -1,14 +1,31 @@
-"""Ctrl-C and a request to terminate, turned into a flag that the loop asks for between steps."""
+"""Ctrl-C and a request to terminate, turned into a flag that the loop asks for between steps.
+
+Python runs a signal's handler between two of its own instructions, and a step of a large picture is
+one call into ONNX Runtime that may take half a minute. So a thread is told of signals as well, at
+once, by the byte that Python's own handler in C writes (:func:`signal.set_wakeup_fd`).
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
 STDERR = 2
+INTERRUPTED = 130
+
+# "Finish cleanly within two seconds", less what the end of a process takes.
+GRACE = 1.0
+# For the second signal, when the main thread is in the middle of a call.
+SHORT_GRACE = 0.2
+
+
+def _nothing() -> None:
+    pass
 
 
 class Interrupt:
@@ -17,13 +34,27 @@ class Interrupt:
     The first one is a request: calling the object tells whether it came, and what is under way is
     given up at the next step, so that nothing is cut in the middle. The second one raises
     KeyboardInterrupt on the spot, for whoever cannot wait for a step.
+
+    A main thread that does not come back, in a call that nothing can end, is not waited for: the
+    process ends. Nothing is lost by it that a kill would not spare, see :mod:`.output_folder`.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(
+        self, terminate: Callable[[], None] = _nothing, last_words: Callable[[], None] = _nothing
+    ) -> None:
+        """Nothing is caught yet.
+
+        Args:
+            terminate: Called in another thread at the first signal, to end a call under way.
+            last_words: Called in that thread before it ends the process.
+        """
+        self._terminate = terminate
+        self._last_words = last_words
         self._requested = False
         self._previous: dict[signal.Signals, Any] = {}
+        self._watcher: _Watcher | None = None
 
     def __call__(self) -> bool:
         """Tell whether a signal has come."""
@@ -35,6 +66,7 @@ class Interrupt:
             for number in self.SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and "&" want it
                     self._previous[number] = signal.signal(number, self._handle)
+            self._watcher = _Watcher(self._terminate, self._last_words)
         return self
 
     def __exit__(
@@ -43,6 +75,8 @@ class Interrupt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -50,6 +84,46 @@ class Interrupt:
         if self._requested:
             raise KeyboardInterrupt
         self._requested = True
+
+
+class _Watcher:
+    """A thread that learns of signals while the main thread is in the middle of a call."""
+
+    def __init__(self, terminate: Callable[[], None], last_words: Callable[[], None]) -> None:
+        self._terminate = terminate
+        self._last_words = last_words
+        self._told, self._teller = socket.socketpair()
+        self._teller.setblocking(False)
+        self._previous = signal.set_wakeup_fd(self._teller.fileno(), warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._watch, name="signals", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; the main thread has come back."""
+        signal.set_wakeup_fd(self._previous)
+        self._teller.close()
+        self._thread.join()
+        self._told.close()
+
+    def _watch(self) -> None:
+        if not self._signal_within(None):
+            return
         # Not print: it may be what the signal has interrupted.
         newline = b"\n" if os.isatty(STDERR) else b""
         os.write(STDERR, newline + b"stopping after this step; once more to stop at once\n")
+        self._terminate()
+        if self._signal_within(GRACE) is False or self._signal_within(SHORT_GRACE) is False:
+            return
+        self._last_words()
+        os._exit(INTERRUPTED)
+
+    def _signal_within(self, seconds: float | None) -> bool | None:
+        """True when a signal came, False when the main thread is done, None when time is up."""
+        self._told.settimeout(seconds)
+        try:
+            while data := self._told.recv(16):
+                if any(number in Interrupt.SIGNALS for number in data):
+                    return True
+        except TimeoutError:
+            return None
+        return False

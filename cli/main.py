@@ -5,11 +5,13 @@ Nothing heavy is imported here or at the top of a verb's file, so that ``--help`
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -21,8 +23,11 @@ from .deconv import deconv
 from .doctor import doctor
 from .dream import dream
 from .export import export
+from .invocation import PROGRAM, Call
 from .models import models
+from .recipe import recipe
 from .reconstruct import reconstruct
+from .retry import retry
 from .several import WithCheckpoints
 from .stylize import stylize
 from .text import printable
@@ -38,7 +43,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (stylize, texture, reconstruct, deconv, dream, export, models, doctor):
+for verb in (
+    *(stylize, texture, reconstruct, deconv, dream),
+    *(recipe, retry, export, models, doctor),
+):
     app.command(cls=WithCheckpoints if verb is deconv else None)(verb)
 app.add_typer(bench, name="bench")
 
@@ -61,17 +69,31 @@ def _main(
     """Neural style transfer for folders of photos, without PyTorch."""
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code; the entry point of the program.
+def program() -> NoReturn:
+    """Run the command line that this process was started with, and end it."""
+    code = run()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a reader that has gone, or closed already
+            stream.flush()
+    if code == INTERRUPTED:
+        # Whoever has pressed Ctrl-C does not wait for gigabytes to be taken apart in order.
+        os._exit(code)
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int:
+    """Run a command line and return its exit code.
 
     Args:
         arguments: The words after the program's name; those it was started with by default.
+        call: What they were called by; themselves by default.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the locale lacks
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(args=arguments, prog_name="nstbatch")
+        words = sys.argv[1:] if arguments is None else arguments
+        app(args=words, prog_name=PROGRAM, obj=call or Call(tuple(words)))
     except SystemExit as end:  # Typer's way to end, well or badly
         return end.code if isinstance(end.code, int) else FAILED
     except (NstbatchError, OSError) as error:  # such as a full disk behind standard output

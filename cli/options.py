@@ -13,6 +13,7 @@ import typer
 
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.options import OPTIMIZERS, POOLINGS
+from nstbatch.runtime.picture_options import FORMATS, QUALITIES
 from nstbatch.runtime.providers import DEVICES, PRECISIONS
 
 DEFAULT_OUT = Path("stylized")
@@ -22,6 +23,7 @@ BATCH = "What to paint"
 RUNNING = "Where it runs"
 REPORT = "What is reported"
 PAINTING = "How it is painted"
+WRITING = "What is written"
 
 
 def _complete(words: Sequence[str]) -> Callable[[str], list[str]]:
@@ -64,6 +66,59 @@ DryRun = Annotated[
 FailFast = Annotated[
     bool,
     typer.Option("--fail-fast", help="Stop at the first photo that fails.", rich_help_panel=BATCH),
+]
+
+# ---- a picture's file -------------------------------------------------------------------------
+
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="|".join(FORMATS),
+        help="Of the pictures; that of each photo by default.",
+        autocompletion=_complete(FORMATS),
+        show_default=False,
+        rich_help_panel=WRITING,
+    ),
+]
+Quality = Annotated[
+    int | None,
+    typer.Option(
+        "--quality",
+        min=QUALITIES[0],
+        max=QUALITIES[-1],
+        metavar="N",
+        help="Of JPEG, WebP and AVIF, from 1 to 100; by default 95, 95 and 90.",
+        show_default=False,
+        rich_help_panel=WRITING,
+    ),
+]
+NameTemplate = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="TEMPLATE",
+        help="Names of the pictures, without suffix, such as '{stem}-{style}'; "
+        "also {model}, {size}, {seed}, {index}, {variation}.",
+        show_default=False,
+        rich_help_panel=WRITING,
+    ),
+]
+Preserve = Annotated[
+    bool,
+    typer.Option(
+        "--preserve",
+        help="Take over all of the photos' EXIF and XMP, places too, and the dates of the files.",
+        rich_help_panel=WRITING,
+    ),
+]
+Strip = Annotated[
+    bool,
+    typer.Option(
+        "--strip",
+        help="Write pixels alone: no EXIF, XMP, colour profile or recipe.",
+        rich_help_panel=WRITING,
+    ),
 ]
 
 # ---- a report ---------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pathlib import Path
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.images import SUFFIXES, WRITABLE_SUFFIXES
 
+from .naming import Naming
 from .text import printable
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,13 @@ class Job:
         input: The photo.
         output: The picture.
         variation: Which of several pictures of one photo it is, from 0 on.
+        of_file: Whether there is a photo; else ``input`` is a word for what is made from nothing.
     """
 
     input: Path
     output: Path
     variation: int = 0
+    of_file: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def make_plan(
     keep: Sequence[Path] = (),
     suffix: str | None = None,
     variations: int = 1,
+    naming: Naming | None = None,
 ) -> Plan:
     """Settle what becomes what.
 
@@ -81,26 +85,27 @@ def make_plan(
         keep: Further files that no picture may overwrite.
         suffix: Of all pictures; that of its photo by default.
         variations: How many pictures to make of each photo; NAME-1, NAME-2 and so on if several.
+        naming: Of the pictures; the names of their photos by default.
 
     Raises:
         UsageError: An input that does not exist, two photos that would become one picture, or a
             picture that would overwrite a photo or a file in ``keep``.
     """
+    identity = _Identities()
     jobs: dict[tuple[str, str], Job] = {}  # in order, without those named twice
     unreadable = []
-    for path in inputs:
-        if not os.path.lexists(path):
-            raise UsageError(f"There is no file or folder {printable(path)}.")
-        folder = path if path.is_dir() else path.parent
-        for found in _scan(path, out, recursive) if path.is_dir() else [path]:
-            if isinstance(found, Unreadable):
-                unreadable.append(found)
-            else:
-                path = _picture_path(out / found.relative_to(folder), suffix)
-                for variation in range(variations):
-                    job = Job(found, _numbered(path, variation, variations), variation)
-                    jobs.setdefault((_identity(job.input), _identity(job.output)), job)
-    _refuse(_problems(jobs, keep))
+    photos: dict[str, int] = {}  # how many there were before each
+    for folder, found in _found(inputs, out, recursive, identity):
+        if isinstance(found, Unreadable):
+            unreadable.append(found)
+            continue
+        path = _picture_path(out / found.relative_to(folder), suffix)
+        source = identity(found)
+        index = photos.setdefault(source, len(photos))
+        for variation in range(variations):
+            output = _named(path, index, variation, variations, naming)
+            jobs.setdefault((source, identity(output)), Job(found, output, variation))
+    _refuse(_problems(jobs, {identity(path) for path in keep}))
     return Plan(tuple(jobs.values()), tuple(unreadable))
 
 
@@ -117,21 +122,20 @@ def find_images(
     Raises:
         UsageError: An input that does not exist, or that is the output folder.
     """
+    identity = _Identities()
+    inputs = list(inputs)
+    if identity(out) in map(identity, inputs):
+        raise UsageError(
+            f"Results in {printable(out)} would be taken for images the next time. "
+            "Choose another output folder with --out."
+        )
     images: dict[str, Path] = {}  # in order, without those named twice
     unreadable = []
-    for path in inputs:
-        if not os.path.lexists(path):
-            raise UsageError(f"There is no file or folder {printable(path)}.")
-        if _identity(path) == _identity(out):
-            raise UsageError(
-                f"Results in {printable(out)} would be taken for images the next time. "
-                "Choose another output folder with --out."
-            )
-        for found in _scan(path, out, recursive) if path.is_dir() else [path]:
-            if isinstance(found, Unreadable):
-                unreadable.append(found)
-            else:
-                images.setdefault(_identity(found), found)
+    for _, found in _found(inputs, out, recursive, identity):
+        if isinstance(found, Unreadable):
+            unreadable.append(found)
+        else:
+            images.setdefault(identity(found), found)
     return list(images.values()), unreadable
 
 
@@ -151,7 +155,23 @@ def make_writable(folder: Path) -> None:
         ) from error
 
 
-def _scan(folder: Path, out: Path, recursive: bool) -> Iterator[Path | Unreadable]:
+def _found(
+    inputs: Iterable[Path], out: Path, recursive: bool, identity: _Identities
+) -> Iterator[tuple[Path, Path | Unreadable]]:
+    """Yield what is found in each input, behind the folder that its name is to be kept from."""
+    for path in inputs:
+        if not os.path.lexists(path):
+            raise UsageError(f"There is no file or folder {printable(path)}.")
+        if path.is_dir():
+            for found in _scan(path, identity(out), recursive, identity):
+                yield path, found
+        else:
+            yield path.parent, path
+
+
+def _scan(
+    folder: Path, out: str, recursive: bool, identity: _Identities
+) -> Iterator[Path | Unreadable]:
     """Yield the photos in a folder in the order of their names, and what cannot be looked into."""
     try:
         with os.scandir(folder) as entries:
@@ -164,8 +184,8 @@ def _scan(folder: Path, out: Path, recursive: bool) -> Iterator[Path | Unreadabl
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if recursive and _identity(path) != _identity(out):
-                yield from _scan(path, out, recursive)
+            if recursive and identity(path) != out:
+                yield from _scan(path, out, recursive, identity)
         elif entry.is_dir():
             log.info("not followed, as it is a link to a folder: %s", printable(path))
         elif path.suffix.lower() in SUFFIXES:  # a broken link too: it will say so
@@ -181,28 +201,47 @@ def _picture_path(path: Path, wanted: str | None) -> Path:
     return path.with_name(path.name + (wanted or FALLBACK_SUFFIX))
 
 
-def _numbered(path: Path, variation: int, variations: int) -> Path:
-    return path if variations == 1 else path.with_stem(f"{path.stem}-{variation + 1}")
+def _named(path: Path, index: int, variation: int, variations: int, naming: Naming | None) -> Path:
+    tells_variations = False
+    if naming is not None:
+        path, tells_variations = naming.renamed(path, index, variation), naming.tells_variations
+    if variations == 1 or tells_variations:
+        return path
+    return path.with_stem(f"{path.stem}-{variation + 1}")
 
 
-def _identity(path: Path) -> str:
-    """Return what two names of one file have in common, also of one that does not exist yet."""
-    resolved = os.path.normcase(os.path.realpath(path))
-    return resolved.casefold() if sys.platform == "darwin" else resolved
+class _Identities:
+    """What two names of one file have in common, also of one that does not exist yet.
+
+    Each folder is resolved once: ten thousand photos lie in few of them.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: Path) -> str:
+        folder, name = os.path.split(path)
+        if not name or name == ".." or path.is_symlink():
+            resolved = os.path.realpath(path)
+        else:
+            if folder not in self._folders:
+                self._folders[folder] = os.path.realpath(folder or ".")
+            resolved = os.path.join(self._folders[folder], name)  # noqa: PTH118, for its speed
+        resolved = os.path.normcase(resolved)
+        return resolved.casefold() if sys.platform == "darwin" else resolved
 
 
-def _problems(jobs: dict[tuple[str, str], Job], keep: Sequence[Path]) -> list[str]:
+def _problems(jobs: dict[tuple[str, str], Job], keep: set[str]) -> list[str]:
     problems = []
     taken: dict[str, Job] = {}
-    precious = {source for source, _ in jobs} | {_identity(path) for path in keep}
+    precious = {source for source, _ in jobs} | keep
     for (_, target), job in jobs.items():
-        output = printable(job.output)
         if target in precious:
-            problems.append(f"{output} would overwrite a file that is read")
+            problems.append(f"{printable(job.output)} would overwrite a file that is read")
         first = taken.setdefault(target, job)
         if first is not job:
             both = f"{printable(first.input)} and {printable(job.input)}"
-            problems.append(f"{both} would both become {output}")
+            problems.append(f"{both} would both become {printable(job.output)}")
     return problems
 
 

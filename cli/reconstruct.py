@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from nstbatch.runtime.errors import NstbatchError, UsageError
+from nstbatch.runtime.errors import NonFiniteError, UsageError
 from nstbatch.runtime.options import OPTIMIZERS, Optimizer, Pooling
 from nstbatch.runtime.reconstruction_options import TV_SWEEP, ReconstructionOptions
 
 from . import options as cli
+from .config import Config
+from .invocation import invocation
 from .logs import set_verbosity
 from .text import printable
-from .verb import BatchOptions, carry_out, check_finished, find_photos
+from .verb import BatchOptions, carry_out, check_finished, find_photos, picture_options
 
 if TYPE_CHECKING:
     from nstbatch.runtime.progress import ProgressCallback
@@ -116,6 +118,7 @@ Jitter = Annotated[
 
 
 def reconstruct(
+    context: typer.Context,
     inputs: cli.Inputs,
     layers: Layers = None,
     sweep_tv: SweepTv = False,
@@ -139,6 +142,12 @@ def reconstruct(
     device: cli.Device = "auto",
     precision: cli.Precision = "auto",
     threads: cli.Threads = None,
+    format_: cli.Format = None,
+    quality: cli.Quality = None,
+    name: cli.NameTemplate = None,
+    preserve: cli.Preserve = False,
+    strip: cli.Strip = False,
+    config: Config = None,
     as_json: cli.Json = False,
     quiet: cli.Quiet = False,
     verbose: cli.Verbose = False,
@@ -173,10 +182,16 @@ def reconstruct(
         seed=seed,
         pooling=cast("Pooling", pooling),
     )
-    batch = BatchOptions(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet)
+    pictures = picture_options(format_, quality, name, preserve=preserve, strip=strip)
+    batch = BatchOptions(
+        *(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet),
+        invocation=invocation(context),
+        pictures=pictures,
+    )
     plan = find_photos(inputs, batch, suffix=".png")
     reconstruction = _load(model, device, precision, threads, options)
-    code = carry_out(plan, _painter(reconstruction, options), batch)
+    painter = _painter(reconstruction, options)
+    code = carry_out(plan, painter, batch, engine=reconstruction.engine)
     rows = [] if dry_run else read_rows(plan)
     if rows:
         write_csv(out, rows)
@@ -224,7 +239,7 @@ def _painter(reconstruction: Reconstruction, options: ReconstructionOptions) -> 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         result = reconstruction(job.input, options, progress=progress, stop=stop)
         if result.reason is StopReason.NON_FINITE:
-            raise NstbatchError(f"{result.layers[-1].layer}: {result.reason.value}")
+            raise NonFiniteError(f"{result.layers[-1].layer}: {result.reason.value}")
         check_finished(result.reason)
         text = json.dumps(record(job.input, model, result, options), indent=1, allow_nan=False)
         return Painting(

@@ -11,9 +11,19 @@ from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.options import Init, Optimizer, Pooling, StyleTransferOptions
 
 from . import options as cli
+from .config import Config
+from .effort import Effort
+from .invocation import invocation
 from .logs import set_verbosity
 from .text import printable
-from .verb import BatchOptions, carry_out, check_finished, find_photos, read_picture
+from .verb import (
+    BatchOptions,
+    carry_out,
+    check_finished,
+    find_photos,
+    picture_options,
+    read_picture,
+)
 
 if TYPE_CHECKING:
     from nstbatch.runtime.images import Picture
@@ -27,6 +37,7 @@ DEFAULTS = StyleTransferOptions()
 
 
 def stylize(
+    context: typer.Context,
     inputs: cli.Inputs,
     style: cli.Style,
     out: cli.Out = cli.DEFAULT_OUT,
@@ -51,6 +62,12 @@ def stylize(
     device: cli.Device = "auto",
     precision: cli.Precision = "auto",
     threads: cli.Threads = None,
+    format_: cli.Format = None,
+    quality: cli.Quality = None,
+    name: cli.NameTemplate = None,
+    preserve: cli.Preserve = False,
+    strip: cli.Strip = False,
+    config: Config = None,
     as_json: cli.Json = False,
     quiet: cli.Quiet = False,
     verbose: cli.Verbose = False,
@@ -80,14 +97,28 @@ def stylize(
         seed=seed,
         pooling=cast("Pooling", pooling),
     )
-    batch = BatchOptions(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet)
+    pictures = picture_options(format_, quality, name, preserve=preserve, strip=strip)
+    batch = BatchOptions(
+        *(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet),
+        invocation=invocation(context),
+        pictures=pictures,
+    )
     style_picture = read_picture(style, "the style")
     init_picture = read_picture(init_path, "the --init image") if init_path else None
     plan = find_photos(inputs, batch, keep=[style, init_path] if init_path else [style])
     transfer = _load(model, device, precision, threads, options)
     _check_style(transfer, style, style_picture, options)
     painter = _painter(transfer, style_picture, init_picture, options)
-    raise typer.Exit(carry_out(plan, painter, batch))
+    raise typer.Exit(
+        carry_out(
+            plan,
+            painter,
+            batch,
+            engine=transfer.engine,
+            sources={"style": style, "init": init_path},
+            effort=Effort(options.size, options.iterations),
+        )
+    )
 
 
 def _load(
@@ -102,7 +133,7 @@ def _load(
 
     transfer = StyleTransfer(model, device=device, precision=precision, threads=threads)
     transfer.objective(options)
-    transfer.engine.bundle.graph_path("gradient", options.pooling)
+    transfer.engine.bundle.read_graph("gradient", options.pooling)
     return transfer
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 # Characters that reorder the text around them, and so can make one name look like another:
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
@@ -31,6 +32,32 @@ def _shown(character: str) -> str:
     if hidden or character in BIDIRECTIONAL:
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def shell(words: Iterable[str]) -> str:
+    """Return one line that a shell reads as these words, whatever is in them.
+
+    What would not show as what it is, is spelled out as bytes in ``$'...'``, which bash and zsh
+    know, and POSIX since 2024.
+    """
+    return " ".join(map(_shell_word, words))
+
+
+def _shell_word(word: str) -> str:
+    if printable(word) == word:
+        return shlex.quote(word)
+    return "$'" + "".join(map(_spelled_for_shells, word)) + "'"
+
+
+def _spelled_for_shells(character: str) -> str:
+    if character in "\\'":
+        return "\\" + character
+    if _shown(character) == character:
+        return character
+    # Octal: after \x some shells take as many digits as follow.
+    is_byte = "\udc80" <= character <= "\udcff"  # of a name that is not UTF-8
+    encoded = character.encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in encoded)
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:

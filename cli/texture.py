@@ -13,8 +13,11 @@ from nstbatch.runtime.options import Optimizer, Pooling
 from nstbatch.runtime.texture_options import TextureOptions
 
 from . import options as cli
+from .config import Config
+from .effort import Effort
+from .invocation import invocation
 from .logs import set_verbosity
-from .verb import BatchOptions, carry_out, check_finished, find_photos
+from .verb import BatchOptions, carry_out, check_finished, find_photos, picture_options
 
 if TYPE_CHECKING:
     from nstbatch.runtime.progress import ProgressCallback
@@ -103,6 +106,7 @@ Histogram = Annotated[
 
 
 def texture(
+    context: typer.Context,
     exemplars: Exemplars,
     out: cli.Out = DEFAULT_OUT,
     recursive: cli.Recursive = False,
@@ -126,6 +130,12 @@ def texture(
     device: cli.Device = "auto",
     precision: cli.Precision = "auto",
     threads: cli.Threads = None,
+    format_: cli.Format = None,
+    quality: cli.Quality = None,
+    name: cli.NameTemplate = None,
+    preserve: cli.Preserve = False,
+    strip: cli.Strip = False,
+    config: Config = None,
     as_json: cli.Json = False,
     quiet: cli.Quiet = False,
     verbose: cli.Verbose = False,
@@ -155,10 +165,17 @@ def texture(
         seed=seed,
         pooling=cast("Pooling", pooling),
     )
-    batch = BatchOptions(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet)
+    pictures = picture_options(format_, quality, name, preserve=preserve, strip=strip)
+    batch = BatchOptions(
+        *(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet),
+        invocation=invocation(context),
+        pictures=pictures,
+    )
     plan = find_photos(exemplars, batch, suffix=".png", variations=variations)
     synthesis = _load(model, device, precision, threads, options)
-    raise typer.Exit(carry_out(plan, _painter(synthesis, options), batch))
+    effort = Effort(max(options.shape), options.iterations)
+    painter = _painter(synthesis, options)
+    raise typer.Exit(carry_out(plan, painter, batch, engine=synthesis.engine, effort=effort))
 
 
 def parse_size(text: str) -> tuple[int, int]:

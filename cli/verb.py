@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from nstbatch.runtime.errors import ImageError, NstbatchError, UsageError
+from nstbatch.runtime.errors import ImageError, NonFiniteError, NstbatchError, UsageError
+from nstbatch.runtime.picture_options import Keep, PictureOptions
 
-from .text import count, printable
+from .invocation import Invocation
+from .text import printable, shell
 
 if TYPE_CHECKING:
+    from nstbatch.runtime.engine import Engine
     from nstbatch.runtime.images import Picture
     from nstbatch.runtime.loop import StopReason
 
-    from .batch import Painter
+    from .batch import Batch, Painter, Summary
+    from .effort import Effort
+    from .output_folder import OutputFolder
     from .plan import Plan
+    from .standing import Entry
 
 NOTHING_MATCHED = 3
+
+STDERR = 2
+# DECTCEM of ECMA-48 terminals: a bar that is shown hides the cursor.
+SHOW_CURSOR = "\x1b[?25h"
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,22 @@ class BatchOptions:
     fail_fast: bool
     as_json: bool
     quiet: bool
+    invocation: Invocation = field(default_factory=Invocation)
+    pictures: PictureOptions = field(default_factory=PictureOptions)
+
+
+def picture_options(
+    format_: str | None, quality: int | None, name: str | None, *, preserve: bool, strip: bool
+) -> PictureOptions:
+    """How pictures are written, from the options of a batch.
+
+    Raises:
+        UsageError: One of them is out of range, or ``preserve`` and ``strip`` are both given.
+    """
+    if preserve and strip:
+        raise UsageError("--preserve and --strip exclude each other.")
+    keep: Keep = "everything" if preserve else "nothing" if strip else "telling"
+    return PictureOptions(format_, quality, name, keep)
 
 
 def read_picture(path: Path, role: str) -> Picture:
@@ -61,19 +89,25 @@ def find_photos(
 ) -> Plan:
     """Make the plan, or end the command with exit code 3 where there is nothing to plan.
 
-    See :func:`.plan.make_plan`.
+    See :func:`.plan.make_plan`. A format that was asked for comes before the verb's ``suffix``.
     """
+    from .naming import Naming, fields
     from .plan import make_plan
 
-    inputs = list(inputs)
+    template = batch.pictures.name
+    only = batch.invocation.call.only
+    inputs = list(inputs) if only is None else _still_there(inputs)
     plan = make_plan(
         inputs,
         batch.out,
         recursive=batch.recursive,
         keep=keep,
-        suffix=suffix,
+        suffix=batch.pictures.suffix or suffix,
         variations=variations,
+        naming=None if template is None else Naming(template, fields(batch.invocation.settings)),
     )
+    if only is not None:
+        return _those(plan, only, batch.out)
     if plan.jobs or plan.unreadable:
         return plan
     raise nothing_found(inputs, recursive=batch.recursive)
@@ -87,64 +121,133 @@ def nothing_found(inputs: Iterable[Path], *, recursive: bool) -> typer.Exit:
     return typer.Exit(NOTHING_MATCHED)
 
 
+def _still_there(inputs: Iterable[Path]) -> list[Path]:
+    """Return the inputs of an earlier command, less those that have been removed since."""
+    return [path for path in inputs if os.path.lexists(path)]
+
+
+def _those(plan: Plan, only: frozenset[str], out: Path) -> Plan:
+    """Return the part of a plan that makes these pictures, and say which are not in it any more."""
+    from .standing import key_of
+
+    jobs = {key_of(job.output, out): job for job in plan.jobs}
+    for key in sorted(only - jobs.keys()):
+        print(f"nstbatch: The photo of {printable(out / key)} is gone.", file=sys.stderr)
+    return replace(plan, jobs=tuple(job for key, job in jobs.items() if key in only))
+
+
 def check_finished(reason: StopReason) -> None:
     """Raise what a painter raises for a run that ended before its time."""
     from nstbatch.runtime.loop import StopReason
 
     if reason is StopReason.STOPPED:
         raise KeyboardInterrupt
+    if reason is StopReason.NON_FINITE:
+        raise NonFiniteError(reason.value)
     if reason is not StopReason.FINISHED:
         raise NstbatchError(reason.value)
 
 
-def carry_out(plan: Plan, painter: Painter, batch: BatchOptions) -> int:
-    """Paint the plan, or only show it, and return the exit code."""
-    if batch.dry_run:
-        return _show(plan, batch)
-    from .batch import is_there, run
-    from .console import reporter, summary_line
-    from .interrupt import Interrupt
-    from .plan import make_writable
+def carry_out(
+    plan: Plan,
+    painter: Painter,
+    batch: BatchOptions,
+    *,
+    engine: Engine | None = None,
+    sources: Mapping[str, Path | None] | None = None,
+    effort: Effort | None = None,
+) -> int:
+    """Paint the plan, or only show it, and return the exit code.
 
-    make_writable(batch.out)
-    photos = len(plan.jobs) + len(plan.unreadable)
-    to_paint = sum(not is_there(job, batch.overwrite) for job in plan.jobs)
-    with (
-        Interrupt() as interrupt,
-        reporter(photos, to_paint, as_json=batch.as_json, quiet=batch.quiet) as report,
-    ):
-        summary = run(
-            plan,
-            painter,
-            report,
-            overwrite=batch.overwrite,
-            fail_fast=batch.fail_fast,
-            stop=interrupt,
-        )
-    if not batch.quiet:
-        print(summary_line(summary), file=sys.stderr)
+    Args:
+        plan: What is to become of what.
+        painter: Paints one photo.
+        batch: The options.
+        engine: What the painter computes with: its network is part of what a picture is made from,
+            and it gets a second try with less memory, or in fp32.
+        sources: The pictures that every photo is painted with, by the names of their options;
+            their bytes count, not their names.
+        effort: What a picture takes, for the estimate of a dry run.
+
+    Raises:
+        UsageError: Pictures are there that were made otherwise, or nothing can be written.
+    """
+    from .batch import Batch
+    from .faults import resilient
+    from .fingerprint import origin_of
+    from .output_folder import Bundle, OutputFolder
+    from .picture_writer import PictureWriter
+    from .standing import Photos, survey
+
+    bundle = Bundle(engine.bundle.name, engine.bundle.sha256) if engine else Bundle()
+    origin = origin_of(batch.invocation, sources or {}, bundle.sha256)
+    writer = PictureWriter(batch.pictures, batch.invocation)
+    folder, photos = OutputFolder(batch.out, writer), Photos()
+
+    def entries() -> list[Entry]:
+        return survey(plan, batch.out, folder.ledger, origin, photos, overwrite=batch.overwrite)
+
+    if batch.dry_run:
+        return _show(plan, entries(), folder, batch, effort, bundle.name)
+    if engine is not None:
+        painter = resilient(painter, engine)
+    with folder:
+        begin = partial(folder.begin, batch.invocation, origin, bundle)
+        work = Batch(entries(), painter, folder, origin, photos, plan.unreadable, begin)
+        summary = _paint(work, batch, engine)
+    _print_end(summary, batch)
     return summary.exit_code
 
 
-def _show(plan: Plan, batch: BatchOptions) -> int:
-    from .batch import ALREADY_THERE, Outcome, Status, is_there
-    from .console import outcome_line, print_json
+def _show(
+    plan: Plan,
+    entries: list[Entry],
+    folder: OutputFolder,
+    batch: BatchOptions,
+    effort: Effort | None,
+    network: str,
+) -> int:
+    from .dry_run import print_totals, show
+    from .standing import refuse_outdated
 
-    outcomes = [
-        Outcome(folder.path, None, Status.FAILED, folder.reason) for folder in plan.unreadable
-    ]
-    for job in plan.jobs:
-        if is_there(job, batch.overwrite):
-            outcomes.append(Outcome(job.input, job.output, Status.SKIPPED, ALREADY_THERE))
-        else:
-            outcomes.append(Outcome(job.input, job.output, Status.PLANNED))
-    for outcome in outcomes:
-        if batch.as_json:
-            print_json(outcome)
-        else:
-            print(outcome_line(outcome))
+    show(plan, entries, as_json=batch.as_json)
     if not batch.quiet:
-        print(
-            f"{count(len(plan.jobs), 'picture')}; a dry run, nothing was painted", file=sys.stderr
-        )
+        print_totals(entries, folder.ledger, effort, network)
+    refuse_outdated(entries)
     return 1 if plan.unreadable else 0
+
+
+def _paint(work: Batch, batch: BatchOptions, engine: Engine | None) -> Summary:
+    from .batch import run
+    from .console import reporter
+    from .interrupt import Interrupt
+    from .standing import refuse_outdated
+
+    refuse_outdated(work.entries)
+    photos = len(work.entries) + len(work.unreadable)
+
+    def last_words() -> None:
+        os.write(STDERR, f"{SHOW_CURSOR if os.isatty(STDERR) else ''}{_way_on(batch)}".encode())
+
+    with (
+        Interrupt(engine.terminate if engine else lambda: None, last_words) as interrupt,
+        reporter(photos, work.to_do, as_json=batch.as_json, quiet=batch.quiet) as report,
+    ):
+        return run(work, report, fail_fast=batch.fail_fast, stop=interrupt)
+
+
+def _print_end(summary: Summary, batch: BatchOptions) -> None:
+    from .console import summary_line
+
+    if summary.fault:
+        print(f"nstbatch: The batch was stopped. {summary.fault}", file=sys.stderr)
+    if not batch.quiet:
+        print(summary_line(summary), file=sys.stderr)
+    if summary.fault or summary.interrupted:
+        print(_way_on(batch), file=sys.stderr, end="")
+
+
+def _way_on(batch: BatchOptions) -> str:
+    """Return the command that goes on with a batch that was stopped, for a shell."""
+    words = batch.invocation.resume
+    return f"to go on: {shell(words)}\n" if batch.invocation.verb else ""

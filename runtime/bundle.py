@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from .contract import check_graph
 from .errors import BundleError, UnknownNameError, UsageError
 from .external_data import check_external_data
 from .files import write_atomically
@@ -73,13 +74,18 @@ class Bundle(Manifest):
         Raises:
             UnknownNameError: no model has this name.
             UsageError: there is no such folder.
-            BundleError: the manifest is damaged or of another format, or a file is missing.
+            BundleError: the manifest is damaged or of another format, or a file is missing or a
+                link to elsewhere. Their hashes are left to `verify`.
         """
         folder = _find(model)
         bundle = _read_manifest(folder)
         missing = [name for name in bundle.sha256 if not (folder / name).is_file()]
         if missing:
             raise BundleError(f"The bundle {folder} lacks {', '.join(missing)}.")
+        home = folder.resolve()
+        away = [name for name in bundle.sha256 if (folder / name).resolve().parent != home]
+        if away:
+            raise BundleError(f"The bundle {folder} has links to files elsewhere: {away[0]}.")
         return bundle
 
     @property
@@ -103,7 +109,12 @@ class Bundle(Manifest):
         return self.path / graph_name(kind, pooling)
 
     def read_graph(self, kind: GraphKind, pooling: Pooling = "max") -> onnx.ModelProto:
-        """Read a graph without its weights, as `graph_path` and `check_external_data` allow."""
+        """Read a graph without its weights.
+
+        Raises:
+            BundleError: it is no ONNX, reads weights from elsewhere, or is not what
+                `docs/bundles.md` promises. Otherwise as `graph_path`.
+        """
         import onnx
 
         path = self.graph_path(kind, pooling)
@@ -112,6 +123,10 @@ class Bundle(Manifest):
         except Exception as error:  # protobuf's DecodeError, an OSError: all of them a bad file
             raise BundleError(f"{path} is not an ONNX graph: {error}") from error
         check_external_data(model, self.weights_path)
+        try:
+            check_graph(model, kind, self.layer_names, self.opset)
+        except BundleError as error:
+            raise BundleError(f"{path} is not the graph of its name: {error}") from error
         return model
 
     @property

@@ -16,6 +16,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -31,6 +32,7 @@ from PIL import (
 )
 from PIL.TiffImagePlugin import TiffImageFile
 
+from . import icc
 from .errors import ImageError
 
 Samples = tuple[NDArray[np.float32], NDArray[np.float32] | None]
@@ -39,6 +41,9 @@ Samples = tuple[NDArray[np.float32], NDArray[np.float32] | None]
 # Named so that Pillow tries no other decoder (one of them starts Ghostscript). A file is told by
 # its content: a PNG called .jpg is read as the PNG it is.
 _DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP", "GIF")
+
+RECIPE_KEY = "nstbatch"
+"""Keyword of the PNG text that holds a picture's recipe."""
 
 # Pillow's modes with 32 bits a sample: integers or floats with no agreed white.
 _NO_WHITE = {"I", "F"}
@@ -87,11 +92,57 @@ def decode(file: BinaryIO) -> Samples:
         if upright.mode in _NO_WHITE:
             raise ImageError(f"32-bit samples (mode {upright.mode}) have no defined white.")
         transform = _to_srgb(upright)
-        if transform is None and coding and all(map(_DEEP_COLOUR.fullmatch, coding)):
-            return _from_16_bits(_deep_colour(upright, file), upright)
-        if upright.mode.startswith("I;16"):
-            return _from_grey_16_bits(upright, coding, transform)
-        return _from_8_bits(upright, transform)
+        is_deep_grey = upright.mode.startswith("I;16")
+        if not is_deep_grey and not _is_deep_colour(coding):
+            return _from_8_bits(upright, transform)
+        convert = transform and icc.conversion(upright.info["icc_profile"])
+        if transform and not convert:  # the colour engine has 8 bits
+            return _from_8_bits(_cut_to_8_bits(upright, coding), transform)
+        deep = _deep_grey(upright, coding) if is_deep_grey else _deep_colour(upright, file)
+        pixels, alpha = _from_16_bits(deep, upright)
+        return (convert(pixels), alpha) if convert else (pixels, alpha)
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What an open picture file holds beside its samples."""
+
+    bits: int
+    """Of a sample: 16, or 8 for all that is less."""
+    is_tiff: bool
+    """Whether the file itself is a directory of EXIF's tags."""
+    exif: bytes
+    """An EXIF record, from the byte order on; empty where there is none."""
+    xmp: bytes
+    """An XMP packet, likewise."""
+    recipe: str | None
+    """The text that PNG files of this project hold."""
+
+
+def inspect(file: BinaryIO) -> Header:
+    """What the first picture in an open file comes with. Nothing but PNG is decoded for it.
+
+    Raises:
+        ImageError: See :func:`decode`.
+    """
+    with _image_errors():
+        image = _open(file)
+        coding = {_coding(tile) for tile in image.tile}
+        if image.format == "PNG":
+            image.load()  # its chunks of metadata may follow the samples
+        exif, packet, recipe = (image.info.get(key) for key in ("exif", "xmp", RECIPE_KEY))
+        return Header(
+            bits=16 if _is_deep_colour(coding) or image.mode.startswith("I;16") else 8,
+            is_tiff=isinstance(image, TiffImageFile),
+            exif=exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else b"",
+            xmp=packet if isinstance(packet, bytes) else b"",
+            recipe=recipe if isinstance(recipe, str) else None,
+        )
+
+
+def _is_deep_colour(coding: set[str]) -> bool:
+    """Whether all of a picture is colour of 16 bits."""
+    return bool(coding) and all(map(_DEEP_COLOUR.fullmatch, coding))
 
 
 @contextmanager
@@ -183,15 +234,19 @@ def _from_16_bits(samples: NDArray[np.uint16], image: Image.Image) -> Samples:
     return np.broadcast_to(values, (*values.shape[:2], 3)), alpha
 
 
-def _from_grey_16_bits(
-    image: Image.Image, coding: set[str], transform: ImageCms.ImageCmsTransform | None
-) -> Samples:
-    samples = np.asarray(image).astype(np.uint16)
+def _deep_grey(image: Image.Image, coding: set[str]) -> NDArray[np.uint16]:
+    """All 16 bits of a grey picture, (H, W, 1)."""
+    samples = np.asarray(image).astype(np.uint16)[..., None]
     if "I;12" in coding:
         samples <<= 4
-    if transform is None:
-        return _from_16_bits(samples[..., None], image)
-    return _from_8_bits(Image.fromarray(np.rint(samples / 257).astype(np.uint8)), transform)
+    return samples
+
+
+def _cut_to_8_bits(image: Image.Image, coding: set[str]) -> Image.Image:
+    """A picture as the colour engine takes it: colours have been read so, grey has 16 bits."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray(np.rint(_deep_grey(image, coding)[..., 0] / 257).astype(np.uint8))
 
 
 def _from_8_bits(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> Samples:

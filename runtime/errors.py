@@ -34,3 +34,14 @@ class BundleError(NstbatchError):
 
 class ImageError(NstbatchError):
     """A picture that cannot be read, written or worked on."""
+
+
+class NonFiniteError(NstbatchError):
+    """A run whose loss stopped being a finite number."""
+
+
+class StoppedError(NstbatchError):
+    """A pass that was ended in the middle, on request."""
+
+    def __init__(self) -> None:
+        super().__init__("It was stopped on request.")

@@ -7,23 +7,22 @@ text is the reason, without the path.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from . import encoding
 from .decoding import decode
+from .encoding import FORMATS, Format
 from .errors import ImageError
 from .files import write_atomically
+from .metadata import Metadata
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +78,8 @@ def read(path: str | os.PathLike[str]) -> Picture:
 
     Of an animation or a multi-page file, the first picture. An embedded ICC profile is applied
     (relative colorimetric, with black point compensation); CMYK without one is converted by
-    Pillow's formula. 16-bit samples keep their precision unless a profile has to be applied.
+    Pillow's formula. 16-bit samples keep their precision, unless a profile has to be applied that
+    is more than curves and a matrix.
 
     Raises:
         ImageError: The file is missing, unreadable, no picture, damaged, cut short, or has more
@@ -123,31 +123,7 @@ def _without_hidden_colours(
 # --- Writing ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Format:
-    name: str
-    keeps_alpha: bool = True
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-# Quality 95: Pillow's documentation calls more than that a larger file for hardly any gain.
-# 4:4:4, as halved colour resolution smears the saturated edges of brush strokes.
-_JPEG = _Format("JPEG", keeps_alpha=False, options={"quality": 95, "subsampling": "4:4:4"})
-# Predictor 2 (tag 317, differences between neighbours) halves what deflate makes of a picture.
-_TIFF = _Format("TIFF", options={"compression": "tiff_adobe_deflate", "tiffinfo": {317: 2}})
-_FORMATS: Mapping[str, _Format] = MappingProxyType(
-    {
-        ".jpg": _JPEG,
-        ".jpeg": _JPEG,
-        ".png": _Format("PNG"),
-        ".webp": _Format("WEBP", options={"quality": 95}),
-        ".tif": _TIFF,
-        ".tiff": _TIFF,
-        ".avif": _Format("AVIF", options={"quality": 90, "subsampling": "4:4:4"}),  # 90: a guess
-    }
-)
-
-WRITABLE_SUFFIXES = tuple(_FORMATS)
+WRITABLE_SUFFIXES = tuple(FORMATS)
 """The suffixes, in lower case, that :func:`write` knows."""
 
 
@@ -155,8 +131,11 @@ def write(
     path: str | os.PathLike[str],
     pixels: NDArray[np.float32],
     alpha: NDArray[np.float32] | None = None,
+    *,
+    metadata: Metadata | None = None,
+    quality: int | None = None,
 ) -> None:
-    """Write a picture, 8 bits a sample, in the format of the path's suffix.
+    """Write a picture in the format of the path's suffix.
 
     The file appears under its name only when it is complete and on disk; until then, and after a
     failure, whatever had that name before is untouched. JPEG has no transparency: there the
@@ -166,43 +145,48 @@ def write(
         path: Ends in one of :data:`WRITABLE_SUFFIXES`; its folder exists.
         pixels: (H, W, 3), sRGB; values outside [0, 1] are clipped.
         alpha: (H, W), opacity; None for an opaque picture.
+        metadata: What else goes into the file, and how many bits its samples have; None for
+            nothing, and 8. See :func:`nstbatch.runtime.metadata.read_metadata`.
+        quality: Of JPEG, WebP and AVIF, from 1 to 100; None for the format's own: 95, 95, 90.
 
     Raises:
         ImageError: An unknown suffix, values that are not finite, a picture that the format
             cannot hold, a folder that is missing or cannot be written to, a full disk.
     """
     path = Path(path)
-    encoded = _encode(pixels, alpha, _format(path.suffix))
+    data = encode(path.suffix, pixels, alpha, metadata=metadata, quality=quality)
     try:
-        write_atomically(path, encoded)
+        write_atomically(path, data, modified_ns=metadata.modified_ns if metadata else None)
     except OSError as error:
         raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
 
 
-def _format(suffix: str) -> _Format:
+def encode(
+    suffix: str,
+    pixels: NDArray[np.float32],
+    alpha: NDArray[np.float32] | None = None,
+    *,
+    metadata: Metadata | None = None,
+    quality: int | None = None,
+) -> bytes:
+    """The bytes of the file that :func:`write` writes under a name with this suffix.
+
+    Raises:
+        ImageError: An unknown suffix, values that are not finite, a picture that the format
+            cannot hold.
+    """
+    target = _format(suffix)
+    _check_values(pixels, alpha)
+    return encoding.encode(pixels, alpha, target, metadata or Metadata(), quality)
+
+
+def _format(suffix: str) -> Format:
     try:
-        return _FORMATS[suffix.lower()]
+        return FORMATS[suffix.lower()]
     except KeyError:
         known = ", ".join(WRITABLE_SUFFIXES)
         message = f"No picture can be written as {suffix!r}; these suffixes are known: {known}."
         raise ImageError(message) from None
-
-
-def _encode(
-    pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None, target: _Format
-) -> bytes:
-    _check_values(pixels, alpha)
-    if alpha is not None:
-        pixels = np.dstack([pixels, alpha]) if target.keeps_alpha else _on_white(pixels, alpha)
-    levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    try:
-        Image.fromarray(levels).save(buffer, format=target.name, **target.options)
-    except (OSError, ValueError) as error:
-        height, width = levels.shape[:2]
-        message = f"{target.name} cannot hold this picture of {width}x{height}: {error}."
-        raise ImageError(message) from error
-    return buffer.getvalue()
 
 
 def _check_values(pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None) -> None:
@@ -212,11 +196,6 @@ def _check_values(pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None
         raise ImageError(f"An alpha of {alpha.shape} does not fit a picture of {pixels.shape}.")
     if not np.isfinite(pixels).all() or (alpha is not None and not np.isfinite(alpha).all()):
         raise ImageError("The picture has values that are not finite.")
-
-
-def _on_white(pixels: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
-    opacity = alpha[..., None]
-    return pixels * opacity + (1 - opacity)
 
 
 # --- Sizes and layouts ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from .errors import StoppedError
 from .link import GRADIENT, IMAGE, LOSSES
 from .optimizers import Optimizer, State
 from .session import Array, Session
@@ -133,6 +134,19 @@ class Descent:
         self._updates[self._current]()
         self._current = 1 - self._current
 
+    def step(self) -> Array:
+        """Update and evaluate.
+
+        Raises:
+            StoppedError: It was terminated on the way; the images are those before the update.
+        """
+        self.update()
+        try:
+            return self.evaluate()
+        except StoppedError:
+            self.step_back()
+            raise
+
     def step_back(self) -> None:
         """Return to the images before the last update."""
         self._current = 1 - self._current
@@ -174,6 +188,9 @@ def descend(
         report: Called after each evaluation with the number of updates so far and the losses.
         stop: Asked before each update whether to end here.
         keep: Called after each report, to write down where the descent is.
+
+    Raises:
+        StoppedError: The very first evaluation was terminated, so there are no losses yet.
     """
     losses = descent.evaluate()
     reason, taken = StopReason.FINISHED, 0
@@ -185,8 +202,11 @@ def descend(
         if stop():
             reason = StopReason.STOPPED
             break
-        descent.update()
-        newest = descent.evaluate()
+        try:
+            newest = descent.step()
+        except StoppedError:
+            reason = StopReason.STOPPED
+            break
         if not np.isfinite(newest).all():
             descent.step_back()
             reason = StopReason.NON_FINITE

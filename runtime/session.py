@@ -7,7 +7,8 @@ stays on the device, and a CUDA graph could be captured.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import ArrayLike, NDArray
 
+from .errors import StoppedError
 from .manifest import WEIGHTS
 from .providers import Provider, assert_on_device, engine_key
 from .specialise import specialise
@@ -38,6 +40,7 @@ class Session:
         *,
         weights_folder: Path | None = None,
         threads: int | None = None,
+        run_options: ort.RunOptions | None = None,
     ) -> None:
         """Open a session.
 
@@ -47,6 +50,9 @@ class Session:
             provider: What runs it; see :func:`nstbatch.runtime.providers.resolve`.
             weights_folder: Where the graph's external data lies.
             threads: How many threads to use; None for all cores of this process.
+            run_options: Of every pass. Setting their ``terminate``, from whatever thread, ends the
+                pass that is under way, and those to come, with a StoppedError. Providers look at
+                it between nodes; one that makes a single node of the graph ends that first.
 
         Raises:
             ProviderError: ONNX Runtime would run it elsewhere.
@@ -60,6 +66,7 @@ class Session:
         _use_shared_arena(options)
         if weights_folder is not None:
             options.add_session_config_entry(WEIGHTS_FOLDER, str(weights_folder))
+        self._run_options = ort.RunOptions() if run_options is None else run_options
         self._session = ort.InferenceSession(graph, options, enable_fallback=0)
         assert_on_device(self._session, provider)
         self.memory = provider.memory
@@ -73,8 +80,12 @@ class Session:
 
         Args:
             inputs: Every input, float32, of the shape that the session was opened with.
+
+        Raises:
+            StoppedError: It was terminated.
         """
-        outputs = self._session.run(None, dict(inputs))
+        with _stoppable(self._run_options):
+            outputs = self._session.run(None, dict(inputs), self._run_options)
         return dict(zip(self.output_shapes, outputs, strict=True))
 
     def buffer(self, values: ArrayLike) -> ort.OrtValue:
@@ -97,7 +108,7 @@ class Session:
             binding.bind_ortvalue_input(name, value)
         for name, value in outputs.items():
             binding.bind_ortvalue_output(name, value)
-        return BoundPass(self._session, binding)
+        return BoundPass(self._session, binding, self._run_options)
 
 
 def _use_shared_arena(options: ort.SessionOptions) -> None:
@@ -131,10 +142,25 @@ def _register_arena() -> None:
 class BoundPass:
     """A session's run over fixed buffers."""
 
-    def __init__(self, session: ort.InferenceSession, binding: ort.IOBinding) -> None:
+    def __init__(
+        self, session: ort.InferenceSession, binding: ort.IOBinding, run_options: ort.RunOptions
+    ) -> None:
         self._session = session
         self._binding = binding
+        self._run_options = run_options
 
     def __call__(self) -> None:
-        """Run once."""
-        self._session.run_with_iobinding(self._binding)
+        """Run once; a StoppedError if it was terminated, and the outputs then hold anything."""
+        with _stoppable(self._run_options):
+            self._session.run_with_iobinding(self._binding, self._run_options)
+
+
+@contextmanager
+def _stoppable(run_options: ort.RunOptions) -> Iterator[None]:
+    """Tell a pass that was terminated from one that failed: ONNX Runtime has no type for it."""
+    try:
+        yield
+    except Exception as error:
+        if run_options.terminate:
+            raise StoppedError from error
+        raise

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
     from nstbatch.runtime.errors import NstbatchError
     from nstbatch.runtime.images import Picture, read, write
+    from nstbatch.runtime.metadata import Metadata, read_metadata, read_recipe
     from nstbatch.runtime.options import StyleTransferOptions
     from nstbatch.runtime.progress import Progress
     from nstbatch.runtime.reconstruction import (
@@ -49,6 +50,7 @@ __all__ = [
     "DeepDream",
     "DreamOptions",
     "DreamResult",
+    "Metadata",
     "NstbatchError",
     "Picture",
     "Progress",
@@ -67,6 +69,8 @@ __all__ = [
     "__version__",
     "dream_frames",
     "read",
+    "read_metadata",
+    "read_recipe",
     "write",
 ]
 
@@ -82,6 +86,7 @@ _HOMES = {
     "DeepDream": "deepdream",
     "DreamOptions": "dream_options",
     "DreamResult": "deepdream",
+    "Metadata": "metadata",
     "NstbatchError": "errors",
     "Picture": "images",
     "Progress": "progress",
@@ -99,6 +104,8 @@ _HOMES = {
     "ZoomResult": "zoom",
     "dream_frames": "zoom",
     "read": "images",
+    "read_metadata": "metadata",
+    "read_recipe": "metadata",
     "write": "images",
 }
 

@@ -1,8 +1,6 @@
 """``python -m nstbatch``."""
 
-import sys
-
-from nstbatch.cli.main import run
+from nstbatch.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(run())
+    program()

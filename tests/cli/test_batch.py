@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nstbatch.cli import batch
-from nstbatch.cli.batch import Outcome, Painting, Status
+from nstbatch.cli import batch, output_folder
+from nstbatch.cli.batch import Batch, Outcome, Painting, Status, Summary
+from nstbatch.cli.fingerprint import Origin
+from nstbatch.cli.ledger import Ledger
+from nstbatch.cli.output_folder import OutputFolder
 from nstbatch.cli.plan import Job, Plan, Unreadable
+from nstbatch.cli.standing import Photos, survey
 from nstbatch.runtime import images
-from nstbatch.runtime.errors import ImageError, ProviderError
+from nstbatch.runtime.errors import ImageError, ProviderError, StoppedError
+from nstbatch.runtime.progress import Progress
 
 
 class Recorder:
@@ -55,9 +60,25 @@ def failing(**errors: BaseException):
 
 
 @pytest.fixture
-def plan(tmp_path) -> Plan:
+def plan(tmp_path, monkeypatch) -> Plan:
+    monkeypatch.chdir(tmp_path)
+    for name in "abc":
+        Path(f"{name}.png").write_text(name)
     jobs = [Job(Path(f"{n}.png"), tmp_path / "out" / "deep" / f"{n}.png") for n in "abc"]
     return Plan(tuple(jobs))
+
+
+def run(plan: Plan, painter, reporter, *, overwrite=False, out=Path("out"), **options) -> Summary:
+    """Survey the plan and paint it."""
+    origin, photos = Origin("stylize", {"size": 512}), Photos()
+    with OutputFolder(out.absolute()) as folder:
+        entries = survey(plan, folder.path, folder.ledger, origin, photos, overwrite=overwrite)
+        work = Batch(entries, painter, folder, origin, photos, plan.unreadable)
+        return batch.run(work, reporter, **options)
+
+
+def lines(out: Path = Path("out")) -> list[dict]:
+    return [json.loads(line) for line in (out / "nstbatch.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture
@@ -66,7 +87,7 @@ def reporter() -> Recorder:
 
 
 def test_every_photo_becomes_a_picture_in_a_folder_made_for_it(plan, reporter):
-    summary = batch.run(plan, paint, reporter)
+    summary = run(plan, paint, reporter)
     assert summary.exit_code == 0
     assert (summary.counts, summary.left) == ({Status.DONE: 3}, 0)
     assert [images.read(job.output).pixels.shape for job in plan.jobs] == [(4, 6, 3)] * 3
@@ -77,13 +98,13 @@ def test_every_photo_becomes_a_picture_in_a_folder_made_for_it(plan, reporter):
     ("error", "reason"),
     [
         (ImageError("The file is empty."), "The file is empty."),
-        (OSError(28, "No space left on device", "b.png"), "No space left on device: b.png."),
+        (OSError(5, "Input/output error", "b.png"), "Input/output error: b.png."),
         (MemoryError(), "not enough memory"),
         (RuntimeError("Conv failed"), "RuntimeError: Conv failed"),
     ],
 )
 def test_a_bad_photo_does_not_stop_the_others(plan, reporter, error, reason):
-    summary = batch.run(plan, failing(b=error), reporter)
+    summary = run(plan, failing(b=error), reporter)
     assert reporter.statuses == {"a.png": "done", "b.png": "failed", "c.png": "done"}
     assert reason in reporter.outcomes[1].reason
     assert not plan.jobs[1].output.exists()
@@ -92,12 +113,12 @@ def test_a_bad_photo_does_not_stop_the_others(plan, reporter, error, reason):
 
 def test_what_is_wrong_with_the_whole_batch_stops_it(plan, reporter):
     with pytest.raises(ProviderError):
-        batch.run(plan, failing(a=ProviderError("no such device")), reporter)
+        run(plan, failing(a=ProviderError("no such device")), reporter)
     assert reporter.outcomes == []
 
 
 def test_fail_fast_stops_at_the_first_failure(plan, reporter):
-    summary = batch.run(plan, failing(b=ImageError("bad")), reporter, fail_fast=True)
+    summary = run(plan, failing(b=ImageError("bad")), reporter, fail_fast=True)
     assert reporter.statuses == {"a.png": "done", "b.png": "failed"}
     assert (summary.left, summary.exit_code) == (1, 1)
 
@@ -106,59 +127,62 @@ def test_what_is_there_is_skipped_unless_told_otherwise(plan, reporter):
     there = plan.jobs[1].output
     there.parent.mkdir(parents=True)
     there.write_bytes(b"precious")
-    summary = batch.run(plan, paint, reporter)
+    summary = run(plan, paint, reporter)
     assert there.read_bytes() == b"precious"
     assert reporter.statuses["b.png"] == "skipped"
     assert plan.jobs[1] not in reporter.started_with
     assert summary.exit_code == 0
     again = Recorder()
-    batch.run(plan, paint, again, overwrite=True)
+    run(plan, paint, again, overwrite=True)
     assert set(again.statuses.values()) == {"done"}
     assert there.read_bytes() != b"precious"
 
 
 def test_a_second_run_finds_everything_there(plan, reporter):
-    batch.run(plan, paint, Recorder())
-    summary = batch.run(plan, failing(), reporter)
+    run(plan, paint, Recorder())
+    summary = run(plan, failing(), reporter)
     assert (summary.counts, summary.exit_code) == ({Status.SKIPPED: 3}, 0)
 
 
-def test_a_picture_that_cannot_be_written_is_a_failure(tmp_path, reporter):
-    (tmp_path / "file").touch()
-    jobs = (
-        Job(Path("a.png"), tmp_path / "file" / "a.png"),
-        Job(Path("b.png"), tmp_path / "b.png"),
-    )
-    (tmp_path / "b.png").mkdir()
-    summary = batch.run(Plan(jobs), paint, reporter)
+def test_a_picture_that_cannot_be_written_is_a_failure(plan, tmp_path, reporter):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "file").touch()
+    jobs = (Job(Path("a.png"), out / "file" / "a.png"), Job(Path("b.png"), out / "b.png"))
+    (out / "b.png").mkdir()
+    summary = run(Plan(jobs), paint, reporter)
     assert reporter.statuses == {"a.png": "failed", "b.png": "failed"}
     assert summary.exit_code == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.png", "file"]
+    assert sorted(path.name for path in out.iterdir()) == ["b.png", "file", "nstbatch.jsonl"]
 
 
 def test_an_interrupted_photo_is_not_written_and_the_rest_left(plan, reporter):
-    summary = batch.run(plan, failing(b=KeyboardInterrupt()), reporter)
+    summary = run(plan, failing(b=KeyboardInterrupt()), reporter)
     assert reporter.statuses == {"a.png": "done"}
     assert (summary.left, summary.exit_code) == (2, 130)
     assert [job.output.exists() for job in plan.jobs] == [True, False, False]
 
 
 def test_stop_is_asked_before_every_photo(plan, reporter):
-    summary = batch.run(plan, paint, reporter, stop=lambda: len(reporter.outcomes) == 2)
+    summary = run(plan, paint, reporter, stop=lambda: len(reporter.outcomes) == 2)
     assert (len(reporter.outcomes), summary.left, summary.exit_code) == (2, 1, 130)
 
 
 def test_companions_are_written_before_the_picture(plan, reporter, monkeypatch):
-    def refuse(path, image, alpha):
-        assert path.with_suffix(".json").read_bytes() == b"{}"
-        raise ImageError("The disk is full.")
+    write = output_folder.write_atomically
 
-    monkeypatch.setattr(batch.images, "write", refuse)
+    def refuse(path, data, token, **options):
+        if path.suffix == ".png":
+            assert path.with_suffix(".json").read_bytes() == b"{}"
+            raise OSError(5, "Input/output error")
+        write(path, data, token, **options)
+
+    monkeypatch.setattr(output_folder, "write_atomically", refuse)
 
     def painter(job, progress, stop):
         return replace(painting(), companions={".json": b"{}"})
 
-    assert batch.run(plan, painter, reporter).exit_code == 1
+    assert run(plan, painter, reporter).exit_code == 1
     assert set(reporter.statuses.values()) == {"failed"}
 
 
@@ -170,13 +194,13 @@ def test_stop_reaches_the_painter(plan, reporter):
         return painting()
 
     stop = lambda: len(reporter.started_with) == 2  # noqa: E731
-    assert batch.run(plan, painter, reporter, stop=stop).exit_code == 130
+    assert run(plan, painter, reporter, stop=stop).exit_code == 130
     assert reporter.statuses == {"a.png": "done"}
 
 
 def test_an_unreadable_folder_is_a_failure_and_the_photos_are_painted(plan, reporter):
     plan = Plan(plan.jobs, (Unreadable(Path("private"), "The folder cannot be read."),))
-    assert batch.run(plan, paint, reporter).exit_code == 1
+    assert run(plan, paint, reporter).exit_code == 1
     assert reporter.statuses == {
         "private": "failed",
         "a.png": "done",
@@ -187,7 +211,7 @@ def test_an_unreadable_folder_is_a_failure_and_the_photos_are_painted(plan, repo
 
 
 def test_the_record_is_what_other_programs_rely_on(plan, reporter):
-    batch.run(Plan(plan.jobs[:2]), failing(b=ImageError("The file is empty.")), reporter)
+    run(Plan(plan.jobs[:2]), failing(b=ImageError("The file is empty.")), reporter)
     done, failed = (json.loads(json.dumps(o.record(), allow_nan=False)) for o in reporter.outcomes)
     assert done.pop("seconds") >= 0
     assert done == {
@@ -211,3 +235,119 @@ def test_the_record_is_what_other_programs_rely_on(plan, reporter):
         "provider": None,
         "precision": None,
     }
+
+
+# ---- the ledger -------------------------------------------------------------------------------
+
+
+def test_every_photo_that_was_tried_has_a_line(plan, reporter):
+    def painter(job, progress, stop):
+        for step, total in enumerate((9.0, 4.0, 2.5)):
+            progress(Progress(1, 1, step, 2, step / 2, 4, 6, {"total": total}))
+        return failing(b=ImageError("The file is empty."))(job, progress, stop)
+
+    run(plan, painter, reporter)
+    done, failed, _ = lines()
+    assert (done["status"], failed["status"]) == ("done", "failed")
+    assert done["curve"] == [[0, 9.0], [1, 4.0], [2, 2.5]]
+    assert failed["reason"] == "The file is empty."
+    assert [len(line["fingerprint"]) for line in lines()] == [64] * 3
+
+
+def test_a_photo_that_failed_is_tried_again_and_others_are_not(plan, reporter):
+    run(plan, failing(b=ImageError("bad")), Recorder())
+    run(plan, paint, reporter)
+    assert reporter.statuses == {"a.png": "skipped", "b.png": "done", "c.png": "skipped"}
+    assert [line["output_in_folder"] for line in lines()] == [
+        f"deep/{name}.png" for name in ("a", "b", "c", "b")
+    ]
+
+
+def test_a_full_disk_stops_the_batch_and_blames_no_photo(plan, reporter):
+    full = OSError(28, "No space left on device", "out")
+    summary = run(plan, failing(b=full), reporter)
+    assert reporter.statuses == {"a.png": "done"}
+    assert summary.fault == "Nothing more can be written, No space left on device: out."
+    assert (summary.left, summary.exit_code) == (2, 1)
+    assert len(lines()) == 1
+
+
+def test_a_device_that_is_gone_stops_it_too(plan, reporter):
+    class FailError(Exception):
+        """ONNX Runtime's derive from nothing but Exception."""
+
+    summary = run(plan, failing(b=FailError("CUDA failure 719: launch failure")), reporter)
+    assert reporter.statuses == {"a.png": "done"}
+    assert summary.fault == "The device is gone: CUDA failure 719: launch failure."
+    assert (summary.left, summary.exit_code) == (2, 1)
+
+
+def test_so_does_a_ledger_that_cannot_be_written_any_more(plan, reporter, monkeypatch):
+    def refuse(self, record):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Ledger, "append", refuse)
+    summary = run(plan, failing(a=ImageError("bad")), reporter)
+    assert reporter.statuses == {}
+    assert "out cannot be used" in summary.fault
+    assert summary.exit_code == 1
+
+
+def test_a_pass_that_was_ended_is_an_interruption(plan, reporter):
+    summary = run(plan, failing(b=StoppedError()), reporter)
+    assert reporter.statuses == {"a.png": "done"}
+    assert (summary.exit_code, summary.left) == (130, 2)
+    assert len(lines()) == 1
+
+
+# ---- other processes --------------------------------------------------------------------------
+
+
+def meanwhile(plan, painter, **options):
+    """A painter during whose first photo another process does the whole plan."""
+    others = []
+
+    def paint_with_company(job, progress, stop):
+        if not others:
+            others.append(Recorder())
+            rest = Plan(plan.jobs[1:])
+            run(rest, painter, others[0], **options)
+        return painting()
+
+    return paint_with_company
+
+
+def test_what_another_process_has_painted_is_not_painted_again(plan, reporter):
+    summary = run(plan, meanwhile(plan, paint), reporter)
+    assert reporter.statuses == {"a.png": "done", "b.png": "skipped", "c.png": "skipped"}
+    assert reporter.outcomes[1].reason == "Another process has painted it."
+    assert summary.exit_code == 0
+    assert len(lines()) == 3
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_with_overwrite_each_is_painted_once_too(plan, reporter, overwrite):
+    run(plan, paint, Recorder())
+    other = meanwhile(plan, paint, overwrite=overwrite)
+    run(plan, other, reporter, overwrite=overwrite)
+    assert reporter.statuses["b.png"] == "skipped"
+
+
+def test_what_another_process_could_not_paint_is_a_failure_here_too(plan, reporter):
+    summary = run(plan, meanwhile(plan, failing(b=ImageError("It is bad."))), reporter)
+    assert reporter.statuses == {"a.png": "done", "b.png": "failed", "c.png": "skipped"}
+    assert reporter.outcomes[1].reason == "Another process could not paint it: It is bad."
+    assert summary.exit_code == 1
+    assert len(lines()) == 3
+
+
+def test_what_another_process_paints_otherwise_is_a_failure(plan, reporter, monkeypatch):
+    def otherwise(job, progress, stop):
+        with monkeypatch.context() as patch:
+            patch.setattr(Origin, "fingerprint", lambda *_: "0" * 64)
+            run(Plan(plan.jobs[1:2]), paint, Recorder())
+        return painting()
+
+    run(Plan(plan.jobs[:2]), otherwise, reporter)
+    assert reporter.statuses == {"a.png": "done", "b.png": "failed"}
+    assert "with other settings" in reporter.outcomes[1].reason

@@ -10,7 +10,7 @@ from nstbatch.cli import main
 from nstbatch.runtime.errors import BundleError, UnknownNameError
 
 HEAVY = {"PIL", "cv2", "numpy", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "torch"}
-HEAVY |= {"matplotlib", "multiprocessing", "safetensors"}
+HEAVY |= {"matplotlib", "multiprocessing", "safetensors", "tomli_w"}
 HEAVY_PARTS = {"nstbatch.exporter", "nstbatch.runtime.images", "rich.progress"}
 VERBS = get_command(main.app).commands
 
@@ -117,3 +117,24 @@ def test_names_that_the_locale_lacks_are_printed_all_the_same(monkeypatch):
 def test_quiet_and_verbose_exclude_each_other(capsys):
     assert main.run(["stylize", "a.jpg", "--style", "b.jpg", "-q", "-v"]) == 2
     assert "--quiet and --verbose" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+def test_the_program_ends_with_the_code_of_its_verb(monkeypatch, code):
+    monkeypatch.setattr(main, "run", lambda: code)
+    with pytest.raises(SystemExit) as ended:
+        main.program()
+    assert ended.value.code == code
+
+
+def test_an_interrupted_program_does_not_take_itself_apart_first(monkeypatch):
+    class LeftError(Exception):
+        pass
+
+    def leave(code):
+        raise LeftError(code)
+
+    monkeypatch.setattr(main, "run", lambda: 130)
+    monkeypatch.setattr("os._exit", leave)
+    with pytest.raises(LeftError, match="130"):
+        main.program()

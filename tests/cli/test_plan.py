@@ -15,6 +15,19 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def private(monkeypatch):
+    """No folder of the name ``private`` can be looked into, not even by root."""
+    scandir = os.scandir
+
+    def guarded(path):
+        if Path(path).name == "private":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+
+
 def touch(*names: str) -> None:
     for name in names:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -111,16 +124,8 @@ def test_links_to_files_are_photos_and_broken_ones_fail_later(folder):
     assert list(pairs("photos")) == ["photos/a.jpg", "photos/b.jpg", "photos/broken.jpg"]
 
 
-def test_an_unreadable_folder_is_reported_and_the_rest_planned(monkeypatch):
+def test_an_unreadable_folder_is_reported_and_the_rest_planned(private):
     touch("photos/a.jpg", "photos/private/b.jpg", "photos/z/c.jpg")
-    scandir = os.scandir
-
-    def guarded(path):
-        if Path(path).name == "private":
-            raise PermissionError(13, "Permission denied")
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", guarded)
     plan = make_plan([Path("photos")], OUT, recursive=True)
     assert [job.input.name for job in plan.jobs] == ["a.jpg", "c.jpg"]
     assert plan.unreadable == (
@@ -200,3 +205,21 @@ def test_make_writable_refuses_a_folder_without_permission(monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(UsageError, match="stylized cannot be written to: Permission denied"):
         make_writable(OUT)
+
+
+def test_ten_thousand_photos_among_loops_and_rubbish(folder, private):
+    for month in range(50):
+        place = Path("photos", f"{month:02}", "same", "names")
+        place.mkdir(parents=True)
+        for number in range(200):
+            (place / f"{number:03}.jpg").touch()
+        (place / "._000.jpg").touch()
+        (place / "notes.txt").touch()
+        (place / "loop").symlink_to(folder / "photos")
+        (place.parent / "up").symlink_to("..")
+    Path("photos/private").mkdir()
+    plan = make_plan([Path("photos")], OUT, recursive=True)
+    assert [found.path for found in plan.unreadable] == [Path("photos/private")]
+    assert len(plan.jobs) == 10_000
+    assert all(job.output == OUT / job.input.relative_to("photos") for job in plan.jobs)
+    assert [job.input for job in plan.jobs] == sorted(job.input for job in plan.jobs)

@@ -1,11 +1,13 @@
 """The command end to end, on the real network: tiny pictures, two steps."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,7 +46,9 @@ def records(capsys) -> list[dict]:
 
 
 def pictures(out: str = "stylized") -> list[str]:
-    return sorted(path.relative_to(out).as_posix() for path in Path(out).rglob("*.*"))
+    own = {"nstbatch.jsonl", "nstbatch.toml"}
+    found = (path for path in Path(out).rglob("*.*") if path.name not in own)
+    return sorted(path.relative_to(out).as_posix() for path in found)
 
 
 # ---- good photos ------------------------------------------------------------------------------
@@ -182,6 +186,46 @@ def test_a_dry_run_paints_nothing(capsys):
     assert "a.png -> " in capsys.readouterr().out
 
 
+# ---- what is written --------------------------------------------------------------------------
+
+
+def test_the_recipe_of_a_picture_makes_it_again(capsys):
+    save("photos/<img src=x onerror=alert(1)>.jpg")
+    assert stylize("photos", "--init", "noise", "--seed", "7", "--format", "png") == 0
+    made = Path("stylized", "<img src=x onerror=alert(1)>.png")
+    capsys.readouterr()
+    assert run(["recipe", str(made)]) == 0
+    program, *words = shlex.split(capsys.readouterr().out)
+    assert program == "nstbatch"
+    assert run([*words, "--out", "again"]) == 0
+    assert Path("again", made.name).read_bytes() == made.read_bytes()
+
+
+def test_the_settings_that_a_batch_leaves_make_it_again():
+    save("photos/a.png")
+    assert stylize("photos", "--seed", "7", "--init", "noise", "--name", "{stem}-{style}") == 0
+    made = Path("stylized/a-style.png")
+    before = made.read_bytes()
+    made.unlink()
+    assert run(["stylize", "--config", "stylized/nstbatch.toml"]) == 0
+    assert made.read_bytes() == before
+
+
+def test_16_bits_and_the_date_stay(tmp_path):
+    deep = np.linspace(0, 65535, 80 * 60 * 3).reshape(60, 80, 3).astype(np.uint16)
+    cv2.imwrite("photos/deep.png", deep)
+    exif = Image.Exif()
+    exif[0x0132] = "2024:05:06 07:08:09"
+    save("photos/dated.jpg", exif=exif)
+    assert stylize("photos", "--format", "tiff") == 0
+    painted = cv2.imread("stylized/deep.tif", cv2.IMREAD_UNCHANGED)
+    assert painted.dtype == np.uint16
+    assert (painted % 257 != 0).any()  # more than 8 bits made wider
+    with Image.open("stylized/dated.tif") as image:
+        assert image.getexif()[0x0132] == "2024:05:06 07:08:09"
+        assert image.info["icc_profile"]
+
+
 # ---- bad photos -------------------------------------------------------------------------------
 
 
@@ -291,7 +335,9 @@ def test_an_interrupted_run_leaves_nothing_half_written(number):
     assert out == ""
     assert "interrupted: 0 pictures done, 2 not tried" in err
     assert "Traceback" not in err
-    assert list(Path("stylized").iterdir()) == []
+    assert "to go on: nstbatch stylize photos -s style.jpg" in err
+    left = sorted(path.name for path in Path("stylized").iterdir())
+    assert left == ["nstbatch.jsonl", "nstbatch.toml"]
 
 
 def test_a_style_too_small_for_the_layers_is_found_before_the_first_photo(capsys):

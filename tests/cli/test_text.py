@@ -1,10 +1,12 @@
 import os
+import shutil
+import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstbatch.cli.text import columns, count, duration, printable
+from nstbatch.cli.text import columns, count, duration, printable, shell
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,35 @@ def test_what_is_shown_is_one_line_that_any_utf8_terminal_takes(text):
     assert "\x1b" not in shown
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["nstbatch", "stylize", "a b.jpg"], "nstbatch stylize 'a b.jpg'"),
+        (["<img src=x onerror=alert(1)>.jpg"], "'<img src=x onerror=alert(1)>.jpg'"),
+        (["it's"], """'it'"'"'s'"""),
+        (["$(rm -rf ~)", "`x`", "a;b", ""], "'$(rm -rf ~)' '`x`' 'a;b' ''"),
+        (["a\nb'\\.jpg"], r"$'a\012b\'\\.jpg'"),
+        (["\x1b[2J"], r"$'\033[2J'"),
+        (["\ud800"], r"$'\355\240\200'"),  # nobody's name, but a recipe may hold it
+        ([os.fsdecode(b"\xff1.jpg")], r"$'\3771.jpg'"),
+    ],
+)
+def test_a_command_is_one_line_of_text(words, line):
+    assert shell(words) == line
+
+
+file_names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=9)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="a shell is needed, and is not here")
+@given(words=st.lists(file_names | st.just("\udcff"), min_size=1, max_size=20))
+def test_a_shell_reads_the_same_words(words):
+    line = f"printf '%s\\0' {shell(words)}"
+    assert printable(line) == line
+    found = subprocess.run(["bash", "-c", line], check=True, capture_output=True).stdout
+    assert [os.fsdecode(word) for word in found.split(b"\0")[:-1]] == words
+
+
 def test_columns_line_up_wide_letters_too():
     assert columns([("東京", "1"), ("a", "22")]) == ["東京  1", "a     22"]
 
@@ -55,3 +86,7 @@ def test_duration(seconds, text):
 
 def test_count():
     assert (count(1, "photo"), count(0, "photo")) == ("1 photo", "0 photos")
+
+
+def test_bytes_that_are_no_text_reach_the_shell():
+    assert shell([os.fsdecode(b"caf\xe9.jpg")]) == r"$'caf\351.jpg'"

@@ -1,12 +1,18 @@
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
 
+from nstbatch.cli import config
 from nstbatch.cli.batch import Painting
+from nstbatch.cli.effort import Effort
+from nstbatch.cli.invocation import Call, Invocation
+from nstbatch.cli.ledger import NAME
+from nstbatch.cli.plan import Plan
 from nstbatch.cli.verb import BatchOptions, carry_out, find_photos, read_picture
 from nstbatch.runtime import images
 from nstbatch.runtime.errors import ImageError, UsageError
@@ -46,6 +52,12 @@ def options(**changes) -> BatchOptions:
     return BatchOptions(**defaults | changes)
 
 
+def pictures() -> list[str]:
+    """What is in the output folder beside the ledger and the settings."""
+    own = {NAME, config.SAVED}
+    return sorted(path.name for path in Path("stylized").iterdir() if path.name not in own)
+
+
 def test_a_batch_from_folder_to_folder(photos, capsys):
     plan = find_photos([photos], options(), keep=[])
     assert carry_out(plan, paint, options()) == 0
@@ -68,7 +80,7 @@ def test_a_failure_is_exit_code_1(photos, capsys):
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2
     assert sum("failed" in line and "b.png" in line for line in err.splitlines()) == 1
-    assert sorted(path.name for path in Path("stylized").iterdir()) == ["a.png", "c.png"]
+    assert pictures() == ["a.png", "c.png"]
 
 
 def test_quiet_keeps_stderr_empty(photos, capsys):
@@ -85,7 +97,8 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(photos, capsys):
     out, err = capsys.readouterr()
     assert out.replace("\\", "/").splitlines() == [
         "photos/a.png -> stylized/a.png",
-        "skipped photos/b.png: The picture is already there.",
+        "skipped photos/b.png: A file that was not painted here is in its place;"
+        " --overwrite paints over it.",
         "photos/c.png -> stylized/c.png",
     ]
     assert "nothing was painted" in err
@@ -113,7 +126,7 @@ def test_a_signal_ends_the_batch_with_130_and_nothing_half_written(photos, capfd
     out, err = capfd.readouterr()
     assert len(out.splitlines()) == 1
     assert "interrupted: 1 picture done, 2 not tried" in err
-    assert [path.name for path in Path("stylized").iterdir()] == ["a.png"]
+    assert pictures() == ["a.png"]
 
 
 def test_an_output_folder_that_cannot_be_written_is_found_before_the_first_step(photos):
@@ -141,3 +154,102 @@ def test_a_picture_for_the_whole_batch_has_to_be_readable(photos):
         with pytest.raises(UsageError, match=rf"{name} cannot be the style: ") as raised:
             read_picture(photos / name, "the style")
         assert isinstance(raised.value.__cause__, ImageError)
+
+
+# ---- what is there already ---------------------------------------------------------------------
+
+
+def with_settings(**settings) -> BatchOptions:
+    words = ("stylize", "photos", "--size", str(settings["size"]))
+    return options(invocation=Invocation("stylize", settings, Call(words)))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_pictures_of_other_settings_are_not_mixed_with_new_ones(photos, dry_run):
+    plan = find_photos([photos], options())
+    assert carry_out(plan, paint, with_settings(size=512)) == 0
+    (photos / "d.png").write_bytes((photos / "a.png").read_bytes())
+    plan, changed = find_photos([photos], options()), with_settings(size=256)
+    with pytest.raises(UsageError, match=r"3 pictures of another making[\s\S]*--overwrite"):
+        carry_out(plan, never, replace(changed, dry_run=dry_run))
+    assert pictures() == ["a.png", "b.png", "c.png"]
+    assert carry_out(plan, paint, replace(changed, overwrite=True)) == 0
+    assert carry_out(plan, never, changed) == 0
+
+
+def test_the_bytes_of_a_style_count(photos):
+    plan, style = find_photos([photos], options()), Path("style.jpg")
+    style.write_text("one")
+    assert carry_out(plan, paint, with_settings(size=512), sources={"style": style}) == 0
+    style.write_text("two")
+    with pytest.raises(UsageError, match="of another making"):
+        carry_out(plan, never, with_settings(size=512), sources={"style": style})
+
+
+def test_a_run_that_has_nothing_to_do_writes_nothing(photos):
+    plan = find_photos([photos], options())
+    carry_out(plan, paint, options())
+    before = Path("stylized", NAME).read_bytes()
+    carry_out(plan, never, options())
+    assert Path("stylized", NAME).read_bytes() == before
+
+
+# ---- how to go on -----------------------------------------------------------------------------
+
+
+def test_a_batch_that_was_stopped_says_how_to_go_on(photos, capfd):
+    def painter(job, progress, stop):
+        raise OSError(28, "No space left on device")
+
+    batch = with_settings(size=512)
+    assert carry_out(find_photos([photos], batch), painter, batch) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "nstbatch: The batch was stopped. Nothing more can be written, No space left" in err
+    assert err.endswith("to go on: nstbatch stylize photos --size 512\n")
+
+
+def test_an_interrupted_one_too_and_a_name_with_a_newline_is_one_line(photos, capfd):
+    def painter(job, progress, stop):
+        raise KeyboardInterrupt
+
+    words = ("stylize", "a\nb \x1b[31m.png", "<img src=x onerror=alert(1)>.jpg", "it's")
+    batch = options(invocation=Invocation("stylize", {}, Call(words)), quiet=True)
+    assert carry_out(find_photos([photos], batch), painter, batch) == 130
+    assert capfd.readouterr().err.splitlines()[-1] == (
+        r"to go on: nstbatch stylize $'a\012b \033[31m.png' "
+        """'<img src=x onerror=alert(1)>.jpg' 'it'"'"'s'"""
+    )
+
+
+# ---- a dry run --------------------------------------------------------------------------------
+
+
+def test_a_dry_run_estimates(photos, capsys):
+    batch, effort = with_settings(size=512), Effort(512, 200)
+    plan = find_photos([photos], batch)
+    carry_out(plan, never, replace(batch, dry_run=True), effort=effort)
+    err = capsys.readouterr().err
+    assert "3 pictures, 3 to be painted: very roughly " in err
+    assert "2.0 GB of memory" in err
+    carry_out(Plan(plan.jobs[:1]), paint, batch, effort=effort)
+    carry_out(plan, never, replace(batch, dry_run=True), effort=effort)
+    assert "3 pictures, 2 to be painted: about " in capsys.readouterr().err
+
+
+def test_hostile_names_are_text_in_console_and_ledger(photos, capfd):
+    names = ["<img src=x onerror=alert(1)>.png", "a\nb.png", "[red]c.png"]
+    for name in names:
+        images.write(photos / name, GREY)
+    (photos / "d\x1b[2J.png").touch()
+    carry_out(find_photos([photos], options()), paint, options())
+    out, err = capfd.readouterr()
+    for name in ("<img src=x onerror=alert(1)>.png", r"a\nb.png", "[red]c.png"):
+        assert sum(name in line for line in out.splitlines()) == 1
+        assert sum(f"done photos/{name}" in line for line in err.splitlines()) == 1
+    assert r"failed photos/d\x1b[2J.png" in err
+    assert "\x1b" not in out + err
+    ledger = Path("stylized", NAME).read_text(encoding="utf-8")
+    written = {json.loads(line).get("output_in_folder") for line in ledger.splitlines()}
+    assert written >= {*names, "d\x1b[2J.png"}
+    assert ledger.isascii()

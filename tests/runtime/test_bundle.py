@@ -237,7 +237,14 @@ def test_a_bundle_that_would_not_load_is_not_written(tiny, tmp_path):
 
 
 def test_a_graph_is_read_without_its_weights(tiny):
-    onnx.save_model(graph_with(external_tensor()), tiny.graph_path("forward", "avg"))
+    layers = [onnx.helper.make_node("Relu", ["image"], [name]) for name in tiny.layer_names]
+    image, *outputs = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1])
+        for name in ("image", *tiny.layer_names)
+    )
+    graph = onnx.helper.make_graph(layers, "graph", [image], outputs, [external_tensor()])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
+    onnx.save_model(model, tiny.graph_path("forward", "avg"))
     read = tiny.read_graph("forward", "avg")
     assert read.graph.initializer[0].external_data[0].value == "weights.safetensors"
     assert not read.graph.initializer[0].raw_data

@@ -9,7 +9,7 @@ import torch
 from nstbatch.exporter.pictures import photo_like
 from nstbatch.runtime import engine as engine_module
 from nstbatch.runtime.engine import KEPT_SESSIONS, Engine
-from nstbatch.runtime.errors import UnknownNameError
+from nstbatch.runtime.errors import StoppedError, UnknownNameError
 from nstbatch.runtime.loop import Bounds, descend
 from nstbatch.runtime.optimizers import LBFGS, Adam
 from nstbatch.runtime.options import StyleTransferOptions
@@ -287,3 +287,36 @@ def test_every_image_of_a_batch_moves_as_if_it_ran_alone(alexnet, optimizer, ste
         # Convolutions round differently for another batch, and every step amplifies that.
         assert np.linalg.norm(together[one] - alone) <= 1e-4 * moved
         np.testing.assert_allclose(losses[:, one], alone_losses, rtol=1e-4)
+
+
+def test_a_terminated_engine_runs_no_more(alexnet):
+    terms = content("relu1").terms
+    alexnet.targets(terms, pictures(1, (64, 64)), "avg")
+    alexnet.terminate()
+    with pytest.raises(StoppedError):
+        alexnet.targets(terms, pictures(1, (64, 64)), "avg")
+
+
+def test_fp32_for_a_while_and_sessions_of_no_other_precision_meanwhile(opened, alexnet):
+    alexnet.provider = chosen = Provider("cpu", "bf16")
+    objective, images, optimizer = 1 * content("relu1"), pictures(1, (64, 64)), Adam()
+
+    def precision() -> str:
+        targets = alexnet.targets(objective.terms, images, "avg")
+        state = optimizer.initial_state(images.shape)
+        alexnet.descent(
+            objective, targets, images, optimizer, state, pooling="avg", bounds=Bounds()
+        )
+        return opened[-2][1].precision  # of the step; the last one is the update's
+
+    assert precision() == "bf16"
+    with alexnet.in_fp32():
+        assert precision() == "fp32"
+    assert precision() == "bf16"
+    assert alexnet.provider is chosen
+    before = len(opened)
+    precision()
+    assert len(opened) == before
+    alexnet.drop_sessions()
+    precision()
+    assert len(opened) == before + 3

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.files import temporary_name, write_atomically
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -32,3 +32,10 @@ def test_a_failure_leaves_the_old_file_alone(tmp_path, monkeypatch, error):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_atomically(Path(tmp_path / "missing" / "a.json"), b"")
+
+
+def test_whoever_chose_the_token_can_find_the_temporary_file(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.extend(p.name for p in tmp_path.iterdir()))
+    write_atomically(tmp_path / "a.json", b"", "token")
+    assert seen == [temporary_name("token")]

@@ -2,8 +2,10 @@
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 
+from nstbatch.runtime.errors import StoppedError
 from nstbatch.runtime.link import GRADIENT, IMAGE
 from nstbatch.runtime.loop import Bounds, Descent, StopReason, descend
 from nstbatch.runtime.optimizers import LBFGS, Adam
@@ -55,10 +57,10 @@ def step() -> RecordingSession:
     return RecordingSession(onnx.parser.parse_model(QUADRATIC), shapes, CPU, threads=1)
 
 
-def update_session(optimizer) -> RecordingSession:
+def update_session(optimizer, **options) -> RecordingSession:
     shapes = dict.fromkeys((IMAGE, GRADIENT), SHAPE) | dict.fromkeys(SCALARS, ())
     shapes |= {STATE + name: shape for name, shape in optimizer.state_shapes(SHAPE).items()}
-    return RecordingSession(optimizer.graph(SHAPE), shapes, CPU, threads=1)
+    return RecordingSession(optimizer.graph(SHAPE), shapes, CPU, threads=1, **options)
 
 
 def start_and_goal():
@@ -191,6 +193,40 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_images_before_it(step, 
     # One more step is the one that went wrong.
     further = descend(descent(step, optimizer), outcome.steps + 1, no_report, never)
     assert further.images.max() > limit
+
+
+@OPTIMIZERS
+@pytest.mark.parametrize("stopped", ["update", "evaluation"])
+def test_a_pass_that_is_terminated_ends_the_run_with_the_images_before_it(optimizer, stopped):
+    options, reports = ort.RunOptions(), []
+    terminated = {"run_options": options}
+    step = Session(
+        onnx.parser.parse_model(QUADRATIC),
+        {IMAGE: SHAPE, "goal": SHAPE, "limit": (), "bad": ()},
+        CPU,
+        threads=1,
+        **(terminated if stopped == "evaluation" else {}),
+    )
+    update = update_session(optimizer, **(terminated if stopped == "update" else {}))
+
+    def report(taken, losses):
+        reports.append(losses)
+        options.terminate = taken == 3
+
+    outcome = descend(descent(step, optimizer, update=update), 50, report, never)
+    assert (outcome.reason, outcome.steps) == (StopReason.STOPPED, 3)
+    np.testing.assert_array_equal(outcome.losses, reports[-1])
+    np.testing.assert_allclose(outcome.losses[:, 0], distances(outcome.images), rtol=1e-5)
+
+
+def test_a_first_pass_that_is_terminated_has_no_outcome(step):
+    options = ort.RunOptions()
+    options.terminate = True
+    shapes = {IMAGE: SHAPE, "goal": SHAPE, "limit": (), "bad": ()}
+    model = onnx.parser.parse_model(QUADRATIC)
+    step = Session(model, shapes, CPU, threads=1, run_options=options)
+    with pytest.raises(StoppedError):
+        descend(descent(step, Adam()), 50, no_report, never)
 
 
 def test_pixels_stay_within_their_bounds(step):

@@ -1,11 +1,15 @@
 """A session runs at one size, over the buffers it was given and no others."""
 
+import threading
+import time
+
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 
 from nstbatch.runtime.bundle import Bundle
-from nstbatch.runtime.errors import ProviderError
+from nstbatch.runtime.errors import ProviderError, StoppedError
 from nstbatch.runtime.link import link_targets
 from nstbatch.runtime.providers import Provider, resolve
 from nstbatch.runtime.session import Session
@@ -104,3 +108,29 @@ def test_a_session_that_would_run_elsewhere_is_refused(monkeypatch):
     monkeypatch.setattr(Provider, "session_options", lambda *_, **__: options)
     with pytest.raises(ProviderError, match="CUDAExecutionProvider"):
         Session(onnx.parser.parse_model(AFFINE), SHAPES, Provider("cuda", "fp32"))
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_pass_can_be_ended_in_the_middle_from_another_thread(bound):
+    options, size = ort.RunOptions(), 384
+    nodes = "".join(f"x{n + 1} = MatMul(x{n}, x{n})\n" for n in range(100))
+    text = f"""<ir_version: 9, opset_import: ["" : 20]>
+        chain (float[A, A] x0) => (float[A, A] x100) {{ {nodes} }}"""
+    shapes = {"x0": (size, size)}
+    chain = Session(onnx.parser.parse_model(text), shapes, CPU, threads=1, run_options=options)
+    values = np.eye(size, dtype=np.float32)
+    run = chain.bind({"x0": chain.buffer(values)}, {"x100": chain.buffer(values)})
+
+    def once():
+        run() if bound else chain.run({"x0": values})
+
+    start = time.perf_counter()
+    once()
+    whole = time.perf_counter() - start
+    timer = threading.Timer(whole / 10, lambda: setattr(options, "terminate", True))
+    timer.start()
+    with pytest.raises(StoppedError):
+        once()
+    timer.join()
+    options.terminate = False
+    once()

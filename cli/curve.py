@@ -1,0 +1,36 @@
+"""The course of a loss, in so few points that a ledger of thousands of pictures stays small."""
+
+from __future__ import annotations
+
+import math
+
+POINTS = 64
+
+
+class Curve:
+    """Keeps every so-manieth point of a run, and its last one."""
+
+    def __init__(self) -> None:
+        """No point yet."""
+        self._kept: list[list[float]] = []
+        self._latest: list[float] | None = None
+        self._every, self._seen = 1, 0
+
+    def add(self, step: int, loss: float) -> None:
+        """Add a point; one that is not finite has no place on a curve."""
+        if not math.isfinite(loss):
+            return
+        self._latest = [step, loss]
+        if len(self._kept) == POINTS - 1:  # one is left for the last point
+            self._kept = self._kept[::2]
+            self._every *= 2
+        if self._seen % self._every == 0:
+            self._kept.append(self._latest)
+        self._seen += 1
+
+    @property
+    def points(self) -> list[list[float]]:
+        """``[[step, loss], ...]``, at most :data:`POINTS` of them."""
+        if self._latest is None or self._kept[-1] is self._latest:
+            return self._kept
+        return [*self._kept, self._latest]

@@ -1,0 +1,190 @@
+"""Directories of tags, as TIFF files and EXIF records hold them: read, picked from, written again.
+
+Values are carried over as they lie in the file, with their types; only the order of their bytes is
+changed. The layout is that of TIFF 6.0, section 2, which EXIF 2.32 (CIPA DC-008) takes over.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+
+# Bytes of one number of each type, by its code; a rational is two numbers of four.
+_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
+_RATIONALS = {5, 10}
+
+EXIF_DIRECTORY, GPS_DIRECTORY = 0x8769, 0x8825
+"""Tags whose values are where another directory begins."""
+
+# Larger values than this are nobody's notes; MakerNotes of 100 kB have been seen (a guess).
+MAX_VALUE_BYTES = 1 << 20
+# A directory may point to itself. EXIF nests two of them.
+_MAX_DEPTH = 2
+# TIFF allows 65535; cameras write fewer than a hundred (a guess).
+_MAX_ENTRIES = 1000
+
+
+class DirectoryError(ValueError):
+    """Bytes that are no directory of tags."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a tag says: the code of its type, and its numbers as little-endian bytes."""
+
+    kind: int
+    data: bytes
+
+    @property
+    def count(self) -> int:
+        """How many values of its kind there are."""
+        return len(self.data) // (_WIDTHS[self.kind] * (2 if self.kind in _RATIONALS else 1))
+
+
+Directory: TypeAlias = Mapping[int, "Value | Directory"]
+"""Values by their tags; a directory within is a value, too."""
+
+
+def text(value: str) -> Value:
+    """A text, in UTF-8: EXIF says ASCII, but every program writes and expects that."""
+    return Value(ASCII, value.encode() + b"\0")
+
+
+def shorts(*values: int) -> Value:
+    """Whole numbers below 65536."""
+    return Value(SHORT, struct.pack(f"<{len(values)}H", *values))
+
+
+def longs(*values: int) -> Value:
+    """Whole numbers below 2**32."""
+    return Value(LONG, struct.pack(f"<{len(values)}I", *values))
+
+
+# --- Reading ----------------------------------------------------------------------------------
+
+
+def read_directory(file: BinaryIO) -> Directory:
+    """The first directory of a TIFF file or an EXIF record, with its EXIF and GPS directories.
+
+    Values that are damaged, or larger than :data:`MAX_VALUE_BYTES`, are left out.
+
+    Args:
+        file: Starts with the byte order; an EXIF record is meant without the mark in front of that.
+
+    Raises:
+        DirectoryError: It is something else, cut short, or a BigTIFF.
+    """
+    header = _at(file, 0, 8)
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4])
+    if order is None:
+        raise DirectoryError("No TIFF header.")
+    # Values may overlap: a small file could claim any amount.
+    left = file.seek(0, os.SEEK_END)
+    return _Reader(file, order, left).directory(struct.unpack(f"{order}I", header[4:])[0])
+
+
+def _at(file: BinaryIO, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    data = file.read(size)
+    if len(data) != size:
+        raise DirectoryError("A directory is cut short.")
+    return data
+
+
+@dataclass
+class _Reader:
+    file: BinaryIO
+    order: str
+    left: int
+    """How many bytes of values may still be taken."""
+
+    def directory(self, offset: int, depth: int = 0) -> Directory:
+        (count,) = struct.unpack(f"{self.order}H", _at(self.file, offset, 2))
+        if count > _MAX_ENTRIES:
+            raise DirectoryError(f"A directory of {count} entries.")
+        table = _at(self.file, offset + 2, 12 * count)
+        found: dict[int, Value | Directory] = {}
+        for tag, kind, number, place in struct.iter_unpack(f"{self.order}HHI4s", table):
+            if tag in found:  # a thousand pointers to one directory would each be followed
+                continue
+            try:
+                if tag not in (EXIF_DIRECTORY, GPS_DIRECTORY):
+                    found[tag] = self._value(kind, number, place)
+                elif depth < _MAX_DEPTH:
+                    found[tag] = self.directory(self._offset(place), depth + 1)
+            except DirectoryError:
+                continue
+        return found
+
+    def _offset(self, place: bytes) -> int:
+        return int.from_bytes(place, "little" if self.order == "<" else "big")
+
+    def _value(self, kind: int, number: int, place: bytes) -> Value:
+        if kind not in _WIDTHS:
+            raise DirectoryError(f"A value of the unknown type {kind}.")
+        width = _WIDTHS[kind]
+        size = number * width * (2 if kind in _RATIONALS else 1)
+        if size > min(MAX_VALUE_BYTES, self.left):
+            raise DirectoryError(f"A value of {size} bytes.")
+        self.left -= size
+        data = place[:size] if size <= 4 else _at(self.file, self._offset(place), size)
+        return Value(kind, _swapped(data, width) if self.order == ">" else data)
+
+
+def _swapped(data: bytes, width: int) -> bytes:
+    return np.frombuffer(data, f">u{width}").astype(f"<u{width}").tobytes()
+
+
+# --- Writing ----------------------------------------------------------------------------------
+
+_HEADER = b"II*\0" + struct.pack("<I", 8)
+
+
+def record(directory: Directory) -> bytes:
+    """A directory as an EXIF record, from the byte order on."""
+    return _HEADER + _serialised(directory, len(_HEADER))
+
+
+def file_with(directory: Directory, strip_tag: int, strip: bytes) -> bytes:
+    """A TIFF file: a directory, and the one strip of samples whose place ``strip_tag`` gives."""
+    # How long the directory is does not depend on the number in it.
+    end = len(record({**directory, strip_tag: longs(0)}))
+    return record({**directory, strip_tag: longs(end)}) + strip
+
+
+def _serialised(directory: Directory, offset: int) -> bytes:
+    """Bytes of a directory that begins at an offset: entries, then what does not fit in them."""
+    after = offset + 2 + 12 * len(directory) + 4
+    entries, extra = struct.pack("<H", len(directory)), b""
+    for tag in sorted(directory):  # TIFF 6.0: in ascending order
+        value = directory[tag]
+        place = after + len(extra)
+        if isinstance(value, Value):
+            outside = value.data if len(value.data) > 4 else b""
+            inside = struct.pack("<I", place) if outside else value.data.ljust(4, b"\0")
+            entries += struct.pack("<HHI", tag, value.kind, value.count) + inside
+        else:
+            outside = _serialised(value, place)
+            entries += struct.pack("<HHII", tag, LONG, 1, place)
+        extra += outside + b"\0" * (len(outside) % 2)  # values begin at even offsets
+    return entries + bytes(4) + extra  # no further directory
+
+
+# --- Picking ----------------------------------------------------------------------------------
+
+
+def picked(directory: Directory, tags: frozenset[int]) -> dict[int, Value | Directory]:
+    """What a directory says of these tags."""
+    return {tag: value for tag, value in directory.items() if tag in tags}
+
+
+def without(directory: Directory, tags: frozenset[int]) -> dict[int, Value | Directory]:
+    """What a directory says of all others."""
+    return {tag: value for tag, value in directory.items() if tag not in tags}
