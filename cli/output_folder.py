@@ -219,6 +219,11 @@ class OutputFolder:
             "output_in_folder": key_of(job.output, self.path),
             "input_sha256": photo and photo.sha256,
             "input_stamp": photo and photo.stamp,
+            "output_sha256": None,
+            "output_stamp": None,
+            "width": None,
+            "height": None,
+            "curve": [],
         }
 
     def _recover(self, claim: Claim) -> None:
