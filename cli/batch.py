@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ALREADY_THERE = Standing.DONE.value
+
 # How long to wait for other processes before their claims are looked at again.
 PATIENCE = 0.25
 
@@ -64,6 +66,8 @@ class Painting:
     precision: str
     companions: Mapping[str, bytes] = field(default_factory=dict)
     """Further files that belong to the picture, by what replaces its suffix: ``.json``."""
+    encoded: bytes | None = None
+    """The output itself where it is not this image, such as a film."""
 
 
 Stop = Callable[[], bool]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,13 +95,8 @@ def export(
     Prints the bundle's folder.
     """
     set_verbosity(quiet=quiet, verbose=verbose)
-    try:
+    with torch_needed():
         from nstbatch.exporter.export import export_bundle
-    except ImportError as error:
-        raise UsageError(
-            f"Exporting needs PyTorch, which does not load ({error}). "
-            f"To change that: {INSTALL_TORCH}"
-        ) from error
 
     log = _no_progress if quiet else _print_progress
     exported = export_bundle(
@@ -116,6 +112,18 @@ def export(
     print(printable(exported.bundle.path), flush=True)
     if verify:
         _verify(exported, log)
+
+
+@contextmanager
+def torch_needed() -> Iterator[None]:
+    """A UsageError that says how to get PyTorch, where importing the exporter fails."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"Exporting needs PyTorch, which does not load ({error}). "
+            f"To change that: {INSTALL_TORCH}"
+        ) from error
 
 
 def _print_progress(line: str) -> None:

@@ -30,6 +30,7 @@ NOT_IN_THE_PICTURE = frozenset(
         *("out", "recursive", "overwrite", "dry_run", "fail_fast"),
         *("json", "quiet", "verbose", "report", "watch_progress", "config"),
         *("model", "device", "precision", "threads"),
+        "class",  # each is the "photo" of its picture
     }
 )
 

@@ -18,13 +18,19 @@ import typer
 import nstbatch
 from nstbatch.runtime.errors import NstbatchError, UsageError
 
+from .bench import bench
+from .deconv import deconv
 from .doctor import doctor
+from .dream import dream
 from .export import export
 from .invocation import PROGRAM, Call
 from .models import models
+from .reconstruct import reconstruct
 from .retry import retry
+from .several import WithCheckpoints
 from .stylize import stylize
 from .text import printable
+from .texture import texture
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +42,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (stylize, retry, export, models, doctor):
-    app.command()(verb)
+for verb in (stylize, texture, reconstruct, deconv, dream, retry, export, models, doctor):
+    app.command(cls=WithCheckpoints if verb is deconv else None)(verb)
+app.add_typer(bench, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

@@ -177,7 +177,9 @@ class OutputFolder:
             OSError: The ledger cannot be written. The picture is there, and its line will be
                 written by the next run.
         """
-        data = encode(job.output.suffix, painting.image, painting.alpha)
+        data = painting.encoded
+        if data is None:
+            data = encode(job.output.suffix, painting.image, painting.alpha)
         self.check()
         height, width = painting.image.shape[:2]
         record = self._line(job, outcome, made_from) | {

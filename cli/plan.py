@@ -107,6 +107,38 @@ def make_plan(
     return Plan(tuple(jobs.values()), tuple(unreadable))
 
 
+def find_images(
+    inputs: Iterable[Path], out: Path, *, recursive: bool = False
+) -> tuple[list[Path], list[Unreadable]]:
+    """Find the images that one result is made of, and the folders that cannot be looked into.
+
+    Args:
+        inputs: Files, and folders of photos.
+        out: The folder for the results; it is not looked into.
+        recursive: Whether to descend into the folders within folders.
+
+    Raises:
+        UsageError: An input that does not exist, or that is the output folder.
+    """
+    identity = _Identities()
+    images: dict[str, Path] = {}  # in order, without those named twice
+    unreadable = []
+    for path in inputs:
+        if not os.path.lexists(path):
+            raise UsageError(f"There is no file or folder {printable(path)}.")
+        if identity(path) == identity(out):
+            raise UsageError(
+                f"Results in {printable(out)} would be taken for images the next time. "
+                "Choose another output folder with --out."
+            )
+        for found in _scan(path, identity(out), recursive, identity) if path.is_dir() else [path]:
+            if isinstance(found, Unreadable):
+                unreadable.append(found)
+            else:
+                images.setdefault(identity(found), found)
+    return list(images.values()), unreadable
+
+
 def make_writable(folder: Path) -> None:
     """Create a folder, if need be, and make sure that files can be created in it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,7 +61,12 @@ class Photos:
         self._hashed: dict[Path, Hashed | None] = {}
 
     def hashed(self, path: Path, line: Line | None = None) -> Hashed | None:
-        """Return it, from the ledger's line on the photo where its stamp is still the same."""
+        """Return it, from the ledger's line on the photo where its stamp is still the same.
+
+        A job without a photo has a name in its place, such as that of a class.
+        """
+        if not os.path.lexists(path):
+            return Hashed(hashlib.sha256(os.fsencode(path)).hexdigest(), None)
         if line and line.input_sha256 and _is(path, line.input_stamp):
             return Hashed(line.input_sha256, line.input_stamp)
         known = self._hashed.get(path)

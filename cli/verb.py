@@ -91,10 +91,15 @@ def find_photos(
         return _those(plan, only, batch.out)
     if plan.jobs or plan.unreadable:
         return plan
+    raise nothing_found(inputs, recursive=batch.recursive)
+
+
+def nothing_found(inputs: Iterable[Path], *, recursive: bool) -> typer.Exit:
+    """Say that there is no photo, and return the end of the command."""
     places = ", ".join(map(printable, inputs))
-    hint = "" if batch.recursive else " To look into the folders within, give --recursive."
+    hint = "" if recursive else " To look into the folders within, give --recursive."
     print(f"nstbatch: No photo was found in {places}.{hint}", file=sys.stderr)
-    raise typer.Exit(NOTHING_MATCHED)
+    return typer.Exit(NOTHING_MATCHED)
 
 
 def _still_there(inputs: Iterable[Path]) -> list[Path]:

@@ -21,23 +21,38 @@ COMMAND = "python docs/cli_reference.py"
 def reference() -> str:
     """The page, as it should be."""
     program: Any = get_command(app)
-    verbs: dict[str, Any] = program.commands
+    verbs = commands(program)
     parts = [
         "# Command line",
         f"This page is written by `{COMMAND}`. Run it after a change to `cli/`; a test compares.\n"
         "[usage.md](usage.md) explains the same options by what they are for.",
         program.help,
         _usage("VERB ..."),
-        "\n".join(f"- [`{name}`](#{name}): {_summary(verb)}" for name, verb in verbs.items()),
+        "\n".join(f"- [`{n}`](#{_anchor(n)}): {_summary(verb)}" for n, verb in verbs.items()),
         *_options(program.params),
     ]
     for name, verb in verbs.items():
         arguments = [parameter for parameter in verb.params if not _is_option(parameter)]
-        words = " ".join([name, "[OPTIONS]", *map(_placeholder, arguments)])
+        further = ["[VERB ...]"] if hasattr(verb, "commands") else []
+        words = " ".join([name, "[OPTIONS]", *map(_placeholder, arguments), *further])
         parts += [f"## {name}", verb.help, _usage(words)]
         parts += [_list("Arguments", map(_argument_line, arguments))] if arguments else []
         parts += _options(parameter for parameter in verb.params if _is_option(parameter))
     return "\n\n".join(parts) + "\n"
+
+
+def commands(group: Any, prefix: str = "") -> dict[str, Any]:
+    """Every verb by its words, ``bench`` and then ``bench compare``, in the order of the help."""
+    found: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        found[prefix + name] = command
+        if hasattr(command, "commands"):
+            found |= commands(command, f"{prefix}{name} ")
+    return found
+
+
+def _anchor(heading: str) -> str:
+    return heading.replace(" ", "-")
 
 
 def _usage(words: str) -> str:

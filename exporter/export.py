@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx_ir as ir
 import torch
@@ -37,6 +38,9 @@ from .store import WeightStore
 from .trace import OPSET, LayerNetwork, forward_graph, vjp_graph
 from .weights import load, to_storage
 
+Log: TypeAlias = Callable[[str], None]
+Graphs: TypeAlias = list[tuple[str, ir.Model]]
+
 
 @dataclass(frozen=True)
 class Export:
@@ -61,9 +65,11 @@ def export_bundle(
     weights: Path | None = None,
     sha256: str | None = None,
     layers: Sequence[str] = (),
+    poolings: Sequence[Pooling] = POOLINGS,
     out: Path | None = None,
     overwrite: bool = False,
-    log: Callable[[str], None] = lambda line: None,
+    trace: Callable[[Export, Log], Graphs] | None = None,
+    log: Log = lambda line: None,
 ) -> Export:
     """Export a network.
 
@@ -74,8 +80,10 @@ def export_bundle(
         weights: A file of weights; the backbone's own by default.
         sha256: What that file must hash to.
         layers: Globs over the names of the layers; all by default.
+        poolings: Which variants of the network to write.
         out: The bundle's folder; by default where :meth:`Bundle.load` finds it by its name.
         overwrite: Replace a bundle that is there already.
+        trace: Gives the graphs of an export; :func:`trace_graphs` by default.
         log: Told what is being done, a line at a time.
 
     Raises:
@@ -83,7 +91,7 @@ def export_bundle(
         UnknownNameError: No layer matches a glob.
         BundleError: The weights do not fit, or do not have the hash.
     """
-    backbone = _backbone(source, layers)
+    backbone = find_backbone(source, layers)
     folder = out or user_folder() / (name or backbone.name)
     if folder.exists() and not (overwrite and _is_replaceable(folder)):
         raise UsageError(f"{folder} exists already. Use --overwrite to replace a bundle.")
@@ -104,7 +112,7 @@ def export_bundle(
             path=draft,
             name=name or backbone.name,
             architecture=backbone.architecture,
-            poolings=POOLINGS,
+            poolings=tuple(poolings),
             layers=measure(network, backbone.layers),
             preprocessing=provenance.preprocessing,
             style_layers=backbone.style_layers,
@@ -119,7 +127,7 @@ def export_bundle(
         )
         export = Export(bundle, network, backbone.layers, provenance.preprocessing)
         store = WeightStore(draft, stored)
-        for file, model in _graphs(export, log):
+        for file, model in (trace or trace_graphs)(export, log):
             store.share(model)
             (draft / file).write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
         files = sorted(path.name for path in draft.iterdir())
@@ -128,8 +136,8 @@ def export_bundle(
     return replace(export, bundle=Bundle.load(folder))
 
 
-def _backbone(source: str, patterns: Sequence[str]) -> Backbone:
-    """The source as a backbone, with the layers that match."""
+def find_backbone(source: str, patterns: Sequence[str] = ()) -> Backbone:
+    """The source as a backbone, with the layers that match; see :func:`export_bundle`."""
     if ":" in source:
         return custom(source, patterns or ("*",))
     backbone = backbones.get(source)
@@ -149,10 +157,10 @@ def _backbone(source: str, patterns: Sequence[str]) -> Backbone:
     )
 
 
-def _graphs(export: Export, log: Callable[[str], None]) -> list[tuple[str, ir.Model]]:
-    """Every graph of a bundle, by its file name."""
-    graphs = []
-    for pooling in POOLINGS:
+def trace_graphs(export: Export, log: Log) -> Graphs:
+    """Every graph of a bundle, by its file name, traced from the network."""
+    graphs: Graphs = []
+    for pooling in export.bundle.poolings:
         network = export.layer_network(pooling)
         log(f"Tracing {graph_name('forward', pooling)}")
         graphs.append((graph_name("forward", pooling), forward_graph(network)))

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nstbatch.runtime.synthetic import photo_like
+
 from .margins import Margin, least_margin
 
 Array: TypeAlias = NDArray[np.float32]
@@ -22,20 +24,6 @@ RETOUCHES = 40
 
 # Pixels: less than a fiftieth of the smallest picture, more than the first convolutions see.
 PATCH = 12
-
-
-def photo_like(rng: np.random.Generator, height: int, width: int) -> Array:
-    """Clouds with the amplitude spectrum of photos, 1/f (Field 1987), mostly grey.
-
-    Strength of the contrast and of the colours is a guess.
-    """
-    down, right = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)
-    frequency = np.maximum(np.hypot(down, right), 1 / max(height, width))
-    spectrum = np.fft.fft2(rng.standard_normal((4, height, width))) / frequency
-    clouds = np.fft.ifft2(spectrum).real
-    clouds /= clouds.std(axis=(1, 2), keepdims=True)
-    picture = 1 / (1 + np.exp(-clouds[:1] - 0.5 * clouds[1:]))
-    return picture.astype(np.float32)
 
 
 def flat_areas(rng: np.random.Generator, height: int, width: int) -> Array:

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
+import numpy as np
 import onnxruntime as ort
 
-from .bundle import Bundle, Pooling
+from .bundle import Bundle, GraphKind, Pooling
 from .errors import ImageError
 from .link import GRADIENT, IMAGE, TARGET, WEIGHT, link, link_targets
 from .loop import Bounds, Descent, Varying, nothing_varies
 from .optimizers import Optimizer, State
+from .projection import projection
 from .providers import resolve
 from .session import Array, Session
 from .smallest import smallest_side
@@ -150,6 +152,36 @@ class Engine:
         session = self._kept(("targets", terms, pooling, images.shape), open_session)
         return session.run({IMAGE: images})
 
+    def project(self, rule: GraphKind, layer: str, cotangents: Array, images: Array) -> Array:
+        """What cotangents of one layer become on their way back to the images, (N, 3, H, W).
+
+        Args:
+            rule: The graph of the way back: "gradient", "deconv" or "guided".
+            layer: Where it begins.
+            cotangents: (N, ...), of the shape of the layer's activation.
+            images: (N, 3, H, W), RGB in [0, 1], no smaller than :meth:`smallest_side`.
+        """
+        term = projection(layer)
+        inputs = {
+            IMAGE: images,
+            TARGET + term.name: cotangents,
+            WEIGHT + term.name: np.ones(len(images), np.float32),
+        }
+        shapes = {name: values.shape for name, values in inputs.items()}
+
+        def open_session() -> Session:
+            return Session(
+                link(self.bundle.read_graph(rule), (term,), len(images)),
+                shapes,
+                self.provider,
+                weights_folder=self.bundle.path,
+                threads=self._threads,
+                run_options=self._run_options,
+            )
+
+        session = self._kept(("project", rule, term, tuple(shapes.items())), open_session)
+        return session.run(inputs)[GRADIENT]
+
     def descent(
         self,
         objective: Objective,
@@ -167,7 +199,8 @@ class Engine:
 
         Args:
             objective: The terms and their weights.
-            targets: By ``target/<term>``: those of :meth:`targets`, and what a term is given.
+            targets: By ``target/<term>``: those of :meth:`targets`, and what a term is given. By
+                ``view/<view>/<input>``: what a view is given once.
             images: Where to start, RGB in [0, 1], no smaller than :meth:`smallest_side`.
             optimizer: How to move.
             state: The optimiser's, fresh or resampled to the size of the images.

@@ -39,6 +39,10 @@ class Picture:
     alpha: NDArray[np.float32] | None = None
     """(H, W), opacity in [0, 1]; None when the file had no transparency."""
 
+    def alpha_at(self, size: tuple[int, ...]) -> NDArray[np.float32] | None:
+        """Return the alpha at another size, (height, width); None where there is none."""
+        return None if self.alpha is None else resize(self.alpha, (size[0], size[1]))
+
 
 ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.floating] | Picture
 """What the library takes for a picture: a path, or an array (H, W, 3), RGB in [0, 1]."""

@@ -178,6 +178,7 @@ def descend(
     steps: int,
     report: Callable[[int, Array], None],
     stop: Callable[[], bool],
+    keep: Callable[[int], None] = lambda step: None,
 ) -> Outcome:
     """Take up to ``steps`` updates; the outcome's losses are those of the outcome's images.
 
@@ -186,6 +187,7 @@ def descend(
         steps: How many updates to take.
         report: Called after each evaluation with the number of updates so far and the losses.
         stop: Asked before each update whether to end here.
+        keep: Called after each report, to write down where the descent is.
 
     Raises:
         StoppedError: The very first evaluation was terminated, so there are no losses yet.
@@ -196,6 +198,7 @@ def descend(
         report(taken, losses)
         if taken == steps:
             break
+        keep(taken)
         if stop():
             reason = StopReason.STOPPED
             break

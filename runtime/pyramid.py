@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -50,6 +51,30 @@ class Level:
         """(N, 3, *canvas) -> (N, 3, height, width): the pictures without their margin."""
         top = left = self.margin
         return images[:, :, top : top + self.height, left : left + self.width]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run is, with all that its next step depends on."""
+
+    level: int
+    """Index of the level."""
+    steps: int
+    """Updates taken at that level."""
+    images: Array
+    """(N, 3, H, W) of that level's canvas."""
+    state: State
+    """The optimiser's."""
+
+
+class Keeper(Protocol):
+    """Keeps checkpoints; see :class:`nstbatch.runtime.checkpoints.CheckpointFile`."""
+
+    def resume(self) -> Checkpoint | None:
+        """Where to go on; None to start from the beginning."""
+
+    def keep(self, level: int, steps: int, descent: Descent) -> None:
+        """Is told of every evaluation: the level, the updates taken there, and where they led."""
 
 
 def plan_levels(
@@ -108,6 +133,7 @@ def coarse_to_fine(
     report: Callable[[Level, int, Array], None],
     stop: Callable[[], bool],
     enlarge: Callable[[Array, Level], Array] | None = None,
+    keeper: Keeper | None = None,
 ) -> Outcome:
     """Run every level from where the one before it ended.
 
@@ -120,24 +146,29 @@ def coarse_to_fine(
         stop: Asked before each update whether to end here.
         enlarge: Images of one level and the next level -> images of its canvas; they are resized
             by default.
+        keeper: Told where the run is, and asked where to go on.
 
     Returns:
         The last outcome, at the size of its level, with the steps of all levels.
     """
-    state = optimizer.initial_state(images.shape)
-    taken = 0
-    for level in levels:
+    start = keeper.resume() if keeper else None
+    start = start or Checkpoint(0, 0, images, optimizer.initial_state(images.shape))
+    images, state, before = start.images, start.state, start.steps
+    taken = before + sum(level.steps for level in levels[: start.level])
+    for index, level in enumerate(levels[start.level :], start.level):
         if images.shape[2:] != level.canvas:
             images = enlarge(images, level) if enlarge else resize_batch(images, level.canvas)
             state = optimizer.resample(state, level.canvas)
+        descent = open_descent(level, images, state)
         outcome = descend(
-            open_descent(level, images, state),
-            level.steps,
+            descent,
+            level.steps - before,
             _of_level(report, level, taken),
             stop,
+            _of_place(keeper, index, before, descent),
         )
         taken += outcome.steps
-        images, state = outcome.images, outcome.state
+        images, state, before = outcome.images, outcome.state, 0
         if outcome.reason is not StopReason.FINISHED:
             break
     return replace(outcome, steps=taken)
@@ -148,6 +179,15 @@ def _of_level(
 ) -> Callable[[int, Array], None]:
     """A level's own report, which counts the updates taken before it as well."""
     return lambda step, losses: report(level, before + step, losses)
+
+
+def _of_place(
+    keeper: Keeper | None, level: int, before: int, descent: Descent
+) -> Callable[[int], None]:
+    """A level's own keeper, which counts the updates taken there before it as well."""
+    if keeper is None:
+        return lambda step: None
+    return lambda step: keeper.keep(level, before + step, descent)
 
 
 def resize_batch(images: Array, size: tuple[int, int]) -> Array:

@@ -40,9 +40,9 @@ def _seen_by(node: ir.Node, side: int) -> int:
     """Values in a row, of those without padding, that a window needs for ``side`` positions."""
     kernel = node.attributes["kernel_shape"].as_ints()
     axes = len(kernel)
-    strides = _ints(node, "strides", [1] * axes)
-    dilations = _ints(node, "dilations", [1] * axes)
-    pads = _ints(node, "pads", [0] * (2 * axes))
+    strides = ints(node, "strides", [1] * axes)
+    dilations = ints(node, "dilations", [1] * axes)
+    pads = ints(node, "pads", [0] * (2 * axes))
     rounded_up = "ceil_mode" in node.attributes and node.attributes["ceil_mode"].as_int() == 1
     return max(
         1,
@@ -57,5 +57,6 @@ def _seen_by(node: ir.Node, side: int) -> int:
     )
 
 
-def _ints(node: ir.Node, name: str, default: list[int]) -> list[int]:
+def ints(node: ir.Node, name: str, default: list[int]) -> list[int]:
+    """An attribute of a node, or what stands for it where it is left out."""
     return list(node.attributes[name].as_ints()) if name in node.attributes else default

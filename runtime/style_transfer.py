@@ -15,13 +15,15 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from .bundle import Pooling
+from .checkpoints import CheckpointFile
 from .engine import Engine, Targets
 from .errors import UsageError
-from .images import ImageLike, Picture, as_picture, fit_long_side, from_nchw, resize, to_nchw
+from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
 from .loop import PIXEL_BOUNDS, Descent, StopReason
 from .optimizers import State, optimizer_named
 from .options import StyleTransferOptions
@@ -70,6 +72,7 @@ class StyleTransfer:
         options: StyleTransferOptions | None = None,
         *,
         init_image: ImageLike | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> StyleTransferResult:
@@ -80,6 +83,8 @@ class StyleTransfer:
             style: The painting, likewise.
             options: How; the defaults if None.
             init_image: What to start from, with ``init="image"``.
+            checkpoint: A file to keep the run in, once a minute, and to go on from if it holds
+                this run; it is removed when the run is finished.
             progress: Called after every step.
             stop: Asked before every step whether to end here.
 
@@ -103,6 +108,10 @@ class StyleTransfer:
         levels = self._levels(picture.pixels, painting, objective, options)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
+        keeper = checkpoint and CheckpointFile(
+            Path(checkpoint), self.engine.bundle, options, picture.pixels, painting, start
+        )
+
         def open_descent(level: Level, images: Array, state: State) -> Descent:
             return self.engine.descent(
                 objective,
@@ -121,13 +130,16 @@ class StyleTransfer:
             open_descent,
             reporter(progress, objective, levels),
             stop or (lambda: False),
+            keeper=keeper or None,
         )
+        if keeper and outcome.reason is not StopReason.STOPPED:
+            keeper.discard()
         # A run that was stopped, or failed, may have ended at a coarser size.
         ended = next(level for level in levels if level.canvas == outcome.images.shape[2:])
         image = from_nchw(ended.cut(outcome.images))
         return StyleTransferResult(
             image=image,
-            alpha=_resized_alpha(picture, image),
+            alpha=picture.alpha_at(image.shape[:2]),
             losses=named_losses(objective, outcome.losses),
             steps=outcome.steps,
             seconds=time.perf_counter() - started,
@@ -225,9 +237,3 @@ def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> 
         return level.fit(start)
     random = np.random.default_rng(options.seed)
     return random.random((1, 3, *level.canvas), dtype=np.float32)
-
-
-def _resized_alpha(picture: Picture, image: Array) -> Array | None:
-    if picture.alpha is None:
-        return None
-    return resize(picture.alpha[..., None], image.shape[:2])[..., 0]

@@ -137,17 +137,21 @@ def total_variation() -> Objective:
 
 @script(DOMAIN, default_opset=op)
 def content_target(activation: Tensor) -> Tensor:
-    """The activation itself, (N, C, H, W)."""
+    """The activation itself, (N, C, H, W), or (N, C) of a layer without positions."""
     return op.Identity(activation)
 
 
 @script(DOMAIN, default_opset=op)
 def content_loss(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """L = w mean (F - P)^2; dL/dF = 2 w (F - P) / (C H W). neural-style's nn.MSECriterion."""
+    """L = w mean (F - P)^2; dL/dF = 2 w (F - P) / (C H W). neural-style's nn.MSECriterion.
+
+    The mean is over all axes but the first, however many there are.
+    """
     difference = activation - target
-    loss = weight * op.ReduceMean(difference * difference, [1, 2, 3], keepdims=0)
+    axes = op.Range(1, op.Size(op.Shape(activation)), 1)
+    loss = weight * op.ReduceMean(difference * difference, axes, keepdims=0)
     elements = op.Cast(op.ReduceProd(op.Shape(activation, start=1)), to=FLOAT.dtype)
-    slope = op.Unsqueeze(2.0 * weight / elements, [1, 2, 3])
+    slope = op.Unsqueeze(2.0 * weight / elements, axes)
     return loss, difference * slope
 
 

@@ -104,23 +104,21 @@ class Reference:
 
     def __init__(self, model: str, pooling: str, dtype: str = "float32") -> None:
         import torch
-        from safetensors.torch import load_file
 
-        from nstbatch.exporter import backbones
         from nstbatch.exporter.pooling import use_pooling
+        from nstbatch.exporter.rebuild import rebuild
         from nstbatch.exporter.trace import LayerNetwork
         from nstbatch.runtime.bundle import Bundle
 
-        bundle, backbone = Bundle.load(model), backbones.get(model)
+        bundle = Bundle.load(model)
         self.dtype = getattr(torch, dtype)
-        network = backbone.build()
-        network.load_state_dict({k: v.float() for k, v in load_file(bundle.weights_path).items()})
+        network, layers = rebuild(bundle)
         network = use_pooling(network, pooling)
         if self.dtype == torch.float64:
             for module in network.modules():
                 if isinstance(module, torch.nn.MaxPool2d):
                     module.forward = partial(_first_maximum, module)
-        network = LayerNetwork(network, backbone.layers, bundle.preprocessing)
+        network = LayerNetwork(network, layers, bundle.preprocessing)
         self.network = network.to(self.dtype)
 
     def tensor(self, pictures: NDArray[np.float32]) -> Tensor:

@@ -17,23 +17,55 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nstbatch.runtime.bundle import Bundle
+    from nstbatch.runtime.class_picture import ClassPicture, ClassPictureResult
+    from nstbatch.runtime.deconvnet import Deconvnet
+    from nstbatch.runtime.deconvnet_options import DeconvnetOptions
+    from nstbatch.runtime.deepdream import DeepDream, DreamResult
+    from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
     from nstbatch.runtime.errors import NstbatchError
     from nstbatch.runtime.images import Picture, read, write
     from nstbatch.runtime.options import StyleTransferOptions
     from nstbatch.runtime.progress import Progress
+    from nstbatch.runtime.reconstruction import (
+        ReconstructedLayer,
+        Reconstruction,
+        ReconstructionResult,
+    )
+    from nstbatch.runtime.reconstruction_options import ReconstructionOptions
     from nstbatch.runtime.style_transfer import StyleTransfer, StyleTransferResult
+    from nstbatch.runtime.texture import Texture, TextureResult
+    from nstbatch.runtime.texture_options import TextureOptions
+    from nstbatch.runtime.zoom import ZoomResult, dream_frames
 
 __version__ = version("nstbatch")
 
 __all__ = [
     "Bundle",
+    "ClassPicture",
+    "ClassPictureOptions",
+    "ClassPictureResult",
+    "Deconvnet",
+    "DeconvnetOptions",
+    "DeepDream",
+    "DreamOptions",
+    "DreamResult",
     "NstbatchError",
     "Picture",
     "Progress",
+    "ReconstructedLayer",
+    "Reconstruction",
+    "ReconstructionOptions",
+    "ReconstructionResult",
     "StyleTransfer",
     "StyleTransferOptions",
     "StyleTransferResult",
+    "Texture",
+    "TextureOptions",
+    "TextureResult",
+    "ZoomOptions",
+    "ZoomResult",
     "__version__",
+    "dream_frames",
     "read",
     "write",
 ]
@@ -42,12 +74,30 @@ __all__ = [
 # starts without numpy and ONNX Runtime.
 _HOMES = {
     "Bundle": "bundle",
+    "Deconvnet": "deconvnet",
+    "DeconvnetOptions": "deconvnet_options",
+    "ClassPicture": "class_picture",
+    "ClassPictureOptions": "dream_options",
+    "ClassPictureResult": "class_picture",
+    "DeepDream": "deepdream",
+    "DreamOptions": "dream_options",
+    "DreamResult": "deepdream",
     "NstbatchError": "errors",
     "Picture": "images",
     "Progress": "progress",
+    "ReconstructedLayer": "reconstruction",
+    "Reconstruction": "reconstruction",
+    "ReconstructionOptions": "reconstruction_options",
+    "ReconstructionResult": "reconstruction",
     "StyleTransfer": "style_transfer",
     "StyleTransferOptions": "options",
     "StyleTransferResult": "style_transfer",
+    "Texture": "texture",
+    "TextureOptions": "texture_options",
+    "TextureResult": "texture",
+    "ZoomOptions": "dream_options",
+    "ZoomResult": "zoom",
+    "dream_frames": "zoom",
     "read": "images",
     "write": "images",
 }

@@ -3,13 +3,16 @@ import sys
 
 import pytest
 import typer
+from typer.main import get_command
 
 import nstbatch
 from nstbatch.cli import main
 from nstbatch.runtime.errors import BundleError, UnknownNameError
 
 HEAVY = {"PIL", "cv2", "numpy", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "torch"}
+HEAVY |= {"matplotlib", "multiprocessing", "safetensors"}
 HEAVY_PARTS = {"nstbatch.exporter", "nstbatch.runtime.images", "rich.progress"}
+VERBS = get_command(main.app).commands
 
 
 def nstbatch_program(*arguments: str, code: str = "") -> subprocess.CompletedProcess:
@@ -20,12 +23,17 @@ def nstbatch_program(*arguments: str, code: str = "") -> subprocess.CompletedPro
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--version",), ("--help",), *((name, "--help") for name in ("stylize", "export", "models"))],
+    [
+        ("--version",),
+        ("--help",),
+        *((name, "--help") for name in VERBS),
+        ("bench", "compare", "--help"),
+    ],
 )
 def test_help_and_version_import_nothing_heavy(arguments):
     found = nstbatch_program(*arguments, code="print(*sys.modules, file=sys.stderr)")
     imported = set(found.stderr.split())
-    assert "nstbatch.cli.stylize" in imported
+    assert {"nstbatch.cli.stylize", "nstbatch.cli.bench"} <= imported
     assert not imported & (HEAVY | HEAVY_PARTS)
 
 
@@ -41,7 +49,10 @@ def test_python_m_nstbatch_is_the_program():
 
 def test_every_option_of_every_command_says_what_it_is():
     group = typer.main.get_command(main.app)
-    for command in (group, *group.commands.values()):
+    groups = [command for command in group.commands.values() if hasattr(command, "commands")]
+    assert groups
+    below = [command for one in groups for command in one.commands.values()]
+    for command in (group, *group.commands.values(), *below):
         assert command.help
         for option in command.params:
             assert option.help, f"{command.name} {option.name}"

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
-import safetensors.torch
 import torch
 from torch import nn
 
-from nstbatch.exporter import backbones
 from nstbatch.exporter.export import Export
 from nstbatch.exporter.pictures import Draw
+from nstbatch.exporter.rebuild import rebuild
 from nstbatch.exporter.trace import LayerNetwork
 from nstbatch.runtime.bundle import Bundle, Preprocessing
 from nstbatch.runtime.images import read
@@ -26,11 +25,8 @@ def built_in() -> Callable[[str], Export]:
     """A function that gives a built-in bundle and the network that it was made of."""
 
     def load(name: str) -> Export:
-        bundle, backbone = Bundle.load(name), backbones.get(name)
-        weights = safetensors.torch.load_file(bundle.weights_path)
-        network = backbone.build()
-        network.load_state_dict({key: tensor.float() for key, tensor in weights.items()})
-        return Export(bundle, network, backbone.layers, bundle.preprocessing)
+        bundle = Bundle.load(name)
+        return Export(bundle, *rebuild(bundle), bundle.preprocessing)
 
     return load
 

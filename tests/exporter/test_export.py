@@ -207,7 +207,7 @@ def test_an_unknown_layer_lists_the_names(name, source, home):
 
 def test_layers_of_a_backbone_are_chosen_by_globs(monkeypatch, tmp_path):
     """The suggestions shrink with them."""
-    backbone = export_module._backbone("vgg16", ["relu[34]_1", "pool5"])
+    backbone = export_module.find_backbone("vgg16", ["relu[34]_1", "pool5"])
     assert list(backbone.layers) == ["relu3_1", "relu4_1", "pool5"]
     assert backbone.style_layers == ("relu3_1", "relu4_1")
     assert backbone.content_layers == ()
@@ -216,7 +216,7 @@ def test_layers_of_a_backbone_are_chosen_by_globs(monkeypatch, tmp_path):
 @pytest.fixture
 def weights(tmp_path, source) -> Path:
     """A file of weights for the tiny network."""
-    state = export_module._backbone(source, ()).build().state_dict()
+    state = export_module.find_backbone(source, ()).build().state_dict()
     safetensors.torch.save_file(state, tmp_path / "weights.safetensors")
     return tmp_path / "weights.safetensors"
 

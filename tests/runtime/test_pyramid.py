@@ -12,6 +12,7 @@ from nstbatch.runtime.loop import Outcome, StopReason
 from nstbatch.runtime.optimizers import LBFGS, Adam
 from nstbatch.runtime.pyramid import (
     FACTOR,
+    Checkpoint,
     Level,
     coarse_to_fine,
     plan_levels,
@@ -170,7 +171,7 @@ class Brighter:
 LEVELS_OF_THREE = [Level(6, 8, 1, 2), Level(9, 12, 1, 3), Level(12, 16, 2, 4)]
 
 
-def run(optimizer=None, *, stop=lambda: False, fails_at=None):
+def run(optimizer=None, *, stop=lambda: False, fails_at=None, keeper=None):
     opened, reports = [], []
 
     def open_descent(level, images, state):
@@ -184,6 +185,7 @@ def run(optimizer=None, *, stop=lambda: False, fails_at=None):
         open_descent,
         lambda level, step, losses: reports.append((level, step)),
         stop,
+        keeper=keeper,
     )
     return outcome, opened, reports
 
@@ -229,6 +231,36 @@ def test_a_run_that_is_stopped_goes_to_no_further_level():
     assert outcome.steps == 3
     assert len(opened) == 2
     assert outcome.images.shape[2:] == LEVELS_OF_THREE[1].canvas
+
+
+class Memory:
+    """Keeps every checkpoint, and goes on from a given one."""
+
+    def __init__(self, start=None):
+        self.start = start
+        self.kept = []
+
+    def resume(self):
+        return self.start
+
+    def keep(self, level, steps, descent):
+        self.kept.append(Checkpoint(level, steps, descent.images, descent.state))
+
+
+def test_a_run_goes_on_from_every_checkpoint_to_the_same_end():
+    whole = Memory()
+    expected, _, reports = run(keeper=whole)
+    assert [(kept.level, kept.steps) for kept in whole.kept] == [
+        (0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2), (2, 3),
+    ]  # fmt: skip
+    for start in whole.kept:
+        rest = Memory(start)
+        outcome, _, later = run(keeper=rest)
+        np.testing.assert_array_equal(outcome.images, expected.images)
+        assert outcome.steps == expected.steps
+        assert later == reports[-len(later) :]
+        left = [(kept.level, kept.steps) for kept in rest.kept]
+        assert left == [(kept.level, kept.steps) for kept in whole.kept][-len(left) :]
 
 
 def test_a_level_that_fails_is_the_last():

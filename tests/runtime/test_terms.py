@@ -36,7 +36,8 @@ def run_term(term, image, target=None, weight=None):
     if target is not None:
         inputs[TARGET + term.name] = target
     shapes = {name: values.shape for name, values in inputs.items()}
-    graph = link(onnx.parser.parse_model(IDENTITY), [term], pictures)
+    identity = IDENTITY.replace("N, C, H, W", ", ".join("NCHW"[: image.ndim]))
+    graph = link(onnx.parser.parse_model(identity), [term], pictures)
     outputs = Session(graph, shapes, CPU, threads=1).run(inputs)
     assert outputs[LOSSES].shape == (pictures, 1)
     return outputs[LOSSES][:, 0], outputs[GRADIENT]
@@ -112,6 +113,14 @@ def test_content_loss_is_the_mean_squared_difference(shape, seed):
     weight = np.abs(random(shape[0], seed=seed)) + 0.1
     ours = run_term(only(content("feature")), image, target, weight)
     assert_same(ours, autograd(content_loss, image, target, weight))
+
+
+@pytest.mark.parametrize("shape", [(2, 7), (2, 7, 3)])
+def test_content_loss_is_over_as_many_axes_as_a_layer_has(shape):
+    activation, target = random(*shape), random(*shape, seed=1)
+    weight = np.array([0.5, 3], np.float32)
+    ours = run_term(only(content("feature")), activation, target, weight)
+    assert_same(ours, autograd(content_loss, activation, target, weight))
 
 
 def test_the_content_of_a_picture_is_nothing_away_from_itself():

@@ -1,0 +1,1 @@
+"""Measures how fast steps are, in turns with PyTorch; what `nstbatch bench` runs."""

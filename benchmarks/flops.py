@@ -1,0 +1,85 @@
+"""How much arithmetic a step is: the products and convolutions of its linked graph, counted.
+
+Two operations for each multiplication and addition, as is usual. Everything else of a step, which
+is element by element, is left out: it is a matter of memory, not of arithmetic. The count is that
+of the plain formulas; an implementation that gets by with less (Winograd) counts the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import onnx
+import onnx_ir as ir
+
+from nstbatch.runtime.link import IMAGE, WEIGHT, link
+from nstbatch.runtime.specialise import specialise
+from nstbatch.runtime.terms import Term
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+def count_operations(
+    gradient_graph: onnx.ModelProto,
+    terms: Sequence[Term],
+    image_shape: Shape,
+    target_shapes: Mapping[str, Shape],
+) -> int:
+    """Operations of one evaluation of an objective and its gradient.
+
+    Args:
+        gradient_graph: A bundle's.
+        terms: Of the objective.
+        image_shape: (N, 3, H, W).
+        target_shapes: By ``target/<term>``.
+    """
+    pictures = image_shape[0]
+    shapes = {IMAGE: image_shape, **target_shapes}
+    shapes |= {WEIGHT + term.name: (pictures,) for term in terms}
+    return operations(specialise(link(gradient_graph, terms, pictures), shapes))
+
+
+def operations(model: onnx.ModelProto) -> int:
+    """Operations of the products and convolutions of a graph of static shapes."""
+    graph = ir.from_proto(onnx.shape_inference.infer_shapes(model)).graph
+    return sum(_operations(node) for node in graph if node.op_type in _MULTIPLICATIONS)
+
+
+def _operations(node: ir.Node) -> int:
+    first, second = (_shape(value) for value in node.inputs[:2])
+    return 2 * _MULTIPLICATIONS[node.op_type](node, first, second, _shape(node.outputs[0]))
+
+
+def _shape(value: ir.Value | None) -> Shape:
+    if value is None or value.shape is None or not value.shape.is_static():
+        raise ValueError(f"The shape of {value} is not known.")
+    return tuple(int(size) for size in value.shape.numpy())
+
+
+def _conv(node: ir.Node, image: Shape, filters: Shape, out: Shape) -> int:
+    """Each value of the output takes a window of one group of channels: filters (M, C/g, ...)."""
+    return math.prod(out) * math.prod(filters[1:])
+
+
+def _conv_transpose(node: ir.Node, image: Shape, filters: Shape, out: Shape) -> int:
+    """Each value of the input is spread over a window of a group: filters (C, M/g, ...)."""
+    return math.prod(image) * math.prod(filters[1:])
+
+
+def _mat_mul(node: ir.Node, left: Shape, right: Shape, out: Shape) -> int:
+    return math.prod(out) * left[-1]
+
+
+def _gemm(node: ir.Node, left: Shape, right: Shape, out: Shape) -> int:
+    transposed = node.attributes.get_int("transA", 0)
+    return math.prod(out) * left[0 if transposed else 1]
+
+
+_MULTIPLICATIONS = {
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "MatMul": _mat_mul,
+    "Gemm": _gemm,
+}

@@ -1,0 +1,76 @@
+"""Says how good everybody's pictures are, and how much arithmetic their steps were.
+
+In float32 on the processor, by one objective for all. The judge has a process of its own as well:
+what it takes is gone when it is done, and if there is not enough for it, the times are still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from nstbatch.runtime.engine import Engine
+
+from .contestants import objective_of, open_descent, targets_of
+from .flops import count_operations
+from .tasks import Array, Task
+from .worker import reporting_failures
+
+
+@dataclass(frozen=True, eq=False)
+class JudgeJob:
+    """What is to be judged."""
+
+    task: Task
+    images: Mapping[str, Array]
+    """By contestant, (N, 3, H, W)."""
+    threads: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge says."""
+
+    losses: Mapping[str, float]
+    """By contestant: the total loss, on average over the batch."""
+    operations: int | None
+    """Floating-point operations of a step's products and convolutions, whoever takes it."""
+
+
+def serve_judge(pipe: Connection, job: JudgeJob) -> None:
+    """What runs in the process."""
+    with reporting_failures(pipe, job.threads):
+        judge = Judge(job.task, job.threads)
+        losses = {name: judge.loss(images) for name, images in job.images.items()}
+        pipe.send(Verdict(losses, judge.operations()))
+
+
+class Judge:
+    """Looks at one picture at a time: a batch that fits a GPU need not fit in memory here."""
+
+    def __init__(self, task: Task, threads: int) -> None:
+        self._task = task
+        self._engine = Engine(task.model, device="cpu", precision="fp32", threads=threads)
+        self._objective = objective_of(task)
+
+    def loss(self, images: Array) -> float:
+        """The total loss of images (N, 3, H, W), on average over them."""
+        return float(np.mean([self._loss(i, image[None]) for i, image in enumerate(images)]))
+
+    def _loss(self, index: int, image: Array) -> float:
+        alone = self._task.picture(index)
+        targets = targets_of(alone, self._engine, self._objective)
+        descent = open_descent(alone, self._engine, self._objective, targets, image)
+        return float(descent.evaluate().sum())
+
+    def operations(self) -> int:
+        """See :attr:`Verdict.operations`."""
+        alone = self._task.picture(0)
+        targets = targets_of(alone, self._engine, self._objective)
+        graph = self._engine.bundle.read_graph("gradient", alone.pooling)
+        shapes = {name: target.shape for name, target in targets.items()}
+        of_one = count_operations(graph, self._objective.terms, alone.images.shape, shapes)
+        return len(self._task.images) * of_one

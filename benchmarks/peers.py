@@ -1,0 +1,208 @@
+"""The baselines: the same networks, weights and objective in plain PyTorch, as the field does it.
+
+Autograd, ``torch.optim.Adam``, and the pixels clamped after each step. The network ends at the
+deepest layer that the objective looks at. This is the one file beside the exporter that imports
+torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nstbatch.exporter import zoo
+from nstbatch.exporter.pooling import use_pooling
+from nstbatch.exporter.rebuild import rebuild
+from nstbatch.runtime.bundle import Bundle, Preprocessing
+
+from .matrix_rate import (
+    CHANNELS,
+    KERNEL,
+    MAP_SIDES,
+    MATRIX_SIDES,
+    Product,
+    convolution_operations,
+    long_enough,
+    matrix_operations,
+)
+from .options import PEERS
+from .tasks import Array, Task, WeightedTerm
+from .turns import AbsentError
+
+Activations: TypeAlias = Mapping[str, Tensor]
+
+
+class Peer:
+    """A task in PyTorch."""
+
+    def __init__(self, task: Task, name: str, threads: int, device: str) -> None:
+        """Build the network and compute the targets.
+
+        Args:
+            task: What to do.
+            name: A key of :data:`nstbatch.benchmarks.options.PEERS`.
+            threads: How many to use.
+            device: "cpu" or "cuda".
+
+        Raises:
+            AbsentError: PyTorch finds no GPU.
+            UnknownNameError: The bundle is of no network that is known by name.
+        """
+        if device == "cuda" and not torch.cuda.is_available():
+            raise AbsentError("PyTorch finds no GPU, and the others run on one")
+        torch.set_num_threads(threads)
+        # Else convolutions on a GPU keep 10 bits of a mantissa, and "fp32" would not be fp32.
+        torch.backends.cudnn.allow_tf32 = False
+        self.precision, self.device = PEERS[name], device
+        self._features = _features(task).to(device)
+        self._image = torch.tensor(task.images, device=device, requires_grad=True)
+        self._terms = task.terms
+        self._targets = self._make_targets(task)
+        self._losses: Callable[[Tensor], Tensor] = self._plain_losses
+        if name == "torch-compile":
+            self._losses = torch.compile(self._plain_losses, fullgraph=True)
+        settings = task.adam
+        self._optimizer = torch.optim.Adam(
+            [self._image], settings.learning_rate, settings.betas, settings.epsilon
+        )
+        self._bounds = task.bounds
+        self.losses: Array = np.empty((0, len(task.terms)), np.float32)
+        """(N, T) of the images before the last step."""
+
+    def step(self) -> None:
+        """Take one step, all of it."""
+        self._optimizer.zero_grad()
+        losses = self._losses(self._image)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        with torch.no_grad():
+            self._image.clamp_(*self._bounds)
+        self.losses = losses.detach().cpu().numpy()
+        self._wait()
+
+    @property
+    def images(self) -> Array:
+        """A copy of the current images."""
+        return np.array(self._image.detach().cpu().numpy())
+
+    def _wait(self) -> None:
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    # --- The objective ------------------------------------------------------------------------
+
+    def _plain_losses(self, image: Tensor) -> Tensor:
+        """Weighted losses (N, T) of images (N, 3, H, W)."""
+        with self._autocast():
+            activations = self._features(image)
+        losses = []
+        for term in self._terms:
+            if term.layer is None:
+                losses.append(term.weight * total_variation(image))
+            else:
+                target, scale = self._targets[term]
+                squares = (feature(term.kind, activations[term.layer].float()) - target) ** 2
+                losses.append(scale * squares.flatten(1).mean(1))
+        return torch.stack(losses, dim=1)
+
+    def _autocast(self) -> Any:
+        """Half precision for the network alone: the objective stays in float32."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device, dtype=torch.bfloat16)
+
+    @torch.no_grad()
+    def _make_targets(self, task: Task) -> dict[WeightedTerm, tuple[Tensor, Tensor]]:
+        """For each term its target and what its mean square is multiplied with, in float32."""
+        targets = {}
+        for kind, pictures in task.references.items():
+            activations = self._features(torch.tensor(pictures, device=self.device))
+            for term in task.terms:
+                if term.kind == kind:
+                    assert term.layer is not None
+                    target = feature(kind, activations[term.layer])
+                    mean_square = (target**2).flatten(1).mean(1)
+                    targets[term] = target, term.weight / mean_square
+        return targets
+
+    # --- The matrix rate ----------------------------------------------------------------------
+
+    def products(self) -> tuple[Product, ...]:
+        """A matrix product and a convolution through PyTorch."""
+        dtype = torch.float32 if self.precision == "fp32" else torch.bfloat16
+
+        def random(*shape: int) -> Tensor:
+            return torch.randn(shape, dtype=dtype, device=self.device)
+
+        def product(operations: int, function: Callable[..., Tensor], *values: Tensor) -> Product:
+            @torch.no_grad()
+            def run() -> None:
+                function(*values)
+                self._wait()
+
+            return Product(operations, run)
+
+        def matrix(side: int) -> Product:
+            values = random(side, side), random(side, side)
+            return product(matrix_operations(side), torch.matmul, *values)
+
+        def convolution(side: int) -> Product:
+            convolve = nn.Conv2d(CHANNELS, CHANNELS, KERNEL, padding=KERNEL // 2)
+            convolve = convolve.to(self.device, dtype)
+            values = random(1, CHANNELS, side, side)
+            return product(convolution_operations(side), convolve, values)
+
+        return long_enough(matrix, MATRIX_SIDES), long_enough(convolution, MAP_SIDES)
+
+
+# --- The network ------------------------------------------------------------------------------
+
+
+def _features(task: Task) -> nn.Module:
+    """Images (N, 3, H, W), RGB in [0, 1] -> the activations that the terms want, by layer."""
+    zoo.models()  # imports torchvision, also where its compiled part does not fit
+    extraction = importlib.import_module("torchvision.models.feature_extraction")
+    bundle = Bundle.load(task.model)
+    network, paths = rebuild(bundle)
+    wanted = {paths[term.layer]: term.layer for term in task.terms if term.layer is not None}
+    network = extraction.create_feature_extractor(use_pooling(network, task.pooling), wanted)
+    return nn.Sequential(_Normalize(bundle.preprocessing), network)
+
+
+class _Normalize(nn.Module):
+    """What a backbone expects of its images."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.order = ["RGB".index(channel) for channel in preprocessing.channels]
+        self.scale = preprocessing.scale
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).reshape(3, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std).reshape(3, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        channels = image if self.order == [0, 1, 2] else image[:, self.order]
+        return (channels * self.scale - self.mean) / self.std
+
+
+def feature(kind: str, activation: Tensor) -> Tensor:
+    """What a term compares: activations (N, C, H, W), or their Gram matrices (N, C, C)."""
+    if kind == "content":
+        return activation
+    features = activation.flatten(2)
+    return features @ features.mT / activation[0].numel()
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """(N,): squares of the steps to the next pixel below and to the right, over all pixels."""
+    below = (image[:, :, 1:] - image[:, :, :-1]) ** 2
+    right = (image[:, :, :, 1:] - image[:, :, :, :-1]) ** 2
+    return (below.flatten(1).sum(1) + right.flatten(1).sum(1)) / image[0].numel()

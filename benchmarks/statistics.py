@@ -1,0 +1,88 @@
+"""Medians, and how sure they are, of a few rounds that were measured in turns.
+
+Contestants share the rounds: what slows the machine down for a minute slows all of a round. So a
+ratio is taken within each round, and the rounds are resampled, not the single steps, which within a
+turn are hardly independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# criterion draws 100,000. A median of seven rounds takes few values: ten thousand draws find the
+# ends of its interval as well.
+RESAMPLES = 10_000
+CONFIDENCE = 0.95  # criterion's and hyperfine's
+SEED = 0  # the same samples give the same report
+
+# hyperfine, outlier_detection.rs: ten standard deviations, which the median absolute deviation
+# estimates when it is multiplied by 1.4826 (Iglewicz & Hoaglin 1993).
+OUTLIER_THRESHOLD = 1.4826 * 10
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A median, and the interval that it lies in with a confidence of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+    def is_one(self) -> bool:
+        """Whether a ratio may as well be 1."""
+        return self.low <= 1 <= self.high
+
+
+def median_estimate(values: Sequence[float]) -> Estimate:
+    """The median of one value a round, with its percentile bootstrap interval (Efron 1979)."""
+    medians = np.median(_resampled(np.asarray(values, np.float64), SEED), axis=1)
+    return Estimate(float(np.median(values)), *_interval(medians))
+
+
+def paired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
+    """The ratio of two contestants of one run, by rounds: [i] of both are of one round."""
+    pairs = zip(numerators, denominators, strict=True)
+    return median_estimate([numerator / denominator for numerator, denominator in pairs])
+
+
+def unpaired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
+    """The ratio of the medians of two runs, whose rounds have nothing to do with each other."""
+    above, below = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
+    ratios = np.median(_resampled(above, SEED), axis=1) / np.median(
+        _resampled(below, SEED + 1), axis=1
+    )
+    return Estimate(float(np.median(above) / np.median(below)), *_interval(ratios))
+
+
+def percentile95(samples: Sequence[float]) -> float:
+    """The 95th percentile, interpolated between samples."""
+    return float(np.percentile(samples, 95))
+
+
+def count_outliers(samples: Sequence[float]) -> int:
+    """How many samples lie ten standard deviations off the median; see OUTLIER_THRESHOLD."""
+    values = np.asarray(samples, np.float64)
+    deviations = np.abs(values - np.median(values))
+    spread = max(float(np.median(deviations)), np.finfo(np.float64).eps)
+    return int((deviations / spread > OUTLIER_THRESHOLD).sum())
+
+
+def by_rounds(samples: Sequence[float], rounds: int) -> list[float]:
+    """The median of each round, of samples in the order that they were taken in."""
+    return [float(np.median(part)) for part in np.array_split(np.asarray(samples), rounds)]
+
+
+def _resampled(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """(RESAMPLES, n): n of the n values, drawn with replacement."""
+    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    return values[drawn]
+
+
+def _interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    outside = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(resampled, (outside, 1 - outside))
+    return float(low), float(high)

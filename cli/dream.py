@@ -1,0 +1,137 @@
+"""``nstbatch dream``: photos, classes and films, as a network would have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import typer
+
+from nstbatch.runtime.dream_options import (
+    FILM_ITERATIONS,
+    ClassPictureOptions,
+    DreamOptions,
+    ZoomOptions,
+)
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.options import Pooling
+
+from . import dream_options as own
+from . import options as cli
+from .dream_painters import Film, Network, dreams_of_photos, films, pictures_of_classes
+from .invocation import invocation
+from .logs import set_verbosity
+from .verb import BatchOptions, carry_out
+from .video import Video
+
+DEFAULTS = DreamOptions()
+ZOOM_DEFAULTS = ZoomOptions()
+DEFAULT_MODEL = "squeezenet1_1"  # the fastest, and the one with classes
+
+# What says nothing to a picture of a class, and to a dream that is no film.
+OF_PHOTOS = (
+    "inputs",
+    "layer",
+    "channels",
+    "guide",
+    "octaves",
+    "octave_scale",
+    "step_size",
+    "jitter",
+)
+OF_FILMS = ("zoom", "video", "fps")
+
+
+def dream(
+    context: typer.Context,
+    inputs: own.Inputs = None,
+    out: cli.Out = own.DEFAULT_OUT,
+    recursive: cli.Recursive = False,
+    overwrite: cli.Overwrite = False,
+    dry_run: cli.DryRun = False,
+    fail_fast: cli.FailFast = False,
+    layer: own.LayerName = None,
+    channels: own.Channels = None,
+    guide: own.Guide = None,
+    octaves: own.Octaves = DEFAULTS.octaves,
+    octave_scale: own.OctaveScale = DEFAULTS.octave_scale,
+    step_size: own.StepSize = DEFAULTS.step_size,
+    jitter: own.Jitter = DEFAULTS.jitter,
+    classes: own.Classes = None,
+    frames: own.Frames = None,
+    zoom: own.Zoom = ZOOM_DEFAULTS.zoom,
+    video: own.VideoKind = "mp4",
+    fps: own.FramesPerSecond = own.DEFAULT_FPS,
+    size: own.Size = None,
+    iterations: own.Iterations = None,
+    seed: own.Seed = DEFAULTS.seed,
+    pooling: cli.PoolingName = DEFAULTS.pooling,
+    model: cli.Model = DEFAULT_MODEL,
+    device: cli.Device = "auto",
+    precision: cli.Precision = "auto",
+    threads: cli.Threads = None,
+    as_json: cli.Json = False,
+    quiet: cli.Quiet = False,
+    verbose: cli.Verbose = False,
+) -> None:
+    """Let a network paint what it sees: in photos, of a class, or as an endless zoom.
+
+    With photos, DeepDream: what a layer sees in them is made more of.
+    With --class, a picture of a class of the network, from noise.
+    With --frames, a film: dream after dream, scaled up in between.
+
+    Prints the path of each picture or film it has made, or with --json a line
+    each; all else goes to standard error. What is there already is skipped.
+
+    Exit codes: 0 all done or already there, 1 some failed, 2 wrong usage,
+    3 no photo found, 130 interrupted.
+    """
+    set_verbosity(quiet=quiet, verbose=verbose)
+    batch = BatchOptions(
+        out, recursive, overwrite, dry_run, fail_fast, as_json, quiet, invocation(context)
+    )
+    network = Network(model, device, precision, threads)
+    if iterations is None and frames is not None:
+        iterations = FILM_ITERATIONS
+    given = {"size": size, "iterations": iterations}
+    shared: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    shared |= {"seed": seed, "pooling": cast("Pooling", pooling)}
+    if classes:
+        _refuse(context, (*OF_PHOTOS, "frames", *OF_FILMS), "does not go with --class")
+        plan, painter, engine = pictures_of_classes(
+            classes, ClassPictureOptions(**shared), network, batch
+        )
+        raise typer.Exit(carry_out(plan, painter, batch, engine=engine))
+
+    options = DreamOptions(
+        layer=layer,
+        channels=own.parse_channels(channels),
+        octaves=octaves,
+        octave_scale=octave_scale,
+        step_size=step_size,
+        jitter=jitter,
+        **shared,
+    )
+    if frames is not None:
+        film = Film(ZoomOptions(frames, zoom), cast("Video", video), fps)
+        job = films(inputs or [], options, film, guide, network, batch)
+    elif inputs:
+        _refuse(context, OF_FILMS, "needs --frames")
+        job = dreams_of_photos(inputs, options, guide, network, batch)
+    else:
+        raise UsageError(
+            "Give a photo to dream of; or --class for the picture of a class, or --frames for a "
+            "film from noise."
+        )
+    plan, painter, engine = job
+    sources = {"guide": guide}
+    raise typer.Exit(carry_out(plan, painter, batch, engine=engine, sources=sources))
+
+
+def _refuse(context: typer.Context, names: Sequence[str], why: str) -> None:
+    """Raise a UsageError for the first of these parameters that was given."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name != "DEFAULT":
+            shown = parameter.opts[0] if parameter.opts[0].startswith("-") else "A photo"
+            raise UsageError(f"{shown} {why}.")

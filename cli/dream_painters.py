@@ -1,0 +1,244 @@
+"""What ``nstbatch dream`` paints with: a plan and a painter each for photos, films and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions, above
+from nstbatch.runtime.errors import ImageError, UsageError
+
+from .dream_options import parse_classes
+from .text import printable
+from .verb import BatchOptions, check_finished, find_photos, read_picture
+from .video import Video, check_encoder, encode
+
+if TYPE_CHECKING:
+    from nstbatch.runtime.deepdream import DeepDream
+    from nstbatch.runtime.engine import Engine
+    from nstbatch.runtime.images import ImageLike, Picture
+    from nstbatch.runtime.progress import ProgressCallback
+
+    from .batch import Painter, Painting, Stop
+    from .plan import Job, Plan
+
+NOISE = Path("noise")
+"""What stands for the photo in a film that is dreamed from none."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What dreams, and where."""
+
+    model: str
+    device: str
+    precision: str
+    threads: int | None
+
+    def place(self) -> dict[str, Any]:
+        """Where, as the classes of the library take it."""
+        return {"device": self.device, "precision": self.precision, "threads": self.threads}
+
+
+@dataclass(frozen=True)
+class Film:
+    """What is made of frames.
+
+    Raises:
+        UsageError: For a kind of film that cannot be made here, or a value that is out of range.
+    """
+
+    zoom: ZoomOptions
+    video: Video
+    fps: float
+
+    def __post_init__(self) -> None:
+        check_encoder(self.video)
+        above("fps", self.fps, 0)
+
+    @property
+    def suffix(self) -> str:
+        """Of the output, which is the last frame where no film is made."""
+        return ".png" if self.video == "none" else f".{self.video}"
+
+    def folder(self, output: Path) -> Path:
+        """Where the frames of an output lie."""
+        return output.parent if self.video == "none" else output.with_suffix("")
+
+    def job(self, job: Job) -> Job:
+        """The job with the output that says that all is done."""
+        from nstbatch.runtime.zoom import frame_path
+
+        if self.video != "none":
+            return job
+        return replace(job, output=frame_path(job.output.with_suffix(""), self.zoom.frames))
+
+
+# --- Photos -----------------------------------------------------------------------------------
+
+
+def dreams_of_photos(
+    inputs: Sequence[Path],
+    options: DreamOptions,
+    guide: Path | None,
+    network: Network,
+    batch: BatchOptions,
+) -> tuple[Plan, Painter, Engine]:
+    """DeepDream on each photo."""
+    guide_picture = read_picture(guide, "the guide") if guide else None
+    plan = find_photos(inputs, batch, keep=[guide] if guide else [])
+    dream = _dreamer(network, options, guide, guide_picture)
+
+    def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
+        from .batch import Painting
+
+        result = dream(job.input, options, guide_image=guide_picture, progress=progress, stop=stop)
+        check_finished(result.reason)
+        return Painting(
+            result.image,
+            result.alpha,
+            result.losses,
+            result.steps,
+            result.provider,
+            result.precision,
+        )
+
+    return plan, paint, dream.engine
+
+
+def _dreamer(
+    network: Network, options: DreamOptions, guide: Path | None, guide_picture: Picture | None
+) -> DeepDream:
+    """Load the network, and find out now what would be wrong with every photo."""
+    from nstbatch.runtime.deepdream import DeepDream
+
+    dream = DeepDream(network.model, **network.place())
+    try:
+        dream.check(options, guide_picture)
+    except ImageError as error:
+        raise UsageError(f"{printable(guide or '')} cannot be the guide: {error}") from error
+    return dream
+
+
+# --- Films ------------------------------------------------------------------------------------
+
+
+def films(
+    inputs: Sequence[Path],
+    options: DreamOptions,
+    film: Film,
+    guide: Path | None,
+    network: Network,
+    batch: BatchOptions,
+) -> tuple[Plan, Painter, Engine]:
+    """An endless zoom into each photo, or into noise where there is none."""
+    from .plan import Job, Plan
+
+    guide_picture = read_picture(guide, "the guide") if guide else None
+    if inputs:
+        plan = find_photos(inputs, batch, keep=[guide] if guide else [], suffix=film.suffix)
+    else:
+        plan = Plan((Job(NOISE, batch.out / NOISE.with_suffix(film.suffix)),))
+    plan = replace(plan, jobs=tuple(map(film.job, plan.jobs)))
+    dream = _dreamer(network, options, guide, guide_picture)
+
+    def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
+        from nstbatch.runtime.zoom import noise_picture
+
+        start = job.input if inputs else noise_picture(options.size, options.seed)
+        if batch.overwrite:
+            _remove_frames(film.folder(job.output))
+        return _film(job, start, dream, options, film, guide_picture, progress, stop)
+
+    return plan, paint, dream.engine
+
+
+def _film(
+    job: Job,
+    start: ImageLike,
+    dream: DeepDream,
+    options: DreamOptions,
+    film: Film,
+    guide: Picture | None,
+    progress: ProgressCallback,
+    stop: Stop,
+) -> Painting:
+    from nstbatch.runtime.images import read
+    from nstbatch.runtime.zoom import dream_frames
+
+    from .batch import Painting
+
+    result = dream_frames(
+        dream,
+        start,
+        film.folder(job.output),
+        film.zoom,
+        options,
+        guide_image=guide,
+        progress=progress,
+        stop=stop,
+    )
+    check_finished(result.reason)
+    provider = dream.engine.provider
+    return Painting(
+        read(result.frames[-1]).pixels,
+        None,
+        result.losses,
+        result.steps,
+        provider.device,
+        provider.precision,
+        encoded=(
+            result.frames[-1].read_bytes()
+            if film.video == "none"
+            else encode(film.video, result.frames, film.fps)
+        ),
+    )
+
+
+def _remove_frames(folder: Path) -> None:
+    """Remove the frames of an earlier run, and nothing else."""
+    for path in folder.glob("[0-9]" * 6 + ".png"):
+        path.unlink()
+
+
+# --- Classes ----------------------------------------------------------------------------------
+
+
+def pictures_of_classes(
+    names: Sequence[str], options: ClassPictureOptions, network: Network, batch: BatchOptions
+) -> tuple[Plan, Painter, Engine]:
+    """A picture of each class."""
+    from nstbatch.runtime.class_names import file_stem
+    from nstbatch.runtime.class_picture import ClassPicture
+
+    from .plan import Job, Plan
+
+    picture = ClassPicture(network.model, **network.place())
+    try:
+        picture.check(options)
+    except ImageError as error:  # no photo is at fault
+        raise UsageError(str(error)) from error
+    classes = picture.engine.bundle.classes
+    indices = dict.fromkeys(map(picture.find, parse_classes(names)))
+    jobs = {
+        Job(Path(classes[index]), batch.out / f"{file_stem(index, classes)}.png"): index
+        for index in indices
+    }
+
+    def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
+        from .batch import Painting
+
+        result = picture(jobs[job], options, progress=progress, stop=stop)
+        check_finished(result.reason)
+        return Painting(
+            result.image,
+            None,
+            result.losses,
+            result.steps,
+            result.provider,
+            result.precision,
+        )
+
+    return Plan(tuple(jobs)), paint, picture.engine

@@ -1,0 +1,102 @@
+"""Checkpoints on disk: a run in the middle of an image, kept and gone on from.
+
+On the processor, in fp32, a run that goes on from a checkpoint ends bit for bit where it would have
+ended without the break: images and the optimiser's state are all that a step depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .files import write_atomically
+from .loop import Descent
+from .pyramid import Checkpoint
+
+log = logging.getLogger(__name__)
+
+SECONDS = 60.0
+"""How much work a broken run may lose. A guess: on a slow disk a checkpoint takes a second."""
+
+_RUN, _PLACE, _IMAGES, _STATE = "run", "place", "images", "state/"
+
+
+class CheckpointFile:
+    """Keeps the newest checkpoint of one run in a file, which is gone when the run is finished."""
+
+    def __init__(
+        self,
+        path: Path,
+        *identity: object,
+        every: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Go on from what the file holds, if it is of the same run.
+
+        Args:
+            path: Its folder exists.
+            identity: What makes a run another one: pictures, sizes, options. Arrays count by their
+                values, everything else by its ``repr``.
+            every: Seconds from one checkpoint to the next.
+            clock: Tells the seconds.
+        """
+        self._path = path
+        self._run = _digest(identity)
+        self._every = every
+        self._clock = clock
+        self._latest = clock()
+
+    def resume(self) -> Checkpoint | None:
+        """The checkpoint in the file; None if there is none, or it is damaged or another run's."""
+        try:
+            # Its bytes, since numpy leaves a file open that it cannot make sense of.
+            with np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False) as arrays:
+                if arrays[_RUN].item() != self._run:
+                    return None
+                level, steps = arrays[_PLACE].tolist()
+                state = {
+                    name.removeprefix(_STATE): arrays[name]
+                    for name in arrays.files
+                    if name.startswith(_STATE)
+                }
+                return Checkpoint(level, steps, arrays[_IMAGES], state)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            log.debug("The checkpoint %s cannot be used: %s", self._path, error)
+            return None
+
+    def keep(self, level: int, steps: int, descent: Descent) -> None:
+        """Write a checkpoint, if the last one is old enough; an OSError if that fails."""
+        now = self._clock()
+        if now - self._latest < self._every:
+            return
+        self._latest = now
+        arrays: dict[str, Any] = {_STATE + name: values for name, values in descent.state.items()}
+        arrays |= {_RUN: self._run, _PLACE: [level, steps], _IMAGES: descent.images}
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        write_atomically(self._path, file.getvalue())
+
+    def discard(self) -> None:
+        """Remove the file: the run is finished."""
+        self._path.unlink(missing_ok=True)
+
+
+def _digest(identity: tuple[object, ...]) -> str:
+    digest = hashlib.sha256()
+    for part in identity:
+        if isinstance(part, np.ndarray):
+            digest.update(repr(part.shape).encode())
+            digest.update(part.tobytes())
+        else:
+            digest.update(repr(part).encode())
+    return digest.hexdigest()

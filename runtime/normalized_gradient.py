@@ -1,0 +1,54 @@
+"""Steps of one length, whatever the gradient's: DeepDream's way up, as an update graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from onnxscript import script
+
+from .update_graph import ImageShape, Shape, State, Tensor, op, update_model
+
+# So that a gradient of nothing but zeros is no step, and no division by zero.
+TINY = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True)
+class NormalizedGradient:
+    """The gradient divided by its mean absolute value, for each picture by itself.
+
+    So the learning rate is the mean change of a value in one step. Remembers nothing. Follows
+    google/deepdream's ``make_step``.
+    """
+
+    name: ClassVar[str] = "normalized_gradient"
+    in_place: ClassVar[tuple[str, ...]] = ()
+
+    learning_rate: float = 1.5 / 255  # google/deepdream: make_step, step_size; its pixels go to 255
+
+    def graph(self, image_shape: ImageShape) -> onnx.ModelProto:
+        """Return the update graph for pictures of this shape, (N, 3, H, W)."""
+        return update_model(_normalized_gradient, image_shape, {})
+
+    def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:
+        """Return nothing."""
+        return {}
+
+    def initial_state(self, image_shape: ImageShape) -> State:
+        """Return nothing."""
+        return {}
+
+    def resample(self, state: State, size: tuple[int, int]) -> State:
+        """Return nothing."""
+        return {}
+
+
+@script(default_opset=op)
+def _normalized_gradient(
+    image: Tensor, gradient: Tensor, learning_rate: Tensor, lower: Tensor, upper: Tensor
+) -> Tensor:
+    size = op.ReduceMean(op.Abs(gradient), [1, 2, 3], keepdims=1)
+    step = learning_rate / op.Max(size, TINY)
+    return op.Clip(image - step * gradient, lower, upper)

@@ -1,0 +1,27 @@
+"""Pictures of five classes as anybody gets them, and what the network makes of them."""
+
+import numpy as np
+import pytest
+
+from nstbatch.runtime.class_picture import ClassPicture
+from nstbatch.runtime.images import read, resize, write
+
+CLASSES = ("goldfish", "flamingo", "daisy", "volcano", "castle")
+
+
+@pytest.fixture(scope="module")
+def picture() -> ClassPicture:
+    return ClassPicture("squeezenet1_1", device="cpu")
+
+
+@pytest.mark.replication
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_network_knows_its_picture_after_a_resize(picture, name, tmp_path):
+    """By 0.9 and back, of the file as it was written: not an accident of single pixels."""
+    write(tmp_path / "picture.png", picture(name).image)
+    seen = read(tmp_path / "picture.png").pixels
+    height, width, _ = seen.shape
+    smaller = resize(seen, (round(0.9 * height), round(0.9 * width)))
+    probabilities = picture.probabilities(resize(smaller, (height, width)))
+    assert np.isclose(probabilities.sum(), 1)
+    assert probabilities[picture.find(name)] >= 0.9
