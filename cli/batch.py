@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ALREADY_THERE = Standing.DONE.value
+
 # How long to wait for other processes before their claims are looked at again.
 PATIENCE = 0.25
 

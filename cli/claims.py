@@ -19,9 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.files import temporary_name
 
-from .plan import make_writable
+from .text import printable
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -45,7 +46,13 @@ class Claims:
 
     def check_writable(self) -> None:
         """Raise a UsageError where no claim can be laid."""
-        make_writable(self.folder)
+        try:
+            with self.ledger_lock():
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"The folder {printable(self.folder)} cannot be written to: {error.strerror}."
+            ) from error
 
     def take(self, output: str) -> Claim | None:
         """Claim a picture, or return None where another process has.

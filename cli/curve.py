@@ -12,6 +12,9 @@ class Curve:
 
     def __init__(self) -> None:
         """No point yet."""
+        self._begin()
+
+    def _begin(self) -> None:
         self._kept: list[list[float]] = []
         self._latest: list[float] | None = None
         self._every, self._seen = 1, 0
@@ -20,6 +23,8 @@ class Curve:
         """Add a point; one that is not finite has no place on a curve."""
         if not math.isfinite(loss):
             return
+        if self._latest is not None and step < self._latest[0]:  # a second try
+            self._begin()
         self._latest = [step, loss]
         if len(self._kept) == POINTS - 1:  # one is left for the last point
             self._kept = self._kept[::2]

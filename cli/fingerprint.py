@@ -31,6 +31,7 @@ NOT_IN_THE_PICTURE = frozenset(
         *("json", "quiet", "verbose", "report", "watch_progress", "config"),
         *("model", "device", "precision", "threads"),
         *("format", "name"),  # another name, another picture
+        "class",  # each is the "photo" of its picture
     }
 )
 

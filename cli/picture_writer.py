@@ -101,7 +101,7 @@ class PictureWriter:
         settings = {name: used.get(name, value) for name, value in run.shaping.items()}
         settings = {name: without_home(value) for name, value in settings.items()}
         if run.inputs is not None:
-            settings[run.inputs] = [without_home(photo)]
+            settings[run.inputs] = [without_home(photo)] if job.of_file else []
         recipe = {
             "nstbatch": nstbatch.__version__,
             "command": command_words(run.verb, run.parameters, settings),

@@ -179,6 +179,7 @@ class Engine:
                 self.provider,
                 weights_folder=self.bundle.path,
                 threads=self._threads,
+                run_options=self._run_options,
             )
 
         session = self._kept(("project", rule, term, tuple(shapes.items())), open_session)

@@ -29,6 +29,13 @@ def test_a_short_one_is_kept_whole():
     assert curve(60) == [[step, 100 - step] for step in range(60)]
 
 
+def test_a_second_try_begins_a_new_curve():
+    kept = Curve()
+    for step in (0, 1, 2, 0, 1):
+        kept.add(step, 5.0)
+    assert kept.points == [[0, 5.0], [1, 5.0]]
+
+
 def test_what_is_not_finite_is_left_out():
     kept = Curve()
     assert kept.points == []

@@ -45,7 +45,8 @@ def records(capsys) -> list[dict]:
 
 def files(out: str = "dreamed") -> list[str]:
     found = (path for path in Path(out).rglob("*") if path.is_file())
-    return sorted(path.relative_to(out).as_posix() for path in found)
+    names = (path.relative_to(out).as_posix() for path in found)
+    return sorted(name for name in names if not name.startswith("nstbatch."))
 
 
 def frames_of(film: bytes) -> int:
@@ -255,7 +256,8 @@ def test_a_photo_that_cannot_be_dreamed_of_leaves_no_folder(write_bad_inputs):
     Path("photos/truncated.png").unlink()  # its film would have the name of truncated.jpg's
     save("photos/good.jpg")
     assert dream("photos", "--frames", "2", *QUICK) == 1
-    assert sorted(path.name for path in Path("dreamed").iterdir()) == ["good", "good.mp4"]
+    found = sorted(path.name for path in Path("dreamed").iterdir())
+    assert found == ["good", "good.mp4", "nstbatch.jsonl", "nstbatch.toml"]
 
 
 def test_films_of_one_name_are_refused(capsys):

@@ -3,8 +3,10 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from nstbatch.cli.fingerprint import CLOCK_TICK, NOT_IN_THE_PICTURE, Origin, hash_file, origin_of
 from nstbatch.cli.fingerprint import stamp as stamp_of
@@ -65,10 +67,9 @@ def test_what_does_not_change_a_picture_does_not(other):
 
 
 def test_options_that_are_left_out_are_spelled_as_the_command_line_spells_them():
-    from typer.main import get_command
-
-    (stylize,) = (v for name, v in get_command(app).commands.items() if name == "stylize")
-    known = {option.lstrip("-").replace("-", "_") for p in stylize.params for option in p.opts}
+    commands: dict[str, Any] = get_command(app).commands
+    options = {option for verb in commands.values() for p in verb.params for option in p.opts}
+    known = {option.removeprefix("--").replace("-", "_") for option in options}
     later = {"report", "watch_progress", "config"}
     assert known >= NOT_IN_THE_PICTURE - later
 

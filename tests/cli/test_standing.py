@@ -145,6 +145,14 @@ def test_a_photo_that_changes_while_the_batch_runs_is_hashed_again(monkeypatch):
     assert photos.hashed(job).sha256 != before.sha256
 
 
+def test_a_job_without_a_photo_has_a_name_in_its_place():
+    photos = Photos()
+    jobs = [Job(Path(name), OUT / "a.png", of_file=False) for name in ("tabby", "tiger cat")]
+    tabby, tiger = (photos.hashed(job).sha256 for job in jobs)
+    assert tabby != tiger
+    assert photos.hashed(jobs[0]).sha256 == tabby
+
+
 def test_many_are_told_in_a_few_lines():
     entries = [replace(look()[0], standing=Standing.OUTDATED, difference="otherwise")] * 12
     with pytest.raises(UsageError, match=r"12 pictures[\s\S]*\.\.\. and 7 more"):

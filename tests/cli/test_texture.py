@@ -43,7 +43,7 @@ def records(capsys) -> list[dict]:
 
 
 def pictures(out: str = "textures") -> list[str]:
-    return sorted(path.name for path in Path(out).iterdir())
+    return sorted(path.name for path in Path(out).iterdir() if path.suffix == ".png")
 
 
 def test_every_exemplar_becomes_textures_and_again_nothing(capsys):

@@ -18,7 +18,7 @@ from PIL import Image
 
 pytestmark = pytest.mark.replication
 
-PHOTOS = 100
+PHOTOS = 240
 KILLS = 60
 NETWORK = ("--model", "squeezenet1_1", "--device", "cpu", "--threads", "1")
 SMALL = ("--size", "64", "--iterations", "2", "--scales", "1")
@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("photos").mkdir()
     for number in range(PHOTOS):
-        picture(number).save(f"photos/{number:02}.png")
+        picture(number).save(f"photos/{number:03}.png")
     picture(99).save("style.png")
 
 
