@@ -243,7 +243,7 @@ def _weighted(weight: float, objective: Objective) -> Objective:
 def _phases(options: ReconstructionOptions, layer: Layer) -> list[_Phase]:
     """All steps at once; or most with jitter, and the last ones without it, to settle."""
     name, jitter = options.optimizer_of(layer.stride), options.jitter_of(layer.stride)
-    optimizer = optimizer_named(name, options.learning_rate)
+    optimizer = optimizer_named(name, options.learning_rate_of(name))
     if not jitter:
         return [_Phase(options.iterations, optimizer)]
     settling = math.ceil(options.iterations * SETTLING_SHARE)

@@ -28,6 +28,10 @@ TV_SWEEP = (0.5, 5.0, 50.0)
 # a tenth again, which was chosen for at most 2 % of error at relu1_1 of VGG16.
 TV_BY_RECEPTIVE_FIELD = ((0, 0.05), (11, 0.5), (67, 5.0), (163, 50.0))
 
+# Adam's: a picture changes much on its way from noise, and the last steps settle it. By the loss at
+# AlexNet's relu5 after 120 steps: docs/decisions/0010-two-ways-to-reconstruct.md.
+ADAM_RATE = 0.05
+
 # nnpreimage, get_preimage_opts.m: shifts over a quarter of the layer's stride, an eighth each way.
 JITTER_OF_STRIDE = 1 / 8
 # For layers without positions: that of the deepest stride here. A guess.
@@ -43,7 +47,7 @@ class ReconstructionOptions:
         size: Long side of the image that the network is shown, in pixels.
         iterations: Optimiser steps for each layer.
         optimizer: "adam" or "lbfgs"; None for Adam where there is jitter, and L-BFGS elsewhere.
-        learning_rate: Step size of the optimiser; None for the optimiser's own.
+        learning_rate: Step size of the optimiser; None for 0.05 with Adam, and 1 with L-BFGS.
         tv_weights: Weights of the total variation, in the units of the paper; every layer is
             reconstructed with each of them. None for one by the layer's receptive field.
         tv_beta: The exponent of TV^beta.
@@ -112,3 +116,9 @@ class ReconstructionOptions:
     def optimizer_of(self, stride: int | None) -> Optimizer:
         """The name of the optimiser for a layer of this stride."""
         return self.optimizer or ("adam" if self.jitter_of(stride) else "lbfgs")
+
+    def learning_rate_of(self, optimizer: Optimizer) -> float | None:
+        """The step size of an optimiser; None for its own."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return ADAM_RATE if optimizer == "adam" else None

@@ -61,3 +61,9 @@ def test_the_optimiser_goes_with_the_jitter():
     assert ReconstructionOptions(jitter=0).optimizer_of(32) == "lbfgs"
     assert ReconstructionOptions(jitter=1).optimizer_of(1) == "adam"
     assert ReconstructionOptions(optimizer="adam", jitter=0).optimizer_of(32) == "adam"
+
+
+def test_the_step_size_goes_with_the_optimiser():
+    assert ReconstructionOptions().learning_rate_of("adam") == 0.05
+    assert ReconstructionOptions().learning_rate_of("lbfgs") is None
+    assert ReconstructionOptions(learning_rate=0.5).learning_rate_of("adam") == 0.5
