@@ -19,6 +19,7 @@ from nstbatch.runtime.errors import NstbatchError, UsageError
 from .doctor import doctor
 from .export import export
 from .models import models
+from .report import report
 from .stylize import stylize
 from .text import printable
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (stylize, export, models, doctor):
+for verb in (stylize, report, export, models, doctor):
     app.command()(verb)
 
 

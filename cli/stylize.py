@@ -51,6 +51,9 @@ def stylize(
     device: cli.Device = "auto",
     precision: cli.Precision = "auto",
     threads: cli.Threads = None,
+    report: cli.Report = False,
+    watch_progress: cli.WatchProgress = False,
+    watch_port: cli.WatchPort = None,
     as_json: cli.Json = False,
     quiet: cli.Quiet = False,
     verbose: cli.Verbose = False,
@@ -80,7 +83,18 @@ def stylize(
         seed=seed,
         pooling=cast("Pooling", pooling),
     )
-    batch = BatchOptions(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet)
+    batch = BatchOptions(
+        out,
+        recursive,
+        overwrite,
+        dry_run,
+        fail_fast,
+        as_json,
+        quiet,
+        report,
+        watch_progress,
+        watch_port,
+    )
     style_picture = read_picture(style, "the style")
     init_picture = read_picture(init_path, "the --init image") if init_path else None
     plan = find_photos(inputs, batch, keep=[style, init_path] if init_path else [style])

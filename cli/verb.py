@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.images import Picture
     from nstbatch.runtime.loop import StopReason
 
-    from .batch import Painter
+    from .batch import Painter, Reporter, Summary
     from .plan import Plan
 
 NOTHING_MATCHED = 3
@@ -35,6 +37,9 @@ class BatchOptions:
     fail_fast: bool
     as_json: bool
     quiet: bool
+    report: bool = False
+    watch_progress: bool = False
+    watch_port: int | None = None
 
 
 def read_picture(path: Path, role: str) -> Picture:
@@ -106,7 +111,8 @@ def carry_out(plan: Plan, painter: Painter, batch: BatchOptions) -> int:
     to_paint = sum(not is_there(job, batch.overwrite) for job in plan.jobs)
     with (
         Interrupt() as interrupt,
-        reporter(photos, to_paint, as_json=batch.as_json, quiet=batch.quiet) as report,
+        reporter(photos, to_paint, as_json=batch.as_json, quiet=batch.quiet) as console,
+        _watched(console, to_paint, batch) as report,
     ):
         summary = run(
             plan,
@@ -118,7 +124,36 @@ def carry_out(plan: Plan, painter: Painter, batch: BatchOptions) -> int:
         )
     if not batch.quiet:
         print(summary_line(summary), file=sys.stderr)
+    if batch.report:
+        _report(batch, summary)
     return summary.exit_code
+
+
+@contextmanager
+def _watched(console: Reporter, to_paint: int, batch: BatchOptions) -> Iterator[Reporter]:
+    """Serve the page of the batch while it runs, if that was asked for."""
+    if not (batch.watch_progress or batch.watch_port):
+        yield console
+        return
+    from .live_batch import LiveBatch, Tee
+    from .progress_server import serving
+
+    live = LiveBatch(batch.out, to_paint)
+    with serving(live, batch.watch_port) as address:
+        print(f"progress at {address}", file=sys.stderr, flush=True)
+        yield Tee(console, live)
+
+
+def _report(batch: BatchOptions, summary: Summary) -> None:
+    """Make the page, unless somebody is waiting for the end."""
+    if summary.interrupted:
+        print(f"for the page: nstbatch report {shlex.quote(str(batch.out))}", file=sys.stderr)
+        return
+    from .report_page import write_page
+
+    page = write_page(batch.out)
+    if not batch.quiet:
+        print(f"the page is {printable(page)}", file=sys.stderr)
 
 
 def _show(plan: Plan, batch: BatchOptions) -> int:
