@@ -2,14 +2,15 @@
 
 const data = JSON.parse(byId("data").textContent);
 const gallery = byId("gallery");
-const entries = new Map(); // by name, the newest of each
+const entries = new Map(); // by key, the newest of each
 const cards = new Map(); // the same
-let shown = [];
+let shown = []; // in the order of the page
 
+const names = new Intl.Collator(undefined, { numeric: true });
 const ORDERS = {
   order: (a, b) => a.line - b.line,
   newest: (a, b) => b.line - a.line,
-  name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
+  name: (a, b) => names.compare(a.name, b.name),
   slowest: (a, b) => b.seconds - a.seconds,
   loss: (a, b) => (b.losses.total ?? -Infinity) - (a.losses.total ?? -Infinity) || a.line - b.line,
   failed: (a, b) => (b.status === "failed") - (a.status === "failed") || a.line - b.line,
@@ -17,9 +18,9 @@ const ORDERS = {
 
 function add(news) {
   for (const entry of news) {
-    cards.get(entry.name)?.remove();
-    entries.set(entry.name, entry);
-    cards.set(entry.name, card(entry));
+    cards.get(entry.key)?.remove();
+    entries.set(entry.key, entry);
+    cards.set(entry.key, card(entry));
     const run = data.runs[entry.run] ?? {};
     const words = [entry.name, entry.input, entry.reason, entry.status, entry.device];
     entry.words = [...words, run.verb, run.style, run.bundle].join("\n").toLowerCase();
@@ -33,7 +34,7 @@ function update() {
   const found = [...entries.values()].filter((entry) => words.every((word) => entry.words.includes(word)));
   shown = found.filter((entry) => status === "all" || entry.status === status);
   shown.sort(ORDERS[byId("sort").value]);
-  gallery.replaceChildren(...shown.map((entry) => cards.get(entry.name)));
+  gallery.replaceChildren(...shown.map((entry) => cards.get(entry.key)));
   tell(found);
 }
 
@@ -88,19 +89,22 @@ function neighbour(here, key) {
   if (key === "ArrowRight") return here.nextElementSibling;
   if (key === "Home") return gallery.firstElementChild;
   if (key === "End") return gallery.lastElementChild;
-  return key === "ArrowDown" ? inRow(here, "nextElementSibling") : key === "ArrowUp" ? inRow(here, "previousElementSibling") : null;
+  if (key === "ArrowUp") return inNextRow(here, "previousElementSibling");
+  if (key === "ArrowDown") return inNextRow(here, "nextElementSibling");
+  return null;
 }
 
 // The card of the row above or below whose middle is nearest.
-function inRow(here, direction) {
+function inNextRow(here, direction) {
   const middle = (each) => each.offsetLeft + each.offsetWidth / 2;
-  let [best, row] = [null, null];
+  const distance = (each) => Math.abs(middle(each) - middle(here));
+  let best = null;
+  let row = null;
   for (let each = here[direction]; each; each = each[direction]) {
     if (each.offsetTop === here.offsetTop) continue;
     row ??= each.offsetTop;
     if (each.offsetTop !== row) break;
-    const nearer = best === null || Math.abs(middle(each) - middle(here)) < Math.abs(middle(best) - middle(here));
-    if (nearer) best = each;
+    if (best === null || distance(each) < distance(best)) best = each;
   }
   return best;
 }
@@ -119,7 +123,12 @@ function stored(theme) {
   }
 }
 
-const isDark = () => getComputedStyle(document.documentElement).colorScheme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
+
+function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : systemIsDark.matches;
+}
 
 function dress(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
@@ -132,7 +141,7 @@ byId("theme").addEventListener("click", () => {
   stored(theme);
   dress(theme);
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dress(null));
+systemIsDark.addEventListener("change", () => dress(null));
 
 for (const time of document.querySelectorAll("time")) time.textContent = dated(time.dateTime);
 dress(["light", "dark"].find((theme) => theme === stored(null)));

@@ -55,7 +55,7 @@ function comparison(entry) {
 }
 
 function facts(entry) {
-  if (entry.status === "failed") return entry.reason;
+  if (entry.status === "failed") return entry.input; // the reason is above it
   const parts = [duration(entry.seconds), count(entry.steps, "step")];
   if (entry.losses.total !== undefined) parts.push(`loss ${digits(entry.losses.total)}`);
   return parts.join(" · ");

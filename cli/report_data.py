@@ -74,6 +74,11 @@ class Entry:
     """Of the picture in pixels; 0 where there is none."""
 
     @property
+    def key(self) -> str:
+        """What entries on one picture have in common."""
+        return f"no picture of {self.input}" if self.output is None else str(self.output)
+
+    @property
     def name(self) -> str:
         """What people know it by: where it is in the output folder, or where it came from."""
         return printable(self.input if self.output is None else str(self.output))
@@ -122,8 +127,8 @@ def read_report(folder: Path) -> Report:
                 runs[run.id] = run
             case "image":
                 entry = _entry(number, fields)
-                entries.pop(entry.name, None)  # so that the newest comes last
-                entries[entry.name] = entry
+                entries.pop(entry.key, None)  # so that the newest comes last
+                entries[entry.key] = entry
     return Report(folder, runs, tuple(entries.values()))
 
 

@@ -92,5 +92,5 @@ details.addEventListener("keydown", (event) => {
   if (event.key === "p") step(-1);
 });
 details.addEventListener("close", () => {
-  cards.get(opened?.name)?.querySelector(".name").focus();
+  cards.get(opened?.key)?.querySelector(".name").focus();
 });

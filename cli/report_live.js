@@ -28,7 +28,7 @@ function show({ current, batch }) {
     `${batch.finished} of ${count(batch.pictures, "picture")}`,
     ...(batch.failed ? [`${batch.failed} failed`] : []),
     duration(batch.seconds),
-    ...(batch.left === null ? [] : [`about ${duration(batch.left)} left`]),
+    ...(batch.left === null ? [] : [`about ${roughly(batch.left)} left`]),
   ].join(" · ");
   if (!current) return;
   byId("live-name").textContent = current.name;
@@ -37,6 +37,11 @@ function show({ current, batch }) {
   const photo = byId("live-photo");
   photo.hidden = !current.photo;
   if (current.photo && photo.src !== current.photo) photo.src = current.photo;
+}
+
+// An estimate does not know the seconds of an hour.
+function roughly(seconds) {
+  return seconds < 90 ? `${Math.ceil(seconds)} s` : duration(Math.ceil(seconds / 60) * 60).replace(" 00 s", "");
 }
 
 function end(text) {

@@ -122,6 +122,7 @@ def record(
     return {
         "line": entry.line,
         "run": entry.run,
+        "key": entry.key,
         "name": entry.name,
         "input": printable(entry.input),
         "status": entry.status,

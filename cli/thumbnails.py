@@ -53,13 +53,11 @@ def thumbnail(path: Path, budget: int = MOST) -> Thumbnail | None:
         path: A picture of any kind that can be painted.
         budget: Characters that the URI may take.
     """
-    from nstbatch.runtime import images
-
     try:
-        picture = images.read(path, at_least=LONGEST_SIDE)
+        picture = _read(path)
     except (ImageError, MemoryError, ValueError):  # a name may hold what no file system takes
         return None
-    side = min(LONGEST_SIDE, max(picture.pixels.shape[:2]))
+    side = max(picture.pixels.shape[:2])
     while True:
         small = _resized(picture, side)
         height, width = small.pixels.shape[:2]
@@ -73,6 +71,14 @@ def thumbnail(path: Path, budget: int = MOST) -> Thumbnail | None:
         if side <= SMALLEST_SIDE:
             return Thumbnail(uri, width, height)
         side = max(SMALLEST_SIDE, int(side * min(MOST_OF_A_SIDE, math.sqrt(SAVING / excess))))
+
+
+def _read(path: Path) -> Picture:
+    """Nothing larger outlives this: many threads make thumbnails."""
+    from nstbatch.runtime import images
+
+    picture = images.read(path, at_least=LONGEST_SIDE)
+    return _resized(picture, min(LONGEST_SIDE, max(picture.pixels.shape[:2])))
 
 
 def _resized(picture: Picture, side: int) -> Picture:

@@ -202,12 +202,13 @@ def test_hostile_names_are_text(batch, open_page):
     batch.run(settings={EVIL: EVIL}, command=["nstbatch", EVIL])
     batch.image(EVIL, losses={EVIL: 1.0, "total": 1.0})
     batch.image("two\nlines.png")
+    batch.image(r"two\nlines.png")
     batch.failure("‮gpj.txt", f"Not {EVIL}", pictures=False)
     batch.failure("\udcff.png", "</script><script>alert(2)</script>", pictures=False)
     page = open_page(write_page(batch.out).as_uri())
-    assert names(page) == [EVIL, r"two\nlines.png", r"\u202egpj.txt", r"\udcff.png"]
+    assert names(page) == [EVIL, *[r"two\nlines.png"] * 2, r"\u202egpj.txt", r"\udcff.png"]
     expect(page.locator(".reason").last).to_have_text("</script><script>alert(2)</script>")
-    for index in range(4):
+    for index in range(5):
         page.locator(".name").nth(index).click()
         page.keyboard.press("Escape")
     assert page.locator("img[src='x'], [onerror]").count() == 0
