@@ -21,9 +21,9 @@ from .thumbnails import budget, thumbnail
 if TYPE_CHECKING:
     from nstbatch.runtime.progress import Progress
 
-# Entries in one answer. Their thumbnails are made for it, at some 20 ms each, and a page that opens
-# late should show something at once.
-PORTION = 20
+# Entries in one answer. Their thumbnails are made for it, at 20 to 80 ms each, and a page that opens
+# late should show something soon.
+PORTION = 12
 
 # Of the work, before the time left is worth telling; a guess.
 ENOUGH_TO_TELL = 0.01

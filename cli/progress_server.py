@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import mimetypes
+import os
 import re
 import threading
 import time
@@ -41,7 +42,10 @@ class ProgressServer(ThreadingHTTPServer):
     """The server of one batch, and whether somebody is looking."""
 
     daemon_threads = True
-    allow_reuse_address = False  # on Windows, that would share a port that is taken
+    # A port that the last batch has just left can be had; one that is taken, not. (On Windows the
+    # first of the two would share it.)
+    allow_reuse_address = os.name != "nt"
+    allow_reuse_port = False
 
     def __init__(self, live: LiveBatch, port: int) -> None:
         super().__init__((HOST, port), _Handler)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .text import printable
+
+if TYPE_CHECKING:
+    from .report_page import Records
 
 Folder = Annotated[
     Path,
@@ -24,7 +28,18 @@ def report(folder: Folder, show: Open = False) -> None:
     """
     from .report_page import write_page
 
-    page = write_page(folder)
+    page = write_page(folder, tracked)
     print(printable(page), flush=True)
     if show:
         typer.launch(page.absolute().as_uri())
+
+
+def tracked(records: Records, total: int) -> Records:
+    """Show on a terminal how many thumbnails are made; those of large photos take a while."""
+    if not sys.stderr.isatty():
+        return records
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(records, "thumbnails", total=total, console=console, transient=True)

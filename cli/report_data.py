@@ -98,8 +98,13 @@ class Report:
         return run.path(entry.input) if run else Path(entry.input)
 
     def output_path(self, entry: Entry) -> Path | None:
-        """Where the picture is if it is still there; the output folder may have been moved."""
-        return None if entry.output is None else self.folder / entry.output
+        """Where the picture is if it is still there; the output folder may have been moved.
+
+        None for a failure: what is there then is of an earlier run, with other settings.
+        """
+        if entry.status != "done" or entry.output is None:
+            return None
+        return self.folder / entry.output
 
 
 def read_report(folder: Path) -> Report:

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -44,8 +44,15 @@ SHOWN_STYLES, STYLE_BUDGET = 4, 12_000
 SEARCHED = ("verb", "style", "bundle")
 
 
-def write_page(folder: Path) -> Path:
+Records = Iterable[dict[str, Any]]
+
+
+def write_page(folder: Path, tracked: Callable[[Records, int], Records] | None = None) -> Path:
     """Make the page of an output folder, from its ledger and the pictures that this names.
+
+    Args:
+        folder: The output folder.
+        tracked: Passes the records on, of which there are so many, and may show how far it is.
 
     Returns:
         Where the page is.
@@ -55,12 +62,15 @@ def write_page(folder: Path) -> Path:
         OSError: The page cannot be written; an older one is untouched.
     """
     report = read_report(folder)
+    entries: Records = records(report)
+    if tracked is not None:
+        entries = tracked(entries, len(report.entries))
     path = folder / PAGE
-    write_atomically(path, render(report, records(report)).encode("utf-8"))
+    write_atomically(path, render(report, entries).encode("utf-8"))
     return path
 
 
-def render(report: Report, entries: Iterable[Mapping[str, Any]], *, live: bool = False) -> str:
+def render(report: Report, entries: Records, *, live: bool = False) -> str:
     """Fill in the page.
 
     Args:

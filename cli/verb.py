@@ -149,9 +149,10 @@ def _report(batch: BatchOptions, summary: Summary) -> None:
     if summary.interrupted:
         print(f"for the page: nstbatch report {shlex.quote(str(batch.out))}", file=sys.stderr)
         return
+    from .report import tracked
     from .report_page import write_page
 
-    page = write_page(batch.out)
+    page = write_page(batch.out, None if batch.quiet else tracked)
     if not batch.quiet:
         print(f"the page is {printable(page)}", file=sys.stderr)
 

@@ -57,6 +57,15 @@ def test_what_is_gone_is_missing(batch):
     assert second["before"] is second["after"] is None
 
 
+def test_a_failure_does_not_show_the_picture_of_an_earlier_run(batch):
+    batch.run()
+    batch.image("a.png")
+    batch.failure("a.png", "The disk was full.")
+    (entry,) = shown(made(batch))
+    assert entry["before"]
+    assert entry["after"] is entry["links"]["picture"] is None
+
+
 @pytest.mark.parametrize("name", ["50% off #1?.png", "javascript:alert(1).png", "a b\n'c'&.png"])
 def test_links_lead_to_files_of_any_name(batch, name):
     batch.run()
