@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,15 @@ from nstbatch.runtime.errors import UsageError
 from .batch import Outcome, Reporter, Status
 from .plan import Job
 from .report_data import Report, read_report
-from .report_page import links, record
+from .report_page import record
 from .text import printable
 from .thumbnails import budget, thumbnail
 
 if TYPE_CHECKING:
     from nstbatch.runtime.progress import Progress
 
-# Entries in one answer. Their thumbnails are made for it, at 20 to 80 ms each, and a page that opens
-# late should show something soon.
+# Entries in one answer. Their thumbnails are made for it, at 20 to 80 ms each, and a page that is
+# opened late should show something soon.
 PORTION = 12
 
 # Of the work, before the time left is worth telling; a guess.
@@ -122,12 +121,7 @@ class LiveBatch:
             (entry for entry in report.entries if entry.line > after), key=lambda each: each.line
         )
         size = budget(max(self._to_paint, len(report.entries)))
-        records = []
-        for entry in later[:PORTION]:
-            picture = report.output_path(entry)
-            before = thumbnail(report.input_path(entry), size)
-            made = thumbnail(picture, size) if picture else None
-            records.append(record(entry, before, made, _served(links(report, entry), entry.line)))
+        records = [_served(record(report, entry, size)) for entry in later[:PORTION]]
         return {
             "entries": records,
             "newest": records[-1]["line"] if records else after,
@@ -175,6 +169,9 @@ def _facts(progress: Progress) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _served(files: Mapping[str, str | None], line: int) -> dict[str, str | None]:
-    """The addresses of files that are there, by what they are and the line that names them."""
-    return {kind: f"files/{kind}/{line}" if link else None for kind, link in files.items()}
+def _served(entry: dict[str, Any]) -> dict[str, Any]:
+    """The same entry, its links to files that are there now links to this server."""
+    files = {
+        kind: link and f"files/{kind}/{entry['line']}" for kind, link in entry["links"].items()
+    }
+    return entry | {"links": files}

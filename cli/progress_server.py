@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 from nstbatch.runtime.errors import UsageError
 
 from .live_batch import LiveBatch
-from .report_page import render
+from .report_page import is_file, render
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         for entry in report.entries:
             if entry.line == line:
                 path = report.output_path(entry) if kind == "picture" else report.input_path(entry)
-        if path is None or not path.is_file():
+        if path is None or not is_file(path):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         guessed = mimetypes.guess_type(path.name)[0] or ""

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -42,7 +42,6 @@ SHOWN_STYLES, STYLE_BUDGET = 4, 12_000
 
 # Of a run, what its pictures are found by.
 SEARCHED = ("verb", "style", "bundle")
-
 
 Records = Iterable[dict[str, Any]]
 
@@ -109,45 +108,44 @@ def records(report: Report) -> Iterator[dict[str, Any]]:
     from nstbatch.runtime.processor import available_cores
 
     size = budget(len(report.entries))
-
-    def small(path: Path | None) -> Thumbnail | None:
-        return None if path is None else thumbnail(path, size)
-
     with ThreadPoolExecutor(available_cores()) as pool:
-        befores = pool.map(small, map(report.input_path, report.entries))
-        afters = pool.map(small, map(report.output_path, report.entries))
-        for entry, before, after in zip(report.entries, befores, afters, strict=True):
-            yield record(entry, before, after, links(report, entry))
+        yield from pool.map(lambda entry: record(report, entry, size), report.entries)
 
 
-def record(
-    entry: Entry,
-    before: Thumbnail | None,
-    after: Thumbnail | None,
-    links: Mapping[str, str | None],
-) -> dict[str, Any]:
-    """What the page's script is told of a photo; ``report_card.js`` shows it."""
+def record(report: Report, entry: Entry, size: int) -> dict[str, Any]:
+    """What the page's script is told of a photo; ``report_card.js`` shows it.
+
+    Args:
+        report: Where it is from.
+        entry: The photo.
+        size: Characters that each of its two thumbnails may take.
+    """
+    photo, picture = report.input_path(entry), report.output_path(entry)
+    before = thumbnail(photo, size)
+    after = thumbnail(picture, size) if picture else None
     shown = after or before
-    size = (entry.width, entry.height) if entry.width and entry.height else None
     return {
         "line": entry.line,
-        "run": entry.run,
+        "run": printable(entry.run),
         "key": entry.key,
         "name": entry.name,
         "input": printable(entry.input),
         "status": entry.status,
         "reason": printable(entry.reason),
-        "time": entry.time,
+        "time": printable(entry.time),
         "seconds": entry.seconds,
         "steps": entry.steps,
         "losses": {printable(name): _rounded(loss) for name, loss in entry.losses.items()},
         "curve": [(step, _rounded(loss)) for step, loss in entry.curve],
         "device": " ".join(filter(None, (printable(entry.provider), printable(entry.precision)))),
-        "size": size,
+        "size": (entry.width, entry.height) if entry.width and entry.height else None,
         "aspect": round(shown.width / shown.height, 3) if shown else None,
         "before": _uri(before),
         "after": _uri(after),
-        "links": links,
+        "links": {
+            "photo": _link(photo, report.folder),
+            "picture": _link(picture, report.folder) if picture else None,
+        },
     }
 
 
@@ -155,44 +153,44 @@ def _uri(small: Thumbnail | None) -> str | None:
     return small.uri if small else None
 
 
-def links(report: Report, entry: Entry) -> dict[str, str | None]:
-    """Where the page, lying in the output folder, finds the files of an entry."""
-    picture = report.output_path(entry)
-    return {
-        "photo": _link(report.input_path(entry), report.folder),
-        "picture": _link(picture, report.folder) if picture else None,
-    }
-
-
 def _link(path: Path, folder: Path) -> str | None:
-    """A relative link, of which nothing can be taken for a scheme; None where no file is."""
+    """Where a page in the folder finds a file; None where there is none.
+
+    It begins with ``./`` and has no colon, so that no name can be taken for a scheme.
+    """
+    if not is_file(path):
+        return None
     try:
-        if not path.is_file():
-            return None
         relative = os.path.relpath(path.absolute(), folder.absolute())
-    except ValueError:  # a name that no file can have; on Windows, another drive
-        return path.absolute().as_uri() if path.anchor else None
+    except ValueError:  # on another drive of Windows
+        return path.absolute().as_uri()
     return "./" + quote(os.fsencode(Path(relative).as_posix()), safe="/")
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is such a file, whatever the name: a ledger may hold any."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _runs(report: Report) -> list[dict[str, Any]]:
     """The runs that pictures come from, and the newest; many resume a batch and find it done."""
     pictures = Counter(entry.run for entry in report.entries)
     newest = list(report.runs)[-1:]
-    styles: dict[Path, str | None] = {}
-    for run in report.runs.values():
-        if run.style and (path := run.path(run.style)) not in styles:
-            styles[path] = _uri(thumbnail(path, STYLE_BUDGET))
+    shown = [run for run in report.runs.values() if run.id in pictures or run.id in newest]
+    paths = {run.path(run.style) for run in shown if run.style}
+    styles = {path: _uri(thumbnail(path, STYLE_BUDGET)) for path in paths}
     return [
-        _run(run, pictures[run.id], styles.get(run.path(run.style)) if run.style else None)
-        for run in report.runs.values()
-        if run.id in pictures or run.id in newest
+        _run(run, pictures[run.id], styles[run.path(run.style)] if run.style else None)
+        for run in shown
     ]
 
 
 def _run(run: Run, pictures: int, style_uri: str | None) -> dict[str, Any]:
     return {
-        "id": run.id,
+        "id": printable(run.id),
         "pictures": pictures,
         "time": printable(run.time),
         "verb": printable(run.verb),

@@ -6,9 +6,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nstbatch.cli import report_page
-from nstbatch.cli.report_data import read_report
+from nstbatch.cli.report_data import LEDGER, read_report
 from nstbatch.cli.report_page import render, write_page
 
 EVIL = "<img src=x onerror=alert(1)>.jpg"
@@ -85,6 +87,26 @@ def test_nothing_from_outside_is_markup(batch):
     assert "<img src=x" not in page
     assert "<script>alert" not in page
     assert page.count("</script>") == 2
+
+
+VALUES = st.none() | st.integers() | st.floats() | st.text() | st.lists(st.text(), max_size=2)
+FIELDS = (
+    *("run", "time", "input", "output_in_folder", "reason", "losses", "curve", "steps", "width"),
+    *("verb", "command", "cwd", "settings", "style", "versions", "bundle", "provider"),
+)
+LINE = st.dictionaries(
+    st.sampled_from(FIELDS), VALUES | st.dictionaries(st.text(), VALUES, max_size=2)
+)
+
+
+@given(st.lists(LINE, max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_whatever_the_ledger_says_there_is_a_page(batch, lines):
+    (batch.out / LEDGER).write_text("")
+    for line in lines:
+        batch.append({"run": "r"} | line | {"kind": "run"})
+        batch.append({"input": "a"} | line | {"kind": "image", "status": "done"})
+    assert made(batch).endswith("</html>")
 
 
 def test_the_policy_allows_what_the_page_has_and_nothing_else(batch):
