@@ -56,9 +56,8 @@ function comparison(entry) {
 
 function facts(entry) {
   if (entry.status === "failed") return entry.input; // the reason is above it
-  const parts = [duration(entry.seconds), count(entry.steps, "step")];
-  if (entry.losses.total !== undefined) parts.push(`loss ${digits(entry.losses.total)}`);
-  return parts.join(" · ");
+  const loss = entry.losses.total;
+  return [duration(entry.seconds), ...(loss === undefined ? [] : [`loss ${digits(loss)}`])].join(" · ");
 }
 
 function card(entry) {
