@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from nstbatch.runtime.errors import NstbatchError
 from nstbatch.runtime.files import write_atomically
 
 from .report_data import Entry, Report, Run, read_report
@@ -58,14 +59,19 @@ def write_page(folder: Path, tracked: Callable[[Records, int], Records] | None =
 
     Raises:
         UsageError: The folder has no ledger.
-        OSError: The page cannot be written; an older one is untouched.
+        NstbatchError: The page cannot be written; an older one is untouched.
     """
     report = read_report(folder)
     entries: Records = records(report)
     if tracked is not None:
         entries = tracked(entries, len(report.entries))
     path = folder / PAGE
-    write_atomically(path, render(report, entries).encode("utf-8"))
+    page = render(report, entries).encode("utf-8")
+    try:
+        write_atomically(path, page)
+    except OSError as error:
+        where = printable(path)
+        raise NstbatchError(f"The page {where} cannot be written: {error.strerror}.") from error
     return path
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nstbatch.cli import report_page
 from nstbatch.cli.report_data import LEDGER, read_report
 from nstbatch.cli.report_page import render, write_page
+from nstbatch.runtime.errors import NstbatchError
 
 EVIL = "<img src=x onerror=alert(1)>.jpg"
 ENDING = "</script><script>alert(2)</script>"
@@ -140,7 +141,7 @@ def test_an_older_page_stays_if_the_new_one_cannot_be_written(batch, monkeypatch
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(report_page, "write_atomically", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(NstbatchError, match=r"report\.html cannot be written: No space left"):
         write_page(batch.out)
     assert (batch.out / "report.html").read_text(encoding="utf-8") == before
 
