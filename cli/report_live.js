@@ -48,7 +48,7 @@ function end(text) {
   byId("live-name").textContent = text;
   byId("live-photo").hidden = true;
   byId("live-share").hidden = true;
-  byId("live-facts").textContent = "`nstbatch report` makes a page that stays.";
+  byId("live-facts").textContent = "To keep this page: nstbatch report, and the output folder.";
 }
 
 listen();

@@ -205,7 +205,11 @@ def _run(run: Run, pictures: int, style_uri: str | None) -> dict[str, Any]:
         "style": printable(run.style) if run.style else None,
         "style_uri": style_uri,
         "bundle": printable(run.bundle) if run.bundle else None,
-        "settings": {printable(name): _shown(value) for name, value in run.settings.items()},
+        "settings": {
+            printable(name): _shown(value)
+            for name, value in run.settings.items()
+            if value is not False  # a switch that was not used
+        },
         "versions": {printable(name): _shown(value) for name, value in run.versions.items()},
     }
 
@@ -213,7 +217,7 @@ def _run(run: Run, pictures: int, style_uri: str | None) -> dict[str, Any]:
 def _shown(value: object) -> str:
     """A setting as people would write it."""
     match value:
-        case None:
+        case None | []:
             return "default"
         case bool():
             return "yes" if value else "no"

@@ -39,6 +39,18 @@ def test_it_tells_what_the_ledger_says(batch):
     assert "style weight</dt><dd>20</dd>" in made(batch)
 
 
+def test_settings_are_shown_as_people_write_them(batch):
+    settings = {"tv_weight": 10.0, "style_layers": [], "init": None, "seeds": [1, 2]}
+    batch.run(settings=settings | {"recursive": True, "quiet": False})
+    page = made(batch)
+    for name, value in (
+        *(("tv weight", "10"), ("style layers", "default"), ("init", "default")),
+        *(("seeds", "1, 2"), ("recursive", "yes")),
+    ):
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in page
+    assert "quiet</dt>" not in page
+
+
 def test_runs_that_found_all_done_are_left_out_but_for_the_newest(batch):
     for number in range(4):
         batch.run(run=f"run{number}", verb=f"verb{number}")
