@@ -28,7 +28,7 @@ FORMAT = 1
 NOT_IN_THE_PICTURE = frozenset(
     {
         *("out", "recursive", "overwrite", "dry_run", "fail_fast"),
-        *("json", "quiet", "verbose", "report", "watch_progress", "config"),
+        *("json", "quiet", "verbose", "report", "watch_progress", "watch_port", "config"),
         *("model", "device", "precision", "threads"),
         *("format", "name"),  # another name, another picture
         "class",  # each is the "photo" of its picture

@@ -27,6 +27,7 @@ from .invocation import PROGRAM, Call
 from .models import models
 from .recipe import recipe
 from .reconstruct import reconstruct
+from .report import report
 from .retry import retry
 from .several import WithCheckpoints
 from .stylize import stylize
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 for verb in (
     *(stylize, texture, reconstruct, deconv, dream),
-    *(recipe, retry, export, models, doctor),
+    *(report, recipe, retry, export, models, doctor),
 ):
     app.command(cls=WithCheckpoints if verb is deconv else None)(verb)
 app.add_typer(bench, name="bench")

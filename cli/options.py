@@ -140,6 +140,35 @@ Verbose = Annotated[
     ),
 ]
 
+Report = Annotated[
+    bool,
+    typer.Option(
+        "--report",
+        help="Make a page of all pictures in the end, report.html beside them.",
+        rich_help_panel=REPORT,
+    ),
+]
+WatchProgress = Annotated[
+    bool,
+    typer.Option(
+        "--watch-progress",
+        help="Serve that page while the batch runs, to this machine alone; prints its address.",
+        rich_help_panel=REPORT,
+    ),
+]
+WatchPort = Annotated[
+    int | None,
+    typer.Option(
+        "--watch-port",
+        min=1,
+        max=65535,
+        metavar="PORT",
+        help="The same, at this port; any free one by default.",
+        show_default=False,
+        rich_help_panel=REPORT,
+    ),
+]
+
 # ---- a device ---------------------------------------------------------------------------------
 
 Model = Annotated[

@@ -136,6 +136,9 @@ def texture(
     preserve: cli.Preserve = False,
     strip: cli.Strip = False,
     config: Config = None,
+    report: cli.Report = False,
+    watch_progress: cli.WatchProgress = False,
+    watch_port: cli.WatchPort = None,
     as_json: cli.Json = False,
     quiet: cli.Quiet = False,
     verbose: cli.Verbose = False,
@@ -168,6 +171,7 @@ def texture(
     pictures = picture_options(format_, quality, name, preserve=preserve, strip=strip)
     batch = BatchOptions(
         *(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet),
+        *(report, watch_progress, watch_port),
         invocation=invocation(context),
         pictures=pictures,
     )

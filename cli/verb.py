@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.images import Picture
     from nstbatch.runtime.loop import StopReason
 
-    from .batch import Batch, Painter, Summary
+    from .batch import Batch, Painter, Reporter, Summary
     from .effort import Effort
     from .output_folder import OutputFolder
     from .plan import Plan
@@ -47,6 +48,9 @@ class BatchOptions:
     fail_fast: bool
     as_json: bool
     quiet: bool
+    report: bool = False
+    watch_progress: bool = False
+    watch_port: int | None = None
     invocation: Invocation = field(default_factory=Invocation)
     pictures: PictureOptions = field(default_factory=PictureOptions)
 
@@ -196,6 +200,8 @@ def carry_out(
         work = Batch(entries(), painter, folder, origin, photos, plan.unreadable, begin)
         summary = _paint(work, batch, engine)
     _print_end(summary, batch)
+    if batch.report:
+        _make_page(summary, batch)
     return summary.exit_code
 
 
@@ -231,9 +237,25 @@ def _paint(work: Batch, batch: BatchOptions, engine: Engine | None) -> Summary:
 
     with (
         Interrupt(engine.terminate if engine else lambda: None, last_words) as interrupt,
-        reporter(photos, work.to_do, as_json=batch.as_json, quiet=batch.quiet) as report,
+        reporter(photos, work.to_do, as_json=batch.as_json, quiet=batch.quiet) as console,
+        _watched(console, work.to_do, batch) as report,
     ):
         return run(work, report, fail_fast=batch.fail_fast, stop=interrupt)
+
+
+@contextmanager
+def _watched(console: Reporter, to_do: int, batch: BatchOptions) -> Iterator[Reporter]:
+    """Serve the page of the batch while it runs, if that was asked for."""
+    if not (batch.watch_progress or batch.watch_port):
+        yield console
+        return
+    from .live_batch import LiveBatch, Tee
+    from .progress_server import serving
+
+    live = LiveBatch(batch.out, to_do)
+    with serving(live, batch.watch_port) as address:
+        print(f"progress at {address}", file=sys.stderr, flush=True)
+        yield Tee(console, live)
 
 
 def _print_end(summary: Summary, batch: BatchOptions) -> None:
@@ -245,6 +267,20 @@ def _print_end(summary: Summary, batch: BatchOptions) -> None:
         print(summary_line(summary), file=sys.stderr)
     if summary.fault or summary.interrupted:
         print(_way_on(batch), file=sys.stderr, end="")
+
+
+def _make_page(summary: Summary, batch: BatchOptions) -> None:
+    """Make the page, unless somebody is waiting for the end."""
+    if summary.interrupted:
+        words = ["nstbatch", "report", os.fspath(batch.out)]
+        print(f"for the page: {shell(words)}", file=sys.stderr)
+        return
+    from .report import tracked
+    from .report_page import write_page
+
+    page = write_page(batch.out, None if batch.quiet else tracked)
+    if not batch.quiet:
+        print(f"the page is {printable(page)}", file=sys.stderr)
 
 
 def _way_on(batch: BatchOptions) -> str:

@@ -73,13 +73,18 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif"
 """The suffixes, in lower case, of the files that :func:`read` is meant for."""
 
 
-def read(path: str | os.PathLike[str]) -> Picture:
+def read(path: str | os.PathLike[str], *, at_least: int | None = None) -> Picture:
     """Read a picture of any kind in :data:`SUFFIXES`: upright, in sRGB, with its transparency.
 
     Of an animation or a multi-page file, the first picture. An embedded ICC profile is applied
     (relative colorimetric, with black point compensation); CMYK without one is converted by
     Pillow's formula. 16-bit samples keep their precision, unless a profile has to be applied that
     is more than curves and a matrix.
+
+    Args:
+        path: The file.
+        at_least: Settle for a smaller picture, where the format can be decoded to one in a
+            fraction of the time (JPEG), but none with a side below that: for thumbnails.
 
     Raises:
         ImageError: The file is missing, unreadable, no picture, damaged, cut short, or has more
@@ -89,7 +94,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
     try:
         _check_file(path.stat())
         with path.open("rb") as file:
-            pixels, alpha = decode(file)
+            pixels, alpha = decode(file, at_least)
     except OSError as error:
         raise ImageError(f"The file cannot be read: {error.strerror}.") from error
     return Picture(_without_hidden_colours(pixels, alpha), alpha)

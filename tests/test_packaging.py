@@ -150,7 +150,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     for package in PACKAGE_FOLDERS:
         wanted |= {f"{package.replace('.', '/')}/{path.name}" for path in sources(package)}
     bundles = [path for path in (ROOT / "runtime/bundles").glob("*/*") if path.is_file()]
-    wanted |= {f"nstbatch/{path.relative_to(ROOT).as_posix()}" for path in bundles}
+    page = [*(ROOT / "cli").glob("report*.js"), ROOT / "cli/report.css"]
+    page.append(ROOT / "cli/report.html.jinja")
+    wanted |= {f"nstbatch/{path.relative_to(ROOT).as_posix()}" for path in [*bundles, *page]}
     assert {name for name in files if not name.startswith(f"{information}/")} == wanted
 
 

@@ -27,7 +27,7 @@ WORDS = ("stylize", "photos", "--size", "512")
 
 def options(out: str) -> BatchOptions:
     invocation = Invocation("stylize", {"size": 512}, Call(WORDS))
-    return BatchOptions(Path(out), False, False, False, False, False, False, invocation)
+    return BatchOptions(*(Path(out), *6 * (False,)), invocation=invocation)
 
 
 def paint(job, progress, stop) -> Painting:

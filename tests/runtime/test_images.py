@@ -50,6 +50,19 @@ def test_any_name_can_be_written_and_read(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(images.read(tmp_path / name).pixels, SMOOTH, atol=HALF_A_LEVEL)
 
 
+@pytest.mark.parametrize(("suffix", "size"), [("jpg", (120, 100)), ("png", (480, 400))])
+def test_a_jpeg_can_be_read_at_a_fraction_of_its_size(
+    tmp_path: Path, suffix: str, size: tuple[int, int]
+) -> None:
+    path = tmp_path / f"photo.{suffix}"
+    ramp = np.linspace(0, 255, 400, dtype=np.uint8)[None, :, None].repeat(480, 0).repeat(3, 2)
+    Image.fromarray(ramp).save(path)
+    small = images.read(path, at_least=100).pixels
+    assert small.shape == (*size, 3)
+    whole = images.resize(images.read(path).pixels, size)
+    np.testing.assert_allclose(small, whole, atol=0.03)
+
+
 def test_the_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
     images.write(tmp_path / "really.png", SMOOTH)
     (tmp_path / "really.png").rename(tmp_path / "called.JPG")

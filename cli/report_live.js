@@ -1,0 +1,54 @@
+// News while the batch runs: what has been finished since, and how far the picture under way is.
+
+const INTERVAL = 1000; // milliseconds between two questions, a guess at what looks alive
+
+async function listen() {
+  let newest = 0; // line of the ledger
+  for (;;) {
+    let news;
+    try {
+      const answer = await fetch(`progress.json?after=${newest}`, { cache: "no-store" });
+      if (!answer.ok) throw new Error(answer.statusText);
+      news = await answer.json();
+    } catch {
+      return end("The batch has ended, and the page with it.");
+    }
+    if (news.entries.length) add(news.entries);
+    newest = news.newest;
+    show(news);
+    if (news.more) continue;
+    if (news.ended) return end("The batch has ended.");
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+  }
+}
+
+function show({ current, batch }) {
+  byId("live-batch").value = batch.share;
+  byId("live-summary").textContent = [
+    `${batch.finished} of ${count(batch.pictures, "picture")}`,
+    ...(batch.failed ? [`${batch.failed} failed`] : []),
+    duration(batch.seconds),
+    ...(batch.left === null ? [] : [`about ${roughly(batch.left)} left`]),
+  ].join(" · ");
+  if (!current) return;
+  byId("live-name").textContent = current.name;
+  byId("live-share").value = current.share;
+  byId("live-facts").textContent = current.facts;
+  const photo = byId("live-photo");
+  photo.hidden = !current.photo;
+  if (current.photo && photo.src !== current.photo) photo.src = current.photo;
+}
+
+// An estimate does not know the seconds of an hour.
+function roughly(seconds) {
+  return seconds < 90 ? `${Math.ceil(seconds)} s` : duration(Math.ceil(seconds / 60) * 60).replace(" 00 s", "");
+}
+
+function end(text) {
+  byId("live-name").textContent = text;
+  byId("live-photo").hidden = true;
+  byId("live-share").hidden = true;
+  byId("live-facts").textContent = "To keep this page: nstbatch report, and the output folder.";
+}
+
+listen();
