@@ -12,7 +12,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -291,7 +291,7 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
 
     made_from = _made_from(job, batch)
     try:
-        painting = batch.painter(job, progressed, stop)
+        painting = batch.painter(replace(job, checkpoint=claim.checkpoint), progressed, stop)
         outcome = Outcome(
             job.input,
             job.output,

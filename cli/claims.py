@@ -5,8 +5,7 @@ however it ends. Beside the lock lies the intent: the ledger's line for a pictur
 appear under its name. Where a process was killed between the two, the next one finds the intent,
 and knows what the picture is that no ledger knows.
 
-What else belongs to a picture under way, such as a checkpoint, may lie there as well, under
-:attr:`Claim.token`.
+A picture under way has its checkpoint there as well, which stays when it is stopped.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 FOLDER = ".nstbatch"
-LOCK, INTENT = ".lock", ".json"
+LOCK, INTENT, CHECKPOINT = ".lock", ".json", ".npz"
 LEDGER_LOCK = f"ledger{LOCK}"
 
 
@@ -115,6 +114,8 @@ class Claim:
     def __init__(self, folder: Path, token: str, lock: BaseFileLock) -> None:
         self.token = token
         """What the names of this picture's files in the folder begin with."""
+        self.checkpoint = folder / f"{token}{CHECKPOINT}"
+        """Where the painting may be kept, and gone on from."""
         self._intent = folder / f"{token}{INTENT}"
         self._lock = lock
 

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nstbatch.runtime.errors import UsageError
@@ -37,12 +37,14 @@ class Job:
         output: The picture.
         variation: Which of several pictures of one photo it is, from 0 on.
         of_file: Whether there is a photo; else ``input`` is a word for what is made from nothing.
+        checkpoint: A file that a painting under way may be kept in, and gone on from.
     """
 
     input: Path
     output: Path
     variation: int = 0
     of_file: bool = True
+    checkpoint: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

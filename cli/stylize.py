@@ -162,6 +162,7 @@ def _painter(
             style,
             options,
             init_image=init,
+            checkpoint=job.checkpoint,
             progress=progress,
             stop=stop,
         )

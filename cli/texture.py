@@ -215,7 +215,12 @@ def _painter(synthesis: Texture, options: TextureOptions) -> Painter:
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         result = synthesis(
-            job.input, options, variation=job.variation, progress=progress, stop=stop
+            job.input,
+            options,
+            variation=job.variation,
+            checkpoint=job.checkpoint,
+            progress=progress,
+            stop=stop,
         )
         check_finished(result.reason)
         return Painting(

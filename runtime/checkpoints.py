@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import write_atomically
+from .files import temporary_name, write_atomically
 from .loop import Descent
 from .pyramid import Checkpoint
 
@@ -53,6 +53,7 @@ class CheckpointFile:
         self._every = every
         self._clock = clock
         self._latest = clock()
+        self._sweep()
 
     def resume(self) -> Checkpoint | None:
         """The checkpoint in the file; None if there is none, or it is damaged or another run's."""
@@ -84,11 +85,15 @@ class CheckpointFile:
         arrays |= {_RUN: self._run, _PLACE: [level, steps], _IMAGES: descent.images}
         file = io.BytesIO()
         np.savez(file, **arrays)
-        write_atomically(self._path, file.getvalue())
+        write_atomically(self._path, file.getvalue(), self._path.stem)
 
     def discard(self) -> None:
         """Remove the file: the run is finished."""
         self._path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove what a process that was killed was writing."""
+        self._path.with_name(temporary_name(self._path.stem)).unlink(missing_ok=True)
 
 
 def _digest(identity: tuple[object, ...]) -> str:

@@ -16,10 +16,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from .bundle import Pooling
+from .checkpoints import CheckpointFile
 from .engine import Engine, Targets
 from .errors import ImageError, UsageError
 from .histogram_match import match_histogram
@@ -78,6 +80,7 @@ class Texture:
         options: TextureOptions | None = None,
         *,
         variation: int = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> TextureResult:
@@ -87,6 +90,8 @@ class Texture:
             exemplar: What it is to look like: a path, or an array (H, W, 3), RGB in [0, 1].
             options: How; the defaults if None.
             variation: Each of these numbers, from 0 on, starts from noise of its own.
+            checkpoint: A file to keep the run in, once a minute, and to go on from if it holds
+                this run; it is removed when the run is finished.
             progress: Called after every step.
             stop: Asked before every step whether to end here.
 
@@ -106,6 +111,10 @@ class Texture:
         pixels = self._exemplar(exemplar, objective, options)
         levels = self._levels(pixels, objective, options)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
+
+        keeper = checkpoint and CheckpointFile(
+            Path(checkpoint), self.engine.bundle, options, variation, pixels
+        )
 
         def open_descent(level: Level, images: Array, state: State) -> Descent:
             share = max(level.height, level.width) / max(options.shape)
@@ -128,7 +137,10 @@ class Texture:
             reporter(progress, objective, levels),
             stop or (lambda: False),
             _enlarged_tile if options.tileable else None,
+            keeper or None,
         )
+        if keeper and outcome.reason is not StopReason.STOPPED:
+            keeper.discard()
         # A run that was stopped, or failed, may have ended at a coarser size.
         ended = next(level for level in levels if level.canvas == outcome.images.shape[2:])
         image = from_nchw(ended.cut(outcome.images))

@@ -14,6 +14,7 @@ from PIL import Image
 
 from nstbatch.cli.main import run
 from nstbatch.runtime import images
+from nstbatch.runtime.checkpoints import CheckpointFile
 
 QUICK = ("--size", "64", "--iterations", "2", "--scales", "1", "--device", "cpu")
 
@@ -89,6 +90,33 @@ def test_two_runs_give_identical_bytes(capsys):
     assert stylize("photos", "--init", "noise", "--seed", "8", "-o", "three") == 0
     one, two, three = (Path(out, "a.png").read_bytes() for out in ("one", "two", "three"))
     assert one == two != three
+
+
+def test_a_painting_that_was_killed_goes_on_in_the_middle_to_the_same_bytes(monkeypatch, capsys):
+    save("photos/a.png")
+    assert stylize("photos", "-o", "whole", "-n", "6") == 0
+    kept = []
+
+    class Always(CheckpointFile):
+        """A checkpoint after every step, and the end after the third one."""
+
+        def __init__(self, path, *identity):
+            super().__init__(path, *identity, every=0)
+
+        def keep(self, level, steps, descent):
+            super().keep(level, steps, descent)
+            kept.append((level, steps))
+            if len(kept) == 4:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("nstbatch.runtime.style_transfer.CheckpointFile", Always)
+    assert stylize("photos", "-n", "6") == 130
+    assert not Path("stylized/a.png").exists()
+    (checkpoint,) = Path("stylized/.nstbatch").glob("*.npz")
+    assert stylize("photos", "-n", "6") == 0
+    assert kept[4] == kept[3]  # where it was, not from the beginning
+    assert Path("stylized/a.png").read_bytes() == Path("whole/a.png").read_bytes()
+    assert not checkpoint.parent.exists()
 
 
 def test_every_kind_of_picture_works():
