@@ -87,11 +87,12 @@ TvBeta = Annotated[
     ),
 ]
 AlphaWeight = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--alpha-weight",
         metavar="X",
-        help="How much extreme colours are avoided (alpha-norm).",
+        help="How much extreme colours are avoided (alpha-norm); by the layer's depth by default.",
+        show_default=False,
         rich_help_panel=cli.PAINTING,
     ),
 ]

@@ -163,13 +163,12 @@ class Reconstruction:
         return matching_layers(self.engine.bundle, options.layers)
 
     def _tasks(self, options: ReconstructionOptions) -> list[_Task]:
-        priors = _weighted(options.alpha_weight, alpha_norm(options.alpha))
         return [
             _Task(
                 layer,
                 weight,
                 content(layer.name)
-                + priors
+                + _weighted(options.alpha_weight_of(weight), alpha_norm(options.alpha))
                 + _weighted(weight, total_variation_beta(options.tv_beta)),
             )
             for layer in self.layers(options)

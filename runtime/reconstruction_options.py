@@ -28,6 +28,11 @@ TV_SWEEP = (0.5, 5.0, 50.0)
 # a tenth again, which was chosen for at most 2 % of error at relu1_1 of VGG16.
 TV_BY_RECEPTIVE_FIELD = ((0, 0.05), (11, 0.5), (67, 5.0), (163, 50.0))
 
+# deep-goggle, experiment_cnn.m: lambdaL2 / 2, for every layer. nnpreimage weighs both priors
+# together against the distance, so here it falls with the total variation, in proportion to its
+# largest weight. As it is, it makes the red of a cup pale at relu1_1 of VGG16, an error of 8 %.
+ALPHA_WEIGHT = 4e-10
+
 # Adam's: a picture changes much on its way from noise, and the last steps settle it. By the loss at
 # AlexNet's relu5 after 120 steps: docs/decisions/0010-two-ways-to-reconstruct.md.
 ADAM_RATE = 0.05
@@ -51,7 +56,8 @@ class ReconstructionOptions:
         tv_weights: Weights of the total variation, in the units of the paper; every layer is
             reconstructed with each of them. None for one by the layer's receptive field.
         tv_beta: The exponent of TV^beta.
-        alpha_weight: Weight of the alpha-norm, in the units of the paper.
+        alpha_weight: Weight of the alpha-norm, in the units of the paper; None for the published
+            one, and where ``tv_weights`` is None for a part of it, by the receptive field.
         alpha: The exponent of the alpha-norm.
         jitter: How far the image is shifted at random in a step, in pixels either way; None for
             an eighth of the layer's stride, and none with L-BFGS.
@@ -69,7 +75,7 @@ class ReconstructionOptions:
     learning_rate: float | None = None
     tv_weights: tuple[float, ...] | None = None
     tv_beta: float = 2.0  # deep-goggle, experiment_cnn.m: opts.TVbeta
-    alpha_weight: float = 4e-10  # deep-goggle: opts.lambdaL2 / 2
+    alpha_weight: float | None = None
     alpha: float = 6.0  # deep-goggle: opts.beta
     jitter: int | None = None
     seed: int = 0
@@ -82,7 +88,6 @@ class ReconstructionOptions:
             ("size", 1),
             ("iterations", 1),
             ("tv_beta", 1),
-            ("alpha_weight", 0),
             ("alpha", 2),
             ("seed", 0),
         ):
@@ -94,6 +99,7 @@ class ReconstructionOptions:
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise UsageError(f"The learning_rate must be above 0, not {self.learning_rate}.")
         at_least("jitter", self.jitter or 0, 0)
+        at_least("alpha_weight", self.alpha_weight or 0, 0)
         if self.jitter and self.optimizer == "lbfgs":
             raise UsageError(
                 "L-BFGS would take the jitter for curvature; "
@@ -106,6 +112,12 @@ class ReconstructionOptions:
             return self.tv_weights
         seen = math.inf if receptive_field is None else receptive_field
         return (max(weight for field, weight in TV_BY_RECEPTIVE_FIELD if field <= seen),)
+
+    def alpha_weight_of(self, tv_weight: float) -> float:
+        """The weight of the alpha-norm beside that of the total variation."""
+        if self.alpha_weight is not None:
+            return self.alpha_weight
+        return ALPHA_WEIGHT * (1 if self.tv_weights else tv_weight / TV_SWEEP[-1])
 
     def jitter_of(self, stride: int | None) -> int:
         """The jitter for a layer of this stride, in pixels either way; None without positions."""

@@ -67,3 +67,11 @@ def test_the_step_size_goes_with_the_optimiser():
     assert ReconstructionOptions().learning_rate_of("adam") == 0.05
     assert ReconstructionOptions().learning_rate_of("lbfgs") is None
     assert ReconstructionOptions(learning_rate=0.5).learning_rate_of("adam") == 0.5
+
+
+def test_the_alpha_norm_weighs_less_where_the_total_variation_does():
+    by_depth = ReconstructionOptions()
+    assert by_depth.alpha_weight_of(50.0) == 4e-10
+    assert by_depth.alpha_weight_of(0.05) == pytest.approx(4e-13)
+    assert ReconstructionOptions(tv_weights=TV_SWEEP).alpha_weight_of(0.5) == 4e-10
+    assert ReconstructionOptions(alpha_weight=0).alpha_weight_of(50.0) == 0
