@@ -12,7 +12,7 @@ from nstbatch.runtime.errors import ImageError, UsageError
 
 from .dream_options import parse_classes
 from .text import printable
-from .verb import BatchOptions, check_finished, find_photos, read_picture
+from .verb import BatchOptions, check_finished, find_photos, painting_of, read_picture
 from .video import Video, check_encoder, encode
 
 if TYPE_CHECKING:
@@ -101,18 +101,9 @@ def dreams_of_photos(
     dream = _dreamer(network, options, guide, guide_picture)
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
-        from .batch import Painting
 
         result = dream(job.input, options, guide_image=guide_picture, progress=progress, stop=stop)
-        check_finished(result.reason)
-        return Painting(
-            result.image,
-            result.alpha,
-            result.losses,
-            result.steps,
-            result.provider,
-            result.precision,
-        )
+        return painting_of(result)
 
     return Work(plan, paint, dream.engine)
 
@@ -239,17 +230,8 @@ def pictures_of_classes(
     }
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
-        from .batch import Painting
 
         result = picture(jobs[job], options, progress=progress, stop=stop)
-        check_finished(result.reason)
-        return Painting(
-            result.image,
-            None,
-            result.losses,
-            result.steps,
-            result.provider,
-            result.precision,
-        )
+        return painting_of(result)
 
     return Work(Plan(tuple(jobs)), paint, picture.engine)

@@ -19,8 +19,8 @@ from .text import printable
 from .verb import (
     BatchOptions,
     carry_out,
-    check_finished,
     find_photos,
+    painting_of,
     picture_options,
     read_picture,
 )
@@ -154,8 +154,6 @@ def _check_style(
 def _painter(
     transfer: StyleTransfer, style: Picture, init: Picture | None, options: StyleTransferOptions
 ) -> Painter:
-    from .batch import Painting
-
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         result = transfer(
             job.input,
@@ -166,14 +164,6 @@ def _painter(
             progress=progress,
             stop=stop,
         )
-        check_finished(result.reason)
-        return Painting(
-            result.image,
-            result.alpha,
-            result.losses,
-            result.steps,
-            result.provider,
-            result.precision,
-        )
+        return painting_of(result)
 
     return paint

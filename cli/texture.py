@@ -17,7 +17,7 @@ from .config import Config
 from .effort import Effort
 from .invocation import invocation
 from .logs import set_verbosity
-from .verb import BatchOptions, carry_out, check_finished, find_photos, picture_options
+from .verb import BatchOptions, carry_out, find_photos, painting_of, picture_options
 
 if TYPE_CHECKING:
     from nstbatch.runtime.progress import ProgressCallback
@@ -211,8 +211,6 @@ def _load(
 
 
 def _painter(synthesis: Texture, options: TextureOptions) -> Painter:
-    from .batch import Painting
-
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         result = synthesis(
             job.input,
@@ -222,9 +220,6 @@ def _painter(synthesis: Texture, options: TextureOptions) -> Painter:
             progress=progress,
             stop=stop,
         )
-        check_finished(result.reason)
-        return Painting(
-            result.image, None, result.losses, result.steps, result.provider, result.precision
-        )
+        return painting_of(result)
 
     return paint

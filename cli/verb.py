@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from nstbatch.runtime.engine import Engine
     from nstbatch.runtime.images import Picture
     from nstbatch.runtime.loop import StopReason
+    from nstbatch.runtime.system import Result
 
-    from .batch import Batch, Painter, Reporter, Summary
+    from .batch import Batch, Painter, Painting, Reporter, Summary
     from .effort import Effort
     from .output_folder import OutputFolder
     from .plan import Plan
@@ -150,6 +151,21 @@ def check_finished(reason: StopReason) -> None:
         raise NonFiniteError(reason.value)
     if reason is not StopReason.FINISHED:
         raise NstbatchError(reason.value)
+
+
+def painting_of(result: Result) -> Painting:
+    """The picture of a run that went to its end; see :func:`check_finished`."""
+    from .batch import Painting
+
+    check_finished(result.reason)
+    return Painting(
+        result.image,
+        result.alpha,
+        result.losses,
+        result.steps,
+        result.provider,
+        result.precision,
+    )
 
 
 def carry_out(

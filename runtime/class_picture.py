@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,55 +24,48 @@ from .bundle import Bundle, Layer, Pooling
 from .class_names import find_class
 from .dream_options import ClassPictureOptions
 from .dream_terms import likelihood, score
-from .engine import Engine
 from .errors import BundleError, UsageError
 from .images import ImageLike, as_picture, from_nchw, to_nchw
 from .link import TARGET
-from .loop import Bounds, Descent, StopReason
+from .loop import Bounds, Descent
 from .optimizers import Adam, State
 from .progress import ProgressCallback, named_losses, reporter
 from .pyramid import Level, coarse_to_fine
 from .session import Array
 from .spectrum import SPECTRUM, Spectrum
+from .system import Result, System
 from .terms import Objective, content, total_variation
 
 
-@dataclass(frozen=True)
-class ClassPictureResult:
+@dataclass(frozen=True, kw_only=True)
+class ClassPictureResult(Result):
     """A picture of a class, and how it came about."""
 
     name: str
     """The class's."""
-    image: Array
-    """(size, size, 3), RGB in [0, 1]."""
     probability: float
     """What the network gives the picture for the class, after the softmax over all classes."""
-    losses: Mapping[str, float]
-    """Weighted, by term, and their "total"; that of the score has a minus sign."""
-    steps: int
-    seconds: float
-    provider: str
-    precision: str
-    reason: StopReason
 
 
-class ClassPicture:
+class ClassPicture(System):
     """A classifier on a device, ready to picture its classes."""
+
+    default_model: ClassVar[str] = "squeezenet1_1"  # the built-in one with classes
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "squeezenet1_1",
+        model: str | os.PathLike[str] | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        """Choose a classifier; see :class:`nstbatch.runtime.engine.Engine`.
+        """Choose a classifier; see :class:`nstbatch.runtime.system.System`.
 
         Raises:
             UsageError: The bundle has no classes.
         """
-        self.engine = Engine(model, device=device, precision=precision, threads=threads)
+        super().__init__(model, device=device, precision=precision, threads=threads)
         if not self.engine.bundle.classes:
             raise UsageError(
                 f"{self.engine.bundle.name} was exported without a classifier, so it knows no "

@@ -8,26 +8,27 @@ Embedding takes two lines::
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
 from .bundle import Bundle, Layer
 from .dream_options import DREAM_LAYERS, DreamOptions
 from .dream_terms import energy, guide
-from .engine import Engine, Targets
+from .engine import Targets
 from .errors import UsageError
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
 from .link import TARGET
-from .loop import PIXEL_BOUNDS, Descent, StopReason
+from .loop import PIXEL_BOUNDS, Descent
 from .normalized_gradient import NormalizedGradient
 from .optimizers import State
 from .progress import ProgressCallback, named_losses, reporter
 from .pyramid import Level, coarse_to_fine, plan_levels, resize_batch
 from .session import Array
+from .system import Result, System
 from .terms import Objective
 from .views import JITTER, random_jitter
 
@@ -36,36 +37,10 @@ from .views import JITTER, random_jitter
 GUIDE_SIZE = 224
 
 
-@dataclass(frozen=True)
-class DreamResult:
-    """A dream, and how it came about."""
-
-    image: Array
-    """(H, W, 3), RGB in [0, 1]; smaller than asked for if the run ended at a coarser size."""
-    alpha: Array | None
-    """(H, W): the photo's own, at the size of the image; None if it had none."""
-    losses: Mapping[str, float]
-    """By term, and their "total": below 0, the further the more there is of what is sought."""
-    steps: int
-    seconds: float
-    provider: str
-    precision: str
-    reason: StopReason
-
-
-class DeepDream:
+class DeepDream(System):
     """A bundle on a device, ready to dream; photos of the same shape share what was set up."""
 
-    def __init__(
-        self,
-        model: str | os.PathLike[str] = "squeezenet1_1",
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        threads: int | None = None,
-    ) -> None:
-        """Choose what to dream with; see :class:`nstbatch.runtime.engine.Engine`."""
-        self.engine = Engine(model, device=device, precision=precision, threads=threads)
+    default_model: ClassVar[str] = "squeezenet1_1"  # the fastest of the built-in ones
 
     def __call__(
         self,
@@ -75,7 +50,7 @@ class DeepDream:
         guide_image: ImageLike | None = None,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] | None = None,
-    ) -> DreamResult:
+    ) -> Result:
         """Dream of a photo.
 
         Args:
@@ -122,7 +97,7 @@ class DeepDream:
             enlarge=_keep_the_detail(picture.pixels, levels),
         )
         image = from_nchw(outcome.images)
-        return DreamResult(
+        return Result(
             image=image,
             alpha=picture.alpha_at(image.shape[:2]),
             losses=named_losses(objective, outcome.losses),

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import fnmatch
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .bundle import Bundle, Layer
-from .engine import Engine, Targets
+from .engine import Targets
 from .image_priors import alpha_norm, total_variation_beta
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
 from .link import TARGET
@@ -31,6 +30,7 @@ from .optimizers import Optimizer, optimizer_named
 from .progress import Progress, ProgressCallback, named_losses
 from .reconstruction_options import ReconstructionOptions
 from .session import Array
+from .system import System
 from .terms import Objective, content
 from .views import JITTER, View, random_jitter
 
@@ -91,19 +91,8 @@ class _Phase:
     varying: Varying = nothing_varies
 
 
-class Reconstruction:
+class Reconstruction(System):
     """A bundle on a device, ready to reconstruct images; those of one shape share their set-up."""
-
-    def __init__(
-        self,
-        model: str | os.PathLike[str] = "vgg16",
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        threads: int | None = None,
-    ) -> None:
-        """Choose what to reconstruct from; see :class:`nstbatch.runtime.engine.Engine`."""
-        self.engine = Engine(model, device=device, precision=precision, threads=threads)
 
     def __call__(
         self,

@@ -13,15 +13,14 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from .bundle import Pooling
 from .checkpoints import CheckpointFile
-from .engine import Engine, Targets
+from .engine import Targets
 from .errors import UsageError
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
 from .loop import PIXEL_BOUNDS, Descent, StopReason
@@ -30,39 +29,23 @@ from .options import StyleTransferOptions
 from .progress import ProgressCallback, named_losses, reporter
 from .pyramid import MARGIN, Level, coarse_to_fine, plan_levels
 from .session import Array
+from .system import Result, System
 from .terms import Objective, content, style, total_variation
 
 
-@dataclass(frozen=True)
-class StyleTransferResult:
-    """A painted photo, and how it came about."""
-
-    image: Array
-    """(H, W, 3), RGB in [0, 1]; smaller than asked for if the run ended at a coarser size."""
-    alpha: Array | None
-    """(H, W): the photo's own, at the size of the image; None if it had none."""
-    losses: Mapping[str, float]
-    """Weighted, by term, and their "total", of this image."""
-    steps: int
-    seconds: float
-    provider: str
-    precision: str
-    reason: StopReason
-
-
-class StyleTransfer:
+class StyleTransfer(System):
     """A bundle on a device, ready to paint; photos of the same shape share what was set up."""
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "vgg16",
+        model: str | os.PathLike[str] | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        """Choose what to paint with; see :class:`nstbatch.runtime.engine.Engine`."""
-        self.engine = Engine(model, device=device, precision=precision, threads=threads)
+        """Choose what to work with; see :class:`nstbatch.runtime.system.System`."""
+        super().__init__(model, device=device, precision=precision, threads=threads)
         self._style_targets: dict[tuple[object, ...], Targets] = {}
 
     def __call__(
@@ -75,7 +58,7 @@ class StyleTransfer:
         checkpoint: str | os.PathLike[str] | None = None,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] | None = None,
-    ) -> StyleTransferResult:
+    ) -> Result:
         """Paint a photo.
 
         Args:
@@ -137,7 +120,7 @@ class StyleTransfer:
         # A run that was stopped, or failed, may have ended at a coarser size.
         ended = next(level for level in levels if level.canvas == outcome.images.shape[2:])
         image = from_nchw(ended.cut(outcome.images))
-        return StyleTransferResult(
+        return Result(
             image=image,
             alpha=picture.alpha_at(image.shape[:2]),
             losses=named_losses(objective, outcome.losses),

@@ -15,14 +15,14 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from .bundle import Pooling
 from .checkpoints import CheckpointFile
-from .engine import Engine, Targets
+from .engine import Targets
 from .errors import ImageError, UsageError
 from .histogram_match import match_histogram
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
@@ -31,6 +31,7 @@ from .optimizers import State, optimizer_named
 from .progress import ProgressCallback, named_losses, reporter
 from .pyramid import MARGIN, Level, coarse_to_fine, plan_levels, resize_batch
 from .session import Array
+from .system import Result, System
 from .terms import Objective, Term, style
 from .texture_options import TextureOptions
 from .views import View
@@ -44,34 +45,19 @@ WRAPPED_MARGIN = 16
 KEPT_TARGETS = 16
 
 
-@dataclass(frozen=True)
-class TextureResult:
-    """A texture, and how it came about."""
-
-    image: Array
-    """(H, W, 3), RGB in [0, 1]; smaller than asked for if the run ended at a coarser size."""
-    losses: Mapping[str, float]
-    """Weighted, by term, and their "total"; before the histogram was matched."""
-    steps: int
-    seconds: float
-    provider: str
-    precision: str
-    reason: StopReason
-
-
-class Texture:
+class Texture(System):
     """A bundle on a device, ready to make textures; those of one size share what was set up."""
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "vgg16",
+        model: str | os.PathLike[str] | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        """Choose what to work with; see :class:`nstbatch.runtime.engine.Engine`."""
-        self.engine = Engine(model, device=device, precision=precision, threads=threads)
+        """Choose what to work with; see :class:`nstbatch.runtime.system.System`."""
+        super().__init__(model, device=device, precision=precision, threads=threads)
         self._targets: OrderedDict[Hashable, Targets] = OrderedDict()
 
     def __call__(
@@ -83,7 +69,7 @@ class Texture:
         checkpoint: str | os.PathLike[str] | None = None,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] | None = None,
-    ) -> TextureResult:
+    ) -> Result:
         """Make a texture.
 
         Args:
@@ -144,7 +130,7 @@ class Texture:
         # A run that was stopped, or failed, may have ended at a coarser size.
         ended = next(level for level in levels if level.canvas == outcome.images.shape[2:])
         image = from_nchw(ended.cut(outcome.images))
-        return TextureResult(
+        return Result(
             image=match_histogram(image, pixels) if options.histogram else image,
             losses=named_losses(objective, outcome.losses),
             steps=outcome.steps,

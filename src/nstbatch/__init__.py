@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.class_picture import ClassPicture, ClassPictureResult
     from nstbatch.runtime.deconvnet import Deconvnet
     from nstbatch.runtime.deconvnet_options import DeconvnetOptions
-    from nstbatch.runtime.deepdream import DeepDream, DreamResult
+    from nstbatch.runtime.deepdream import DeepDream
     from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
     from nstbatch.runtime.errors import NstbatchError
     from nstbatch.runtime.images import Picture, read, write
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
         ReconstructionResult,
     )
     from nstbatch.runtime.reconstruction_options import ReconstructionOptions
-    from nstbatch.runtime.style_transfer import StyleTransfer, StyleTransferResult
-    from nstbatch.runtime.texture import Texture, TextureResult
+    from nstbatch.runtime.style_transfer import StyleTransfer
+    from nstbatch.runtime.system import Result
+    from nstbatch.runtime.texture import Texture
     from nstbatch.runtime.texture_options import TextureOptions
     from nstbatch.runtime.zoom import ZoomResult, dream_frames
 
@@ -49,7 +50,6 @@ __all__ = [
     "DeconvnetOptions",
     "DeepDream",
     "DreamOptions",
-    "DreamResult",
     "Metadata",
     "NstbatchError",
     "Picture",
@@ -58,12 +58,11 @@ __all__ = [
     "Reconstruction",
     "ReconstructionOptions",
     "ReconstructionResult",
+    "Result",
     "StyleTransfer",
     "StyleTransferOptions",
-    "StyleTransferResult",
     "Texture",
     "TextureOptions",
-    "TextureResult",
     "ZoomOptions",
     "ZoomResult",
     "__version__",
@@ -85,7 +84,7 @@ _HOMES = {
     "ClassPictureResult": "class_picture",
     "DeepDream": "deepdream",
     "DreamOptions": "dream_options",
-    "DreamResult": "deepdream",
+    "Result": "system",
     "Metadata": "metadata",
     "NstbatchError": "errors",
     "Picture": "images",
@@ -96,10 +95,8 @@ _HOMES = {
     "ReconstructionResult": "reconstruction",
     "StyleTransfer": "style_transfer",
     "StyleTransferOptions": "options",
-    "StyleTransferResult": "style_transfer",
     "Texture": "texture",
     "TextureOptions": "texture_options",
-    "TextureResult": "texture",
     "ZoomOptions": "dream_options",
     "ZoomResult": "zoom",
     "dream_frames": "zoom",
