@@ -102,6 +102,15 @@ def _resolved(parameter: Parameter, value: str, folder: Path) -> str:
 # --- Saving -----------------------------------------------------------------------------------
 
 
+# What is meant for one call, and would do harm or astonish in the next one.
+OF_ONE_CALL = frozenset(
+    {
+        *("overwrite", "dry_run", "json", "quiet", "verbose"),
+        *("report", "watch_progress", "watch_port"),
+    }
+)
+
+
 def save(run: Invocation, out: Path) -> None:
     """Write what a batch was told into its output folder, as ``--config`` reads it.
 
@@ -116,7 +125,7 @@ def save(run: Invocation, out: Path) -> None:
     data = {
         name: _relative(places[name], value, out) if name in places else value
         for name, value in run.values.items()
-        if value is not None and value != []  # TOML has no word for nothing
+        if name not in OF_ONE_CALL and value is not None and value != []  # TOML has no null
     }
     heading = (
         f"# What this folder was last painted with; nstbatch {run.verb} --config reads it.\n\n"

@@ -124,7 +124,7 @@ def _maxima(
     if missing:
         with reporter.passing(len(run.images)) as progress:
             found |= run.deconvnet.search(run.images, missing, progress=progress, stop=stop)
-    for layer in others:  # or they would be taken for sheets of the new maxima
+    for layer in missing:  # or they would be taken for sheets of the new maxima
         for kind in ("filter", "overview"):
             for sheet in run.out.glob(f"{file_stem(layer)}_{kind}*.png"):
                 sheet.unlink()

@@ -20,6 +20,7 @@ from . import dream_options as own
 from . import options as cli
 from .config import Config
 from .dream_painters import Film, Network, dreams_of_photos, films, pictures_of_classes
+from .effort import Effort
 from .invocation import invocation
 from .logs import set_verbosity
 from .verb import BatchOptions, carry_out, picture_options
@@ -41,6 +42,7 @@ OF_PHOTOS = (
     "jitter",
 )
 OF_FILMS = ("zoom", "video", "fps")
+OF_PICTURES = ("format_", "quality", "preserve", "strip")
 
 
 def dream(
@@ -111,7 +113,7 @@ def dream(
     shared: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     shared |= {"seed": seed, "pooling": cast("Pooling", pooling)}
     if classes:
-        _refuse(context, (*OF_PHOTOS, "frames", *OF_FILMS), "does not go with --class")
+        _refuse(context, (*OF_PHOTOS, "frames", *OF_FILMS, "name"), "does not go with --class")
         work = pictures_of_classes(classes, ClassPictureOptions(**shared), network, batch)
         raise typer.Exit(carry_out(work.plan, work.painter, batch, engine=work.engine))
 
@@ -125,6 +127,9 @@ def dream(
         **shared,
     )
     if frames is not None:
+        _refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
+        if not inputs:
+            _refuse(context, ("name",), "needs a photo")
         film = Film(ZoomOptions(frames, zoom), cast("Video", video), fps)
         work = films(inputs or [], options, film, guide, network, batch)
     elif inputs:
@@ -136,7 +141,12 @@ def dream(
             "film from noise."
         )
     sources = {"guide": guide}
-    raise typer.Exit(carry_out(work.plan, work.painter, batch, engine=work.engine, sources=sources))
+    effort = Effort(options.size, options.iterations * options.octaves * (frames or 1))
+    raise typer.Exit(
+        carry_out(
+            work.plan, work.painter, batch, engine=work.engine, sources=sources, effort=effort
+        )
+    )
 
 
 def _refuse(context: typer.Context, names: Sequence[str], why: str) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions, above
+from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
 from nstbatch.runtime.errors import ImageError, UsageError
+from nstbatch.runtime.options import at_least
 
 from .dream_options import parse_classes
 from .text import printable
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from .batch import Painter, Painting, Stop
     from .plan import Job, Plan
+
+# Frames a second: a GIF counts the hundredths that a frame stays in 16 bits.
+SLOWEST = 0.01
 
 NOISE = Path("noise")
 """What stands for the photo in a film that is dreamed from none."""
@@ -65,7 +69,7 @@ class Film:
 
     def __post_init__(self) -> None:
         check_encoder(self.video)
-        above("fps", self.fps, 0)
+        at_least("fps", self.fps, SLOWEST)
 
     @property
     def suffix(self) -> str:
@@ -198,9 +202,12 @@ def _film(
 
 
 def _remove_frames(folder: Path) -> None:
-    """Remove the frames of an earlier run, and nothing else."""
-    for path in folder.glob("[0-9]" * 6 + ".png"):
-        path.unlink()
+    """Remove the frames of an earlier run, and nothing that somebody else has put there."""
+    from nstbatch.runtime.zoom import MADE_FROM
+
+    if (folder / MADE_FROM).is_file():
+        for path in (*folder.glob("[0-9]" * 6 + ".png"), folder / MADE_FROM):
+            path.unlink()
 
 
 # --- Classes ----------------------------------------------------------------------------------
@@ -224,7 +231,9 @@ def pictures_of_classes(
     indices = dict.fromkeys(map(picture.find, parse_classes(names)))
     jobs = {
         Job(
-            Path(classes[index]), batch.out / f"{file_stem(index, classes)}.png", of_file=False
+            Path(classes[index]),
+            batch.out / f"{file_stem(index, classes)}{batch.pictures.suffix or '.png'}",
+            of_file=False,
         ): index
         for index in indices
     }

@@ -69,6 +69,8 @@ def end_of_batch(error: Exception) -> str | None:
     for cause in causes(error):
         if isinstance(cause, BatchStoppedError):
             return str(cause)
+        if isinstance(cause, BrokenPipeError):
+            return "Nobody reads its output any more."
         if isinstance(cause, OSError) and cause.errno in NO_ROOM:
             place = f": {printable(str(cause.filename))}" if cause.filename else ""
             return f"Nothing more can be written, {cause.strerror}{place}."

@@ -32,6 +32,7 @@ NOT_IN_THE_PICTURE = frozenset(
         *("model", "device", "precision", "threads"),
         *("format", "name"),  # another name, another picture
         "class",  # each is the "photo" of its picture
+        "variations",  # which one of them is told apart from the settings
     }
 )
 

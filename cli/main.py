@@ -67,7 +67,7 @@ def _main(
         ),
     ] = False,
 ) -> None:
-    """Neural style transfer for folders of photos, without PyTorch."""
+    """Style transfer, textures and looks inside neural networks, for folders of photos."""
 
 
 def program() -> NoReturn:

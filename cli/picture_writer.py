@@ -102,6 +102,10 @@ class PictureWriter:
         settings = {name: without_home(value) for name, value in settings.items()}
         if run.inputs is not None:
             settings[run.inputs] = [without_home(photo)] if job.of_file else []
+        if not job.of_file:  # a class among others
+            settings["class"] = [photo]
+        if "variations" in settings:  # no more than it takes to make this one
+            settings["variations"] = job.variation + 1
         recipe = {
             "nstbatch": nstbatch.__version__,
             "command": command_words(run.verb, run.parameters, settings),

@@ -97,6 +97,9 @@ def make_plan(
     jobs: dict[tuple[str, str], Job] = {}  # in order, without those named twice
     unreadable = []
     photos: dict[str, int] = {}  # how many there were before each
+    inputs = list(inputs)
+    if suffix is not None:
+        _refuse_own_results(inputs, out, identity)
     for folder, found in _found(inputs, out, recursive, identity):
         if isinstance(found, Unreadable):
             unreadable.append(found)
@@ -126,11 +129,7 @@ def find_images(
     """
     identity = _Identities()
     inputs = list(inputs)
-    if identity(out) in map(identity, inputs):
-        raise UsageError(
-            f"Results in {printable(out)} would be taken for images the next time. "
-            "Choose another output folder with --out."
-        )
+    _refuse_own_results(inputs, out, identity)
     images: dict[str, Path] = {}  # in order, without those named twice
     unreadable = []
     for _, found in _found(inputs, out, recursive, identity):
@@ -155,6 +154,15 @@ def make_writable(folder: Path) -> None:
         raise UsageError(
             f"The output folder {printable(folder)} cannot be written to: {error.strerror}."
         ) from error
+
+
+def _refuse_own_results(inputs: Iterable[Path], out: Path, identity: _Identities) -> None:
+    """Raise a UsageError where pictures of other names than their photos would lie among them."""
+    if identity(out) in map(identity, inputs):
+        raise UsageError(
+            f"Results in {printable(out)} would be taken for photos the next time. "
+            "Choose another output folder with --out."
+        )
 
 
 def _found(

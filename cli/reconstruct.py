@@ -14,6 +14,7 @@ from nstbatch.runtime.reconstruction_options import TV_SWEEP, ReconstructionOpti
 
 from . import options as cli
 from .config import Config
+from .effort import Effort
 from .invocation import invocation
 from .logs import set_verbosity
 from .text import printable
@@ -196,8 +197,10 @@ def reconstruct(
     plan = find_photos(inputs, batch, suffix=".png")
     reconstruction = _load(model, device, precision, threads, options)
     painter = _painter(reconstruction, options)
-    code = carry_out(plan, painter, batch, engine=reconstruction.engine)
-    rows = [] if dry_run else read_rows(plan)
+    layer_runs = len(reconstruction.layers(options)) * len(options.tv_weights or (1,))
+    effort = Effort(options.size, options.iterations * layer_runs)
+    code = carry_out(plan, painter, batch, engine=reconstruction.engine, effort=effort)
+    rows = [] if dry_run else read_rows(out)
     if rows:
         write_csv(out, rows)
         if sweep_tv and not as_json:

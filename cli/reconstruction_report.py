@@ -20,9 +20,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.picture_options import SUFFIXES_OF_FORMATS
 from nstbatch.runtime.reconstruction_options import TV_SWEEP
 
-from .plan import Plan
 from .text import columns, printable
 
 if TYPE_CHECKING:
@@ -114,12 +114,11 @@ def layer_losses(result: ReconstructionResult) -> dict[str, float]:
 # --- All images -------------------------------------------------------------------------------
 
 
-def read_rows(plan: Plan) -> list[Row]:
-    """The rows of all images of a plan whose sheets are there, done by this run or before."""
+def read_rows(folder: Path) -> list[Row]:
+    """The rows of all images whose sheets are in an output folder, whichever run made them."""
     rows: list[Row] = []
-    for job in plan.jobs:
-        path = job.output.with_suffix(".json")
-        if not job.output.is_file():
+    for path in sorted(folder.rglob("*.json")):
+        if not any(path.with_suffix(suffix).is_file() for suffix in SUFFIXES_OF_FORMATS.values()):
             continue
         try:
             rows += _rows(json.loads(path.read_text(encoding="utf-8")))

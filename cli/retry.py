@@ -14,6 +14,7 @@ import typer
 from nstbatch.runtime.errors import UsageError
 
 from . import options as cli
+from .fingerprint import hash_file
 from .invocation import PROGRAM, Call
 from .logs import set_verbosity
 from .text import count, printable, shell
@@ -71,7 +72,14 @@ def _commands(
     """Return the commands that failed, the folders that they were called in, and for what."""
     calls: dict[tuple[tuple[str, ...], str], list[Line]] = {}
     for line in failures:
-        if key := _call_of(ledger.runs.get(line.run, {})):
+        run = ledger.runs.get(line.run, {})
+        if changed := _changed_files(run):
+            print(
+                f"nstbatch: {printable(line.input)} is left alone: {changed} is another picture by "
+                "now. Call the command itself, with --overwrite, to paint all of them anew.",
+                file=sys.stderr,
+            )
+        elif key := _call_of(run):
             calls.setdefault(key, []).append(line)
         else:
             name = printable(line.input)
@@ -86,6 +94,16 @@ def _call_of(run: dict[str, Any]) -> tuple[tuple[str, ...], str] | None:
     if len(words) < 2 or words[0] != PROGRAM or not all(isinstance(word, str) for word in words):
         return None
     return tuple(words), folder
+
+
+def _changed_files(run: dict[str, Any]) -> str:
+    """Return the options whose pictures are not those of the run any more; empty if none."""
+    files, settings, folder = run.get("files"), run.get("settings"), run.get("cwd")
+    if not (isinstance(files, dict) and isinstance(settings, dict) and isinstance(folder, str)):
+        return ""
+    now = {name: hash_file(Path(folder, str(settings.get(name)))) for name in files}
+    changed = [name for name, found in now.items() if found and found.sha256 != files[name]]
+    return ", ".join(f"--{name}" for name in changed)
 
 
 def _call_again(words: tuple[str, ...], folder: str, out: Path, lines: list[Line]) -> int:

@@ -141,10 +141,15 @@ def _changed_settings(before: object, origin: Origin) -> Iterator[str]:
         return
     for name, value in origin.in_the_picture.items():
         if before.get(name) != value:
-            yield f"--{name.replace('_', '-')} ({printable(str(before.get(name)))})"
+            yield f"--{name.replace('_', '-')} ({_shown(before.get(name))}, now {_shown(value)})"
     for name in origin.files:
         if before.get(name) != origin.settings.get(name):
-            yield f"--{name.replace('_', '-')} ({printable(str(before.get(name)))})"
+            now = origin.settings.get(name)
+            yield f"--{name.replace('_', '-')} ({_shown(before.get(name))}, now {_shown(now)})"
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else printable(str(value))
 
 
 def refuse_outdated(entries: Sequence[Entry]) -> None:

@@ -44,7 +44,7 @@ Variations = Annotated[
         min=1,
         metavar="N",
         help="Textures of each exemplar: NAME-1.png, NAME-2.png and so on.",
-        rich_help_panel=cli.BATCH,
+        rich_help_panel=cli.PAINTING,
     ),
 ]
 Size = Annotated[
@@ -107,7 +107,7 @@ Histogram = Annotated[
 
 def texture(
     context: typer.Context,
-    exemplars: Exemplars,
+    inputs: Exemplars,
     out: cli.Out = DEFAULT_OUT,
     recursive: cli.Recursive = False,
     variations: Variations = 1,
@@ -175,7 +175,7 @@ def texture(
         invocation=invocation(context),
         pictures=pictures,
     )
-    plan = find_photos(exemplars, batch, suffix=".png", variations=variations)
+    plan = find_photos(inputs, batch, suffix=".png", variations=variations)
     synthesis = _load(model, device, precision, threads, options)
     effort = Effort(max(options.shape), options.iterations)
     painter = _painter(synthesis, options)

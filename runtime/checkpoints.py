@@ -43,13 +43,13 @@ class CheckpointFile:
 
         Args:
             path: Its folder exists.
-            identity: What makes a run another one: pictures, sizes, options. Arrays count by their
-                values, everything else by its ``repr``.
+            identity: What makes a run another one: pictures, sizes, options; see
+                :func:`digest_of`.
             every: Seconds from one checkpoint to the next.
             clock: Tells the seconds.
         """
         self._path = path
-        self._run = _digest(identity)
+        self._run = digest_of(*identity)
         self._every = every
         self._clock = clock
         self._latest = clock()
@@ -96,9 +96,14 @@ class CheckpointFile:
         self._path.with_name(temporary_name(self._path.stem)).unlink(missing_ok=True)
 
 
-def _digest(identity: tuple[object, ...]) -> str:
+def digest_of(*parts: object) -> str:
+    """SHA-256, in hexadecimal, of what makes a run another one.
+
+    Args:
+        parts: Arrays count by their values, everything else by its ``repr``.
+    """
     digest = hashlib.sha256()
-    for part in identity:
+    for part in parts:
         if isinstance(part, np.ndarray):
             digest.update(repr(part.shape).encode())
             digest.update(part.tobytes())

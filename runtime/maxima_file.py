@@ -82,12 +82,12 @@ class MaximaFile:
         """
         try:
             return _parsed(layer, self._layers[layer])
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _damaged(self._path) from error
 
     def store(self, found: LayerMaxima, deconvnet: Deconvnet, of: str) -> None:
         """Write the maxima of a layer, in place of any that the file had of it."""
-        self._layers[found.layer] = {
+        record = {
             "fingerprint": of,
             "model": deconvnet.engine.bundle.name,
             "rule": deconvnet.options.rule,
@@ -100,19 +100,24 @@ class MaximaFile:
             "filters": [_filter_record(found, f, deconvnet) for f in found.filters],
             "overviews": {},
         }
-        self._write()
+        self._write(found.layer, record)
 
     def overview(self, layer: str, name: str) -> Sequence[int] | None:
         """The filters on an overview; None where it is not finished."""
-        filters: Sequence[int] | None = self._layers[layer].get("overviews", {}).get(name)
+        filters: Sequence[int] | None = self._layers[layer]["overviews"].get(name)
         return filters
 
     def store_overview(self, layer: str, name: str, filters: Sequence[int]) -> None:
         """Note that an overview is finished."""
-        self._layers[layer].setdefault("overviews", {})[name] = list(filters)
-        self._write()
+        record = self._layers[layer]
+        overviews = {**record["overviews"], name: list(filters)}
+        self._write(layer, {**record, "overviews": overviews})
 
-    def _write(self) -> None:
+    def _write(self, layer: str, record: dict[str, Any]) -> None:
+        """Put a layer into the file, beside what another process has put there meanwhile."""
+        if self._path.exists():
+            self._layers = {**_read(self._path), **self._layers}
+        self._layers[layer] = record
         text = json.dumps({"format": FORMAT, "layers": self._layers}, allow_nan=False)
         write_atomically(self._path, f"{text}\n".encode())
 
@@ -160,6 +165,15 @@ def _damaged(path: Path) -> UsageError:
 def _parsed(layer: str, entry: Mapping[str, Any]) -> LayerMaxima:
     images = tuple(map(Path, entry["images"]))
     index = {path: number for number, path in enumerate(images)}
+    numbers = [record["filter"] for record in entry["filters"]]
+    maxima = [maximum for record in entry["filters"] for maximum in record["maxima"]]
+    places = [maximum[axis] for maximum in maxima for axis in ("row", "column")]
+    if not numbers or numbers != list(range(len(numbers))):
+        raise ValueError("the filters are not numbered from 0 on")
+    if not all(0 <= place < entry["size"] for place in places):
+        raise ValueError("a position lies outside the images")
+    if not all(isinstance(filters, list) for filters in entry["overviews"].values()):
+        raise TypeError("an overview is no list of filters")
     return LayerMaxima(
         layer,
         tuple(

@@ -48,7 +48,8 @@ def reconstruction_sheet(result: ReconstructionResult, title: str) -> Array:
 
 def _cell(layer: ReconstructedLayer, original: Array) -> LabelledPicture:
     shown = stretched(layer.image, original)
-    return LabelledPicture(shown, f"{layer.layer}\n{100 * layer.error:.1f} %")
+    name = layer.layer.replace("/", "/\n")  # two short lines, where one would lose its middle
+    return LabelledPicture(shown, f"{name}\n{100 * layer.error:.1f} %")
 
 
 def stretched(image: Array, original: Array) -> Array:

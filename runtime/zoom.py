@@ -15,10 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .checkpoints import digest_of
 from .deepdream import DeepDream
 from .dream_options import FILM_ITERATIONS, DreamOptions, ZoomOptions
 from .errors import ImageError
-from .images import ImageLike, as_picture, fit_long_side, from_nchw, read, write
+from .files import write_atomically
+from .images import ImageLike, as_picture, from_nchw, read, write
 from .loop import StopReason
 from .progress import Progress, ProgressCallback
 from .session import Array
@@ -67,7 +69,7 @@ def dream_frames(
         stop: Asked before every step whether to end here.
 
     Raises:
-        ImageError: A frame that is there cannot be read, or is of another size; or one of those
+        ImageError: A frame that is there cannot be read, or is of another dream; or one of those
             that :meth:`DeepDream.__call__` raises.
         OSError: The folder cannot be made.
     """
@@ -75,7 +77,12 @@ def dream_frames(
     zoom, options = zoom or ZoomOptions(), options or DreamOptions(iterations=FILM_ITERATIONS)
     paths = [frame_path(folder, number) for number in range(1, zoom.frames + 1)]
     there = _frames_there(paths)
-    picture = _last_frame(start, paths[:there], options.size)
+    picture = as_picture(start).pixels
+    guided_by = None if guide_image is None else as_picture(guide_image).pixels
+    made_from = digest_of(dream.engine.bundle.sha256, options, zoom.zoom, picture, guided_by)
+    if there:
+        _check_same_dream(folder, made_from)
+        picture = read(paths[there - 1]).pixels
     losses: Mapping[str, float] = {}
     reason, steps = StopReason.FINISHED, 0
     for number in range(there + 1, zoom.frames + 1):
@@ -90,10 +97,15 @@ def dream_frames(
         if reason is not StopReason.FINISHED:
             break
         folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / MADE_FROM, made_from.encode())
         write(paths[number - 1], result.image)
         picture = read(paths[number - 1]).pixels
     seconds = time.perf_counter() - started
     return ZoomResult(tuple(paths[: _frames_there(paths)]), losses, steps, seconds, reason)
+
+
+MADE_FROM = ".made-from"
+"""Lies beside the frames: the hash of what they are dreamed with."""
 
 
 def frame_path(folder: Path, number: int) -> Path:
@@ -122,25 +134,22 @@ def noise_picture(size: int, seed: int) -> Array:
     return from_nchw(spectrum.picture(CLOUD_CONTRAST * spectrum.first_coefficients(seed)))
 
 
+def _check_same_dream(folder: Path, made_from: str) -> None:
+    """Raise an ImageError where a film would go on from the frames of another one."""
+    try:
+        before = (folder / MADE_FROM).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        before = ""
+    if before != made_from:
+        raise ImageError(
+            f"The frames in {folder} are of another dream: other settings, or another photo. "
+            "Remove them, or put the new ones elsewhere."
+        )
+
+
 def _frames_there(paths: list[Path]) -> int:
     """How many there are before the first that is missing."""
     return next((index for index, path in enumerate(paths) if not path.is_file()), len(paths))
-
-
-def _last_frame(start: ImageLike, there: list[Path], size: int) -> Array:
-    """What to go on from: the last of the frames that are there, or the start."""
-    pixels = as_picture(start).pixels
-    if not there:
-        return pixels
-    last = read(there[-1]).pixels
-    height, width, _ = pixels.shape
-    expected = fit_long_side(height, width, size)
-    if last.shape[:2] != expected:
-        raise ImageError(
-            f"{there[-1]} is {last.shape[1]}x{last.shape[0]} pixels, and the next frame would be "
-            f"{expected[1]}x{expected[0]}; go on at the same size, or remove the frames."
-        )
-    return last
 
 
 def _of_frame(

@@ -136,6 +136,13 @@ def test_what_is_saved_is_the_same_run(folder):
     assert Path(after.values["inputs"][-1]).absolute() == Path(far)
 
 
+def test_what_was_meant_for_one_call_is_not_saved(folder):
+    config.save(run("photos", "-s", "s.jpg", "--overwrite", "--quiet", "--json", "-r"), folder)
+    saved = tomllib.loads(Path("nstbatch.toml").read_text(encoding="utf-8"))
+    assert saved["recursive"]
+    assert not {"overwrite", "quiet", "json"} & set(saved)
+
+
 def test_it_also_works_from_another_folder(folder, monkeypatch):
     Path("out").mkdir()
     config.save(run("photos", "-s", "s.jpg", "-o", "out"), Path("out"))

@@ -46,7 +46,8 @@ def records(capsys) -> list[dict]:
 def files(out: str = "dreamed") -> list[str]:
     found = (path for path in Path(out).rglob("*") if path.is_file())
     names = (path.relative_to(out).as_posix() for path in found)
-    return sorted(name for name in names if not name.startswith("nstbatch."))
+    ours = ("nstbatch.jsonl", "nstbatch.toml", ".made-from")
+    return sorted(name for name in names if not name.endswith(ours))
 
 
 def frames_of(film: bytes) -> int:
@@ -162,6 +163,23 @@ def test_overwriting_makes_the_frames_anew():
     assert files() == ["a.mp4", "a/000001.png", "a/000002.png", "a/notes.png"]
     assert Path("dreamed/a/000001.png").read_bytes() != before
     assert frames_of(Path("dreamed/a.mp4").read_bytes()) == 2
+
+
+def test_overwriting_a_film_leaves_pictures_alone_that_are_no_frames(capsys):
+    save("photos/a.png")
+    Path("dreamed/a").mkdir(parents=True)
+    save("dreamed/a/000001.png", seed=3)
+    before = Path("dreamed/a/000001.png").read_bytes()
+    assert dream("photos", "--frames", "2", "--video", "gif", "--overwrite", *QUICK) == 1
+    assert "are of another dream" in capsys.readouterr().err
+    assert Path("dreamed/a/000001.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [("--format", "jpg"), ("--strip",), ("--quality", "9")])
+def test_a_film_takes_no_options_of_pictures(option, capsys):
+    save("photos/a.png")
+    assert dream("photos", "--frames", "2", *option, *QUICK) == 2
+    assert "--video says what is made" in capsys.readouterr().err
 
 
 def test_a_film_that_was_killed_goes_on_where_it_was():

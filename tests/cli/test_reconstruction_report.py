@@ -33,21 +33,25 @@ def plan(tmp_path) -> Plan:
     return Plan(tuple(Job(Path(f"{name}.jpg"), tmp_path / f"{name}.png") for name in names))
 
 
-def test_rows_are_of_the_sheets_that_are_there(plan):
+def test_rows_are_of_the_sheets_that_are_there(plan, tmp_path):
     first, second, third = plan.jobs
     save(first, row("a.jpg"), row("a.jpg", "relu1"))
     save(third, row("c.jpg"))
     third.output.unlink()
     save(second, row("b.jpg"))
-    assert report.read_rows(plan) == [row("a.jpg"), row("a.jpg", "relu1"), row("b.jpg")]
+    assert report.read_rows(tmp_path) == [
+        row("a.jpg"),
+        row("a.jpg", "relu1"),
+        row("b.jpg"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"layers": []}', "no JSON"])
-def test_what_is_no_record_is_said_and_left_out(plan, text, caplog):
+def test_what_is_no_record_is_said_and_left_out(plan, tmp_path, text, caplog):
     save(plan.jobs[0], row())
     plan.jobs[0].output.with_suffix(".json").write_text(text)
     save(plan.jobs[1], row("b.jpg"))
-    assert report.read_rows(plan) == [row("b.jpg")]
+    assert report.read_rows(tmp_path) == [row("b.jpg")]
     assert "a.json" in caplog.text
 
 

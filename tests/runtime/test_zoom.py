@@ -74,15 +74,14 @@ def test_a_run_that_was_killed_ends_with_the_same_frames(
         stop=lambda: len(reports) > stop_at + after,
     )
     assert broken.reason is StopReason.STOPPED
-    assert len(broken.frames) == len(list(tmp_path.iterdir())) == after
+    assert len(broken.frames) == len(list(tmp_path.glob("*.png"))) == after
     result = dream_frames(dream, photo, tmp_path, FOUR, QUICK)
     assert [path.read_bytes() for path in result.frames] == uninterrupted
     assert result.steps == 8 - 2 * after
 
 
-def test_frames_that_are_all_there_are_left_alone(dream, photo, uninterrupted, tmp_path):
-    for number, frame in enumerate(uninterrupted, start=1):
-        frame_path(tmp_path, number).write_bytes(frame)
+def test_frames_that_are_all_there_are_left_alone(dream, photo, tmp_path):
+    dream_frames(dream, photo, tmp_path, FOUR, QUICK)
     result = dream_frames(dream, photo, tmp_path, FOUR, QUICK)
     assert (result.steps, result.losses, len(result.frames)) == (0, {}, 4)
 
@@ -93,11 +92,30 @@ def test_a_longer_film_goes_on_from_a_shorter_one(dream, photo, uninterrupted, t
     assert [path.read_bytes() for path in result.frames] == uninterrupted
 
 
-def test_frames_of_another_size_are_refused_and_stay(dream, photo, uninterrupted, tmp_path):
-    frame_path(tmp_path, 1).write_bytes(uninterrupted[0])
-    with pytest.raises(ImageError, match="is 48x36 pixels, and the next frame would be 64x48"):
-        dream_frames(dream, photo, tmp_path, FOUR, replace(QUICK, size=64))
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == uninterrupted[:1]
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"options": replace(QUICK, size=64)},
+        {"options": replace(QUICK, layer="fire2/concat")},
+        {"options": replace(QUICK, seed=1)},
+        {"zoom": replace(FOUR, zoom=1.2)},
+        {"start": "mirrored"},
+    ],
+)
+def test_a_film_never_goes_on_from_the_frames_of_another_one(dream, photo, tmp_path, change):
+    dream_frames(dream, photo, tmp_path, replace(FOUR, frames=1), QUICK)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    start = photo[:, ::-1].copy() if "start" in change else photo
+    with pytest.raises(ImageError, match="are of another dream"):
+        options = change.get("options", QUICK)
+        dream_frames(dream, start, tmp_path, change.get("zoom", FOUR), options)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_pictures_that_somebody_else_has_numbered_are_no_frames(dream, photo, tmp_path):
+    write(frame_path(tmp_path, 1), photo)
+    with pytest.raises(ImageError, match="are of another dream"):
+        dream_frames(dream, photo, tmp_path, FOUR, QUICK)
 
 
 def test_progress_counts_all_frames(dream, photo, tmp_path):
@@ -135,7 +153,7 @@ def test_a_frame_that_cannot_be_written_ends_the_film(dream, photo, tmp_path, mo
     monkeypatch.setattr(zoom_module, "write", full)
     with pytest.raises(ImageError, match="No space"):
         dream_frames(dream, photo, tmp_path, FOUR, QUICK)
-    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.glob("*.png"))
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 0}, {"zoom": 0.9}, {"zoom": float("inf")}])
