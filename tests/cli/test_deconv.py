@@ -131,6 +131,14 @@ def test_sheets_of_other_images_or_settings_are_not_mixed(capsys):
     assert files() == ["deconv.json", SHEETS[1]]  # no sheet of the others stays
 
 
+def test_sheets_whose_maxima_are_not_known_are_drawn_anew():
+    assert deconv(*FEW) == 0
+    before = {name: Path("deconv", name).read_bytes() for name in SHEETS}
+    Path("deconv/deconv.json").unlink()
+    assert deconv(*FEW, "--rule", "gradient") == 0
+    assert all(Path("deconv", name).read_bytes() != before[name] for name in SHEETS)
+
+
 def test_a_dry_run_draws_nothing(capsys):
     assert deconv(*FEW, "--dry-run") == 0
     assert capsys.readouterr().out.split() == [str(Path("deconv", name)) for name in SHEETS]

@@ -60,6 +60,15 @@ def test_what_failed_is_painted_from_wherever_it_is_called(folder, monkeypatch, 
     assert capsys.readouterr().err == "Nothing has failed in stylized.\n"
 
 
+def test_nothing_is_painted_in_another_style_than_the_rest(capsys):
+    assert stylize() == 1
+    good("b")
+    Image.new("RGB", (64, 64), "red").save("style.png")
+    assert run(["retry", "stylized"]) == 1
+    assert "photos/b.png is left alone: --style is another picture" in capsys.readouterr().err
+    assert not Path("stylized/b.png").exists()
+
+
 def test_a_folder_that_was_moved(capsys):
     assert stylize() == 1
     good("b")

@@ -1,6 +1,7 @@
 """The command end to end, on a real network: tiny textures, two steps."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -179,3 +180,13 @@ def test_a_size_is_width_by_height_or_a_square(text, size):
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(UsageError, match="WIDTHxHEIGHT"):
         parse_size(text)
+
+
+def test_the_recipe_of_a_variation_makes_it_again(capsys):
+    save("cloth/wool.png")
+    assert texture("cloth", "--variations", "3") == 0
+    capsys.readouterr()
+    assert run(["recipe", "textures/wool-2.png"]) == 0
+    words = shlex.split(capsys.readouterr().out)
+    assert run([*words[1:], "--out", "again"]) == 0
+    assert Path("again/wool-2.png").read_bytes() == Path("textures/wool-2.png").read_bytes()

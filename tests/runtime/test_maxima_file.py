@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,12 +74,34 @@ def test_another_file_is_refused(tmp_path, text):
         MaximaFile(tmp_path / "deconv.json")
 
 
-def test_a_damaged_layer_is_refused(tmp_path, deconvnet):
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"image": "a.jpg"', '"image": "b.jpg"'),
+        ('"row": 0', '"row": 9999'),
+        ('"row": 0', '"row": -3'),
+        ('"filter": 1', '"filter": 7'),
+        ('"overviews": {}', '"overviews": 5'),
+        ('"overviews": {}', '"overviews": {"a.png": 5}'),
+    ],
+)
+def test_a_damaged_layer_is_refused(tmp_path, deconvnet, before, after):
     path = tmp_path / "deconv.json"
     MaximaFile(path).store(maxima(), deconvnet, "abc")
-    path.write_text(path.read_text().replace('"image": "a.jpg"', '"image": "b.jpg"'))
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
     with pytest.raises(UsageError, match="is not what"):
         MaximaFile(path).load("relu1")
+
+
+def test_what_another_process_writes_meanwhile_stays(tmp_path, deconvnet):
+    path = tmp_path / "deconv.json"
+    first, second = MaximaFile(path), MaximaFile(path)
+    first.store(maxima(), deconvnet, "abc")
+    second.store(replace(maxima(), layer="conv1"), deconvnet, "def")
+    assert MaximaFile(path).is_of("relu1", "abc")
+    assert MaximaFile(path).is_of("conv1", "def")
 
 
 def test_a_fingerprint_changes_with_all_that_a_result_depends_on(tmp_path):

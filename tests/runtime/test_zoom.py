@@ -106,9 +106,9 @@ def test_a_film_never_goes_on_from_the_frames_of_another_one(dream, photo, tmp_p
     dream_frames(dream, photo, tmp_path, replace(FOUR, frames=1), QUICK)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     start = photo[:, ::-1].copy() if "start" in change else photo
+    zoom, options = change.get("zoom", FOUR), change.get("options", QUICK)
     with pytest.raises(ImageError, match="are of another dream"):
-        options = change.get("options", QUICK)
-        dream_frames(dream, start, tmp_path, change.get("zoom", FOUR), options)
+        dream_frames(dream, start, tmp_path, zoom, options)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
