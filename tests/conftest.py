@@ -6,6 +6,7 @@ in plain PyTorch, to hold the graphs against.
 
 from __future__ import annotations
 
+import signal
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -25,6 +26,16 @@ if TYPE_CHECKING:  # torch takes seconds to import, and few tests want it
 # A step that took 200 ms (the default deadline) says more of the machine than of the code.
 hypothesis.settings.register_profile("nstbatch", deadline=None)
 hypothesis.settings.load_profile("nstbatch")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Let the programs that tests start take Ctrl-C, though the shell put the tests themselves in
+    the background, where it is ignored, and whoever is started from there would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 BadInputs = Callable[[Path], dict[str, str]]
 
