@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ALREADY_THERE = Standing.DONE.value
 
 # How long to wait for other processes before their claims are looked at again.
 PATIENCE = 0.25
@@ -71,9 +70,6 @@ class Painting:
 
 
 Stop = Callable[[], bool]
-
-# Writes a picture under its final name, whole or not at all.
-Writer = Callable[[Job, Painting], None]
 
 # From a photo to a picture. Raises KeyboardInterrupt when it was stopped, a UsageError for what is
 # wrong with the whole batch, and any other exception for what is wrong with this photo.
