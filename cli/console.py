@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .batch import Outcome, Status, Summary
+from .batch import Summary
+from .painting import Outcome, Status
 from .plan import Job
 from .text import count, duration, printable
 

@@ -21,8 +21,8 @@ from .logs import set_verbosity
 if TYPE_CHECKING:
     from nstbatch.runtime.deconvnet import Deconvnet
 
-    from .batch import Stop
     from .deconv_report import SheetOutcome, SheetReporter
+    from .painting import Stop
     from .plan import Unreadable
 
 DEFAULTS = DeconvnetOptions()

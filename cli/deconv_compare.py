@@ -13,9 +13,9 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.first_layer import first_layer
 from nstbatch.runtime.maxima_file import fingerprint
 
-from .batch import Status, Stop
 from .deconv_report import SheetOutcome, SheetReporter, planned_sheet
 from .one_sheet import OneSheet
+from .painting import Status, Stop
 from .standing import Standing
 
 SHEET = "compare.png"

@@ -15,10 +15,10 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.maxima_file import fingerprint, maximum_record
 from nstbatch.runtime.providers import Provider
 
-from .batch import Status, Stop
 from .deconv_report import SheetOutcome, SheetReporter, planned_sheet
 from .export import torch_needed
 from .one_sheet import OneSheet
+from .painting import Status, Stop
 from .standing import Standing
 
 

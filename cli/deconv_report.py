@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .batch import Status
+from .painting import Status
 from .standing import Standing
 from .text import count, duration, printable
 

@@ -26,8 +26,8 @@ from nstbatch.runtime.deconvnet_sheets import (
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.maxima_file import MaximaFile, fingerprint, maximum_record
 
-from .batch import Status, Stop
 from .deconv_report import SheetOutcome, SheetReporter, planned_sheet
+from .painting import Status, Stop
 from .standing import Standing
 from .text import printable
 

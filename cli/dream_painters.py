@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.images import ImageLike, Picture
     from nstbatch.runtime.progress import ProgressCallback
 
-    from .batch import Painter, Painting, Stop
+    from .painting import Painter, Painting, Stop
     from .plan import Job, Plan
 
 # Frames a second: a GIF counts the hundredths that a frame stays in 16 bits.
@@ -172,7 +172,7 @@ def _film(
     from nstbatch.runtime.images import read
     from nstbatch.runtime.zoom import dream_frames
 
-    from .batch import Painting
+    from .painting import Painting
 
     result = dream_frames(
         dream,

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .batch import Outcome, Status, skipped
+from .batch import skipped
 from .console import outcome_line, print_json
 from .effort import ASPECT, Effort
+from .painting import Outcome, Status
 from .standing import Entry, Standing
 from .text import count, duration
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.engine import Engine
     from nstbatch.runtime.progress import ProgressCallback
 
-    from .batch import Painter, Painting, Stop
+    from .painting import Painter, Painting, Stop
     from .plan import Job
 
 log = logging.getLogger(__name__)

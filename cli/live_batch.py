@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.errors import UsageError
 
-from .batch import Outcome, Reporter, Status
+from .batch import Reporter
+from .painting import Outcome, Status
 from .plan import Job
 from .report_data import Report, read_report
 from .report_page import record

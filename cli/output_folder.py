@@ -37,7 +37,7 @@ from .standing import is_as_made, key_of
 from .text import printable
 
 if TYPE_CHECKING:
-    from .batch import Outcome, Painting
+    from .painting import Outcome, Painting
 
 log = logging.getLogger(__name__)
 

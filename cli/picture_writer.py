@@ -21,7 +21,7 @@ from .text import printable
 if TYPE_CHECKING:
     from nstbatch.runtime.metadata import Metadata
 
-    from .batch import Painting
+    from .painting import Painting
     from .plan import Job
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.progress import ProgressCallback
     from nstbatch.runtime.reconstruction import Reconstruction
 
-    from .batch import Painter, Painting, Stop
+    from .painting import Painter, Painting, Stop
     from .plan import Job
 
 DEFAULTS = ReconstructionOptions()
@@ -239,7 +239,7 @@ def _painter(reconstruction: Reconstruction, options: ReconstructionOptions) -> 
     from nstbatch.runtime.loop import StopReason
     from nstbatch.runtime.reconstruction_sheet import reconstruction_sheet
 
-    from .batch import Painting
+    from .painting import Painting
     from .reconstruction_report import layer_losses, record
 
     model = reconstruction.engine.bundle.name

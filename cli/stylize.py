@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.progress import ProgressCallback
     from nstbatch.runtime.style_transfer import StyleTransfer
 
-    from .batch import Painter, Painting, Stop
+    from .painting import Painter, Painting, Stop
     from .plan import Job
 
 DEFAULTS = StyleTransferOptions()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.progress import ProgressCallback
     from nstbatch.runtime.texture import Texture
 
-    from .batch import Painter, Painting, Stop
+    from .painting import Painter, Painting, Stop
     from .plan import Job
 
 DEFAULTS = TextureOptions()

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from nstbatch.runtime.loop import StopReason
     from nstbatch.runtime.system import Result
 
-    from .batch import Batch, Painter, Painting, Reporter, Summary
+    from .batch import Batch, Reporter, Summary
     from .effort import Effort
     from .output_folder import OutputFolder
+    from .painting import Painter, Painting
     from .plan import Plan
     from .standing import Entry
 
@@ -155,7 +156,7 @@ def check_finished(reason: StopReason) -> None:
 
 def painting_of(result: Result) -> Painting:
     """The picture of a run that went to its end; see :func:`check_finished`."""
-    from .batch import Painting
+    from .painting import Painting
 
     check_finished(result.reason)
     return Painting(

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nstbatch.cli.batch import Painting
 from nstbatch.cli.invocation import Call, Invocation
+from nstbatch.cli.painting import Painting
 from nstbatch.cli.verb import BatchOptions, carry_out, find_photos
 
 WORDS = ("stylize", "photos", "--size", "512")

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from nstbatch.cli import batch, output_folder
-from nstbatch.cli.batch import Batch, Outcome, Painting, Status, Summary
+from nstbatch.cli.batch import Batch, Summary
 from nstbatch.cli.fingerprint import Origin
 from nstbatch.cli.ledger import Ledger
 from nstbatch.cli.output_folder import OutputFolder
+from nstbatch.cli.painting import Outcome, Painting, Status
 from nstbatch.cli.plan import Job, Plan, Unreadable
 from nstbatch.cli.standing import Photos, survey
 from nstbatch.runtime import images

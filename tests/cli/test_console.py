@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nstbatch.cli.batch import Outcome, Status, Summary
+from nstbatch.cli.batch import Summary
 from nstbatch.cli.console import BarReporter, LineReporter, Reporter, reporter, summary_line
 from nstbatch.cli.logs import set_verbosity
+from nstbatch.cli.painting import Outcome, Status
 from nstbatch.cli.plan import Job
 from nstbatch.runtime.progress import Progress
 

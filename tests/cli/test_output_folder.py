@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from nstbatch.cli import output_folder
-from nstbatch.cli.batch import Outcome, Painting, Status
 from nstbatch.cli.faults import BatchStoppedError
 from nstbatch.cli.fingerprint import Hashed, Origin
 from nstbatch.cli.invocation import Call, Invocation
 from nstbatch.cli.output_folder import Bundle, OutputFolder
+from nstbatch.cli.painting import Outcome, Painting, Status
 from nstbatch.cli.plan import Job
 from nstbatch.runtime import images
 from nstbatch.runtime.errors import ImageError, UsageError

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nstbatch.cli.batch import Painting
 from nstbatch.cli.invocation import Invocation
 from nstbatch.cli.main import run as program
+from nstbatch.cli.painting import Painting
 from nstbatch.cli.parameters import parameters
 from nstbatch.cli.picture_writer import PictureWriter
 from nstbatch.cli.plan import Job

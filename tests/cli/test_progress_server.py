@@ -9,8 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from nstbatch.cli import progress_server
-from nstbatch.cli.batch import Outcome, Status
 from nstbatch.cli.live_batch import PORTION, LiveBatch
+from nstbatch.cli.painting import Outcome, Status
 from nstbatch.cli.plan import Job
 from nstbatch.cli.progress_server import serving
 from nstbatch.runtime.errors import UsageError

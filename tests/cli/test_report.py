@@ -6,8 +6,8 @@ import urllib.request
 import numpy as np
 import pytest
 
-from nstbatch.cli.batch import Painting
 from nstbatch.cli.main import run
+from nstbatch.cli.painting import Painting
 from nstbatch.cli.verb import BatchOptions, carry_out, find_photos
 from nstbatch.runtime.errors import UsageError
 

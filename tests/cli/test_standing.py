@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from nstbatch.cli import standing
-from nstbatch.cli.batch import Batch, Painting, run
+from nstbatch.cli.batch import Batch, run
 from nstbatch.cli.fingerprint import Origin
 from nstbatch.cli.invocation import Invocation
 from nstbatch.cli.output_folder import Bundle, OutputFolder
+from nstbatch.cli.painting import Painting
 from nstbatch.cli.plan import Job, make_plan
 from nstbatch.cli.standing import Photos, Standing, refuse_outdated, survey
 from nstbatch.runtime.errors import UsageError

@@ -8,10 +8,10 @@ import pytest
 import typer
 
 from nstbatch.cli import config
-from nstbatch.cli.batch import Painting
 from nstbatch.cli.effort import Effort
 from nstbatch.cli.invocation import Call, Invocation
 from nstbatch.cli.ledger import NAME
+from nstbatch.cli.painting import Painting
 from nstbatch.cli.plan import Plan
 from nstbatch.cli.verb import BatchOptions, carry_out, find_photos, read_picture
 from nstbatch.runtime import images
