@@ -1,5 +1,6 @@
 """Two networks side by side: planted dead filters are counted, filters are what the network has."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nstbatch.runtime import images
-from nstbatch.runtime.bundle import Bundle
+from nstbatch.runtime.bundle import WEIGHTS, Bundle, sha256_of, write_manifest
 from nstbatch.runtime.comparison import RED, comparison_sheet, filter_mosaic, measure
 from nstbatch.runtime.deconvnet import Deconvnet
 from nstbatch.runtime.deconvnet_options import DeconvnetOptions
@@ -49,6 +50,9 @@ def half_dead(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("bundles") / "half_dead"
     shutil.copytree(Bundle.load("alexnet").path, folder)
     plant_dead_filters(folder)
+    bundle = Bundle.load(folder)
+    hashes = {**bundle.sha256, WEIGHTS: sha256_of(bundle.weights_path)}
+    write_manifest(dataclasses.replace(bundle, sha256=hashes))
     return folder
 
 

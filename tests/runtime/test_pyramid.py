@@ -164,6 +164,10 @@ class Brighter:
         if self.left is not None:
             self.left -= 1
 
+    def step(self):
+        self.update()
+        return self.evaluate()
+
     def step_back(self):
         self.images = self.before
 
