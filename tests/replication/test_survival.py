@@ -84,7 +84,7 @@ def test_sixty_kills():
         process.communicate()
     assert process.returncode == 0
     assert content("out") == content("whole")
-    assert made("out") == Counter(content("whole").keys())
+    assert made("out") == Counter(content("whole").keys() - {"nstbatch.toml"})
     assert killed > KILLS / 2
 
 
