@@ -158,7 +158,7 @@ class StyleTransfer(System):
         self, photo: Array, painting: Array, objective: Objective, options: StyleTransferOptions
     ) -> list[Level]:
         """The sizes to work at; an ImageError where a picture has too few pixels for a layer."""
-        layers = _layers(objective)
+        layers = objective.layers
         smallest, _ = self.engine.largest_need(layers, options.pooling)
         height, width, _ = photo.shape
         levels = plan_levels(
@@ -178,7 +178,7 @@ class StyleTransfer(System):
 
     def check_style(self, style: ImageLike, options: StyleTransferOptions) -> None:
         """Raise the ImageError that every photo would meet: the style is too small for a layer."""
-        layers = _layers(self.objective(options))
+        layers = self.objective(options).layers
         shape = as_picture(style).pixels.shape
         self.engine.check_side("style", shape, layers, options.pooling)
 
@@ -197,7 +197,7 @@ class StyleTransfer(System):
         of_content = tuple(term for term in objective.terms if term.kind == "content")
         of_style = tuple(term for term in objective.terms if term.kind == "style")
         height, width, _ = painting.shape
-        smallest, _ = self.engine.largest_need(_layers(objective), pooling)
+        smallest, _ = self.engine.largest_need(objective.layers, pooling)
         narrow = math.ceil(smallest * max(height, width) / min(height, width))
         long_side = max(level.height, level.width, narrow)
         resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))
@@ -208,10 +208,6 @@ class StyleTransfer(System):
             **self._style_targets[key],
             **self.engine.targets(of_content, level.fit(photo), pooling),
         }
-
-
-def _layers(objective: Objective) -> list[str]:
-    return [term.layer for term in objective.terms if term.layer is not None]
 
 
 def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> Array:

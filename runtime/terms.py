@@ -112,6 +112,11 @@ class Objective:
         return tuple(term for _, term in self.weighted)
 
     @property
+    def layers(self) -> list[str]:
+        """The layers that the terms are on; those on the image have none."""
+        return [term.layer for term in self.terms if term.layer is not None]
+
+    @property
     def weights(self) -> Mapping[str, float]:
         """The weights by the names of the terms."""
         return {term.name: weight for weight, term in self.weighted}

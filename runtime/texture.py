@@ -147,7 +147,7 @@ class Texture(System):
             UnknownNameError: There is no such layer, or the bundle lacks the pooling.
             UsageError: No layer is left, none has any weight, or the texture is too small for one.
         """
-        layers = _layers(self.objective(options))
+        layers = self.objective(options).layers
         self.engine.bundle.graph_path("gradient", options.pooling)
         try:
             self.engine.check_side("texture", options.shape, layers, options.pooling)
@@ -207,7 +207,7 @@ class Texture(System):
         self, exemplar: Array, objective: Objective, options: TextureOptions
     ) -> list[Level]:
         """The sizes to work at, none of which makes texture or exemplar too small for a layer."""
-        smallest, _ = self.engine.largest_need(_layers(objective), options.pooling)
+        smallest, _ = self.engine.largest_need(objective.layers, options.pooling)
         field, _ = self._receptive_field(objective, options.pooling)
         ratio = min(options.shape) / min(exemplar.shape[:2])
         levels = plan_levels(
@@ -225,7 +225,7 @@ class Texture(System):
 
         Of a layer that sees everything, whatever the size, what it needs to have a value.
         """
-        layers = [self.engine.bundle.layer(name) for name in _layers(objective)]
+        layers = [self.engine.bundle.layer(name) for name in objective.layers]
         return max(
             (layer.receptive_field or self.engine.smallest_side(layer.name, pooling), layer.name)
             for layer in layers
@@ -243,10 +243,6 @@ class Texture(System):
                 self._targets.popitem(last=False)
             self._targets[key] = self.engine.targets(terms, shrunk, pooling)
         return self._targets[key]
-
-
-def _layers(objective: Objective) -> list[str]:
-    return [term.layer for term in objective.terms if term.layer is not None]
 
 
 def _coarse_longer(levels: Sequence[Level]) -> list[Level]:
