@@ -111,7 +111,7 @@ def open_descent(
 ) -> Descent:
     """A task's objective over images of its size, and a fresh Adam."""
     adam = Adam(task.adam.learning_rate, task.adam.betas, task.adam.epsilon)
-    return engine.descent(
+    descent = engine.descent(
         objective,
         targets,
         images,
@@ -120,3 +120,5 @@ def open_descent(
         pooling=task.pooling,
         bounds=Bounds(*task.bounds),
     )
+    assert isinstance(descent, Descent)  # nobody shares the engine
+    return descent

@@ -142,7 +142,9 @@ class TimedEngine(Engine):
     def descent(self, *args: Any, **kwargs: Any) -> Descent:
         """As in an engine."""
         with self._watch.stage(OPEN):
-            return TimedDescent(super().descent(*args, **kwargs), self._watch)
+            descent = super().descent(*args, **kwargs)
+            assert isinstance(descent, Descent)  # nobody shares the engine
+            return TimedDescent(descent, self._watch)
 
     def _kept(self, key: Hashable, open_session: Callable[[], Session]) -> Session:
         with self._watch.stage(OPEN):

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from .files import temporary_name, write_atomically
-from .loop import Descent
 from .pyramid import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 SECONDS = 60.0
 """How much work a broken run may lose. A guess: on a slow disk a checkpoint takes a second."""
 
-_RUN, _PLACE, _IMAGES, _STATE = "run", "place", "images", "state/"
+_RUN, _PLACE, _TOTALS, _IMAGES, _STATE = "run", "place", "totals", "images", "state/"
 
 
 class CheckpointFile:
@@ -62,27 +61,30 @@ class CheckpointFile:
             with np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False) as arrays:
                 if arrays[_RUN].item() != self._run:
                     return None
-                level, steps = arrays[_PLACE].tolist()
+                level, steps, taken = arrays[_PLACE].tolist()
                 state = {
                     name.removeprefix(_STATE): arrays[name]
                     for name in arrays.files
                     if name.startswith(_STATE)
                 }
-                return Checkpoint(level, steps, arrays[_IMAGES], state)
+                totals = arrays[_TOTALS].tolist()
+                return Checkpoint(level, steps, arrays[_IMAGES], state, taken, totals)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             log.debug("The checkpoint %s cannot be used: %s", self._path, error)
             return None
 
-    def keep(self, level: int, steps: int, descent: Descent) -> None:
+    def keep(self, checkpoint: Callable[[], Checkpoint]) -> None:
         """Write a checkpoint, if the last one is old enough; an OSError if that fails."""
         now = self._clock()
         if now - self._latest < self._every:
             return
         self._latest = now
-        arrays: dict[str, Any] = {_STATE + name: values for name, values in descent.state.items()}
-        arrays |= {_RUN: self._run, _PLACE: [level, steps], _IMAGES: descent.images}
+        now_at = checkpoint()
+        arrays: dict[str, Any] = {_STATE + name: values for name, values in now_at.state.items()}
+        arrays |= {_RUN: self._run, _IMAGES: now_at.images}
+        arrays |= {_PLACE: [now_at.level, now_at.steps, now_at.taken], _TOTALS: now_at.totals}
         file = io.BytesIO()
         np.savez(file, **arrays)
         write_atomically(self._path, file.getvalue(), self._path.stem)

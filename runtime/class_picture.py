@@ -27,7 +27,7 @@ from .dream_terms import likelihood, score
 from .errors import BundleError, UsageError
 from .images import ImageLike, as_picture, from_nchw, to_nchw
 from .link import TARGET
-from .loop import Bounds, Descent
+from .loop import Bounds, Steppable
 from .optimizers import Adam, State
 from .progress import ProgressCallback, named_losses, reporter
 from .pyramid import Level, coarse_to_fine
@@ -108,7 +108,7 @@ class ClassPicture(System):
         optimizer = Adam(learning_rate=options.learning_rate)
         level = Level(*size, margin=0, steps=options.iterations)
 
-        def open_descent(level: Level, coefficients: Array, state: State) -> Descent:
+        def open_descent(level: Level, coefficients: Array, state: State) -> Steppable:
             return self.engine.descent(
                 objective,
                 given,
@@ -121,14 +121,15 @@ class ClassPicture(System):
                 varying=draw,
             )
 
-        outcome = coarse_to_fine(
-            [level],
-            spectrum.first_coefficients(first),
-            optimizer,
-            open_descent,
-            reporter(progress, objective, [level]),
-            stop or (lambda: False),
-        )
+        with self.engine.picture():
+            outcome = coarse_to_fine(
+                [level],
+                spectrum.first_coefficients(first),
+                optimizer,
+                open_descent,
+                reporter(progress, objective, [level]),
+                stop or (lambda: False),
+            )
         image = from_nchw(spectrum.picture(outcome.images))
         return ClassPictureResult(
             name=self.engine.bundle.classes[index],

@@ -22,7 +22,7 @@ from .engine import Targets
 from .errors import UsageError
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
 from .link import TARGET
-from .loop import PIXEL_BOUNDS, Descent
+from .loop import PIXEL_BOUNDS, Steppable
 from .normalized_gradient import NormalizedGradient
 from .optimizers import State
 from .progress import ProgressCallback, named_losses, reporter
@@ -74,7 +74,7 @@ class DeepDream(System):
         optimizer = NormalizedGradient(options.step_size / 255)
         draw_jitter = random_jitter(options.jitter, options.seed)
 
-        def open_descent(level: Level, images: Array, state: State) -> Descent:
+        def open_descent(level: Level, images: Array, state: State) -> Steppable:
             return self.engine.descent(
                 objective,
                 targets,
@@ -87,15 +87,16 @@ class DeepDream(System):
                 varying=draw_jitter,
             )
 
-        outcome = coarse_to_fine(
-            levels,
-            levels[0].fit(picture.pixels),
-            optimizer,
-            open_descent,
-            reporter(progress, objective, levels),
-            stop or (lambda: False),
-            enlarge=_keep_the_detail(picture.pixels, levels),
-        )
+        with self.engine.picture():
+            outcome = coarse_to_fine(
+                levels,
+                levels[0].fit(picture.pixels),
+                optimizer,
+                open_descent,
+                reporter(progress, objective, levels),
+                stop or (lambda: False),
+                enlarge=_keep_the_detail(picture.pixels, levels),
+            )
         image = from_nchw(outcome.images)
         return Result(
             image=image,

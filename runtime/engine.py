@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 import onnxruntime as ort
 
+from .batching import Batcher, Start
 from .bundle import Bundle, GraphKind, Pooling
 from .errors import ImageError
+from .kept import Kept
 from .link import GRADIENT, IMAGE, TARGET, WEIGHT, link, link_targets
-from .loop import Bounds, Descent, Varying, nothing_varies
+from .loop import Bounds, Descent, Steppable, Varying, nothing_varies
 from .optimizers import Optimizer, State
 from .projection import projection
-from .providers import resolve
+from .providers import Provider, resolve
 from .session import Array, Session
 from .smallest import smallest_side
 from .terms import Objective, Term
@@ -33,7 +35,10 @@ KEPT_SESSIONS = 16
 
 
 class Engine:
-    """Opens sessions of a bundle's graphs on one device, and keeps the latest of them."""
+    """Opens sessions of a bundle's graphs on one device, and keeps the latest of them.
+
+    It may be used from several threads; see :meth:`share`.
+    """
 
     def __init__(
         self,
@@ -60,11 +65,35 @@ class Engine:
         # 10 to 90 ms, against a second and more until the first step. A bundle that was cut short
         # in copying would paint noise.
         self.bundle.verify()
-        self.provider = resolve(device, precision)
+        self._provider = resolve(device, precision)
         self._threads = threads
         self._run_options = ort.RunOptions()
-        self._sessions: OrderedDict[Hashable, Session] = OrderedDict()
+        self._sessions: Kept[Session] = Kept(KEPT_SESSIONS)
+        self._batcher: Batcher | None = None
+        self._of_thread = threading.local()
         self._smallest: dict[tuple[str, Pooling], int] = {}
+
+    @property
+    def provider(self) -> Provider:
+        """What computes, and in what precision."""
+        forced: Provider | None = getattr(self._of_thread, "provider", None)
+        return forced or self._provider
+
+    @provider.setter
+    def provider(self, provider: Provider) -> None:
+        self._provider = provider
+
+    def share(self, batch: int) -> None:
+        """Bring together what several threads compute from now on, see :mod:`.batching`.
+
+        Args:
+            batch: How many pictures may be stepped as one.
+        """
+        self._batcher = Batcher(batch)
+
+    def picture(self) -> AbstractContextManager[None]:
+        """What is done within a ``with`` block is one picture's; see :meth:`.Batcher.picture`."""
+        return self._batcher.picture() if self._batcher else nullcontext()
 
     def terminate(self) -> None:
         """End the pass that is under way, and all to come, with a StoppedError.
@@ -79,15 +108,12 @@ class Engine:
 
     @contextmanager
     def in_fp32(self) -> Iterator[None]:
-        """Compute in fp32 within a ``with`` block, whatever was chosen."""
-        chosen = self.provider
-        self.provider = replace(chosen, precision="fp32")
-        self.drop_sessions()
+        """Compute in fp32 within a ``with`` block, whatever was chosen: in this thread."""
+        self._of_thread.provider = replace(self._provider, precision="fp32")
         try:
             yield
         finally:
-            self.provider = chosen
-            self.drop_sessions()
+            del self._of_thread.provider
 
     def smallest_side(self, layer: str, pooling: Pooling) -> int:
         """Shortest side of a picture, in pixels, that a layer of the bundle has anything to say of.
@@ -152,8 +178,9 @@ class Engine:
 
         if not terms:
             return {}
-        session = self._kept(("targets", terms, pooling, images.shape), open_session)
-        return session.run({IMAGE: images})
+        with self._exclusive():
+            session = self._kept(("targets", terms, pooling, images.shape), open_session)
+            return session.run({IMAGE: images})
 
     def project(self, rule: GraphKind, layer: str, cotangents: Array, images: Array) -> Array:
         """What cotangents of one layer become on their way back to the images, (N, 3, H, W).
@@ -182,8 +209,9 @@ class Engine:
                 run_options=self._run_options,
             )
 
-        session = self._kept(("project", rule, term, tuple(shapes.items())), open_session)
-        return session.run(inputs)[GRADIENT]
+        with self._exclusive():
+            key = ("project", self.provider, rule, term, tuple(shapes.items()))
+            return self._kept(key, open_session).run(inputs)[GRADIENT]
 
     def descent(
         self,
@@ -197,7 +225,7 @@ class Engine:
         bounds: Bounds,
         views: tuple[View, ...] = (),
         varying: Varying = nothing_varies,
-    ) -> Descent:
+    ) -> Steppable:
         """An objective over images (N, 3, H, W), ready to be stepped down.
 
         Args:
@@ -222,15 +250,30 @@ class Engine:
             )
             for weight, term in objective.weighted
         }
-        constants = {**targets, **weights}
-        step = self._step_session(
-            objective.terms, views, pooling, images.shape, {**constants, **varying()}
-        )
-        update = self._update_session(optimizer, images.shape, state)
-        return Descent(step, update, optimizer, images, state, constants, bounds, varying)
+        start = Start(images, state, {**targets, **weights})
+        provider = self.provider
+
+        def open_descent(start: Start) -> Descent:
+            shape = start.images.shape
+            inputs = {**start.constants, **varying()}
+            step = self._step_session(provider, objective.terms, views, pooling, shape, inputs)
+            update = self._update_session(provider, optimizer, shape, start.state)
+            return Descent(
+                *(step, update, optimizer, start.images, start.state, start.constants),
+                *(bounds, varying),
+            )
+
+        if self._batcher is None:
+            return open_descent(start)
+        shapes = tuple((name, values.shape) for name, values in start.constants.items())
+        key = (provider, objective.terms, pooling, images.shape, shapes, optimizer, bounds)
+        # Views are handed numbers of their own in every step, which are not the pictures'.
+        alone = views or len(images) > 1
+        return self._batcher.join(start, open_descent, None if alone else key)
 
     def _step_session(
         self,
+        provider: Provider,
         terms: tuple[Term, ...],
         views: tuple[View, ...],
         pooling: Pooling,
@@ -245,16 +288,17 @@ class Engine:
             return Session(
                 graph,
                 shapes,
-                self.provider,
+                provider,
                 weights_folder=self.bundle.path,
                 threads=self._threads,
                 run_options=self._run_options,
             )
 
-        return self._kept(("step", terms, views, pooling, tuple(shapes.items())), open_session)
+        key = ("step", provider, terms, views, pooling, tuple(shapes.items()))
+        return self._kept(key, open_session)
 
     def _update_session(
-        self, optimizer: Optimizer, image_shape: tuple[int, ...], state: State
+        self, provider: Provider, optimizer: Optimizer, image_shape: tuple[int, ...], state: State
     ) -> Session:
         shapes = dict.fromkeys((IMAGE, GRADIENT), image_shape) | dict.fromkeys(SCALARS, ())
         shapes |= {STATE + name: values.shape for name, values in state.items()}
@@ -265,18 +309,17 @@ class Engine:
             return Session(
                 graph,
                 shapes,
-                self.provider.for_updates,
+                provider.for_updates,
                 threads=self._threads,
                 run_options=self._run_options,
             )
 
         return self._kept(("update", optimizer, image_shape), open_session)
 
+    def _exclusive(self) -> AbstractContextManager[None]:
+        """Nobody else computes within this block."""
+        return self._batcher.exclusive() if self._batcher else nullcontext()
+
     def _kept(self, key: Hashable, open_session: Callable[[], Session]) -> Session:
-        """The session kept under a key, or a new one in place of the one unused the longest."""
-        if key not in self._sessions:
-            while len(self._sessions) >= KEPT_SESSIONS:
-                self._sessions.popitem(last=False)
-            self._sessions[key] = open_session()
-        self._sessions.move_to_end(key)
-        return self._sessions[key]
+        """The session kept under a key, or a new one."""
+        return self._sessions.get(key, open_session)

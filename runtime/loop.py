@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class StopReason(Enum):
     """Why a run ended, as a sentence for the user."""
 
     FINISHED = "All steps were taken."
+    STALLED = "The loss had all but stopped falling."
     STOPPED = "It was stopped on request."
     NON_FINITE = "The loss is no longer a finite number; a smaller learning rate may help."
 
@@ -61,6 +62,34 @@ class Outcome:
     steps: int
     """Updates taken."""
     reason: StopReason
+
+
+class Steppable(Protocol):
+    """What is moved down by one step at a time."""
+
+    def evaluate(self) -> Array:
+        """Losses (N, T) of the images that it starts from."""
+
+    def step(self) -> Array:
+        """Move the images and return their losses (N, T).
+
+        Raises:
+            StoppedError: It was terminated on the way; the images are those before the update.
+        """
+
+    def step_back(self) -> None:
+        """Return to the images before the last update."""
+
+    @property
+    def images(self) -> Array:
+        """A copy of the current images, (N, 3, H, W)."""
+
+    @property
+    def state(self) -> State:
+        """A copy of the optimiser's state."""
+
+    def close(self) -> None:
+        """It is not moved any more."""
 
 
 class Descent:
@@ -154,16 +183,26 @@ class Descent:
     @property
     def images(self) -> Array:
         """A copy of the current images, (N, 3, H, W)."""
-        return np.array(self._sets[self._current][IMAGE].numpy())
+        return self.snapshot()[0]
 
     @property
     def state(self) -> State:
         """A copy of the optimiser's state."""
-        return {
-            name.removeprefix(STATE): np.array(value.numpy())
-            for name, value in self._sets[self._current].items()
-            if name.startswith(STATE)
-        }
+        return self.snapshot()[1]
+
+    def snapshot(self, *, before: bool = False) -> tuple[Array, State]:
+        """A copy of the current images and state, or of those before the last update.
+
+        What an optimiser updates in place is always the current one.
+        """
+        chosen = self._sets[1 - self._current if before else self._current]
+        copies = {name: np.array(value.numpy()) for name, value in chosen.items()}
+        images = copies.pop(IMAGE)
+        return images, {name.removeprefix(STATE): values for name, values in copies.items()}
+
+    def close(self) -> None:
+        """Let go of the sessions; what was copied stays."""
+        self._steps = self._updates = ()
 
 
 def _as_outputs(buffers: Mapping[str, object]) -> dict[str, object]:
@@ -174,11 +213,12 @@ def _as_outputs(buffers: Mapping[str, object]) -> dict[str, object]:
 
 
 def descend(
-    descent: Descent,
+    descent: Steppable,
     steps: int,
     report: Callable[[int, Array], None],
     stop: Callable[[], bool],
     keep: Callable[[int], None] = lambda step: None,
+    stalled: Callable[[Array], bool] = lambda losses: False,
 ) -> Outcome:
     """Take up to ``steps`` updates; the outcome's losses are those of the outcome's images.
 
@@ -188,6 +228,7 @@ def descend(
         report: Called after each evaluation with the number of updates so far and the losses.
         stop: Asked before each update whether to end here.
         keep: Called after each report, to write down where the descent is.
+        stalled: Asked after each report, with the losses, whether more steps are worth nothing.
 
     Raises:
         StoppedError: The very first evaluation was terminated, so there are no losses yet.
@@ -197,6 +238,9 @@ def descend(
     while True:
         report(taken, losses)
         if taken == steps:
+            break
+        if stalled(losses):
+            reason = StopReason.STALLED
             break
         keep(taken)
         if stop():

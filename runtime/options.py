@@ -36,6 +36,8 @@ class StyleTransferOptions:
         style_layers: Weight of each style layer; None for the bundle's own, all alike.
         content_layers: Layers of the content loss; None for the bundle's own.
         tv_weight: Weight of the total variation.
+        tolerance: Go on to the next scale where the loss has fallen by less than this share in
+            20 steps; None to take all steps.
         init: What to start from: the photo, noise, or another image that is given beside it.
         seed: Of the noise.
         pooling: Which variant of the network to use, "avg" or "max".
@@ -58,6 +60,7 @@ class StyleTransferOptions:
     style_layers: Mapping[str, float] | None = None
     content_layers: tuple[str, ...] | None = None
     tv_weight: float = 10.0
+    tolerance: float | None = None
     init: Init = "photo"  # Gatys' later notebook, style-transfer-pytorch
     seed: int = 0
     pooling: Pooling = "avg"  # Gatys et al. 2016, section 2: a better flow of gradients
@@ -73,6 +76,8 @@ class StyleTransferOptions:
             at_least(name, getattr(self, name), 1)
         for name in ("content_weight", "style_weight", "tv_weight", "seed"):
             at_least(name, getattr(self, name), 0)
+        if self.tolerance is not None:
+            at_least("tolerance", self.tolerance, 0)
         for name, weight in (self.style_layers or {}).items():
             at_least(f"weight of {name}", weight, 0)
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:

@@ -19,7 +19,7 @@ class Progress:
     """From 1 on."""
     scales: int
     step: int
-    """Updates taken, over all scales."""
+    """Of the updates of all scales; where one ended early, its last ones count as taken."""
     steps: int
     share: float
     """Of the work that is done, from 0 to 1: a step counts by its pixels."""
@@ -48,13 +48,14 @@ def reporter(
 
     def report(level: Level, step: int, losses: Array) -> None:
         if progress is not None:
+            index = levels.index(level)
             progress(
                 Progress(
-                    scale=levels.index(level) + 1,
+                    scale=index + 1,
                     scales=len(levels),
-                    step=step,
+                    step=sum(each.steps for each in levels[:index]) + step,
                     steps=steps,
-                    share=share_done(levels, step),
+                    share=share_done(levels, level, step),
                     height=level.height,
                     width=level.width,
                     losses=named_losses(objective, losses),

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from .images import fit_long_side, resize, to_nchw
-from .loop import Descent, Outcome, StopReason, descend
+from .loop import Outcome, Steppable, StopReason, descend
 from .optimizers import Optimizer, State
 from .session import Array
+from .stall import Stall
 
 # style-transfer-pytorch, style_transfer.py: gen_scales.
 FACTOR = math.sqrt(2)
@@ -65,6 +67,10 @@ class Checkpoint:
     """(N, 3, H, W) of that level's canvas."""
     state: State
     """The optimiser's."""
+    taken: int = 0
+    """Updates taken over all levels."""
+    totals: Sequence[float] = ()
+    """The losses at that level so far; see :class:`.stall.Stall`."""
 
 
 class Keeper(Protocol):
@@ -73,8 +79,8 @@ class Keeper(Protocol):
     def resume(self) -> Checkpoint | None:
         """Where to go on; None to start from the beginning."""
 
-    def keep(self, level: int, steps: int, descent: Descent) -> None:
-        """Is told of every evaluation: the level, the updates taken there, and where they led."""
+    def keep(self, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Is told of every evaluation, and may ask where the run is."""
 
 
 def plan_levels(
@@ -116,24 +122,26 @@ def plan_levels(
     ]
 
 
-def share_done(levels: Sequence[Level], steps: int) -> float:
-    """The first ``steps`` updates as a share of the work, in [0, 1]: each counts by its pixels."""
-    done, left = 0, steps
-    for level in levels:
-        done += min(left, level.steps) * math.prod(level.canvas)
-        left = max(left - level.steps, 0)
-    return done / sum(level.steps * math.prod(level.canvas) for level in levels)
+def share_done(levels: Sequence[Level], level: Level, steps: int) -> float:
+    """The levels before one and ``steps`` updates there as a share of the work, in [0, 1].
+
+    Each update counts by its pixels.
+    """
+    works = [each.steps * math.prod(each.canvas) for each in levels]
+    before = sum(works[: levels.index(level)])
+    return (before + steps * math.prod(level.canvas)) / sum(works)
 
 
 def coarse_to_fine(
     levels: Sequence[Level],
     images: Array,
     optimizer: Optimizer,
-    open_descent: Callable[[Level, Array, State], Descent],
+    open_descent: Callable[[Level, Array, State], Steppable],
     report: Callable[[Level, int, Array], None],
     stop: Callable[[], bool],
     enlarge: Callable[[Array, Level], Array] | None = None,
     keeper: Keeper | None = None,
+    tolerance: float | None = None,
 ) -> Outcome:
     """Run every level from where the one before it ended.
 
@@ -142,34 +150,37 @@ def coarse_to_fine(
         images: (N, 3, H, W) of the first level's canvas.
         optimizer: Carries its state from size to size.
         open_descent: A level, images and a state of its size -> what to step down there.
-        report: Called with the level, the updates taken over all levels and the losses (N, T).
+        report: Called with the level, the updates taken there and the losses (N, T).
         stop: Asked before each update whether to end here.
         enlarge: Images of one level and the next level -> images of its canvas; they are resized
             by default.
         keeper: Told where the run is, and asked where to go on.
+        tolerance: Where a level's loss stalls, the next one begins; see :class:`.stall.Stall`.
 
     Returns:
         The last outcome, at the size of its level, with the steps of all levels.
     """
     start = keeper.resume() if keeper else None
     start = start or Checkpoint(0, 0, images, optimizer.initial_state(images.shape))
-    images, state, before = start.images, start.state, start.steps
-    taken = before + sum(level.steps for level in levels[: start.level])
+    images, state, before, taken = start.images, start.state, start.steps, start.taken
+    totals = start.totals
     for index, level in enumerate(levels[start.level :], start.level):
         if images.shape[2:] != level.canvas:
             images = enlarge(images, level) if enlarge else resize_batch(images, level.canvas)
             state = optimizer.resample(state, level.canvas)
-        descent = open_descent(level, images, state)
-        outcome = descend(
-            descent,
-            level.steps - before,
-            _of_level(report, level, taken),
-            stop,
-            _of_place(keeper, index, before, descent),
-        )
+        stall = Stall(tolerance, totals)
+        with closing(open_descent(level, images, state)) as descent:
+            outcome = descend(
+                descent,
+                level.steps - before,
+                _of_level(report, level, before),
+                stop,
+                _of_place(keeper, index, before, taken, descent, stall),
+                stall,
+            )
         taken += outcome.steps
-        images, state, before = outcome.images, outcome.state, 0
-        if outcome.reason is not StopReason.FINISHED:
+        images, state, before, totals = outcome.images, outcome.state, 0, ()
+        if outcome.reason not in (StopReason.FINISHED, StopReason.STALLED):
             break
     return replace(outcome, steps=taken)
 
@@ -177,17 +188,30 @@ def coarse_to_fine(
 def _of_level(
     report: Callable[[Level, int, Array], None], level: Level, before: int
 ) -> Callable[[int, Array], None]:
-    """A level's own report, which counts the updates taken before it as well."""
+    """A level's own report, which counts the updates taken there before it as well."""
     return lambda step, losses: report(level, before + step, losses)
 
 
 def _of_place(
-    keeper: Keeper | None, level: int, before: int, descent: Descent
+    keeper: Keeper | None, level: int, before: int, taken: int, descent: Steppable, stall: Stall
 ) -> Callable[[int], None]:
-    """A level's own keeper, which counts the updates taken there before it as well."""
-    if keeper is None:
-        return lambda step: None
-    return lambda step: keeper.keep(level, before + step, descent)
+    """A level's own keeper, which counts what was done before it as well."""
+
+    def keep(step: int) -> None:
+        if keeper is not None:
+            keeper.keep(
+                lambda: Checkpoint(
+                    level,
+                    before + step,
+                    descent.images,
+                    descent.state,
+                    taken + step,
+                    # The newest comes again, with the first evaluation of whoever goes on.
+                    stall.totals[:-1],
+                )
+            )
+
+    return keep
 
 
 def resize_batch(images: Array, size: tuple[int, int]) -> Array:

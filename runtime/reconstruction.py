@@ -16,6 +16,7 @@ import fnmatch
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -130,7 +131,8 @@ class Reconstruction(System):
         reason = StopReason.FINISHED
         for task in tasks:
             report = _reporter(progress, task, len(done), len(tasks), options, original)
-            outcome = self._run(task, noise, targets, options, report, stop or (lambda: False))
+            with self.engine.picture():
+                outcome = self._run(task, noise, targets, options, report, stop or (lambda: False))
             done.append(_reconstructed(task, outcome))
             reason = outcome.reason
             if reason is not StopReason.FINISHED:
@@ -197,7 +199,8 @@ class Reconstruction(System):
                 views=phase.views,
                 varying=phase.varying,
             )
-            outcome = descend(descent, phase.steps, _counted_from(report, taken), stop)
+            with closing(descent):
+                outcome = descend(descent, phase.steps, _counted_from(report, taken), stop)
             taken, images = taken + outcome.steps, outcome.images
             if outcome.reason is not StopReason.FINISHED:
                 break

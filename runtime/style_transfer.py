@@ -23,7 +23,8 @@ from .checkpoints import CheckpointFile
 from .engine import Targets
 from .errors import UsageError
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
-from .loop import PIXEL_BOUNDS, Descent, StopReason
+from .kept import Kept
+from .loop import PIXEL_BOUNDS, Steppable, StopReason
 from .optimizers import State, optimizer_named
 from .options import StyleTransferOptions
 from .progress import ProgressCallback, named_losses, reporter
@@ -31,6 +32,9 @@ from .pyramid import MARGIN, Level, coarse_to_fine, plan_levels
 from .session import Array
 from .system import Result, System
 from .terms import Objective, content, style, total_variation
+
+# Photos of one size share the style's targets: one set for each scale, of either format.
+KEPT_TARGETS = 16
 
 
 class StyleTransfer(System):
@@ -46,7 +50,7 @@ class StyleTransfer(System):
     ) -> None:
         """Choose what to work with; see :class:`nstbatch.runtime.system.System`."""
         super().__init__(model, device=device, precision=precision, threads=threads)
-        self._style_targets: dict[tuple[object, ...], Targets] = {}
+        self._style_targets: Kept[Targets] = Kept(KEPT_TARGETS)
 
     def __call__(
         self,
@@ -95,7 +99,7 @@ class StyleTransfer(System):
             Path(checkpoint), self.engine.bundle, options, picture.pixels, painting, start
         )
 
-        def open_descent(level: Level, images: Array, state: State) -> Descent:
+        def open_descent(level: Level, images: Array, state: State) -> Steppable:
             return self.engine.descent(
                 objective,
                 self._targets(objective, picture.pixels, painting, level, options.pooling),
@@ -106,15 +110,17 @@ class StyleTransfer(System):
                 bounds=PIXEL_BOUNDS,
             )
 
-        outcome = coarse_to_fine(
-            levels,
-            _first_images(options, start, levels[0]),
-            optimizer,
-            open_descent,
-            reporter(progress, objective, levels),
-            stop or (lambda: False),
-            keeper=keeper or None,
-        )
+        with self.engine.picture():
+            outcome = coarse_to_fine(
+                levels,
+                _first_images(options, start, levels[0]),
+                optimizer,
+                open_descent,
+                reporter(progress, objective, levels),
+                stop or (lambda: False),
+                keeper=keeper or None,
+                tolerance=options.tolerance,
+            )
         if keeper and outcome.reason is not StopReason.STOPPED:
             keeper.discard()
         # A run that was stopped, or failed, may have ended at a coarser size.
@@ -202,10 +208,8 @@ class StyleTransfer(System):
         long_side = max(level.height, level.width, narrow)
         resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))
         key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, of_style, pooling)
-        if key not in self._style_targets:
-            self._style_targets[key] = self.engine.targets(of_style, resized, pooling)
         return {
-            **self._style_targets[key],
+            **self._style_targets.get(key, lambda: self.engine.targets(of_style, resized, pooling)),
             **self.engine.targets(of_content, level.fit(photo), pooling),
         }
 

@@ -13,8 +13,7 @@ import hashlib
 import math
 import os
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,8 @@ from .engine import Targets
 from .errors import ImageError, UsageError
 from .histogram_match import match_histogram
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
-from .loop import PIXEL_BOUNDS, Descent, StopReason
+from .kept import Kept
+from .loop import PIXEL_BOUNDS, Steppable, StopReason
 from .optimizers import State, optimizer_named
 from .progress import ProgressCallback, named_losses, reporter
 from .pyramid import MARGIN, Level, coarse_to_fine, plan_levels, resize_batch
@@ -58,7 +58,7 @@ class Texture(System):
     ) -> None:
         """Choose what to work with; see :class:`nstbatch.runtime.system.System`."""
         super().__init__(model, device=device, precision=precision, threads=threads)
-        self._targets: OrderedDict[Hashable, Targets] = OrderedDict()
+        self._targets: Kept[Targets] = Kept(KEPT_TARGETS)
 
     def __call__(
         self,
@@ -102,7 +102,7 @@ class Texture(System):
             Path(checkpoint), self.engine.bundle, options, variation, pixels
         )
 
-        def open_descent(level: Level, images: Array, state: State) -> Descent:
+        def open_descent(level: Level, images: Array, state: State) -> Steppable:
             share = max(level.height, level.width) / max(options.shape)
             return self.engine.descent(
                 objective,
@@ -115,16 +115,18 @@ class Texture(System):
                 views=_views(level, options),
             )
 
-        outcome = coarse_to_fine(
-            levels,
-            _noise(pixels, levels[0].canvas, (options.seed, variation)),
-            optimizer,
-            open_descent,
-            reporter(progress, objective, levels),
-            stop or (lambda: False),
-            _enlarged_tile if options.tileable else None,
-            keeper or None,
-        )
+        with self.engine.picture():
+            outcome = coarse_to_fine(
+                levels,
+                _noise(pixels, levels[0].canvas, (options.seed, variation)),
+                optimizer,
+                open_descent,
+                reporter(progress, objective, levels),
+                stop or (lambda: False),
+                _enlarged_tile if options.tileable else None,
+                keeper or None,
+                options.tolerance,
+            )
         if keeper and outcome.reason is not StopReason.STOPPED:
             keeper.discard()
         # A run that was stopped, or failed, may have ended at a coarser size.
@@ -238,11 +240,7 @@ class Texture(System):
         height, width, _ = exemplar.shape
         shrunk = to_nchw(resize(exemplar, (round(share * height), round(share * width))))
         key = (hashlib.sha256(shrunk.tobytes()).digest(), shrunk.shape, terms, pooling)
-        if key not in self._targets:
-            while len(self._targets) >= KEPT_TARGETS:
-                self._targets.popitem(last=False)
-            self._targets[key] = self.engine.targets(terms, shrunk, pooling)
-        return self._targets[key]
+        return self._targets.get(key, lambda: self.engine.targets(terms, shrunk, pooling))
 
 
 def _coarse_longer(levels: Sequence[Level]) -> list[Level]:

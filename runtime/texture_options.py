@@ -30,6 +30,8 @@ class TextureOptions:
         learning_rate: Step size of the optimiser; None for the optimiser's own.
         tileable: Whether the texture is to continue at its opposite edge.
         histogram: Whether to bring the colours to those of the exemplar in the end.
+        tolerance: Go on to the next scale where the loss has fallen by less than this share in
+            20 steps; None to take all steps.
         seed: Of the noise.
         pooling: Which variant of the network to use, "avg" or "max".
 
@@ -49,6 +51,7 @@ class TextureOptions:
     learning_rate: float | None = None
     tileable: bool = False
     histogram: bool = True  # DeepTextures' example
+    tolerance: float | None = None
     seed: int = 0
     pooling: Pooling = "avg"  # Gatys et al. 2015, section 2
 
@@ -58,6 +61,8 @@ class TextureOptions:
         for name in ("width", "height", "iterations", "scales"):
             at_least(name, getattr(self, name), 1)
         at_least("seed", self.seed, 0)
+        if self.tolerance is not None:
+            at_least("tolerance", self.tolerance, 0)
         if self.exemplar_size is not None:
             at_least("exemplar_size", self.exemplar_size, 1)
         for name, weight in (self.layers or {}).items():

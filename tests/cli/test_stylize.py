@@ -103,9 +103,9 @@ def test_a_painting_that_was_killed_goes_on_in_the_middle_to_the_same_bytes(monk
         def __init__(self, path, *identity):
             super().__init__(path, *identity, every=0)
 
-        def keep(self, level, steps, descent):
-            super().keep(level, steps, descent)
-            kept.append((level, steps))
+        def keep(self, checkpoint):
+            super().keep(checkpoint)
+            kept.append((checkpoint().level, checkpoint().steps))
             if len(kept) == 4:
                 raise KeyboardInterrupt
 

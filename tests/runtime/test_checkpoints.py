@@ -1,7 +1,7 @@
 """Checkpoints: a broken run goes on to the same bytes; nothing else is gone on from."""
 
+from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +10,16 @@ from nstbatch.exporter.pictures import photo_like
 from nstbatch.runtime.checkpoints import CheckpointFile
 from nstbatch.runtime.loop import StopReason
 from nstbatch.runtime.options import StyleTransferOptions
+from nstbatch.runtime.pyramid import Checkpoint
 from nstbatch.runtime.style_transfer import StyleTransfer
 
-DESCENT = SimpleNamespace(
-    images=np.full((1, 3, 2, 2), 0.25, np.float32), state={"step": np.ones(1, np.float32)}
+CHECKPOINT = Checkpoint(
+    level=1,
+    steps=2,
+    images=np.full((1, 3, 2, 2), 0.25, np.float32),
+    state={"step": np.ones(1, np.float32)},
+    taken=5,
+    totals=[0.1, 3.0],
 )
 
 
@@ -23,16 +29,17 @@ def path(tmp_path):
 
 
 def kept(path, *identity, every=0.0):
-    CheckpointFile(path, *identity, every=every).keep(1, 2, DESCENT)
+    CheckpointFile(path, *identity, every=every).keep(lambda: CHECKPOINT)
 
 
 def test_what_is_kept_is_what_comes_back(path):
     kept(path, "run")
     checkpoint = CheckpointFile(path, "run").resume()
-    assert (checkpoint.level, checkpoint.steps) == (1, 2)
-    np.testing.assert_array_equal(checkpoint.images, DESCENT.images)
+    assert (checkpoint.level, checkpoint.steps, checkpoint.taken) == (1, 2, 5)
+    assert checkpoint.totals == [0.1, 3.0]
+    np.testing.assert_array_equal(checkpoint.images, CHECKPOINT.images)
     assert checkpoint.state.keys() == {"step"}
-    np.testing.assert_array_equal(checkpoint.state["step"], DESCENT.state["step"])
+    np.testing.assert_array_equal(checkpoint.state["step"], CHECKPOINT.state["step"])
     CheckpointFile(path, "run").discard()
     assert not path.exists()
     assert CheckpointFile(path, "run").resume() is None
@@ -60,7 +67,7 @@ def test_checkpoints_are_kept_as_often_as_asked_for(path):
     file = CheckpointFile(path, "run", every=60, clock=lambda: next(seconds))
     written = []
     for step in range(5):
-        file.keep(0, step, DESCENT)
+        file.keep(partial(replace, CHECKPOINT, steps=step))
         checkpoint = file.resume()
         written.append(checkpoint and checkpoint.steps)
     assert written == [None, 1, 1, 1, 4]

@@ -1,5 +1,6 @@
 """What the engine opens and keeps, and runs of style transfer against PyTorch's own optimisers."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -144,8 +145,9 @@ def test_weights_are_no_part_of_a_session(alexnet, opened):
     np.testing.assert_allclose(heavy[:, 1], 3 * light[:, 1], rtol=1e-6)
 
 
-def test_the_session_unused_the_longest_makes_room(alexnet, opened, monkeypatch):
+def test_the_session_unused_the_longest_makes_room(opened, monkeypatch):
     monkeypatch.setattr(engine_module, "KEPT_SESSIONS", 2)
+    alexnet = Engine("alexnet", device="cpu", threads=1)
     terms = content("relu1").terms
     for size in (32, 33, 32, 34, 32, 33):
         alexnet.targets(terms, pictures(1, (size, size)), "avg")
@@ -301,22 +303,27 @@ def test_fp32_for_a_while_and_sessions_of_no_other_precision_meanwhile(opened, a
     alexnet.provider = chosen = Provider("cpu", "bf16")
     objective, images, optimizer = 1 * content("relu1"), pictures(1, (64, 64)), Adam()
 
-    def precision() -> str:
+    def opens() -> list[str]:
+        """The precisions of the sessions that a descent has to open: the step's is the second."""
+        before = len(opened)
         targets = alexnet.targets(objective.terms, images, "avg")
         state = optimizer.initial_state(images.shape)
         alexnet.descent(
             objective, targets, images, optimizer, state, pooling="avg", bounds=Bounds()
         )
-        return opened[-2][1].precision  # of the step; the last one is the update's
+        return [provider.precision for _, provider in opened[before:]]
 
-    assert precision() == "bf16"
+    assert opens() == ["fp32", "bf16", "fp32"]
     with alexnet.in_fp32():
-        assert precision() == "fp32"
-    assert precision() == "bf16"
+        assert alexnet.provider.precision == "fp32"
+        assert opens() == ["fp32"]
     assert alexnet.provider is chosen
-    before = len(opened)
-    precision()
-    assert len(opened) == before
+    assert opens() == []
     alexnet.drop_sessions()
-    precision()
-    assert len(opened) == before + 3
+    assert opens() == ["fp32", "bf16", "fp32"]
+
+
+def test_another_thread_computes_as_before_while_one_is_in_fp32(alexnet):
+    alexnet.provider = Provider("cpu", "bf16")
+    with alexnet.in_fp32(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: alexnet.provider.precision).result() == "bf16"
