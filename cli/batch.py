@@ -1,4 +1,4 @@
-"""Carries out a plan: one photo after the other, and a record of what became of each.
+"""Carries out a plan: photo after photo, and a record of what became of each.
 
 Knows neither the command line nor the network: a painter turns a photo into pixels, a reporter is
 told how it goes.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +23,7 @@ from .faults import BatchStoppedError, end_of_batch, is_out_of_memory
 from .fingerprint import Hashed, Origin
 from .painting import Outcome, Painter, Status, Stop
 from .plan import Job, Unreadable
+from .side_by_side import OneByOne, side_by_side
 from .standing import Entry, Photos, Standing
 from .text import printable
 
@@ -32,10 +35,6 @@ if TYPE_CHECKING:
     from .output_folder import OutputFolder
 
 log = logging.getLogger(__name__)
-
-
-# How long to wait for other processes before their claims are looked at again.
-PATIENCE = 0.25
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Reporter(Protocol):
     def started(self, job: Job) -> None:
         """A photo is about to be painted."""
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, job: Job, progress: Progress) -> None:
         """Its painter made a step."""
 
     def finished(self, outcome: Outcome) -> None:
@@ -89,6 +88,7 @@ class Batch:
         photos: Hashes the photos.
         unreadable: Folders that could not be looked into.
         begin: Called before the first step, where there is one to take.
+        at_once: How many photos are under way at a time, each in a thread of its own.
     """
 
     entries: Sequence[Entry]
@@ -98,6 +98,7 @@ class Batch:
     photos: Photos = field(default_factory=Photos)
     unreadable: Sequence[Unreadable] = ()
     begin: Callable[[], None] = lambda: None
+    at_once: int = 1
 
     @property
     def to_do(self) -> int:
@@ -126,12 +127,14 @@ def run(
     start = time.perf_counter()
     counts: Counter[Status] = Counter()
     interrupted, fault = False, None
+    told, halt = OneByOne(reporter), threading.Event()
     try:
-        for outcome in _outcomes(batch, reporter, stop):
-            counts[outcome.status] += 1
-            reporter.finished(outcome)
-            if fail_fast and outcome.status is Status.FAILED:
-                break
+        with closing(_outcomes(batch, told, halt, stop)) as outcomes:
+            for outcome in outcomes:
+                counts[outcome.status] += 1
+                told.finished(outcome)
+                if fail_fast and outcome.status is Status.FAILED:
+                    halt.set()
     except KeyboardInterrupt:
         interrupted = True
     except (OSError, NstbatchError) as error:  # no photo's own: those have become outcomes
@@ -144,27 +147,23 @@ def run(
     return Summary(counts, left, interrupted or stop(), time.perf_counter() - start, fault)
 
 
-def _outcomes(batch: Batch, reporter: Reporter, stop: Stop) -> Iterator[Outcome]:
+def _outcomes(
+    batch: Batch, reporter: Reporter, halt: threading.Event, stop: Stop
+) -> Generator[Outcome]:
+    """Yield what becomes of photos; after a halt, of those only that were finished by then."""
     for folder in batch.unreadable:
         yield Outcome(folder.path, None, Status.FAILED, folder.reason)
+        if halt.is_set():
+            return
     if batch.to_do:
         batch.begin()
-    held: deque[Entry] = deque()
-    for entry in batch.entries:
-        if entry.standing is not Standing.TO_DO:
-            yield skipped(entry)
-        elif outcome := _attempt(entry, batch, reporter, stop):
-            yield outcome
-        else:
-            held.append(entry)
-    # Other processes are at work on these. One that ends without a word leaves them to this one.
-    while held:
-        entry = held.popleft()
-        if outcome := _attempt(entry, batch, reporter, stop):
-            yield outcome
-        else:
-            held.append(entry)
-            time.sleep(PATIENCE / len(held))
+    yield from (skipped(entry) for entry in batch.entries if entry.standing is not Standing.TO_DO)
+
+    def attempt(entry: Entry) -> Outcome | None:
+        return _attempt(entry, batch, reporter, lambda: halt.is_set() or stop())
+
+    to_do = [entry for entry in batch.entries if entry.standing is Standing.TO_DO]
+    yield from side_by_side(attempt, to_do, batch.at_once, halt)
 
 
 def skipped(entry: Entry) -> Outcome:
@@ -213,7 +212,7 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
 
     def progressed(progress: Progress) -> None:
         curve.add(progress.step, progress.losses.get("total", math.nan))
-        reporter.progressed(progress)
+        reporter.progressed(job, progress)
 
     made_from = _made_from(job, batch)
     try:

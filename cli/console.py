@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ class Reporter(AbstractContextManager["Reporter"]):
     def started(self, job: Job) -> None:
         """A photo is about to be painted."""
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, job: Job, progress: Progress) -> None:
         """Its painter made a step."""
 
     def finished(self, outcome: Outcome) -> None:
@@ -100,22 +101,22 @@ class LineReporter(Reporter):
         super().__init__(as_json=as_json)
         self._photos = photos
         self._finished = 0
-        self._part = ("", 0)
+        self._parts: dict[Path, tuple[str, int]] = {}
 
-    def started(self, job: Job) -> None:
-        """Forget where the last photo was."""
-        self._part = ("", 0)
-
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, job: Job, progress: Progress) -> None:
         """Say once that a new scale has begun, to whoever wants to know much."""
-        if (progress.stage, progress.scale) != self._part:
-            self._part = (progress.stage, progress.scale)
+        part = (progress.stage, progress.scale)
+        if self._parts.get(job.output) != part:
+            self._parts[job.output] = part
             place = f"{progress.stage} {progress.width}x{progress.height}".lstrip()
-            log.debug("scale %s/%s, %s", progress.scale, progress.scales, place)
+            name = printable(job.input)
+            log.debug("%s: scale %s/%s, %s", name, progress.scale, progress.scales, place)
 
     def finished(self, outcome: Outcome) -> None:
         """Print the line."""
         self._finished += 1
+        if outcome.output is not None:
+            self._parts.pop(outcome.output, None)
         print_result(outcome, as_json=self._as_json)
         line = f"[{self._finished}/{self._photos}] {outcome_line(outcome)}"
         print(line, file=sys.stderr, flush=True)
@@ -135,6 +136,7 @@ class BarReporter(Reporter):
         self._bar = _bar(console)
         self._task = self._bar.add_task("", total=photos, photos=photos, done=0, detail="")
         self._done = 0
+        self._under_way: dict[Path, tuple[Job, Progress | None]] = {}
 
     def __enter__(self) -> BarReporter:
         """Show it."""
@@ -152,22 +154,35 @@ class BarReporter(Reporter):
 
     def started(self, job: Job) -> None:
         """Show the photo's name."""
-        self._bar.update(self._task, description=printable(job.input.name), detail="")
+        self._under_way[job.output] = (job, None)
+        self._show()
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, job: Job, progress: Progress) -> None:
         """Move the bar by a part of a photo."""
-        self._bar.update(
-            self._task,
-            completed=self._done + progress.share,
-            detail=_detail(progress),
-        )
+        self._under_way[job.output] = (job, progress)
+        self._show()
 
     def finished(self, outcome: Outcome) -> None:
         """Move the bar to the next photo."""
         super().finished(outcome)
         if outcome.status is not Status.SKIPPED and outcome.output is not None:
             self._done += 1
-            self._bar.update(self._task, completed=self._done, done=self._done)
+            self._under_way.pop(outcome.output, None)
+            self._show()
+
+    def _show(self) -> None:
+        """Of several photos under way, the oldest one by its name, and how many more there are."""
+        moving = [(job, progress) for job, progress in self._under_way.values() if progress]
+        job, progress = next(iter(moving or self._under_way.values()), (None, None))
+        name = printable(job.input.name) if job else ""
+        more = f" +{len(moving) - 1}" if len(moving) > 1 else ""
+        self._bar.update(
+            self._task,
+            completed=self._done + sum(each.share for _, each in moving),
+            done=self._done,
+            description=name + more,
+            detail=_detail(progress) if progress else "",
+        )
 
 
 def _detail(progress: Progress) -> str:

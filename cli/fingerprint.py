@@ -29,7 +29,7 @@ NOT_IN_THE_PICTURE = frozenset(
     {
         *("out", "recursive", "overwrite", "dry_run", "fail_fast"),
         *("json", "quiet", "verbose", "report", "watch_progress", "watch_port", "config"),
-        *("model", "device", "precision", "threads"),
+        *("model", "device", "precision", "threads", "batch"),
         *("format", "name"),  # another name, another picture
         "class",  # each is the "photo" of its picture
         "variations",  # which one of them is told apart from the settings

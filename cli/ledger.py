@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ class Ledger:
         self._last: dict[str, Line] = {}
         self._last_done: dict[str, Line] = {}
         self._read_to = 0
+        self._reading = threading.Lock()
         try:
             self.refresh()
         except OSError as error:
@@ -137,13 +139,14 @@ class Ledger:
 
     def refresh(self) -> None:
         """Read what was added since, by other processes too."""
-        for data in self._added():
-            if data.get("kind") == "run" and isinstance(data.get("run"), str):
-                self.runs[data["run"]] = data
-            elif data.get("kind") == "image" and (line := Line.parse(data)):
-                self._last[line.output] = line
-                if line.done:
-                    self._last_done[line.output] = line
+        with self._reading:
+            for data in self._added():
+                if data.get("kind") == "run" and isinstance(data.get("run"), str):
+                    self.runs[data["run"]] = data
+                elif data.get("kind") == "image" and (line := Line.parse(data)):
+                    self._last[line.output] = line
+                    if line.done:
+                        self._last_done[line.output] = line
 
     def _added(self) -> Iterator[dict[str, Any]]:
         try:

@@ -40,10 +40,10 @@ class Tee:
         for reporter in self._both:
             reporter.started(job)
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, job: Job, progress: Progress) -> None:
         """Its painter made a step."""
         for reporter in self._both:
-            reporter.progressed(progress)
+            reporter.progressed(job, progress)
 
     def finished(self, outcome: Outcome) -> None:
         """That is what became of a photo."""
@@ -68,19 +68,18 @@ class LiveBatch:
         self._start = time.monotonic()
         self._lock = threading.Lock()
         self._finished = self._failed = 0
-        self._job: Job | None = None
-        self._progress: Progress | None = None
+        self._under_way: dict[Path, tuple[Job, Progress | None]] = {}
         self._ended = False
 
     def started(self, job: Job) -> None:
         """A photo is about to be painted."""
         with self._lock:
-            self._job, self._progress = job, None
+            self._under_way[job.output] = (job, None)
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, job: Job, progress: Progress) -> None:
         """Its painter made a step."""
         with self._lock:
-            self._progress = progress
+            self._under_way[job.output] = (job, progress)
 
     def finished(self, outcome: Outcome) -> None:
         """That is what became of a photo."""
@@ -89,7 +88,8 @@ class LiveBatch:
         with self._lock:
             self._finished += 1
             self._failed += outcome.status is Status.FAILED
-            self._job = self._progress = None
+            if outcome.output is not None:
+                self._under_way.pop(outcome.output, None)
 
     def end(self) -> None:
         """No more will come."""
@@ -111,12 +111,12 @@ class LiveBatch:
 
         Returns:
             ``entries``, the next few, as in the report; ``newest``, the line to ask after next;
-            ``more``, whether to ask at once; ``current``, the picture under way; ``batch``; and
-            ``ended``.
+            ``more``, whether to ask at once; ``current``, the oldest picture under way; ``batch``;
+            and ``ended``.
         """
         with self._lock:  # before the ledger is read: what has been said to end is in there
-            job, progress, ended = self._job, self._progress, self._ended
-            batch = self._batch(progress)
+            under_way, ended = list(self._under_way.values()), self._ended
+            batch = self._batch([progress for _, progress in under_way if progress])
         report = self.report()
         later = sorted(
             (entry for entry in report.entries if entry.line > after), key=lambda each: each.line
@@ -127,13 +127,14 @@ class LiveBatch:
             "entries": records,
             "newest": records[-1]["line"] if records else after,
             "more": len(later) > PORTION,
-            "current": self._current(job, progress) if job else None,
+            "current": self._current(*under_way[0]) if under_way else None,
             "batch": batch,
             "ended": ended,
         }
 
-    def _batch(self, progress: Progress | None) -> dict[str, Any]:
-        share = (self._finished + (progress.share if progress else 0)) / max(1, self._to_paint)
+    def _batch(self, under_way: list[Progress]) -> dict[str, Any]:
+        done = self._finished + sum(progress.share for progress in under_way)
+        share = done / max(1, self._to_paint)
         seconds = time.monotonic() - self._start
         return {
             "pictures": self._to_paint,

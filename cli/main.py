@@ -102,6 +102,20 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
         lines = "\n".join(map(printable, str(error).splitlines()))
         print(f"nstbatch: {lines}", file=sys.stderr)
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+    except ModuleNotFoundError as error:  # the one package that is left to the user to choose
+        if error.name != "onnxruntime":
+            raise
+        print(f"nstbatch: {_without_onnxruntime()}", file=sys.stderr)
+        return WRONG_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def _without_onnxruntime() -> str:
+    from nstbatch.runtime.devices import INSTALL_CPU, INSTALL_GPU
+
+    return (
+        "ONNX Runtime is not installed. For processors:\n"
+        f"  {INSTALL_CPU}\nFor NVIDIA's GPUs:\n  {INSTALL_GPU.rpartition('&& ')[2]}"
+    )

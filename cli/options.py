@@ -212,6 +212,19 @@ Threads = Annotated[
     ),
 ]
 
+Together = Annotated[
+    int | None,
+    typer.Option(
+        "--batch",
+        min=1,
+        metavar="N",
+        help="Pictures of one shape that are stepped together; as many as the device gains from "
+        "by default: one on a processor.",
+        show_default=False,
+        rich_help_panel=RUNNING,
+    ),
+]
+
 # ---- a style transfer -------------------------------------------------------------------------
 
 Style = Annotated[
@@ -287,6 +300,17 @@ TvWeight = Annotated[
         "--tv-weight",
         metavar="X",
         help="How smooth it becomes (total variation).",
+        rich_help_panel=PAINTING,
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        "--tolerance",
+        metavar="SHARE",
+        help="Go on to the next scale where the loss has fallen by less than this in 20 steps, "
+        "such as 0.01; all steps by default.",
+        show_default=False,
         rich_help_panel=PAINTING,
     ),
 ]

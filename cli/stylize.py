@@ -23,6 +23,7 @@ from .verb import (
     painting_of,
     picture_options,
     read_picture,
+    share,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def stylize(
     content_weight: cli.ContentWeight = DEFAULTS.content_weight,
     style_weight: cli.StyleWeight = DEFAULTS.style_weight,
     tv_weight: cli.TvWeight = DEFAULTS.tv_weight,
+    tolerance: cli.Tolerance = DEFAULTS.tolerance,
     style_layers: cli.StyleLayers = None,
     content_layers: cli.ContentLayers = None,
     init: cli.Start = DEFAULTS.init,
@@ -62,6 +64,7 @@ def stylize(
     device: cli.Device = "auto",
     precision: cli.Precision = "auto",
     threads: cli.Threads = None,
+    together: cli.Together = None,
     format_: cli.Format = None,
     quality: cli.Quality = None,
     name: cli.NameTemplate = None,
@@ -96,6 +99,7 @@ def stylize(
         style_layers=cli.parse_weighted_layers(style_layers),
         content_layers=cli.parse_layers(content_layers),
         tv_weight=tv_weight,
+        tolerance=tolerance,
         init="image" if init_path else cast("Init", init),
         seed=seed,
         pooling=cast("Pooling", pooling),
@@ -121,6 +125,7 @@ def stylize(
             engine=transfer.engine,
             sources={"style": style, "init": init_path},
             effort=Effort(options.size, options.iterations),
+            at_once=share(transfer.engine, together),
         )
     )
 

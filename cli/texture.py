@@ -17,7 +17,7 @@ from .config import Config
 from .effort import Effort
 from .invocation import invocation
 from .logs import set_verbosity
-from .verb import BatchOptions, carry_out, find_photos, painting_of, picture_options
+from .verb import BatchOptions, carry_out, find_photos, painting_of, picture_options, share
 
 if TYPE_CHECKING:
     from nstbatch.runtime.progress import ProgressCallback
@@ -122,6 +122,7 @@ def texture(
     scales: cli.Scales = DEFAULTS.scales,
     optimizer: cli.OptimizerName = DEFAULTS.optimizer,
     learning_rate: cli.LearningRate = DEFAULTS.learning_rate,
+    tolerance: cli.Tolerance = DEFAULTS.tolerance,
     tileable: Tileable = DEFAULTS.tileable,
     histogram: Histogram = DEFAULTS.histogram,
     seed: cli.Seed = DEFAULTS.seed,
@@ -130,6 +131,7 @@ def texture(
     device: cli.Device = "auto",
     precision: cli.Precision = "auto",
     threads: cli.Threads = None,
+    together: cli.Together = None,
     format_: cli.Format = None,
     quality: cli.Quality = None,
     name: cli.NameTemplate = None,
@@ -163,6 +165,7 @@ def texture(
         scales=scales,
         optimizer=cast("Optimizer", optimizer),
         learning_rate=learning_rate,
+        tolerance=tolerance,
         tileable=tileable,
         histogram=histogram,
         seed=seed,
@@ -179,7 +182,10 @@ def texture(
     synthesis = _load(model, device, precision, threads, options)
     effort = Effort(max(options.shape), options.iterations)
     painter = _painter(synthesis, options)
-    raise typer.Exit(carry_out(plan, painter, batch, engine=synthesis.engine, effort=effort))
+    at_once = share(synthesis.engine, together)
+    raise typer.Exit(
+        carry_out(plan, painter, batch, engine=synthesis.engine, effort=effort, at_once=at_once)
+    )
 
 
 def parse_size(text: str) -> tuple[int, int]:

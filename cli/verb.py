@@ -150,7 +150,7 @@ def check_finished(reason: StopReason) -> None:
         raise KeyboardInterrupt
     if reason is StopReason.NON_FINITE:
         raise NonFiniteError(reason.value)
-    if reason is not StopReason.FINISHED:
+    if not reason.is_success:
         raise NstbatchError(reason.value)
 
 
@@ -169,6 +169,19 @@ def painting_of(result: Result) -> Painting:
     )
 
 
+def share(engine: Engine, together: int | None) -> int:
+    """Let an engine step pictures together, and return how many photos to work at at once.
+
+    Args:
+        engine: What steps them.
+        together: How many at most; None for what it gains from.
+    """
+    batch = together or engine.best_batch
+    engine.share(batch)
+    # As many again are read, written and brought to where they can take a place.
+    return 2 * batch
+
+
 def carry_out(
     plan: Plan,
     painter: Painter,
@@ -177,6 +190,7 @@ def carry_out(
     engine: Engine | None = None,
     sources: Mapping[str, Path | None] | None = None,
     effort: Effort | None = None,
+    at_once: int = 1,
 ) -> int:
     """Paint the plan, or only show it, and return the exit code.
 
@@ -189,6 +203,7 @@ def carry_out(
         sources: The pictures that every photo is painted with, by the names of their options;
             their bytes count, not their names.
         effort: What a picture takes, for the estimate of a dry run.
+        at_once: How many photos the painter may be asked for at a time.
 
     Raises:
         UsageError: Pictures are there that were made otherwise, or nothing can be written.
@@ -214,7 +229,7 @@ def carry_out(
         painter = resilient(painter, engine)
     with folder:
         begin = partial(folder.begin, batch.invocation, origin, bundle)
-        work = Batch(entries(), painter, folder, origin, photos, plan.unreadable, begin)
+        work = Batch(entries(), painter, folder, origin, photos, plan.unreadable, begin, at_once)
         summary = _paint(work, batch, engine)
     _print_end(summary, batch)
     if batch.report:

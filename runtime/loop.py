@@ -28,6 +28,11 @@ class StopReason(Enum):
     STOPPED = "It was stopped on request."
     NON_FINITE = "The loss is no longer a finite number; a smaller learning rate may help."
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the images are what was asked for."""
+        return self in (StopReason.FINISHED, StopReason.STALLED)
+
 
 @dataclass(frozen=True)
 class Bounds:

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from .images import fit_long_side, resize, to_nchw
-from .loop import Outcome, Steppable, StopReason, descend
+from .loop import Outcome, Steppable, descend
 from .optimizers import Optimizer, State
 from .session import Array
 from .stall import Stall
@@ -180,7 +180,7 @@ def coarse_to_fine(
             )
         taken += outcome.steps
         images, state, before, totals = outcome.images, outcome.state, 0, ()
-        if outcome.reason not in (StopReason.FINISHED, StopReason.STALLED):
+        if not outcome.reason.is_success:
             break
     return replace(outcome, steps=taken)
 

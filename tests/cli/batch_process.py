@@ -58,7 +58,7 @@ def batch(out: str, painter=paint, limit: int | None = None, log: str = os.devnu
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
         plan = find_photos([Path("photos")], options(out))
-        code = carry_out(plan, painter, options(out))
+        code = carry_out(plan, painter, options(out), at_once=2)  # as the verbs do
         sys.stderr.flush()
     except BaseException as error:
         os.write(2, repr(error).encode())

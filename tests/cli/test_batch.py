@@ -1,5 +1,7 @@
 import json
 import math
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +31,7 @@ class Recorder:
     def started(self, job):
         self.started_with.append(job)
 
-    def progressed(self, progress):
+    def progressed(self, job, progress):
         pass
 
     def finished(self, outcome):
@@ -69,12 +71,14 @@ def plan(tmp_path, monkeypatch) -> Plan:
     return Plan(tuple(jobs))
 
 
-def run(plan: Plan, painter, reporter, *, overwrite=False, out=Path("out"), **options) -> Summary:
+def run(
+    plan: Plan, painter, reporter, *, overwrite=False, out=Path("out"), at_once=1, **options
+) -> Summary:
     """Survey the plan and paint it."""
     origin, photos = Origin("stylize", {"size": 512}), Photos()
     with OutputFolder(out.absolute()) as folder:
         entries = survey(plan, folder.path, folder.ledger, origin, photos, overwrite=overwrite)
-        work = Batch(entries, painter, folder, origin, photos, plan.unreadable)
+        work = Batch(entries, painter, folder, origin, photos, plan.unreadable, at_once=at_once)
         return batch.run(work, reporter, **options)
 
 
@@ -352,3 +356,52 @@ def test_what_another_process_paints_otherwise_is_a_failure(plan, reporter, monk
     run(Plan(plan.jobs[:2]), otherwise, reporter)
     assert reporter.statuses == {"a.png": "done", "b.png": "failed"}
     assert "with other settings" in reporter.outcomes[1].reason
+
+
+# --- Several at once ----------------------------------------------------------------------------
+
+
+def test_several_photos_are_under_way_at_once(plan, reporter):
+    together = threading.Barrier(3)
+
+    def painter(job, progress, stop):
+        together.wait(20)
+        return painting()
+
+    assert run(plan, painter, reporter, at_once=3).exit_code == 0
+    assert sorted(reporter.statuses.items()) == [(f"{n}.png", "done") for n in "abc"]
+    assert sorted(line["input"] for line in lines() if line["kind"] == "image") == [
+        f"{n}.png" for n in "abc"
+    ]
+
+
+def test_fail_fast_gives_up_what_is_under_way_beside_the_failure(plan, reporter):
+    together = threading.Barrier(2)
+
+    def painter(job, progress, stop):
+        together.wait(20)
+        if job.input.stem == "a":
+            raise ImageError("bad")
+        while not stop():
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    summary = run(plan, painter, reporter, at_once=2, fail_fast=True)
+    assert reporter.statuses == {"a.png": "failed"}
+    assert (summary.left, summary.exit_code, summary.interrupted) == (2, 1, False)
+
+
+def test_an_interruption_gives_up_all_that_is_under_way(plan, reporter):
+    together, asked = threading.Barrier(2), threading.Event()
+
+    def painter(job, progress, stop):
+        together.wait(20)
+        asked.set()
+        while not stop():
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    summary = run(plan, painter, reporter, at_once=2, stop=asked.is_set)
+    assert (summary.left, summary.exit_code, summary.interrupted) == (3, 130, True)
+    assert reporter.outcomes == []
+    assert not list(Path("out").glob("**/*.png"))

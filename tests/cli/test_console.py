@@ -68,9 +68,12 @@ def test_verbose_tells_of_every_scale_once(capsys):
     with LineReporter(1, as_json=False) as report:
         report.started(JOB)
         for step in (0, 1, 149, 150, 299):
-            report.progressed(progress(step))
+            report.progressed(JOB, progress(step))
     set_verbosity(quiet=False, verbose=False)
-    assert capsys.readouterr().err.splitlines() == ["scale 1/2, 96x64", "scale 2/2, 96x64"]
+    assert capsys.readouterr().err.splitlines() == [
+        f"{JOB.input}: scale 1/2, 96x64",
+        f"{JOB.input}: scale 2/2, 96x64",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def test_the_bar_shows_names_as_text_and_leaves_stdout_to_the_results(capsys):
     with BarReporter(2, as_json=False, console=console) as report:
         report.finished(SKIPPED)
         report.started(JOB)
-        report.progressed(progress(150))
+        report.progressed(JOB, progress(150))
         report._bar.refresh()
         assert report._bar.tasks[0].percentage == 25
         report.finished(DONE)
@@ -115,7 +118,7 @@ def test_time_left_appears_once_there_is_something_to_go_by(monkeypatch):
         report.started(JOB)
         for step in range(0, 301, 100):
             now[0] = step / 10
-            report.progressed(progress(step))
+            report.progressed(JOB, progress(step))
         assert report._bar.tasks[0].time_remaining == pytest.approx(90, abs=1)
 
 

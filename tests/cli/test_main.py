@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import typer
+from PIL import Image
 from typer.main import get_command
 
 import nstbatch
@@ -138,3 +139,19 @@ def test_an_interrupted_program_does_not_take_itself_apart_first(monkeypatch):
     monkeypatch.setattr("os._exit", leave)
     with pytest.raises(LeftError, match="130"):
         main.program()
+
+
+def test_without_onnx_runtime_the_command_to_install_it_is_told(tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "from nstbatch.cli.main import run\n"
+        "sys.exit(run(['stylize', 'a.png', '--style', 'a.png']))"
+    )
+    program = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert program.returncode == 2
+    assert "pip install --upgrade 'onnxruntime" in program.stderr
+    assert "onnxruntime-gpu" in program.stderr
+    assert "Traceback" not in program.stderr

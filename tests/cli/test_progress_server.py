@@ -35,7 +35,7 @@ def paint(live, batch, name: str, **changes) -> None:
     """A batch's order: the painter starts, the ledger gets its line, the reporter hears of it."""
     live.started(job(batch, name))
     batch.image(name, **changes)
-    live.finished(Outcome(Path("photos", name), Path("painted", name), Status.DONE))
+    live.finished(Outcome(batch.photos / name, batch.out / name, Status.DONE))
 
 
 def get(address: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -69,7 +69,7 @@ def test_the_picture_under_way_and_the_time_left(live, batch):
     paint(live, batch, "a.png")
     batch.image("b.png")
     live.started(job(batch, "b.png"))
-    live.progressed(progress(20))
+    live.progressed(job(batch, "b.png"), progress(20))
     news = live.news(0)
     assert news["current"]["name"].endswith("b.png")
     assert news["current"]["photo"].startswith("data:image/jpeg;base64,")
@@ -182,7 +182,7 @@ def test_a_page_that_is_open_follows_the_batch(live, batch, open_page, monkeypat
         page = open_page(address)
         expect(page.locator(".card .name")).to_have_text(["a.png"])
         live.started(job(batch, "the style.png"))
-        live.progressed(progress(10))
+        live.progressed(job(batch, "the style.png"), progress(10))
         expect(page.locator("#live-name")).to_contain_text("the style.png")
         expect(page.locator("#live-facts")).to_have_text("48x32 · 10 of 40 steps · loss 7.25")
         assert page.locator("#live-share").evaluate("each => each.value") == 0.25
