@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from nstbatch.runtime import terms
+from nstbatch.runtime.dream_terms import energy
 from nstbatch.runtime.engine import Engine, Targets
+from nstbatch.runtime.image_priors import alpha_norm
+from nstbatch.runtime.link import TARGET
 from nstbatch.runtime.loop import Bounds, Descent
-from nstbatch.runtime.optimizers import Adam
-from nstbatch.runtime.terms import Objective
+from nstbatch.runtime.normalized_gradient import NormalizedGradient
+from nstbatch.runtime.optimizers import LBFGS, Adam, Optimizer
+from nstbatch.runtime.terms import Objective, Term
 
 from .matrix_rate import Product, onnx_products
 from .options import Entry
-from .tasks import Array, Task
+from .tasks import AdamSettings, Array, LBFGSSettings, OptimizerSettings, Task, WeightedTerm
 
 
 class Contestant(Protocol):
@@ -35,7 +39,7 @@ class Contestant(Protocol):
         """Take one step, all of it: losses on the processor, images moved."""
 
     def products(self) -> tuple[Product, ...]:
-        """What its matrix rate is measured with."""
+        """What its matrix rate may be measured with."""
 
 
 class OnnxContestant:
@@ -74,30 +78,40 @@ class OnnxContestant:
         self._descent.update()
 
     def products(self) -> tuple[Product, ...]:
-        """A MatMul and a convolution through the same provider."""
+        """Through the same provider."""
         return onnx_products(self._provider, self._threads)
 
 
 # --- From tasks to graphs ---------------------------------------------------------------------
 
-_TERMS: Mapping[str, Callable[[str], Objective]] = {
+_TERMS: Mapping[str, Callable[..., Objective]] = {
     "content": terms.content,
     "style": terms.style,
-    "tv": lambda layer: terms.total_variation(),
+    "energy": energy,
+    "tv": terms.total_variation,
+    "alpha-norm": alpha_norm,
 }
 
 
 def objective_of(task: Task) -> Objective:
     """The objective that a task writes down."""
-    objective = Objective()
-    for term in task.terms:
-        objective += term.weight * _TERMS[term.kind](term.layer or "")
-    return objective
+    return Objective(tuple((written.weight, _term(written)) for written in task.terms))
+
+
+def _term(written: WeightedTerm) -> Term:
+    layer = () if written.layer is None else (written.layer,)
+    (term,) = _TERMS[written.kind](*layer, **dict(written.attributes)).terms
+    return term
 
 
 def targets_of(task: Task, engine: Engine, objective: Objective) -> Targets:
-    """What a task's references leave behind."""
-    return {
+    """What a task's references leave behind, and what it gives."""
+    given = {
+        TARGET + term.name: task.given[term.kind]
+        for term in objective.terms
+        if term.kind in task.given
+    }
+    return given | {
         name: target
         for kind, pictures in task.references.items()
         for name, target in engine.targets(
@@ -109,16 +123,25 @@ def targets_of(task: Task, engine: Engine, objective: Objective) -> Targets:
 def open_descent(
     task: Task, engine: Engine, objective: Objective, targets: Targets, images: Array
 ) -> Descent:
-    """A task's objective over images of its size, and a fresh Adam."""
-    adam = Adam(task.adam.learning_rate, task.adam.betas, task.adam.epsilon)
+    """A task's objective over images of its size, and a fresh optimiser."""
+    optimizer = optimizer_of(task.optimizer)
     descent = engine.descent(
         objective,
         targets,
         images,
-        adam,
-        adam.initial_state(images.shape),
+        optimizer,
+        optimizer.initial_state(images.shape),
         pooling=task.pooling,
         bounds=Bounds(*task.bounds),
     )
     assert isinstance(descent, Descent)  # nobody shares the engine
     return descent
+
+
+def optimizer_of(settings: OptimizerSettings) -> Optimizer:
+    """The optimiser that a task writes down."""
+    if isinstance(settings, AdamSettings):
+        return Adam(settings.learning_rate, settings.betas, settings.epsilon)
+    if isinstance(settings, LBFGSSettings):
+        return LBFGS(settings.learning_rate, settings.history)
+    return NormalizedGradient(settings.learning_rate)

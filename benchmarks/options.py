@@ -18,7 +18,7 @@ PROVIDERS = tuple(EXECUTION_PROVIDERS)
 # The baselines, and the precision that their convolutions run in.
 PEERS = {"torch": "fp32", "torch-bf16": "bf16", "torch-compile": "fp32"}
 
-VERBS = ("stylize",)
+VERBS = ("stylize", "texture", "reconstruct", "dream")
 
 # Steps of the one picture that is taken from file to file, over all scales. It is done once for
 # each device and its first steps are not slower than the rest, so a few for each scale will do.

@@ -1,16 +1,16 @@
 """The baselines: the same networks, weights and objective in plain PyTorch, as the field does it.
 
-Autograd, ``torch.optim.Adam``, and the pixels clamped after each step. The network ends at the
-deepest layer that the objective looks at. This is the one file beside the exporter that imports
-torch.
+Autograd, an optimiser of ``torch.optim``, and the pixels clamped after each step. The network ends
+at the deepest layer that the objective looks at. Beside the exporter, only this file and those
+named ``peer_*`` import torch.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,21 +21,13 @@ from nstbatch.exporter.pooling import use_pooling
 from nstbatch.exporter.rebuild import rebuild
 from nstbatch.runtime.bundle import Bundle, Preprocessing
 
-from .matrix_rate import (
-    CHANNELS,
-    KERNEL,
-    MAP_SIDES,
-    MATRIX_SIDES,
-    Product,
-    convolution_operations,
-    long_enough,
-    matrix_operations,
-)
+from .matrix_rate import Product
 from .options import PEERS
+from .peer_optimizers import open_optimizer
+from .peer_products import torch_products
+from .peer_terms import LOSSES, TARGETS
 from .tasks import Array, Task, WeightedTerm
 from .turns import AbsentError
-
-Activations: TypeAlias = Mapping[str, Tensor]
 
 
 class Peer:
@@ -63,24 +55,21 @@ class Peer:
         self._features = _features(task).to(device)
         self._image = torch.tensor(task.images, device=device, requires_grad=True)
         self._terms = task.terms
-        self._targets = self._make_targets(task)
+        self._given = self._make_targets(task)
         self._losses: Callable[[Tensor], Tensor] = self._plain_losses
         if name == "torch-compile":
             self._losses = torch.compile(self._plain_losses, fullgraph=True)
-        settings = task.adam
-        self._optimizer = torch.optim.Adam(
-            [self._image], settings.learning_rate, settings.betas, settings.epsilon
-        )
+        self._move = open_optimizer(task.optimizer, self._image)
         self._bounds = task.bounds
         self.losses: Array = np.empty((0, len(task.terms)), np.float32)
         """(N, T) of the images before the last step."""
 
     def step(self) -> None:
         """Take one step, all of it."""
-        self._optimizer.zero_grad()
+        self._image.grad = None
         losses = self._losses(self._image)
         losses.sum().backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
+        self._move(losses.sum(1))
         with torch.no_grad():
             self._image.clamp_(*self._bounds)
         self.losses = losses.detach().cpu().numpy()
@@ -103,12 +92,10 @@ class Peer:
             activations = self._features(image)
         losses = []
         for term in self._terms:
-            if term.layer is None:
-                losses.append(term.weight * total_variation(image))
-            else:
-                target, scale = self._targets[term]
-                squares = (feature(term.kind, activations[term.layer].float()) - target) ** 2
-                losses.append(scale * squares.flatten(1).mean(1))
+            seen = image if term.layer is None else activations[term.layer].float()
+            weight, targets = self._given[term]
+            loss = LOSSES[term.kind](seen, *targets, **dict(term.attributes))
+            losses.append(weight * loss)
         return torch.stack(losses, dim=1)
 
     def _autocast(self) -> Any:
@@ -118,47 +105,27 @@ class Peer:
         return torch.autocast(self.device, dtype=torch.bfloat16)
 
     @torch.no_grad()
-    def _make_targets(self, task: Task) -> dict[WeightedTerm, tuple[Tensor, Tensor]]:
-        """For each term its target and what its mean square is multiplied with, in float32."""
-        targets = {}
-        for kind, pictures in task.references.items():
-            activations = self._features(torch.tensor(pictures, device=self.device))
-            for term in task.terms:
-                if term.kind == kind:
-                    assert term.layer is not None
-                    target = feature(kind, activations[term.layer])
-                    mean_square = (target**2).flatten(1).mean(1)
-                    targets[term] = target, term.weight / mean_square
-        return targets
-
-    # --- The matrix rate ----------------------------------------------------------------------
+    def _make_targets(self, task: Task) -> dict[WeightedTerm, tuple[Tensor, tuple[Tensor, ...]]]:
+        """For each term the weight of its loss, and its target if it has one, in float32."""
+        seen = {
+            kind: self._features(torch.tensor(pictures, device=self.device))
+            for kind, pictures in task.references.items()
+        }
+        given = {}
+        for term in task.terms:
+            weight, targets = torch.tensor(term.weight, device=self.device), tuple[Tensor, ...]()
+            if term.kind in task.given:
+                targets = (torch.tensor(task.given[term.kind], device=self.device),)
+            elif term.layer is not None:
+                target = TARGETS[term.kind](seen[term.kind][term.layer])
+                weight, targets = weight / (target**2).flatten(1).mean(1), (target,)
+            given[term] = weight, targets
+        return given
 
     def products(self) -> tuple[Product, ...]:
-        """A matrix product and a convolution through PyTorch."""
+        """What its matrix rate may be measured with."""
         dtype = torch.float32 if self.precision == "fp32" else torch.bfloat16
-
-        def random(*shape: int) -> Tensor:
-            return torch.randn(shape, dtype=dtype, device=self.device)
-
-        def product(operations: int, function: Callable[..., Tensor], *values: Tensor) -> Product:
-            @torch.no_grad()
-            def run() -> None:
-                function(*values)
-                self._wait()
-
-            return Product(operations, run)
-
-        def matrix(side: int) -> Product:
-            values = random(side, side), random(side, side)
-            return product(matrix_operations(side), torch.matmul, *values)
-
-        def convolution(side: int) -> Product:
-            convolve = nn.Conv2d(CHANNELS, CHANNELS, KERNEL, padding=KERNEL // 2)
-            convolve = convolve.to(self.device, dtype)
-            values = random(1, CHANNELS, side, side)
-            return product(convolution_operations(side), convolve, values)
-
-        return long_enough(matrix, MATRIX_SIDES), long_enough(convolution, MAP_SIDES)
+        return torch_products(dtype, self.device, self._wait)
 
 
 # --- The network ------------------------------------------------------------------------------
@@ -191,18 +158,3 @@ class _Normalize(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         channels = image if self.order == [0, 1, 2] else image[:, self.order]
         return (channels * self.scale - self.mean) / self.std
-
-
-def feature(kind: str, activation: Tensor) -> Tensor:
-    """What a term compares: activations (N, C, H, W), or their Gram matrices (N, C, C)."""
-    if kind == "content":
-        return activation
-    features = activation.flatten(2)
-    return features @ features.mT / activation[0].numel()
-
-
-def total_variation(image: Tensor) -> Tensor:
-    """(N,): squares of the steps to the next pixel below and to the right, over all pixels."""
-    below = (image[:, :, 1:] - image[:, :, :-1]) ** 2
-    right = (image[:, :, :, 1:] - image[:, :, :, :-1]) ** 2
-    return (below.flatten(1).sum(1) + right.flatten(1).sum(1)) / image[0].numel()

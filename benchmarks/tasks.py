@@ -7,7 +7,7 @@ or a network of PyTorch. Nobody is handed another's activations.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,6 +17,8 @@ from nstbatch.runtime.manifest import Pooling
 from nstbatch.runtime.synthetic import photo_like
 
 if TYPE_CHECKING:
+    from nstbatch.runtime.optimizers import Optimizer
+    from nstbatch.runtime.system import System
     from nstbatch.runtime.terms import Objective
 
 Array: TypeAlias = NDArray[np.float32]
@@ -29,6 +31,8 @@ class WeightedTerm:
     weight: float
     kind: str
     layer: str | None
+    attributes: tuple[tuple[str, float], ...] = ()
+    """Fixed numbers of its formula."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,24 @@ class AdamSettings:
     learning_rate: float
     betas: tuple[float, float]
     epsilon: float
+
+
+@dataclass(frozen=True)
+class LBFGSSettings:
+    """What L-BFGS is told, see :class:`nstbatch.runtime.lbfgs.LBFGS`."""
+
+    learning_rate: float
+    history: int
+
+
+@dataclass(frozen=True)
+class NormalizedGradientSettings:
+    """See :class:`nstbatch.runtime.normalized_gradient.NormalizedGradient`."""
+
+    learning_rate: float
+
+
+OptimizerSettings: TypeAlias = AdamSettings | LBFGSSettings | NormalizedGradientSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +74,11 @@ class Task:
     """(N, 3, H, W) to start from, RGB in [0, 1]."""
     references: Mapping[str, Array]
     """The pictures whose targets the terms of a kind want, (N, 3, H, W) or (1, 3, H, W)."""
-    adam: AdamSettings
+    optimizer: OptimizerSettings
     bounds: tuple[float, float]
     """What pixels are kept in."""
+    given: Mapping[str, Array] = field(default_factory=dict)
+    """The targets of the terms of a kind that no picture leaves behind, the same for all."""
 
     def picture(self, index: int) -> Task:
         """The task of one picture of the batch alone; a reference that all share stays."""
@@ -81,32 +105,134 @@ def make_task(verb: str, model: str, size: int, batch: int) -> Task:
     return MAKERS[verb](model, size, batch)
 
 
+# --- The verbs --------------------------------------------------------------------------------
+# Each with what it has by default, at its last scale. What is drawn anew in every step is left out:
+# the jitter of a dream, and of a reconstruction from a deep layer. It costs next to nothing, and a
+# compiled baseline would have to be compiled for every shift.
+
+
 def _stylize(model: str, size: int, batch: int) -> Task:
-    """Style transfer with all that it has by default, at its last scale, from the photos."""
-    from nstbatch.runtime.loop import PIXEL_BOUNDS
-    from nstbatch.runtime.optimizers import Adam
+    """Style transfer, from the photos."""
+    from nstbatch.runtime.optimizers import optimizer_named
     from nstbatch.runtime.options import StyleTransferOptions
     from nstbatch.runtime.style_transfer import StyleTransfer
 
     options = StyleTransferOptions(size=size)
     transfer = StyleTransfer(model, device="cpu", precision="fp32")
     objective = transfer.objective(options)
-    layers = [term.layer for term in objective.terms if term.layer is not None]
-    transfer.engine.check_side("picture", (size, size), layers, options.pooling)
+    _check(transfer, size, objective, options.pooling)
     pictures = synthetic_pictures(batch + 1, size)
-    adam = Adam()
     return Task(
         model,
         options.pooling,
         terms_of(objective),
         images=pictures[:-1],
         references={"content": pictures[:-1], "style": pictures[-1:]},
-        adam=AdamSettings(adam.learning_rate, adam.betas, adam.epsilon),
-        bounds=(PIXEL_BOUNDS.lower, PIXEL_BOUNDS.upper),
+        optimizer=settings_of(optimizer_named(options.optimizer, options.learning_rate)),
+        bounds=_pixel_bounds(),
     )
 
 
-MAKERS: Mapping[str, Callable[[str, int, int], Task]] = {"stylize": _stylize}
+def _texture(model: str, size: int, batch: int) -> Task:
+    """Texture synthesis from noise; an exemplar for each of a batch."""
+    from nstbatch.runtime.optimizers import optimizer_named
+    from nstbatch.runtime.texture import Texture
+    from nstbatch.runtime.texture_options import TextureOptions
+
+    options = TextureOptions(width=size, height=size)
+    synthesis = Texture(model, device="cpu", precision="fp32")
+    objective = synthesis.objective(options)
+    _check(synthesis, size, objective, options.pooling)
+    return Task(
+        model,
+        options.pooling,
+        terms_of(objective),
+        images=noise(batch, size),
+        references={"style": synthetic_pictures(batch, size)},
+        optimizer=settings_of(optimizer_named(options.optimizer, options.learning_rate)),
+        bounds=_pixel_bounds(),
+    )
+
+
+def _reconstruct(model: str, size: int, batch: int) -> Task:
+    """Reconstruction from noise, of the deepest of the layers, whose steps are the longest."""
+    from nstbatch.runtime.optimizers import optimizer_named
+    from nstbatch.runtime.reconstruction import Reconstruction, layer_objective
+    from nstbatch.runtime.reconstruction_options import ReconstructionOptions
+
+    options = ReconstructionOptions(size=size)
+    reconstruction = Reconstruction(model, device="cpu", precision="fp32")
+    layer = reconstruction.layers(options)[-1]
+    (weight,) = options.tv_weights_of(layer.receptive_field)
+    objective = layer_objective(layer, weight, options)
+    _check(reconstruction, size, objective, options.pooling)
+    name = options.optimizer_of(layer.stride)
+    return Task(
+        model,
+        options.pooling,
+        terms_of(objective),
+        images=noise(batch, size),
+        references={"content": synthetic_pictures(batch, size)},
+        optimizer=settings_of(optimizer_named(name, options.learning_rate_of(name))),
+        bounds=_pixel_bounds(),
+    )
+
+
+def _dream(model: str, size: int, batch: int) -> Task:
+    """DeepDream, from the photos, of all channels of the layer."""
+    from nstbatch.runtime.deepdream import DeepDream, dream_layer
+    from nstbatch.runtime.dream_options import DreamOptions
+    from nstbatch.runtime.dream_terms import energy
+    from nstbatch.runtime.normalized_gradient import NormalizedGradient
+
+    options = DreamOptions(size=size)
+    dream = DeepDream(model, device="cpu", precision="fp32")
+    layer = dream_layer(dream.engine.bundle, options)
+    objective = energy(layer.name)
+    _check(dream, size, objective, options.pooling)
+    return Task(
+        model,
+        options.pooling,
+        terms_of(objective),
+        images=synthetic_pictures(batch, size),
+        references={},
+        optimizer=settings_of(NormalizedGradient(options.step_size / 255)),
+        bounds=_pixel_bounds(),
+        given={"energy": np.ones((1, layer.channels, 1, 1), np.float32)},
+    )
+
+
+MAKERS: Mapping[str, Callable[[str, int, int], Task]] = {
+    "stylize": _stylize,
+    "texture": _texture,
+    "reconstruct": _reconstruct,
+    "dream": _dream,
+}
+
+
+def _check(system: System, size: int, objective: Objective, pooling: Pooling) -> None:
+    """Raise the ImageError of pictures that are too small."""
+    system.engine.check_side("picture", (size, size), objective.layers, pooling)
+
+
+def _pixel_bounds() -> tuple[float, float]:
+    from nstbatch.runtime.loop import PIXEL_BOUNDS
+
+    return PIXEL_BOUNDS.lower, PIXEL_BOUNDS.upper
+
+
+def settings_of(optimizer: Optimizer) -> OptimizerSettings:
+    """An optimiser, written down."""
+    from nstbatch.runtime.optimizers import LBFGS, Adam
+
+    if isinstance(optimizer, Adam):
+        return AdamSettings(optimizer.learning_rate, optimizer.betas, optimizer.epsilon)
+    if isinstance(optimizer, LBFGS):
+        return LBFGSSettings(optimizer.learning_rate, optimizer.history)
+    return NormalizedGradientSettings(optimizer.learning_rate)
+
+
+# --- Pictures ---------------------------------------------------------------------------------
 
 
 def synthetic_pictures(count: int, size: int) -> Array:
@@ -115,6 +241,14 @@ def synthetic_pictures(count: int, size: int) -> Array:
     return np.stack([photo_like(rng, size, size) for _ in range(count)])
 
 
+def noise(count: int, size: int) -> Array:
+    """(count, 3, size, size) of white noise in [0, 1]: the same each time."""
+    return np.random.default_rng(0).random((count, 3, size, size), dtype=np.float32)
+
+
 def terms_of(objective: Objective) -> tuple[WeightedTerm, ...]:
     """An objective, written down."""
-    return tuple(WeightedTerm(weight, t.kind, t.layer) for weight, t in objective.weighted)
+    return tuple(
+        WeightedTerm(weight, term.kind, term.layer, term.attributes)
+        for weight, term in objective.weighted
+    )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.errors import NstbatchError, ProviderError
 
+from .matrix_rate import fastest
 from .memory import peak_resident, used_on_gpu
 from .options import Entry
 from .tasks import Array, Task
@@ -137,8 +138,8 @@ def serve(pipe: Connection, job: Job) -> None:
     """Say what a contestant is like once it is warm, then let it have a turn for each message."""
     with reporting_failures(pipe, job.threads):
         contestant, opened = _open(job)
+        products = fastest(contestant.products())  # before the answer: nobody else runs until then
         pipe.send(opened)
-        products = contestant.products()
         while pipe.recv():
             pipe.send(take_turn(contestant.step, products, job.steps))
 

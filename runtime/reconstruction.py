@@ -155,13 +155,7 @@ class Reconstruction(System):
 
     def _tasks(self, options: ReconstructionOptions) -> list[_Task]:
         return [
-            _Task(
-                layer,
-                weight,
-                content(layer.name)
-                + _weighted(options.alpha_weight_of(weight), alpha_norm(options.alpha))
-                + _weighted(weight, total_variation_beta(options.tv_beta)),
-            )
+            _Task(layer, weight, layer_objective(layer, weight, options))
             for layer in self.layers(options)
             for weight in options.tv_weights_of(layer.receptive_field)
         ]
@@ -224,6 +218,15 @@ def matching_layers(bundle: Bundle, patterns: Sequence[str]) -> tuple[Layer, ...
 def last_of_stages(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The last layer of every stage: of the layers that have one stride."""
     return tuple({layer.stride: layer for layer in layers}.values())
+
+
+def layer_objective(layer: Layer, tv_weight: float, options: ReconstructionOptions) -> Objective:
+    """What a layer is reconstructed with: its content, and priors if they have any weight."""
+    return (
+        content(layer.name)
+        + _weighted(options.alpha_weight_of(tv_weight), alpha_norm(options.alpha))
+        + _weighted(tv_weight, total_variation_beta(options.tv_beta))
+    )
 
 
 def _weighted(weight: float, objective: Objective) -> Objective:

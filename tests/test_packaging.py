@@ -27,7 +27,9 @@ PACKAGE_FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
 LAYERS = ("cli", "benchmarks", "exporter", "runtime")
 TORCH_USERS = {"exporter"}
 # The baselines that steps are timed against; imported by a contestant's own process alone.
-TORCH_MODULES = {"benchmarks/peers.py"}
+TORCH_MODULES = {
+    f"benchmarks/{name}.py" for name in ("peers", "peer_optimizers", "peer_products", "peer_terms")
+}
 
 
 def sources(package: str) -> list[Path]:
