@@ -10,12 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from nstbatch.runtime.errors import BundleError, UsageError
 from nstbatch.runtime.fields import Fields
 
 from .machine import differences
-from .statistics import Estimate, by_rounds, unpaired_ratio
+from .statistics import Estimate, unpaired_ratio
 from .table import NOTHING, Grid, milliseconds, plus_minus
 
 KEY = ("provider", "precision", "verb", "model", "size", "batch")
@@ -27,8 +28,13 @@ class Measured:
 
     name: tuple[str, ...]
     """The fields of KEY."""
-    ms_by_round: tuple[float, ...]
-    """Medians; none where the row was not measured."""
+    rounds: tuple[tuple[float, ...], ...]
+    """The milliseconds of each step, by rounds; none where the row was not measured."""
+
+    @property
+    def ms_per_step(self) -> float:
+        """The median of all steps, as in the table."""
+        return median(ms for part in self.rounds for ms in part)
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,9 @@ class Comparison:
 
 def compare(before: Recorded, after: Recorded) -> Comparison:
     """Hold the rows that both reports measured against each other."""
-    measured = {row.name: row.ms_by_round for row in before.rows if row.ms_by_round}
-    new = {row.name: row.ms_by_round for row in after.rows if row.ms_by_round}
-    changes = tuple(
-        _change(name, rounds, new[name]) for name, rounds in measured.items() if name in new
-    )
+    measured = {row.name: row for row in before.rows if row.rounds}
+    new = {row.name: row for row in after.rows if row.rounds}
+    changes = tuple(_change(row, new[name]) for name, row in measured.items() if name in new)
     warnings = [
         f"The machines differ. {difference}"
         for difference in differences(before.machine, after.machine)
@@ -98,9 +102,9 @@ def compare(before: Recorded, after: Recorded) -> Comparison:
     return Comparison(changes, tuple(warnings))
 
 
-def _change(name: tuple[str, ...], before: Sequence[float], after: Sequence[float]) -> Change:
-    (old,), (new,) = by_rounds(before, 1), by_rounds(after, 1)
-    return Change(name, old, new, unpaired_ratio(before, after))
+def _change(before: Measured, after: Measured) -> Change:
+    speedup = unpaired_ratio(before.rounds, after.rounds)
+    return Change(before.name, before.ms_per_step, after.ms_per_step, speedup)
 
 
 # --- Reading ----------------------------------------------------------------------------------
@@ -139,7 +143,15 @@ def _measured(row: object, where: str) -> Measured:
         return Measured(name, ())
     if min(samples) <= 0:
         raise fields.wrong("samples_ms", "numbers above 0")
-    return Measured(name, tuple(by_rounds(samples, fields.positive_integer("rounds"))))
+    rounds = fields.positive_integer("rounds")
+    steps, over = divmod(len(samples), rounds)
+    if over:
+        raise fields.wrong("samples_ms", f"as many steps in each of {rounds} rounds")
+    return Measured(name, _parts(samples, steps))
+
+
+def _parts(samples: Sequence[float], length: int) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(samples[i : i + length]) for i in range(0, len(samples), length))
 
 
 def _only(data: object, where: str, names: Sequence[str]) -> dict[str, object]:

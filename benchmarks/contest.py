@@ -174,6 +174,7 @@ class _Contest:
             rows[name] = replace(
                 row,
                 loss=verdict.losses.get(name),
+                activation_bytes=None if provider in PEERS else verdict.activation_bytes,
                 max_difference=None if reference is None else _difference(images[name], reference),
             )
         return with_ratios(rows)

@@ -21,13 +21,13 @@ from nstbatch.runtime.terms import Term
 Shape: TypeAlias = tuple[int, ...]
 
 
-def count_operations(
+def step_graph(
     gradient_graph: onnx.ModelProto,
     terms: Sequence[Term],
     image_shape: Shape,
     target_shapes: Mapping[str, Shape],
-) -> int:
-    """Operations of one evaluation of an objective and its gradient.
+) -> onnx.ModelProto:
+    """One evaluation of an objective and its gradient, as a session is handed it.
 
     Args:
         gradient_graph: A bundle's.
@@ -38,7 +38,7 @@ def count_operations(
     pictures = image_shape[0]
     shapes = {IMAGE: image_shape, **target_shapes}
     shapes |= {WEIGHT + term.name: (pictures,) for term in terms}
-    return operations(specialise(link(gradient_graph, terms, pictures), shapes))
+    return specialise(link(gradient_graph, terms, pictures), shapes)
 
 
 def operations(model: onnx.ModelProto) -> int:

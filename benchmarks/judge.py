@@ -1,4 +1,4 @@
-"""Says how good everybody's pictures are, and how much arithmetic their steps were.
+"""Says how good everybody's pictures are, and how much arithmetic and memory their steps are.
 
 In float32 on the processor, by one objective for all. The judge has a process of its own as well:
 what it takes is gone when it is done, and if there is not enough for it, the times are still there.
@@ -6,16 +6,20 @@ what it takes is gone when it is done, and if there is not enough for it, the ti
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import numpy as np
+import onnx
 
 from nstbatch.runtime.engine import Engine
+from nstbatch.runtime.link import TARGET
+from nstbatch.runtime.live_bytes import bytes_of
 
 from .contestants import objective_of, open_descent, targets_of
-from .flops import count_operations
+from .flops import operations, step_graph
 from .tasks import Array, Task
 from .worker import reporting_failures
 
@@ -38,6 +42,8 @@ class Verdict:
     """By contestant: the total loss, on average over the batch."""
     operations: int | None
     """Floating-point operations of a step's products and convolutions, whoever takes it."""
+    activation_bytes: int | None = None
+    """What the linked graph holds at once, in float32, see :mod:`nstbatch.runtime.live_bytes`."""
 
 
 def serve_judge(pipe: Connection, job: JudgeJob) -> None:
@@ -45,7 +51,7 @@ def serve_judge(pipe: Connection, job: JudgeJob) -> None:
     with reporting_failures(pipe, job.threads):
         judge = Judge(job.task, job.threads)
         losses = {name: judge.loss(images) for name, images in job.images.items()}
-        pipe.send(Verdict(losses, judge.operations()))
+        pipe.send(Verdict(losses, judge.operations(), judge.activation_bytes()))
 
 
 class Judge:
@@ -67,10 +73,32 @@ class Judge:
         return float(descent.evaluate().sum())
 
     def operations(self) -> int:
-        """See :attr:`Verdict.operations`."""
+        """See :attr:`Verdict.operations`; a batch is as much work as its pictures."""
+        return len(self._task.images) * operations(self._graph(1))
+
+    def activation_bytes(self) -> int:
+        """See :attr:`Verdict.activation_bytes`."""
+        return bytes_of(self._graph(len(self._task.images)))
+
+    def _graph(self, pictures: int) -> onnx.ModelProto:
+        """The step of so many pictures, for which the targets of one are computed."""
         alone = self._task.picture(0)
         targets = targets_of(alone, self._engine, self._objective)
+        shapes = {
+            name: (pictures if name in self._own_targets else 1, *target.shape[1:])
+            for name, target in targets.items()
+        }
         graph = self._engine.bundle.read_graph("gradient", alone.pooling)
-        shapes = {name: target.shape for name, target in targets.items()}
-        of_one = count_operations(graph, self._objective.terms, alone.images.shape, shapes)
-        return len(self._task.images) * of_one
+        image_shape = (pictures, *alone.images.shape[1:])
+        return step_graph(graph, self._objective.terms, image_shape, shapes)
+
+    @functools.cached_property
+    def _own_targets(self) -> set[str]:
+        """Those that every picture has its own of."""
+        references = self._task.references
+        shared = {kind for kind, pictures in references.items() if len(pictures) == 1}
+        return {
+            TARGET + term.name
+            for term in self._objective.terms
+            if term.kind in references.keys() - shared
+        }

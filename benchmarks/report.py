@@ -43,6 +43,9 @@ class Row:
     """From a fresh process to the end of the first step."""
     peak_bytes: int | None = None
     """Of the process's memory; of the GPU's for what runs there."""
+    activation_bytes: int | None = None
+    """What the linked graph holds at once, counted in float32; None for a baseline, which has none.
+    """
     loss: float | None = None
     """The total of the pictures after the warm-up, judged in float32 on the processor."""
     max_difference: float | None = None

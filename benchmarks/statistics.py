@@ -49,11 +49,19 @@ def paired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> 
     return median_estimate([numerator / denominator for numerator, denominator in pairs])
 
 
-def unpaired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
-    """The ratio of the medians of two runs, whose rounds have nothing to do with each other."""
+def unpaired_ratio(
+    numerators: Sequence[Sequence[float]], denominators: Sequence[Sequence[float]]
+) -> Estimate:
+    """The ratio of the medians of two runs, whose rounds have nothing to do with each other.
+
+    Args:
+        numerators: The samples of each round, as many in each. The median is that of all of them,
+            and rounds are drawn whole (a cluster bootstrap).
+        denominators: Those of the other run, likewise.
+    """
     above, below = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
-    ratios = np.median(_resampled(above, SEED), axis=1) / np.median(
-        _resampled(below, SEED + 1), axis=1
+    ratios = np.median(_resampled(above, SEED), axis=(1, 2)) / np.median(
+        _resampled(below, SEED + 1), axis=(1, 2)
     )
     return Estimate(float(np.median(above) / np.median(below)), *_interval(ratios))
 
@@ -77,7 +85,7 @@ def by_rounds(samples: Sequence[float], rounds: int) -> list[float]:
 
 
 def _resampled(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """(RESAMPLES, n): n of the n values, drawn with replacement."""
+    """(RESAMPLES, n, ...): n of the n values (n, ...), drawn with replacement."""
     drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
     return values[drawn]
 

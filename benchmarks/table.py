@@ -111,7 +111,7 @@ def headline(report: Report) -> str:
     """What was measured, and where."""
     machine, options = report.machine, report.options
     return (
-        f"{options['verb']} with {options['model']}, one Adam step, "
+        f"{options['verb']} with {options['model']}, one step, "
         f"threads: {options['threads']}, {options['rounds']} rounds of {options['steps']} steps "
         f"in turns: {machine['processor']}, {machine['cores']} cores"
         + (f", {machine['gpu']}" if machine["gpu"] else "")
@@ -176,6 +176,15 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def _per_megapixel(name: str, factor: float = 1.0) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        value = getattr(row, name)
+        megapixels = row.case.batch * row.case.size**2 / 1e6
+        return NOTHING if value is None else f"{value * factor / megapixels:.0f}"
+
+    return cell
+
+
 _KEY: _Columns = (
     ("provider", lambda row: row.provider),
     ("precision", lambda row: row.precision or NOTHING),
@@ -185,6 +194,7 @@ _KEY: _Columns = (
 _SPEED: _Columns = (
     ("ms/step", _time),
     ("p95", _p95),
+    ("ms/Mpx", _per_megapixel("ms_per_step")),
     ("images/s", _number("images_per_second", ".4g")),
 )
 _COST: _Columns = (
@@ -194,4 +204,6 @@ _COST: _Columns = (
     ("max diff", _number("max_difference", ".2g")),
     ("start s", _number("start_seconds", ".1f")),
     ("peak MB", _number("peak_bytes", ".0f", 1e-6)),
+    ("MB/Mpx", _per_megapixel("peak_bytes", 1e-6)),
+    ("counted MB", _number("activation_bytes", ".0f", 1e-6)),
 )

@@ -180,6 +180,7 @@ def measure(
     Prints a table. What is not there, or fails, is a row that says why.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options(context)
         return
     set_verbosity(quiet=quiet, verbose=verbose)
     options = BenchOptions(
@@ -212,6 +213,19 @@ def compare(before: Before, after: After) -> None:
     from nstbatch.benchmarks.compare import read_report
 
     print_comparison(hold_against(read_report(before), read_report(after)))
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Raise the UsageError of options that were given to a command that measures nothing."""
+    sources = {
+        option.opts[0]: context.get_parameter_source(str(option.name))
+        for option in context.command.params
+    }
+    given = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    if given:
+        raise UsageError(
+            f"bench {context.invoked_subcommand} measures nothing: leave out {', '.join(given)}."
+        )
 
 
 def _run(options: BenchOptions, quiet: bool) -> Report:

@@ -45,6 +45,13 @@ def test_half_the_time_is_a_speed_up_of_two(recorded):
     assert row[6:] == ("51.2", "25.6", "2.00 ± 0.10", "faster")
 
 
+def test_the_times_are_those_of_the_table_and_the_speed_up_is_their_ratio(recorded, make_row):
+    rows = [make_row("cpu", [[1, 9], [2, 8], [3, 30]])]
+    (change,) = compare(recorded(rows=rows), recorded(0.5, rows=rows)).changes
+    assert change.before_ms == rows[0].ms_per_step == 5.5  # the medians of the rounds give 5
+    assert change.speedup.value == pytest.approx(change.before_ms / change.after_ms)
+
+
 def test_rows_that_only_one_has_are_named(recorded, make_row):
     rows = [make_row("cpu", [[1.0]] * 3), make_row("cpu", [[1.0]] * 3, precision="bf16")]
     found = compare(recorded(rows=rows[:1]), recorded(rows=rows[1:]))
@@ -84,6 +91,7 @@ def test_fields_of_later_versions_are_passed_over(report, tmp_path):
         (lambda data: data["rows"][0].update(samples_ms=7), "'samples_ms' of"),
         (lambda data: data["rows"][0].update(samples_ms=[0.0]), "numbers above 0"),
         (lambda data: data["rows"][0].update(rounds=0), "'rounds' of"),
+        (lambda data: data["rows"][0].update(rounds=4), "as many steps in each of 4 rounds"),
     ],
 )
 def test_what_is_no_report_says_why(report, tmp_path, change, message):

@@ -42,7 +42,7 @@ class StandIn:
             moved = {
                 n: float(abs(i - self.job.task.images).max()) for n, i in self.job.images.items()
             }
-            return Verdict(moved, 10**9)
+            return Verdict(moved, 10**9, 10**6)
         moved = self.job.task.images + np.float32(SPEEDS[self.name] / 1000)
         return Opened("fp32", "cpu", 1.0, 10**6, np.clip(moved, 0, 1))
 
@@ -96,6 +96,7 @@ def test_everybody_starts_one_by_one_and_takes_turns(stand_ins):
     assert [row.loss for row in report.rows] == pytest.approx([0.01, 0.04, 0.02], abs=1e-6)
     assert cpu.tflops == pytest.approx(0.1 / 1.1**2)
     assert cpu.share_of_peak == pytest.approx(cpu.tflops)  # of 1 TFLOP/s
+    assert [row.activation_bytes for row in report.rows] == [10**6, None, None]
 
 
 @pytest.mark.parametrize(

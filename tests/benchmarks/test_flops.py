@@ -2,10 +2,11 @@ import onnx
 import pytest
 
 from nstbatch.benchmarks.contestants import objective_of, targets_of
-from nstbatch.benchmarks.flops import count_operations, operations
+from nstbatch.benchmarks.flops import operations, step_graph
 from nstbatch.benchmarks.judge import Judge
 from nstbatch.benchmarks.tasks import make_task
 from nstbatch.runtime.engine import Engine
+from nstbatch.runtime.live_bytes import bytes_of
 
 GRAPHS = {
     # Each value out: a window of 3 channels by 3 by 5.
@@ -90,5 +91,7 @@ def test_a_batch_is_as_much_work_as_its_pictures():
     engine, objective = Engine("squeezenet1_1", device="cpu", threads=1), objective_of(task)
     shapes = {name: t.shape for name, t in targets_of(task, engine, objective).items()}
     graph = engine.bundle.read_graph("gradient", task.pooling)
-    counted = count_operations(graph, objective.terms, task.images.shape, shapes)
-    assert counted == pytest.approx(Judge(task, threads=1).operations(), rel=1e-3)
+    whole = step_graph(graph, objective.terms, task.images.shape, shapes)
+    judge = Judge(task, threads=1)
+    assert operations(whole) == pytest.approx(judge.operations(), rel=1e-3)
+    assert bytes_of(whole) == judge.activation_bytes()

@@ -14,6 +14,7 @@ from nstbatch.benchmarks.statistics import (
 
 TIMES = st.floats(0.1, 1e4, allow_nan=False)
 ROUNDS = st.lists(TIMES, min_size=1, max_size=9)
+PAIRS = st.lists(st.tuples(TIMES, TIMES), min_size=1, max_size=9)
 
 
 @settings(max_examples=30)
@@ -39,13 +40,13 @@ def test_a_machine_that_drifts_cancels_in_a_ratio():
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((4, 4, 4))
     assert not ratio.is_one()
     # Without rounds in common it does not, and the interval says so.
-    apart = unpaired_ratio(slow, fast)
+    apart = unpaired_ratio([[ms] for ms in slow], [[ms] for ms in fast])
     assert apart.value == pytest.approx(4)
     assert apart.low < 3 < 5 < apart.high
 
 
 @settings(max_examples=30)
-@given(ROUNDS, ROUNDS)
+@given(PAIRS, PAIRS)
 def test_turning_a_ratio_round_inverts_it(above, below):
     assert unpaired_ratio(above, below).value == pytest.approx(
         1 / unpaired_ratio(below, above).value
@@ -53,10 +54,19 @@ def test_turning_a_ratio_round_inverts_it(above, below):
 
 
 @settings(max_examples=30)
-@given(ROUNDS)
-def test_a_run_does_not_differ_from_itself(values):
-    assert paired_ratio(values, values).is_one()
-    assert unpaired_ratio(values, values).is_one()
+@given(PAIRS)
+def test_a_run_does_not_differ_from_itself(rounds):
+    firsts = [first for first, _ in rounds]
+    assert paired_ratio(firsts, firsts).is_one()
+    assert unpaired_ratio(rounds, rounds).is_one()
+
+
+def test_rounds_are_drawn_whole_and_the_median_is_that_of_all_steps():
+    above, below = [[1, 9], [2, 8], [2, 20]], [[1, 1], [1, 1], [1, 1]]
+    ratio = unpaired_ratio(above, below)
+    assert ratio.value == 5  # of 1 2 2 8 9 20; the medians of the rounds would say 5, 5, 11
+    assert ratio.low == 5
+    assert ratio.high == 11
 
 
 def test_rounds_are_summed_up_by_their_medians():

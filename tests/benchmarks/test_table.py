@@ -38,6 +38,15 @@ def test_every_row_is_there_and_an_empty_one_says_what_it_is(report):
     assert columns(speed_grid(report), "peak MB", "start s", "loss")[0] == ("2000", "1.5", "-")
 
 
+def test_cost_is_also_shown_by_the_megapixels_of_the_whole_batch(make_row, report):
+    row = replace(make_row("cpu", [[200, 200]], size=500, batch=4), activation_bytes=3 * 10**8)
+    grid = speed_grid(replace(report, rows=(row, report.rows[2])))
+    assert columns(grid, "ms/Mpx", "MB/Mpx", "counted MB") == [
+        ("200", "2000", "300"),
+        ("-", "-", "-"),
+    ]
+
+
 def test_baselines_that_did_not_run_have_no_column(report):
     assert "x torch-compile" not in speed_grid(report).titles
     alone = replace(report, rows=(replace(report.rows[0], ratio={}),))

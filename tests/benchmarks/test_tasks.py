@@ -156,3 +156,4 @@ def test_the_judge_gives_the_mean_loss_of_the_pictures(task, expected):
         verdict = worker.answer()
     assert verdict.losses == {"cpu": pytest.approx(loss)}
     assert verdict.operations == judge.operations()
+    assert verdict.activation_bytes == judge.activation_bytes()

@@ -44,6 +44,9 @@ def test_what_was_measured_makes_sense(measured):
         assert row["peak_bytes"] > 2**24
         assert row["share_of_peak"] > 0
         assert row["start_seconds"] > row["ms_per_step"] / 1000
+    # At least the first convolution's maps, 64 channels at half the size; a baseline has no graph.
+    assert cpu["activation_bytes"] > 4 * 64 * 24**2
+    assert torch["activation_bytes"] is None
     assert cpu["ratio"].keys() == cpu["ratio_interval"].keys() == {"torch"}
     assert torch["max_difference"] == 0
     assert cpu["loss"] == pytest.approx(torch["loss"], rel=1e-3)
@@ -148,6 +151,14 @@ def test_wrong_usage_is_found_before_anything_is_measured(
     assert run([*TINY, *arguments]) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_a_measurement_do_not_go_with_a_comparison(measured, capsys):
+    path = str(measured[1]["json"])
+    assert run(["bench", "--rounds", "3", "-q", "compare", path, path]) == 2
+    shown = capsys.readouterr()
+    assert "bench compare measures nothing: leave out --rounds, --quiet." in shown.err
+    assert shown.out == ""
 
 
 def test_a_report_that_cannot_be_read_is_wrong_usage(tmp_path, capsys):
