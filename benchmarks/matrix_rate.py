@@ -3,13 +3,11 @@
 The candidates are a large MatMul and chains of large 3x3 convolutions, through the same provider,
 in the same precision and with as many threads as the step. The fastest of them is the measure. A
 chain, since a provider that keeps its maps in a layout of its own changes into it at the first
-convolution and back at the last: of one convolution alone that is a fourth of the time, and it is
-no larger in a network. A product is no larger than needed to take :data:`LONG_ENOUGH`, so that a
-slow device does not wait for what a fast one needs.
+convolution and back at the last, as it does in a network. A product is no larger than needed to
+take :data:`LONG_ENOUGH`, so that a slow device does not wait for what a fast one needs.
 
-An implementation that gets by with fewer multiplications than the formula has (Winograd, on GPUs)
-counts as the formula, here as in a step, so the rate may be above what the device's arithmetic
-units can do.
+An implementation that gets by with fewer multiplications than the formula has (Winograd) counts as
+the formula, here as in a step, so the rate may be above what the device's arithmetic units can do.
 """
 
 from __future__ import annotations
