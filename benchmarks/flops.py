@@ -14,7 +14,8 @@ from typing import TypeAlias
 import onnx
 import onnx_ir as ir
 
-from nstbatch.runtime.link import IMAGE, WEIGHT, link
+from nstbatch.runtime.link import link
+from nstbatch.runtime.names import IMAGE, WEIGHT
 from nstbatch.runtime.specialise import specialise
 from nstbatch.runtime.terms import Term
 

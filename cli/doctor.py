@@ -34,7 +34,7 @@ def doctor() -> None:
     from nstbatch.runtime import providers
 
     findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]
-    sections = (_machine(), _devices(findings), _mixed(), _models(), _packages())
+    sections = (_machine(), _devices(findings), _mixed(), _models(), _cache(), _packages())
     print("\n\n".join(text for text in map("\n".join, sections) if text))
 
 
@@ -88,6 +88,17 @@ def _models() -> Iterator[str]:
             yield f"  {printable(name)}: {printable(str(error))}"
         else:
             yield f"  {printable(name)}: sound"
+
+
+def _cache() -> Iterator[str]:
+    from nstbatch.runtime.cache import VARIABLE, current_cache
+
+    cache = current_cache()
+    yield "Cache"
+    if cache is None:
+        yield f"  switched off by ${VARIABLE}"
+    else:
+        yield f"  {printable(cache.folder)}: {cache.size / 1e6:.0f} MB"
 
 
 def _packages() -> Iterator[str]:

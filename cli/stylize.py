@@ -142,7 +142,7 @@ def _load(
 
     transfer = StyleTransfer(model, device=device, precision=precision, threads=threads)
     transfer.objective(options)
-    transfer.engine.bundle.read_graph("gradient", options.pooling)
+    transfer.engine.check_graph("gradient", options.pooling)
     return transfer
 
 

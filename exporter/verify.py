@@ -15,8 +15,8 @@ from torch import Tensor
 
 from nstbatch.runtime.bundle import Bundle, GraphKind, Pooling, graph_name
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.link import COTANGENT, GRADIENT, IMAGE
 from nstbatch.runtime.manifest import MAX_POOLING_ONLY
+from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE
 from nstbatch.runtime.providers import resolve
 
 from .autograd import vector_jacobian_product

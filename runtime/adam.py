@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import cv2
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnxscript import script
 
-from .update_graph import ImageShape, Shape, State, Tensor, op, update_model, zeros
+from .optimizer_state import ImageShape, Shape, State, zeros
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,10 @@ class Adam:
 
     def graph(self, image_shape: ImageShape) -> onnx.ModelProto:
         """Return the update graph for pictures of this shape, (N, 3, H, W)."""
-        formula = _formula(*self.betas, self.epsilon)
+        from .adam_formula import adam_formula
+        from .update_graph import update_model
+
+        formula = adam_formula(*self.betas, self.epsilon)
         return update_model(formula, image_shape, self.state_shapes(image_shape))
 
     def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:
@@ -55,36 +59,6 @@ class Adam:
             "exp_avg": _resized(state["exp_avg"], size, cv2.INTER_CUBIC),
             "exp_avg_sq": np.maximum(_resized(state["exp_avg_sq"], size, cv2.INTER_LINEAR), 0),
         }
-
-
-def _formula(beta1: float, beta2: float, epsilon: float) -> Any:
-    # In double precision here: in float32, 1 - 0.999 is off by 1e-5.
-    weight1, weight2 = 1 - beta1, 1 - beta2
-
-    @script(default_opset=op)
-    def adam(
-        image: Tensor,
-        gradient: Tensor,
-        learning_rate: Tensor,
-        lower: Tensor,
-        upper: Tensor,
-        step: Tensor,
-        exp_avg: Tensor,
-        exp_avg_sq: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        step_out = step + 1.0
-        exp_avg_out = beta1 * exp_avg + weight1 * gradient
-        exp_avg_sq_out = beta2 * exp_avg_sq + weight2 * gradient * gradient
-
-        # Running means that start at zero are too small at first, by a factor of 1 - beta^step.
-        steps = op.Unsqueeze(step_out, [1, 2, 3])
-        mean = exp_avg_out / (1.0 - op.Pow(beta1, steps))
-        mean_square = exp_avg_sq_out / (1.0 - op.Pow(beta2, steps))
-
-        moved = image - learning_rate * mean / (op.Sqrt(mean_square) + epsilon)
-        return op.Clip(moved, lower, upper), step_out, exp_avg_out, exp_avg_sq_out
-
-    return adam
 
 
 def _resized(

@@ -26,8 +26,8 @@ from .dream_options import ClassPictureOptions
 from .dream_terms import likelihood, score
 from .errors import BundleError, UsageError
 from .images import ImageLike, as_picture, from_nchw, to_nchw
-from .link import TARGET
 from .loop import Bounds, Steppable
+from .names import TARGET
 from .optimizers import Adam, State
 from .progress import ProgressCallback, named_losses, reporter
 from .pyramid import Level, coarse_to_fine

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from .errors import BundleError
 from .manifest import GraphKind
+from .names import COTANGENT, GRADIENT, IMAGE
 
 if TYPE_CHECKING:
     import onnx
-
-IMAGE, GRADIENT, COTANGENT = "image", "gradient", "cotangent/"
 
 
 def check_graph(model: onnx.ModelProto, kind: GraphKind, layers: Sequence[str], opset: int) -> None:

@@ -25,7 +25,8 @@ from .deconvnet_options import STRONGEST, DeconvnetOptions
 from .engine import Engine
 from .errors import ImageError, UsageError
 from .images import read, resize, to_nchw
-from .link import IMAGE, TARGET, link_targets
+from .link import link_targets
+from .names import IMAGE, TARGET
 from .projection import projection
 from .receptive_field import Box, ReceptiveField, receptive_field
 from .session import Array

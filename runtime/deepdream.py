@@ -21,8 +21,8 @@ from .dream_terms import energy, guide
 from .engine import Targets
 from .errors import UsageError
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
-from .link import TARGET
 from .loop import PIXEL_BOUNDS, Steppable
+from .names import TARGET
 from .normalized_gradient import NormalizedGradient
 from .optimizers import State
 from .progress import ProgressCallback, named_losses, reporter

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import onnxruntime as ort
@@ -16,17 +17,22 @@ from .batching import Batcher, Start
 from .bundle import Bundle, GraphKind, Pooling
 from .errors import ImageError
 from .kept import Kept
-from .link import GRADIENT, IMAGE, TARGET, WEIGHT, link, link_targets
 from .loop import Bounds, Descent, Steppable, Varying, nothing_varies
+from .names import GRADIENT, IMAGE, SCALARS, STATE, TARGET, WEIGHT
 from .optimizers import Optimizer, State
+from .processor import available_cores
 from .projection import projection
 from .providers import Provider, resolve
+from .ready import Recipe
+from .remembered import remembered_arrays, remembered_fact
 from .session import Array, Session
-from .smallest import smallest_side
 from .terms import Objective, Term
-from .update_graph import SCALARS, STATE
 from .views import View
 
+if TYPE_CHECKING:
+    import onnx
+
+T = TypeVar("T")
 Targets: TypeAlias = Mapping[str, Array]
 
 # Photos of one shape share their sessions: four for each scale, of which a run has four by
@@ -71,7 +77,7 @@ class Engine:
         self._sessions: Kept[Session] = Kept(KEPT_SESSIONS)
         self._batcher: Batcher | None = None
         self._of_thread = threading.local()
-        self._smallest: dict[tuple[str, Pooling], int] = {}
+        self._smallest: dict[Pooling, Mapping[str, int]] = {}
 
     @property
     def provider(self) -> Provider:
@@ -125,12 +131,34 @@ class Engine:
 
         Below the stride a padded network still gives a value, of little more than its padding.
         """
-        key = (layer, pooling)
-        if key not in self._smallest:
-            stride = self.bundle.layer(layer).stride or 1
-            graph = self.bundle.read_graph("forward", pooling)
-            self._smallest[key] = max(stride, smallest_side(graph, {layer}))
-        return self._smallest[key]
+        stride = self.bundle.layer(layer).stride or 1
+        if pooling not in self._smallest:
+            self._smallest[pooling] = self._fact("smallest sides", "forward", pooling, self._sides)
+        return max(stride, self._smallest[pooling][layer])
+
+    def _sides(self, forward: onnx.ModelProto) -> Mapping[str, int]:
+        from .smallest import smallest_side
+
+        return {layer: smallest_side(forward, {layer}) for layer in self.bundle.layer_names}
+
+    def check_graph(self, kind: GraphKind, pooling: Pooling) -> None:
+        """Find out now whether a graph is what it should be; see :meth:`.bundle.Bundle.read_graph`.
+
+        Raises:
+            UnknownNameError: The bundle was not exported with this pooling.
+            BundleError: The graph is not what `docs/bundles.md` promises.
+        """
+        self._fact("sound", kind, pooling, lambda graph: True)
+
+    def _fact(
+        self, what: str, kind: GraphKind, pooling: Pooling, find: Callable[[onnx.ModelProto], T]
+    ) -> T:
+        """Something about one of the bundle's graphs, which need not be read a second time."""
+        self.bundle.graph_path(kind, pooling)  # or say that there is none
+        return remembered_fact(
+            (what, self.bundle.sha256, kind, pooling),
+            lambda: find(self.bundle.read_graph(kind, pooling)),
+        )
 
     def largest_need(self, layers: Iterable[str], pooling: Pooling) -> tuple[int, str]:
         """Shortest side that a picture may have for these layers, and the layer that asks for it.
@@ -159,7 +187,9 @@ class Engine:
                 f"{layer} needs at least {smallest} on each side."
             )
 
-    def targets(self, terms: tuple[Term, ...], images: Array, pooling: Pooling) -> Targets:
+    def targets(
+        self, terms: tuple[Term, ...], images: Array, pooling: Pooling, *, keep: bool = False
+    ) -> Targets:
         """What reference pictures leave behind for the terms, by ``target/<term>``.
 
         Always in float32: it is done once, and every later step is measured against it.
@@ -168,12 +198,17 @@ class Engine:
             terms: Of an objective, each with a target; none give nothing.
             images: (N, 3, H, W), RGB in [0, 1], no smaller than :meth:`smallest_side`.
             pooling: Which variant of the network.
+            keep: Whether to keep what comes of it on disk, where the images will come again.
         """
 
+        def make() -> onnx.ModelProto:
+            from .link import link_targets
+
+            return link_targets(self.bundle.read_graph("forward", pooling), terms)
+
         def open_session() -> Session:
-            graph = link_targets(self.bundle.read_graph("forward", pooling), terms)
             return Session(
-                graph,
+                self._recipe(make, "targets", terms, pooling),
                 {IMAGE: images.shape},
                 replace(self.provider, precision="fp32"),
                 weights_folder=self.bundle.path,
@@ -181,11 +216,18 @@ class Engine:
                 run_options=self._run_options,
             )
 
+        def compute() -> Targets:
+            with self._exclusive():
+                session = self._kept(("targets", terms, pooling, images.shape), open_session)
+                return session.run({IMAGE: images})
+
         if not terms:
             return {}
-        with self._exclusive():
-            session = self._kept(("targets", terms, pooling, images.shape), open_session)
-            return session.run({IMAGE: images})
+        if not keep:
+            return compute()
+        about = (self.bundle.sha256, terms, pooling, self.provider.device, self._threads)
+        seen = (images.shape, hashlib.sha256(images.tobytes()).hexdigest())
+        return remembered_arrays((*about, available_cores(), *seen), compute)
 
     def project(self, rule: GraphKind, layer: str, cotangents: Array, images: Array) -> Array:
         """What cotangents of one layer become on their way back to the images, (N, 3, H, W).
@@ -204,9 +246,14 @@ class Engine:
         }
         shapes = {name: values.shape for name, values in inputs.items()}
 
+        def make() -> onnx.ModelProto:
+            from .link import link
+
+            return link(self.bundle.read_graph(rule), (term,), len(images))
+
         def open_session() -> Session:
             return Session(
-                link(self.bundle.read_graph(rule), (term,), len(images)),
+                self._recipe(make, "project", rule, term),
                 shapes,
                 self.provider,
                 weights_folder=self.bundle.path,
@@ -287,11 +334,15 @@ class Engine:
     ) -> Session:
         shapes = {name: values.shape for name, values in inputs.items()} | {IMAGE: image_shape}
 
-        def open_session() -> Session:
+        def make() -> onnx.ModelProto:
+            from .link import link
+
             gradient = self.bundle.read_graph("gradient", pooling)
-            graph = link(gradient, terms, image_shape[0], views)
+            return link(gradient, terms, image_shape[0], views)
+
+        def open_session() -> Session:
             return Session(
-                graph,
+                self._recipe(make, "step", terms, views, pooling),
                 shapes,
                 provider,
                 weights_folder=self.bundle.path,
@@ -308,11 +359,11 @@ class Engine:
         shapes = dict.fromkeys((IMAGE, GRADIENT), image_shape) | dict.fromkeys(SCALARS, ())
         shapes |= {STATE + name: values.shape for name, values in state.items()}
 
+        n, c, height, width = image_shape
+
         def open_session() -> Session:
-            n, c, height, width = image_shape
-            graph = optimizer.graph((n, c, height, width))
             return Session(
-                graph,
+                Recipe(("update", optimizer), lambda: optimizer.graph((n, c, height, width))),
                 shapes,
                 provider.for_updates,
                 threads=self._threads,
@@ -324,6 +375,10 @@ class Engine:
     def _exclusive(self) -> AbstractContextManager[None]:
         """Nobody else computes within this block."""
         return self._batcher.exclusive() if self._batcher else nullcontext()
+
+    def _recipe(self, make: Callable[[], onnx.ModelProto], *parts: Any) -> Recipe:
+        """A graph of the bundle, and what of it shapes it."""
+        return Recipe((self.bundle.sha256, *parts), make)
 
     def _kept(self, key: Hashable, open_session: Callable[[], Session]) -> Session:
         """The session kept under a key, or a new one."""

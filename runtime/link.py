@@ -29,16 +29,11 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
+from .formula import Formula
+from .names import COTANGENT, GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from .terms import Term
 from .views import View
 from .zeros import propagate_zeros
-
-IMAGE = "image"
-GRADIENT = "gradient"
-LOSSES = "losses"
-COTANGENT = "cotangent/"
-TARGET = "target/"
-WEIGHT = "weight/"
 
 
 def link(
@@ -176,7 +171,7 @@ class _Editor:
             inputs.append(self.add_input(TARGET + term.name))
         inputs.append(self.add_input(WEIGHT + term.name))
         attributes = dict(term.attributes)
-        if "pictures" in term.loss.function_ir.attributes:
+        if "pictures" in term.loss.load().function_ir.attributes:
             attributes["pictures"] = pictures
         loss, cotangent = self.call(term.loss, *inputs, **attributes)
         return loss, cotangent
@@ -187,8 +182,9 @@ class _Editor:
         self.graph.inputs.append(value)
         return value
 
-    def call(self, function: Any, *inputs: ir.Value, **attributes: Any) -> Sequence[ir.Value]:
-        """Append a call of an onnxscript function and return its outputs."""
+    def call(self, formula: Formula, *inputs: ir.Value, **attributes: Any) -> Sequence[ir.Value]:
+        """Append a call of a formula and return its outputs."""
+        function = formula.load()
         proto = function.to_function_proto()
         self.model.functions.update(_functions(function))
         node = ir.node(

@@ -14,10 +14,9 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from .errors import StoppedError
-from .link import GRADIENT, IMAGE, LOSSES
+from .names import GRADIENT, IMAGE, LOSSES, STATE, STATE_OUT
 from .optimizers import Optimizer, State
 from .session import Array, Session
-from .update_graph import STATE, STATE_OUT
 
 
 class StopReason(Enum):

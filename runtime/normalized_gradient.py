@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-import onnx
-from onnxscript import script
+from .optimizer_state import ImageShape, Shape, State
 
-from .update_graph import ImageShape, Shape, State, Tensor, op, update_model
-
-# So that a gradient of nothing but zeros is no step, and no division by zero.
-TINY = float(np.finfo(np.float32).tiny)
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,10 @@ class NormalizedGradient:
 
     def graph(self, image_shape: ImageShape) -> onnx.ModelProto:
         """Return the update graph for pictures of this shape, (N, 3, H, W)."""
-        return update_model(_normalized_gradient, image_shape, {})
+        from .normalized_gradient_formula import normalized_gradient
+        from .update_graph import update_model
+
+        return update_model(normalized_gradient, image_shape, {})
 
     def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:
         """Return nothing."""
@@ -43,12 +42,3 @@ class NormalizedGradient:
     def resample(self, state: State, size: tuple[int, int]) -> State:
         """Return nothing."""
         return {}
-
-
-@script(default_opset=op)
-def _normalized_gradient(
-    image: Tensor, gradient: Tensor, learning_rate: Tensor, lower: Tensor, upper: Tensor
-) -> Tensor:
-    size = op.ReduceMean(op.Abs(gradient), [1, 2, 3], keepdims=1)
-    step = learning_rate / op.Max(size, TINY)
-    return op.Clip(image - step * gradient, lower, upper)

@@ -7,14 +7,15 @@ goes into a graph and what comes out.
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import onnx
+from typing import TYPE_CHECKING, Protocol
 
 from .adam import Adam
 from .errors import UnknownNameError
 from .lbfgs import LBFGS
-from .update_graph import ImageShape, Shape, State
+from .optimizer_state import ImageShape, Shape, State
+
+if TYPE_CHECKING:
+    import onnx
 
 __all__ = ["LBFGS", "OPTIMIZERS", "Adam", "Optimizer", "State", "optimizer_named"]
 

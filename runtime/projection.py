@@ -8,19 +8,11 @@ term, and their cotangents are zeros.
 
 from __future__ import annotations
 
-from onnxscript import script
-
-from .terms import DOMAIN, Tensor, Term, content_target, op
+from .formula import Formula
+from .terms import FORMULAS, Term
 
 
 def projection(layer: str) -> Term:
     """The inner product of a layer's activation with its target, which is the cotangent."""
-    return Term("projection", layer, inner_product, content_target)
-
-
-@script(DOMAIN, default_opset=op)
-def inner_product(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """L = w <F, v> for every picture; dL/dF = w v. Of (N, C, H, W) or (N, C) alike."""
-    loss = weight * op.ReduceSum(op.Flatten(activation * target, axis=1), [1], keepdims=0)
-    # The batch is the last axis once all are turned around, so that the weights meet it.
-    return loss, op.Transpose(op.Transpose(target) * weight)
+    loss, target = Formula(FORMULAS, "inner_product"), Formula(FORMULAS, "content_target")
+    return Term("projection", layer, loss, target)

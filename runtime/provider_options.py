@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .cache import provider_folder
+
 if TYPE_CHECKING:
     import onnxruntime as ort
 
@@ -66,9 +68,15 @@ def openvino_devices() -> list[Any]:
 
 
 def openvino_options(precision: str, threads: int) -> dict[str, str]:
-    """Return the OpenVINO plugin's options. Its own ``precision`` option is ignored by it."""
+    """Return the OpenVINO plugin's options. Its own ``precision`` option is ignored by it.
+
+    Its cache of compiled graphs has **not been run yet**.
+    """
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
     properties = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": str(threads)}
+    folder = provider_folder("openvino")
+    if folder is not None:  # OpenVINO keeps what it compiles there, under a key of its own
+        properties["CACHE_DIR"] = str(folder)
     return {"load_config": json.dumps({"CPU": properties})}
 
 
@@ -88,10 +96,9 @@ def tensorrt_options(engine: str | None) -> dict[str, str]:
     ``trt_fp16_enable`` works on TensorRT 10 and does nothing on 11; half precision that is
     written into the graph works on both.
     """
-    import platformdirs
-
-    folder = platformdirs.user_cache_path("nstbatch") / "tensorrt"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = provider_folder("tensorrt")
+    if folder is None:
+        return {}
     options = {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(folder)}
     if engine is not None:
         options |= {

@@ -25,8 +25,8 @@ from .bundle import Bundle, Layer
 from .engine import Targets
 from .image_priors import alpha_norm, total_variation_beta
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
-from .link import TARGET
 from .loop import PIXEL_BOUNDS, Outcome, StopReason, Varying, descend, nothing_varies
+from .names import TARGET
 from .optimizers import Optimizer, optimizer_named
 from .progress import Progress, ProgressCallback, named_losses
 from .reconstruction_options import ReconstructionOptions

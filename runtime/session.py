@@ -10,23 +10,22 @@ import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import StoppedError
 from .manifest import WEIGHTS
 from .providers import Provider, assert_on_device, engine_key
-from .specialise import specialise
+from .ready import ReadyGraph, Recipe
+
+if TYPE_CHECKING:
+    import onnx
 
 Array: TypeAlias = NDArray[np.float32]
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
-
-# ONNX Runtime resolves external data against this folder when a model comes as bytes.
-WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 class Session:
@@ -34,7 +33,7 @@ class Session:
 
     def __init__(
         self,
-        model: onnx.ModelProto,
+        model: onnx.ModelProto | Recipe,
         shapes: Shapes,
         provider: Provider,
         *,
@@ -45,7 +44,8 @@ class Session:
         """Open a session.
 
         Args:
-            model: A graph of float32 inputs and outputs.
+            model: A graph of float32 inputs and outputs, or the recipe of one that may lie in the
+                cache.
             shapes: The shape of every input, by name.
             provider: What runs it; see :func:`nstbatch.runtime.providers.resolve`.
             weights_folder: Where the graph's external data lies.
@@ -57,17 +57,15 @@ class Session:
         Raises:
             ProviderError: ONNX Runtime would run it elsewhere.
         """
-        graph = specialise(model, shapes).SerializeToString()
+        graph = ReadyGraph(model, shapes, provider, weights_folder)
         engine = None
         if provider.device == "tensorrt":
             weights = b"" if weights_folder is None else (weights_folder / WEIGHTS).read_bytes()
-            engine = engine_key(graph + weights, shapes, {"precision": provider.precision})
+            engine = engine_key(graph.data + weights, shapes, {"precision": provider.precision})
         options = provider.session_options(threads, engine=engine)
         _use_shared_arena(options)
-        if weights_folder is not None:
-            options.add_session_config_entry(WEIGHTS_FOLDER, str(weights_folder))
         self._run_options = ort.RunOptions() if run_options is None else run_options
-        self._session = ort.InferenceSession(graph, options, enable_fallback=0)
+        self._session = graph.open(options)
         assert_on_device(self._session, provider)
         self.memory = provider.memory
         self.output_shapes = {

@@ -21,15 +21,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import onnxscript
-from onnxscript import script
 
+from .formula import Formula
 from .session import Array
-from .terms import Tensor, op
 from .views import View
 
 Seed: TypeAlias = int | np.random.SeedSequence
-DOMAIN = onnxscript.values.Opset("nstbatch.spectrum", 1)
+FORMULAS = "nstbatch.runtime.spectrum_formulas"
 
 # lucid, optvis/param/color.py: the root of the covariance of ImageNet's colours, a column for each
 # decorrelated one, divided by the length of the longest.
@@ -41,34 +39,11 @@ CONTRAST = 1 / 4
 FIRST_DEVIATION = 0.01
 
 
-@script(DOMAIN, default_opset=op)
-def see_spectrum(
-    coefficients: Tensor, rows: Tensor, columns: Tensor, scale: Tensor, colours: Tensor
-) -> Tensor:
-    """(N, 3, h, w) -> (N, 3, H, W) in (0, 1), by (H, h), (w, W), (h, w) and (3, 3, 1, 1)."""
-    planes = op.MatMul(op.MatMul(rows, coefficients * scale), columns)
-    return op.Sigmoid(op.Conv(planes, colours))
-
-
-@script(DOMAIN, default_opset=op)
-def pull_back_spectrum(
-    coefficients: Tensor,
-    gradient: Tensor,
-    rows: Tensor,
-    columns: Tensor,
-    scale: Tensor,
-    colours: Tensor,
-) -> Tensor:
-    """Every factor transposed, in the opposite order; sigmoid' = sigmoid (1 - sigmoid)."""
-    seen = see_spectrum(coefficients, rows, columns, scale, colours)
-    slope = gradient * seen * (1.0 - seen)
-    planes = op.Conv(slope, op.Transpose(colours, perm=[1, 0, 2, 3]))
-    transposed = op.MatMul(op.Transpose(rows), op.MatMul(planes, op.Transpose(columns)))
-    return transposed * scale
-
-
 SPECTRUM = View(
-    "spectrum", see_spectrum, pull_back_spectrum, ("rows", "columns", "scale", "colours")
+    "spectrum",
+    Formula(FORMULAS, "see_spectrum"),
+    Formula(FORMULAS, "pull_back_spectrum"),
+    ("rows", "columns", "scale", "colours"),
 )
 """The picture as the spectrum that an optimiser moves; its inputs are those of `Spectrum`."""
 

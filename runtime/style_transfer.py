@@ -208,8 +208,12 @@ class StyleTransfer(System):
         long_side = max(level.height, level.width, narrow)
         resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))
         key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, of_style, pooling)
+
+        def of_painting() -> Targets:
+            return self.engine.targets(of_style, resized, pooling, keep=True)
+
         return {
-            **self._style_targets.get(key, lambda: self.engine.targets(of_style, resized, pooling)),
+            **self._style_targets.get(key, of_painting),
             **self.engine.targets(of_content, level.fit(photo), pooling),
         }
 

@@ -23,38 +23,15 @@ and curvature are differences of nearly equal numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxscript
-from numpy.typing import NDArray
 from onnx_ir.passes import common as passes
 from onnxscript import optimizer
 
-Shape: TypeAlias = tuple[int, ...]
-ImageShape: TypeAlias = tuple[int, int, int, int]
-State: TypeAlias = dict[str, NDArray[np.float32]]
-
-# Onnxscript reads the annotations and the operators of a formula for itself, in its own types;
-# a type checker finds no arithmetic in those.
-if TYPE_CHECKING:
-    Tensor: TypeAlias = Any
-    Mask: TypeAlias = Any
-else:
-    Tensor = onnxscript.FLOAT[...]
-    Mask = onnxscript.BOOL[...]
-op: Any = onnxscript.opset20
-
-STATE = "state/"
-STATE_OUT = "state_out/"
-SCALARS = ("learning_rate", "lower", "upper")
-
-
-def zeros(shapes: Mapping[str, Shape]) -> State:
-    """Return a state of zeros."""
-    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+from .names import GRADIENT, IMAGE, SCALARS, STATE, STATE_OUT
+from .optimizer_state import ImageShape, Shape
 
 
 def update_model(
@@ -69,7 +46,7 @@ def update_model(
         state_shapes: What the optimiser remembers, by name.
     """
     model: ir.Model = ir.from_proto(formula.to_model_proto())
-    inputs: dict[str, Shape] = {"image": image_shape, "gradient": image_shape}
+    inputs: dict[str, Shape] = {IMAGE: image_shape, GRADIENT: image_shape}
     inputs |= dict.fromkeys(SCALARS, ())
     inputs |= {STATE + name: shape for name, shape in state_shapes.items()}
     outputs: dict[str, Shape] = {"image_out": image_shape}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,14 @@ def _interruptible() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep out of the user's cache, as the programs do that tests start; tests share one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NSTBATCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 BadInputs = Callable[[Path], dict[str, str]]

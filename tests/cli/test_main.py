@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import typer
 from PIL import Image
@@ -36,6 +37,28 @@ def test_help_and_version_import_nothing_heavy(arguments):
     imported = set(found.stderr.split())
     assert {"nstbatch.cli.stylize", "nstbatch.cli.bench"} <= imported
     assert not imported & (HEAVY | HEAVY_PARTS)
+
+
+def test_a_run_of_a_cached_shape_imports_nothing_that_links(tmp_path, monkeypatch):
+    """Half of the time until the first step went into these imports."""
+    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path / "cache"))
+    imported = []
+    for number in range(2):
+        values = np.random.default_rng(number).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        photo, style = tmp_path / f"photo{number}.png", tmp_path / f"style{number}.png"
+        Image.fromarray(values).save(photo)
+        Image.fromarray(values[::-1]).save(style)
+        found = nstbatch_program(
+            *("stylize", str(photo), "--style", str(style), "-o", str(tmp_path / f"out{number}")),
+            *("--model", "alexnet", "--size", "64", "-n", "2", "--device", "cpu", "--quiet"),
+            code="print(*sys.modules, file=sys.stderr)",
+        )
+        assert (tmp_path / f"out{number}" / f"photo{number}.png").is_file(), found.stderr
+        imported.append(set(found.stderr.split()))
+    first, second = imported
+    assert {"onnx", "onnx_ir", "onnxscript"} <= first
+    assert not second & {"onnx", "onnx_ir", "onnxscript", "sympy", "torch"}
+    assert {"numpy", "onnxruntime"} <= second
 
 
 def test_python_m_nstbatch_is_the_program():

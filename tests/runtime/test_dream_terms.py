@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nstbatch.runtime.dream_terms import energy, guide, likelihood, score
-from nstbatch.runtime.link import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT, link, link_targets
+from nstbatch.runtime.link import link, link_targets
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.providers import resolve
 from nstbatch.runtime.session import Session
 

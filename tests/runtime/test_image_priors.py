@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from nstbatch.runtime.image_priors import (
     IMAGE_NORM,
-    MEAN_COLOUR,
-    SMALLEST_SQUARE,
     alpha_norm,
     total_variation_beta,
 )
-from nstbatch.runtime.link import GRADIENT, IMAGE, LOSSES, WEIGHT, link
+from nstbatch.runtime.link import link
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, WEIGHT
+from nstbatch.runtime.prior_formulas import MEAN_COLOUR, SMALLEST_SQUARE
 from nstbatch.runtime.providers import resolve
 from nstbatch.runtime.session import Session
 from nstbatch.runtime.terms import total_variation

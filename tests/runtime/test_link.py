@@ -14,7 +14,8 @@ import torch
 from nstbatch.exporter.margins import rounding_errors
 from nstbatch.exporter.pictures import clear_picture, flat_areas, photo_like
 from nstbatch.runtime.bundle import Bundle
-from nstbatch.runtime.link import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT, link, link_targets
+from nstbatch.runtime.link import link, link_targets
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.providers import resolve
 from nstbatch.runtime.session import Session
 from nstbatch.runtime.specialise import specialise

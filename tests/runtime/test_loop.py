@@ -6,12 +6,11 @@ import onnxruntime as ort
 import pytest
 
 from nstbatch.runtime.errors import StoppedError
-from nstbatch.runtime.link import GRADIENT, IMAGE
 from nstbatch.runtime.loop import Bounds, Descent, StopReason, descend
+from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE
 from nstbatch.runtime.optimizers import LBFGS, Adam
 from nstbatch.runtime.providers import resolve
 from nstbatch.runtime.session import Session
-from nstbatch.runtime.update_graph import SCALARS, STATE
 
 CPU = resolve("cpu")
 SHAPE = (2, 3, 4, 5)

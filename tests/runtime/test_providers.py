@@ -283,11 +283,19 @@ def test_a_plugin_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("precision", "hint"), [("bf16", "bf16"), ("fp32", "f32")])
-def test_openvino_is_always_told_the_precision(precision: str, hint: str) -> None:
+def test_openvino_is_always_told_the_precision(
+    precision: str, hint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
     options = provider_options.openvino_options(precision, 3)
     assert json.loads(options["load_config"]) == {
-        "CPU": {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": "3"}
+        "CPU": {
+            "INFERENCE_PRECISION_HINT": hint,
+            "INFERENCE_NUM_THREADS": "3",
+            "CACHE_DIR": str(tmp_path / "openvino"),
+        }
     }
+    assert (tmp_path / "openvino").is_dir()
 
 
 # ---- CUDA and TensorRT ------------------------------------------------------------------------
@@ -390,11 +398,21 @@ def test_a_cuda_session_that_is_the_processors(monkeypatch: pytest.MonkeyPatch) 
 def test_tensorrt_keeps_engines_only_under_a_key(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
     assert "trt_engine_cache_enable" not in provider_options.tensorrt_options(None)
     options = provider_options.tensorrt_options("nstbatch_42")
     assert options["trt_engine_cache_prefix"] == "nstbatch_42"
+    assert Path(options["trt_engine_cache_path"]).parent == tmp_path
     assert Path(options["trt_engine_cache_path"]).is_dir()
+
+
+@pytest.mark.parametrize("cache", ["off", __file__])
+def test_providers_keep_nothing_where_nothing_can_be_kept(
+    monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    monkeypatch.setenv("NSTBATCH_CACHE", cache)
+    assert provider_options.tensorrt_options("nstbatch_42") == {}
+    assert "CACHE_DIR" not in provider_options.openvino_options("fp32", 1)["load_config"]
 
 
 def test_an_engine_key_depends_on_everything() -> None:

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nstbatch.runtime.link import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT, link
+from nstbatch.runtime.link import link
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.providers import resolve
 from nstbatch.runtime.session import Session
 from nstbatch.runtime.spectrum import COLOURS, SPECTRUM, Spectrum, cosines

@@ -279,9 +279,9 @@ def test_a_painting_is_looked_at_once_for_every_size(monkeypatch):
     transfer, seen = StyleTransfer("alexnet", device="cpu", threads=1), []
     real = transfer.engine.targets
 
-    def targets(terms, images, pooling):
+    def targets(terms, images, pooling, **options):
         seen.append(({term.kind for term in terms}, max(images.shape[2:])))
-        return real(terms, images, pooling)
+        return real(terms, images, pooling, **options)
 
     monkeypatch.setattr(transfer.engine, "targets", targets)
 

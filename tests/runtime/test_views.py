@@ -7,11 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnxscript import script
 
-from nstbatch.runtime.link import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT, link
+from nstbatch.runtime.formula import Formula
+from nstbatch.runtime.link import link
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
+from nstbatch.runtime.notation import Tensor, op
 from nstbatch.runtime.providers import resolve
 from nstbatch.runtime.session import Session
-from nstbatch.runtime.terms import Tensor, content, op, total_variation
-from nstbatch.runtime.views import DOMAIN, JITTER, View, random_jitter
+from nstbatch.runtime.terms import content, total_variation
+from nstbatch.runtime.view_formulas import DOMAIN
+from nstbatch.runtime.views import JITTER, View, random_jitter
 
 
 @script(DOMAIN, default_opset=op)
@@ -24,7 +28,12 @@ def pull_back_scaled(image: Tensor, gradient: Tensor, factor: float = 1.0) -> Te
     return gradient * factor
 
 
-DOUBLED = View("doubled", see_scaled, pull_back_scaled, attributes=(("factor", 2.0),))
+DOUBLED = View(
+    "doubled",
+    Formula(__name__, "see_scaled"),
+    Formula(__name__, "pull_back_scaled"),
+    attributes=(("factor", 2.0),),
+)
 CPU = resolve("cpu")
 SHAPE = (2, 3, 5, 7)
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstbatch.runtime.link import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT, link
+from nstbatch.runtime.link import link
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.providers import resolve
 from nstbatch.runtime.session import Session
 from nstbatch.runtime.terms import content

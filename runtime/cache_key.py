@@ -1,0 +1,87 @@
+"""Keys of the cache: a hash of everything that shapes what is kept there.
+
+What a graph is made of is one part of it: a bundle's files, terms, views, shapes, a provider. What
+makes it is the other: the sources of this package, the libraries that link and optimise, and the
+processor, for which ONNX Runtime lays out weights. Sources count by their bytes, since a version
+says nothing while they are being changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.util
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from .formula import Formula
+from .processor import processor_flags
+
+LIBRARIES = ("onnx", "onnx-ir", "onnxscript")
+
+
+def cache_key(kind: str, *parts: Any) -> str | None:
+    """A key, in hexadecimal; None where it cannot be told what the parts depend on.
+
+    Args:
+        kind: What is kept under it.
+        parts: What it is made of: what JSON can hold, dataclasses, formulas.
+    """
+    try:
+        text = json.dumps([_makers(), kind, *parts], default=_plain, sort_keys=True)
+    except _UnknownSourceError:
+        return None
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class _UnknownSourceError(Exception):
+    """A formula was typed into an interpreter, and may be another one next time."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Formula):
+        return [value.module, value.name, _source_of(value.module)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kind = type(value)
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return [kind.__module__, kind.__qualname__, _source_of(kind.__module__), fields]
+    raise TypeError(f"A cache key cannot be made of {value!r}.")
+
+
+@functools.cache
+def _makers() -> list[Any]:
+    """All that a graph depends on beside what it is made of."""
+    flags = processor_flags()
+    return [
+        _own_sources(),
+        [metadata.version(name) for name in LIBRARIES],
+        [ort.__version__, ort.get_build_info()],
+        [platform.system(), platform.machine(), platform.processor(), sorted(flags or ())],
+    ]
+
+
+def _own_sources() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _source_of(module: str) -> str:
+    """The hash of a module's source; of this package it is known already."""
+    if module.rpartition(".")[0] == __package__:
+        return ""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as error:  # ValueError: __main__ of a script has none
+        raise _UnknownSourceError from error
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        raise _UnknownSourceError
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()

@@ -1,0 +1,72 @@
+"""What was computed once of something that does not change, kept in the :mod:`.cache`."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .cache import current_cache
+from .cache_key import cache_key
+
+Found = TypeVar("Found")
+
+
+def remembered_fact(about: tuple[Any, ...], find: Callable[[], Found]) -> Found:
+    """A fact that this process or an earlier one has found, or finds now.
+
+    Args:
+        about: All that it depends on; see :func:`.cache_key.cache_key`.
+        find: Finds it; returns what JSON can hold, and gives back unchanged.
+    """
+    fact: Found = _remembered("fact", about, find, _to_json, json.loads)
+    return fact
+
+
+def remembered_arrays(
+    about: tuple[Any, ...], compute: Callable[[], Mapping[str, NDArray[np.float32]]]
+) -> Mapping[str, NDArray[np.float32]]:
+    """Arrays by name that this process or an earlier one has computed, or computes now.
+
+    Args:
+        about: All that they depend on; see :func:`.cache_key.cache_key`.
+        compute: Computes them.
+    """
+    return _remembered("arrays", about, compute, _to_npz, _from_npz)
+
+
+def _remembered(
+    kind: str,
+    about: tuple[Any, ...],
+    find: Callable[[], Found],
+    write: Callable[[Found], bytes],
+    read: Callable[[bytes], Found],
+) -> Found:
+    cache, key = current_cache(), cache_key(kind, *about)
+    if cache is None or key is None:
+        return find()
+    data = cache.read(key)
+    if data is not None:
+        return read(data)
+    found = find()
+    cache.write(key, write(found))
+    return found
+
+
+def _to_json(fact: Any) -> bytes:
+    return json.dumps(fact).encode()
+
+
+def _to_npz(arrays: Mapping[str, NDArray[np.float32]]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def _from_npz(data: bytes) -> dict[str, NDArray[np.float32]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return dict(arrays)
