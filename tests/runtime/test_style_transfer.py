@@ -161,8 +161,8 @@ def test_a_run_that_fails_hands_back_the_last_finite_picture(monkeypatch):
     transfer = StyleTransfer("alexnet", device="cpu", threads=1)
     real = transfer.engine.targets
 
-    def targets(terms, images, pooling):
-        found = real(terms, images, pooling)
+    def targets(terms, images, pooling, **options):
+        found = real(terms, images, pooling, **options)
         return {name: values * np.float32(np.nan) for name, values in found.items()}
 
     monkeypatch.setattr(transfer.engine, "targets", targets)
@@ -254,6 +254,7 @@ def test_a_content_layer_named_twice_counts_once(transfer):
 @pytest.fixture
 def opened(monkeypatch):
     """Sizes of the images of all sessions that are opened from now on."""
+    monkeypatch.setenv("NSTBATCH_CACHE", "off")  # a painting that is known needs no session
     sizes = []
 
     class RecordingSession(Session):
@@ -273,6 +274,16 @@ def test_photos_of_one_shape_open_no_new_sessions(opened):
     transfer(picture(60, 80, seed=2), PAINTING, options)
     transfer(picture(90, 120, seed=3), PAINTING, options)  # another size of the same shape
     assert len(opened) == 4 * options.scales
+
+
+def test_a_painting_that_is_known_opens_no_session(opened, monkeypatch, tmp_path):
+    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
+    options, counts = replace(QUICK, iterations=1), []
+    for painting in (PAINTING, PAINTING, PAINTING[::-1]):
+        opened.clear()
+        StyleTransfer("alexnet", device="cpu", threads=1)(PHOTO, painting, options)
+        counts.append(len(opened))
+    assert counts == [4 * options.scales, 3 * options.scales, 4 * options.scales]
 
 
 def test_a_painting_is_looked_at_once_for_every_size(monkeypatch):
