@@ -138,11 +138,12 @@ def _load(
     options: StyleTransferOptions,
 ) -> StyleTransfer:
     """Load the network, and find out now whether it has what the options ask for."""
+    from nstbatch.runtime.graph_facts import check_graph
     from nstbatch.runtime.style_transfer import StyleTransfer
 
     transfer = StyleTransfer(model, device=device, precision=precision, threads=threads)
     transfer.objective(options)
-    transfer.engine.check_graph("gradient", options.pooling)
+    check_graph(transfer.engine.bundle, "gradient", options.pooling)
     return transfer
 
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import onnxruntime as ort
@@ -16,6 +16,7 @@ import onnxruntime as ort
 from .batching import Batcher, Start
 from .bundle import Bundle, GraphKind, Pooling
 from .errors import ImageError
+from .graph_facts import smallest_sides
 from .kept import Kept
 from .loop import Bounds, Descent, Steppable, Varying, nothing_varies
 from .names import GRADIENT, IMAGE, SCALARS, STATE, TARGET, WEIGHT
@@ -24,7 +25,7 @@ from .processor import available_cores
 from .projection import projection
 from .providers import Provider, resolve
 from .ready import Recipe
-from .remembered import remembered_arrays, remembered_fact
+from .remembered import remembered_arrays
 from .session import Array, Session
 from .terms import Objective, Term
 from .views import View
@@ -32,7 +33,6 @@ from .views import View
 if TYPE_CHECKING:
     import onnx
 
-T = TypeVar("T")
 Targets: TypeAlias = Mapping[str, Array]
 
 # Photos of one shape share their sessions: four for each scale, of which a run has four by
@@ -133,32 +133,8 @@ class Engine:
         """
         stride = self.bundle.layer(layer).stride or 1
         if pooling not in self._smallest:
-            self._smallest[pooling] = self._fact("smallest sides", "forward", pooling, self._sides)
+            self._smallest[pooling] = smallest_sides(self.bundle, pooling)
         return max(stride, self._smallest[pooling][layer])
-
-    def _sides(self, forward: onnx.ModelProto) -> Mapping[str, int]:
-        from .smallest import smallest_side
-
-        return {layer: smallest_side(forward, {layer}) for layer in self.bundle.layer_names}
-
-    def check_graph(self, kind: GraphKind, pooling: Pooling) -> None:
-        """Find out now whether a graph is what it should be; see :meth:`.bundle.Bundle.read_graph`.
-
-        Raises:
-            UnknownNameError: The bundle was not exported with this pooling.
-            BundleError: The graph is not what `docs/bundles.md` promises.
-        """
-        self._fact("sound", kind, pooling, lambda graph: True)
-
-    def _fact(
-        self, what: str, kind: GraphKind, pooling: Pooling, find: Callable[[onnx.ModelProto], T]
-    ) -> T:
-        """Something about one of the bundle's graphs, which need not be read a second time."""
-        self.bundle.graph_path(kind, pooling)  # or say that there is none
-        return remembered_fact(
-            (what, self.bundle.sha256, kind, pooling),
-            lambda: find(self.bundle.read_graph(kind, pooling)),
-        )
 
     def largest_need(self, layers: Iterable[str], pooling: Pooling) -> tuple[int, str]:
         """Shortest side that a picture may have for these layers, and the layer that asks for it.
