@@ -85,8 +85,7 @@ class ReadyGraph:
             weights_folder: Where its external data lies.
         """
         self._graph, self._shapes, self._weights_folder = graph, shapes, weights_folder
-        # Only there does ONNX Runtime write down what it has made of a graph.
-        self._is_optimisable = provider.device == "cpu"
+        self._provider = provider
         self._shelf = _Shelf.of(graph, shapes, provider)
         self._kept = self._shelf.read(weights_folder) if self._shelf else None
         self._model = self._kept or self._make()
@@ -103,17 +102,22 @@ class ReadyGraph:
                 return self._kept.open(options)
             except Exception:  # ONNX Runtime's share no other base; another process removed it, say
                 self._model = self._make()
-        if self._shelf is not None and self._is_optimisable:
+        if self._shelf is None:
+            return self._model.open(options)
+        if self._provider.device == "cpu":  # ONNX Runtime writes down what it has made of a graph
             return self._shelf.open_and_keep(self._model, options)
-        if self._shelf is not None:
-            self._shelf.write(self._model.data)
+        self._shelf.write(self._model.data)
         return self._model.open(options)
 
     def _make(self) -> _Model:
         from .specialise import specialise
+        from .winograd import with_fewer_products
 
         model = self._graph.make() if isinstance(self._graph, Recipe) else self._graph
-        return _Model(specialise(model, self._shapes).SerializeToString(), self._weights_folder)
+        model = specialise(model, self._shapes)
+        if self._provider.device == "cpu":  # others choose among algorithms by themselves
+            model = with_fewer_products(model)
+        return _Model(model.SerializeToString(), self._weights_folder)
 
 
 @dataclass(frozen=True)
