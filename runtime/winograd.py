@@ -129,7 +129,9 @@ def _replace(graph: ir.Graph, convolution: ir.Node) -> None:
         result = new.add("Slice", result, new.integers([0, 0]), ends, axes)
 
     graph.insert_before(convolution, new.nodes)
-    convolution.outputs[0].replace_all_uses_with(result, replace_graph_outputs=True)
+    output = convolution.outputs[0]
+    output.name, result.name = None, output.name  # a session asks for its outputs by their names
+    output.replace_all_uses_with(result, replace_graph_outputs=True)
 
 
 class _Nodes:

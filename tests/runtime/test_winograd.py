@@ -70,6 +70,7 @@ def test_it_multiplies_less():
     assert operators(ours)["MatMul"] == 3
     (only,) = [node for node in ours.graph.node if node.op_type == "Conv"]
     assert {a.name: a.ints for a in only.attribute}["strides"] == [2, 2]
+    assert [value.name for value in ours.graph.output] == ["y"]
     assert operators(model)["Conv"] == 1  # the model that was given stays as it was
 
 
