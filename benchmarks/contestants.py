@@ -9,8 +9,8 @@ from nstbatch.runtime import terms
 from nstbatch.runtime.dream_terms import energy
 from nstbatch.runtime.engine import Engine, Targets
 from nstbatch.runtime.image_priors import alpha_norm
-from nstbatch.runtime.link import TARGET
 from nstbatch.runtime.loop import Bounds, Descent
+from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.optimizers import LBFGS, Adam, Optimizer
 from nstbatch.runtime.terms import Objective, Term

@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 
 from nstbatch.runtime.engine import Engine
-from nstbatch.runtime.link import TARGET
 from nstbatch.runtime.live_bytes import bytes_of
+from nstbatch.runtime.names import TARGET
 
 from .contestants import objective_of, open_descent, targets_of
 from .flops import operations, step_graph

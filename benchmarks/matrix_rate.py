@@ -154,8 +154,8 @@ def _model(
     """One operator after the other, which keep a shape.
 
     Their weights are constant: a provider may pack them as it does a network's. Convolutions have a
-    bias, as on a network's way forward: without one a session on a processor would get by with fewer
-    multiplications than are counted here.
+    bias, as on a network's way forward: without one a session on a processor would get by with
+    fewer multiplications than are counted here.
     """
     from onnx import TensorProto, helper, numpy_helper
 
