@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 
+from .activation_scale import activation_scale
 from .bundle import Bundle, GraphKind, Pooling
 from .errors import ImageError
+from .half_precision import half_precision
 from .link import GRADIENT, IMAGE, TARGET, WEIGHT, link, link_targets
 from .loop import Bounds, Descent, Varying, nothing_varies
 from .optimizers import Optimizer, State
@@ -30,6 +33,9 @@ Targets: TypeAlias = Mapping[str, Array]
 # Photos of one shape share their sessions: four for each scale, of which a run has four by
 # default. More would keep the activations of shapes that may never come again.
 KEPT_SESSIONS = 16
+
+# Steps between two looks at the losses on a GPU. A guess: a second or less between two reports.
+LOOK_EVERY = 10
 
 
 class Engine:
@@ -65,6 +71,7 @@ class Engine:
         self._run_options = ort.RunOptions()
         self._sessions: OrderedDict[Hashable, Session] = OrderedDict()
         self._smallest: dict[tuple[str, Pooling], int] = {}
+        self._scales: dict[Pooling, float] = {}
 
     def terminate(self) -> None:
         """End the pass that is under way, and all to come, with a StoppedError.
@@ -174,7 +181,7 @@ class Engine:
 
         def open_session() -> Session:
             return Session(
-                link(self.bundle.read_graph(rule), (term,), len(images)),
+                link(self._network(rule, "max", (layer,)), (term,), len(images)),
                 shapes,
                 self.provider,
                 weights_folder=self.bundle.path,
@@ -227,7 +234,10 @@ class Engine:
             objective.terms, views, pooling, images.shape, {**constants, **varying()}
         )
         update = self._update_session(optimizer, images.shape, state)
-        return Descent(step, update, optimizer, images, state, constants, bounds, varying)
+        look_every = LOOK_EVERY if self.provider.memory == "cuda" else 1
+        return Descent(
+            step, update, optimizer, images, state, constants, bounds, varying, look_every
+        )
 
     def _step_session(
         self,
@@ -240,8 +250,8 @@ class Engine:
         shapes = {name: values.shape for name, values in inputs.items()} | {IMAGE: image_shape}
 
         def open_session() -> Session:
-            gradient = self.bundle.read_graph("gradient", pooling)
-            graph = link(gradient, terms, image_shape[0], views)
+            layers = [term.layer for term in terms if term.layer is not None]
+            graph = link(self._network("gradient", pooling, layers), terms, image_shape[0], views)
             return Session(
                 graph,
                 shapes,
@@ -249,9 +259,21 @@ class Engine:
                 weights_folder=self.bundle.path,
                 threads=self._threads,
                 run_options=self._run_options,
+                captured=True,
             )
 
         return self._kept(("step", terms, views, pooling, tuple(shapes.items())), open_session)
+
+    def _network(
+        self, rule: GraphKind, pooling: Pooling, layers: Collection[str]
+    ) -> onnx.ModelProto:
+        """A gradient graph, in half precision where that has to be written into it."""
+        graph = self.bundle.read_graph(rule, pooling)
+        if self.provider.precision != "fp16":
+            return graph
+        if pooling not in self._scales:
+            self._scales[pooling] = activation_scale(self.bundle, pooling, self._threads)
+        return half_precision(graph, layers, self._scales[pooling])
 
     def _update_session(
         self, optimizer: Optimizer, image_shape: tuple[int, ...], state: State
@@ -268,6 +290,7 @@ class Engine:
                 self.provider.for_updates,
                 threads=self._threads,
                 run_options=self._run_options,
+                captured=True,
             )
 
         return self._kept(("update", optimizer, image_shape), open_session)

@@ -151,6 +151,11 @@ def test_a_picture_of_another_size_is_resized_to_fit():
 class Brighter:
     """A descent that moves every pixel up by 0.01 a step, and can be told to fail."""
 
+    look_every = 1
+
+    def hold(self):
+        pass
+
     def __init__(self, images, state, fails_after=None):
         self.images, self.state, self.left = images, state, fails_after
 
