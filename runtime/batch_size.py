@@ -54,9 +54,9 @@ def largest_batch(bytes_of_one: int, free_bytes: int, most: int) -> int:
     return max(1, min(most, math.floor(free_bytes / (OVERHEAD * max(bytes_of_one, 1)))))
 
 
-def _bytes(values: Iterable[ir.Value]) -> int:
+def _bytes(values: Iterable[ir.Value | None]) -> int:
     return sum(
         math.ceil(math.prod(value.shape.numpy()) * value.dtype.itemsize)
         for value in values
-        if value.shape is not None and value.dtype is not None
+        if value is not None and value.shape is not None and value.dtype is not None
     )

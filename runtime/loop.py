@@ -102,6 +102,7 @@ class Descent:
                 all that it was told to do. 1 where the optimiser has a state that is held once,
                 to which there is no way back.
         """
+        self.is_captured = step.is_captured and update.is_captured
         first = {IMAGE: update.buffer(images)}
         first |= {STATE + name: update.buffer(values) for name, values in state.items()}
         in_place = {STATE + name for name in optimizer.in_place}

@@ -6,7 +6,7 @@ Runtime may hand out in its place. The checks themselves are in :mod:`nstbatch.r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
@@ -69,7 +69,7 @@ class Provider:
     @property
     def for_updates(self) -> Provider:
         """What runs the optimiser beside it: in float32, and over the same buffers."""
-        return Provider(self.memory, "fp32")
+        return replace(self, device=self.memory, precision="fp32")
 
     def session_options(
         self, threads: int | None = None, *, engine: str | None = None, captured: bool = False

@@ -135,7 +135,7 @@ class Session:
 
     @property
     def is_captured(self) -> bool:
-        """Whether its bound passes are CUDA graphs; only those can be run then."""
+        """Whether its bound passes are recorded as CUDA graphs."""
         return self._captures is not None
 
 
