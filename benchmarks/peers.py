@@ -1,8 +1,8 @@
 """The baselines: the same networks, weights and objective in plain PyTorch, as the field does it.
 
 Autograd, an optimiser of ``torch.optim``, and the pixels clamped after each step. The network ends
-at the deepest layer that the objective looks at. Beside the exporter, only this file and those
-named ``peer_*`` import torch.
+at the deepest layer that the objective looks at. Beside the exporter, only this file, those
+named ``peer_*`` and ``gpu_peers.py`` import torch.
 """
 
 from __future__ import annotations
@@ -79,6 +79,12 @@ class Peer:
     def images(self) -> Array:
         """A copy of the current images."""
         return np.array(self._image.detach().cpu().numpy())
+
+    @property
+    def gradient(self) -> Array:
+        """A copy of the gradient (N, 3, H, W) of the last step."""
+        assert self._image.grad is not None
+        return np.array(self._image.grad.cpu().numpy())
 
     def _wait(self) -> None:
         if self.device == "cuda":

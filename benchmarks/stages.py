@@ -25,7 +25,7 @@ from nstbatch.runtime.style_transfer import StyleTransfer
 
 from .options import STAGE_ITERATIONS
 from .report import Stages
-from .tasks import Array, synthetic_pictures
+from .tasks import synthetic_pictures
 from .worker import Worker, reporting_failures
 
 # In the order that a picture goes through them.
@@ -158,10 +158,9 @@ class TimedDescent(Descent):
         vars(self).update(vars(descent))
         self._watch = watch
 
-    def evaluate(self) -> Array:
-        """As in a descent."""
+    def _evaluate(self) -> None:
         with self._watch.stage(STEPS):
-            return super().evaluate()
+            super()._evaluate()
 
     def update(self) -> None:
         """As in a descent."""

@@ -137,7 +137,7 @@ class Worker:
 def serve(pipe: Connection, job: Job) -> None:
     """Say what a contestant is like once it is warm, then let it have a turn for each message."""
     with reporting_failures(pipe, job.threads):
-        contestant, opened = _open(job)
+        contestant, opened = open_warm(lambda: open_contestant(job), job.warm_up)
         products = fastest(contestant.products())  # before the answer: nobody else runs until then
         pipe.send(opened)
         while pipe.recv():
@@ -157,12 +157,13 @@ def reporting_failures(pipe: Connection, threads: int) -> Iterator[None]:
         pipe.send(as_contestant_error(error))
 
 
-def _open(job: Job) -> tuple[Contestant, Opened]:
+def open_warm(open_it: Callable[[], Contestant], warm_up: int) -> tuple[Contestant, Opened]:
+    """Open a contestant, let it take the steps of the warm-up, and say what it is like."""
     taken_before, start = used_on_gpu(), time.perf_counter()
-    contestant = open_contestant(job)
+    contestant = open_it()
     contestant.step()
     start_seconds = time.perf_counter() - start
-    for _ in range(job.warm_up - 1):
+    for _ in range(warm_up - 1):
         contestant.step()
     peak = peak_resident()
     if contestant.device == "cuda":

@@ -126,7 +126,7 @@ class Batcher:
                     self._lock.wait()
 
     def rows(self, seat: Seat, *, before: bool) -> tuple[Array, State]:
-        """A seat's images and state, or those before the last update."""
+        """A seat's images and state, or those of the look before the last one."""
         return self._groups[seat.key].rows(seat, before=before)
 
     def _take_step(self) -> None:
@@ -167,12 +167,16 @@ class Seat:
         self.picture = picture
         self.start = start
         self.waits = False
+        self.left = 0
+        """How many steps are asked for at most; 0 for an evaluation."""
+        self.taken = 0
+        """How many were taken."""
         self.losses: Array | None = None
-        """(N, T) of the last step."""
+        """(N, T) of the last one."""
         self.error: Exception | None = None
         """Why there are none."""
         self.is_back = False
-        """Whether the images before the last update are meant."""
+        """Whether the images of the look before the last one are meant."""
         self._batcher = batcher
 
     def evaluate(self) -> Array:
@@ -183,16 +187,16 @@ class Seat:
         assert self.losses is not None
         return self.losses
 
-    def step(self) -> Array:
-        """Update and evaluate.
+    def to_next_look(self, left: int, stop: Callable[[], bool]) -> tuple[Array, int]:
+        """Take as many steps as all of the batch may; see :class:`.loop.Steppable`.
 
-        Raises:
-            StoppedError: It was terminated on the way; the images are those before the update.
+        Nobody is asked between them whether to stop: it would stop the others.
         """
-        return self.evaluate()
+        self.left = left
+        return self.evaluate(), self.taken
 
     def step_back(self) -> None:
-        """Return to the images before the last update."""
+        """Return to the images of the look before the last one."""
         self.is_back = True
 
     def close(self) -> None:
@@ -222,7 +226,7 @@ class _Group:
         self._aboard: list[Seat] = []
         """Who is moved by the descent, by its rows; some may have left."""
         self._before: dict[Seat, tuple[Array, State]] = {}
-        """The rows of before an update that was followed by another descent."""
+        """The rows of the look before the last one, where another descent came between."""
 
     @property
     def next(self) -> Sequence[Seat]:
@@ -231,28 +235,39 @@ class _Group:
 
     def step(self) -> None:
         """Move those who have been evaluated before, let others in, and evaluate all of them."""
-        has_moved = False
+        count = 0
         try:
             if self._descent is not None:
-                self._descent.update()
-                has_moved = True
+                count = self._move(self._descent)
             self._before = {}
             if self._is_other_batch():
-                self._reseat(has_moved=has_moved)
+                self._reseat(has_moved=count > 0)
             assert self._descent is not None
             losses = self._descent.evaluate()
         except Exception as error:  # each of the threads is to know of it
             for seat in self.next:
-                seat.error, seat.is_back = error, has_moved and isinstance(error, StoppedError)
+                seat.error, seat.is_back = error, isinstance(error, StoppedError)
         else:
             for seat in self.next:
-                seat.losses = losses[self._rows_of(seat)]
+                seat.losses, seat.taken = losses[self._rows_of(seat)], count
         finally:
             for seat in self.next:
                 seat.waits = False
 
+    def _move(self, descent: Descent) -> int:
+        """Take steps, all but the last evaluation, and return how many.
+
+        One where somebody is let in, who waits for an evaluation.
+        """
+        count = min(descent.look_every, *(seat.left or 1 for seat in self.next))
+        descent.hold()
+        for _ in range(count - 1):
+            descent.advance()
+        descent.update()
+        return count
+
     def rows(self, seat: Seat, *, before: bool) -> tuple[Array, State]:
-        """A seat's own images and state, or those before the last update."""
+        """A seat's own images and state, or those of the look before the last one."""
         if before and seat in self._before:
             return self._before[seat]
         if self._descent is None or seat not in self._aboard:

@@ -193,8 +193,7 @@ def _probed(device: str, fix: str) -> Finding:
         raise _UnusableError(f"its session does not open ({_first_line(error)})", fix) from error
     if EXECUTION_PROVIDERS[device] not in session.get_providers():
         raise _UnusableError("ONNX Runtime could not load it and fell back to the processor", fix)
-    # Half precision has to be written into the graph there, which nothing does yet.
-    return _usable(device, f"ONNX Runtime {ort.__version__}", "fp32")
+    return _usable(device, f"ONNX Runtime {ort.__version__}", "fp16", "fp32")
 
 
 _registration = threading.Lock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -38,6 +38,9 @@ Targets: TypeAlias = Mapping[str, Array]
 # Photos of one shape share their sessions: four for each scale, of which a run has four by
 # default. More would keep the activations of shapes that may never come again.
 KEPT_SESSIONS = 16
+
+# Steps between two looks at the losses on a GPU. A guess: a second or less between two reports.
+LOOK_EVERY = 10
 
 
 class Engine:
@@ -78,6 +81,7 @@ class Engine:
         self._batcher: Batcher | None = None
         self._of_thread = threading.local()
         self._smallest: dict[Pooling, Mapping[str, int]] = {}
+        self._scales: dict[Pooling, float] = {}
 
     @property
     def provider(self) -> Provider:
@@ -221,11 +225,13 @@ class Engine:
             WEIGHT + term.name: np.ones(len(images), np.float32),
         }
         shapes = {name: values.shape for name, values in inputs.items()}
+        provider = self.provider
 
         def make() -> onnx.ModelProto:
             from .link import link
 
-            return link(self.bundle.read_graph(rule), (term,), len(images))
+            network = self._network(provider, rule, "max", (layer,))
+            return link(network, (term,), len(images))
 
         def open_session() -> Session:
             return Session(
@@ -288,7 +294,7 @@ class Engine:
             update = self._update_session(provider, optimizer, shape, start.state)
             return Descent(
                 *(step, update, optimizer, start.images, start.state, start.constants),
-                *(bounds, varying),
+                *(bounds, varying, LOOK_EVERY if provider.memory == "cuda" else 1),
             )
 
         if self._batcher is None:
@@ -313,8 +319,9 @@ class Engine:
         def make() -> onnx.ModelProto:
             from .link import link
 
-            gradient = self.bundle.read_graph("gradient", pooling)
-            return link(gradient, terms, image_shape[0], views)
+            layers = [term.layer for term in terms if term.layer is not None]
+            network = self._network(provider, "gradient", pooling, layers)
+            return link(network, terms, image_shape[0], views)
 
         def open_session() -> Session:
             return Session(
@@ -324,10 +331,25 @@ class Engine:
                 weights_folder=self.bundle.path,
                 threads=self._threads,
                 run_options=self._run_options,
+                captured=True,
             )
 
         key = ("step", provider, terms, views, pooling, tuple(shapes.items()))
         return self._kept(key, open_session)
+
+    def _network(
+        self, provider: Provider, rule: GraphKind, pooling: Pooling, layers: Collection[str]
+    ) -> onnx.ModelProto:
+        """A gradient graph, in half precision where that has to be written into it."""
+        graph = self.bundle.read_graph(rule, pooling)
+        if provider.precision != "fp16":
+            return graph
+        from .activation_scale import activation_scale
+        from .half_precision import half_precision
+
+        if pooling not in self._scales:
+            self._scales[pooling] = activation_scale(self.bundle, pooling, self._threads)
+        return half_precision(graph, layers, self._scales[pooling])
 
     def _update_session(
         self, provider: Provider, optimizer: Optimizer, image_shape: tuple[int, ...], state: State
@@ -344,6 +366,7 @@ class Engine:
                 provider.for_updates,
                 threads=self._threads,
                 run_options=self._run_options,
+                captured=True,
             )
 
         return self._kept(("update", optimizer, image_shape), open_session)

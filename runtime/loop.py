@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import permutations
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -74,15 +75,19 @@ class Steppable(Protocol):
     def evaluate(self) -> Array:
         """Losses (N, T) of the images that it starts from."""
 
-    def step(self) -> Array:
-        """Move the images and return their losses (N, T).
+    def to_next_look(self, left: int, stop: Callable[[], bool]) -> tuple[Array, int]:
+        """Take one step or a few; return the losses (N, T), and how many steps those were.
+
+        Args:
+            left: How many there may be, one or more.
+            stop: Asked between them whether to end here.
 
         Raises:
-            StoppedError: It was terminated on the way; the images are those before the update.
+            StoppedError: It was terminated on the way; the images are those of the last look.
         """
 
     def step_back(self) -> None:
-        """Return to the images before the last update."""
+        """Return to the images of the look before the last one."""
 
     @property
     def images(self) -> Array:
@@ -102,6 +107,9 @@ class Descent:
     There are two sets of image and state. Each update reads one and writes the other, since no
     buffer may be input and output of one pass; the loop goes back and forth between the two. What
     an optimiser updates in place is the exception, and is held once.
+
+    Where losses are looked at every few steps only, there is a third set: the images of the last
+    look stay in one, and the loop goes back and forth between the other two.
     """
 
     def __init__(
@@ -114,6 +122,7 @@ class Descent:
         constants: Mapping[str, Array],
         bounds: Bounds,
         varying: Varying = nothing_varies,
+        look_every: int = 1,
     ) -> None:
         """Put everything where the sessions want it.
 
@@ -126,16 +135,24 @@ class Descent:
             constants: Targets and weights, by the names of the step graph's inputs.
             bounds: What pixels are kept in.
             varying: Asked before every evaluation.
+            look_every: Steps from one look at the losses to the next: on a GPU it has to wait for
+                all that it was told to do. 1 where the optimiser has a state that is held once,
+                to which there is no way back.
         """
+        self.is_captured = step.is_captured and update.is_captured
         first = {IMAGE: update.buffer(images)}
         first |= {STATE + name: update.buffer(values) for name, values in state.items()}
         in_place = {STATE + name for name in optimizer.in_place}
-        second = {
-            name: value if name in in_place else update.buffer(value.numpy())
-            for name, value in first.items()
-        }
-        self._sets = (first, second)
-        self._current = 0
+        self.look_every = 1 if in_place else look_every
+        others = tuple(
+            {
+                name: value if name in in_place else update.buffer(value.numpy())
+                for name, value in first.items()
+            }
+            for _ in range(1 if self.look_every == 1 else 2)
+        )
+        self._sets = (first, *others)
+        self._current = self._held = 0
         self._losses = step.buffer(np.zeros(step.output_shapes[LOSSES]))
         gradient = step.buffer(np.zeros(images.shape))
         self._varying = varying
@@ -150,39 +167,74 @@ class Descent:
             step.bind(fixed | {IMAGE: here[IMAGE]}, {LOSSES: self._losses, GRADIENT: gradient})
             for here in self._sets
         )
-        self._updates = tuple(
-            update.bind(here | scalars | {GRADIENT: gradient}, _as_outputs(there))
-            for here, there in (self._sets, self._sets[::-1])
-        )
+        self._updates = {
+            (i, j): update.bind(
+                self._sets[i] | scalars | {GRADIENT: gradient}, _as_outputs(self._sets[j])
+            )
+            for i, j in permutations(range(len(self._sets)), 2)
+        }
 
     def evaluate(self) -> Array:
         """Losses (N, T) of the current images, whose gradient is then ready for an update."""
+        self._evaluate()
+        return self.look()
+
+    def _evaluate(self) -> None:
         for name, values in self._varying().items():
             self._drawn[name].update_inplace(values)
         self._steps[self._current]()
+
+    def look(self) -> Array:
+        """The losses (N, T) of the last evaluation, from the device."""
         return np.array(self._losses.numpy())
 
     def update(self) -> None:
         """Move the images down the gradient of the last evaluation."""
-        self._updates[self._current]()
-        self._current = 1 - self._current
+        if self.look_every == 1:
+            self.hold()
+        there = next(i for i in range(len(self._sets)) if i not in (self._current, self._held))
+        self._updates[self._current, there]()
+        self._current = there
 
     def step(self) -> Array:
         """Update and evaluate.
 
         Raises:
-            StoppedError: It was terminated on the way; the images are those before the update.
+            StoppedError: It was terminated on the way; the images are those that are held.
         """
-        self.update()
         try:
+            self.update()
             return self.evaluate()
         except StoppedError:
             self.step_back()
             raise
 
+    def advance(self) -> None:
+        """A step whose losses stay where they are."""
+        try:
+            self.update()
+            self._evaluate()
+        except StoppedError:
+            self.step_back()
+            raise
+
+    def to_next_look(self, left: int, stop: Callable[[], bool]) -> tuple[Array, int]:
+        """Take steps until the losses are looked at; see :class:`Steppable`."""
+        self.hold()
+        most = min(self.look_every, left)
+        for done in range(1, most):
+            self.advance()
+            if stop():
+                return self.look(), done
+        return self.step(), most
+
+    def hold(self) -> None:
+        """Let the current images be those to return to; if all are looked at, any update does."""
+        self._held = self._current
+
     def step_back(self) -> None:
-        """Return to the images before the last update."""
-        self._current = 1 - self._current
+        """Return to the images that are held."""
+        self._current = self._held
 
     @property
     def images(self) -> Array:
@@ -195,18 +247,18 @@ class Descent:
         return self.snapshot()[1]
 
     def snapshot(self, *, before: bool = False) -> tuple[Array, State]:
-        """A copy of the current images and state, or of those before the last update.
+        """A copy of the current images and state, or of those that are held.
 
         What an optimiser updates in place is always the current one.
         """
-        chosen = self._sets[1 - self._current if before else self._current]
+        chosen = self._sets[self._held if before else self._current]
         copies = {name: np.array(value.numpy()) for name, value in chosen.items()}
         images = copies.pop(IMAGE)
         return images, {name.removeprefix(STATE): values for name, values in copies.items()}
 
     def close(self) -> None:
         """Let go of the sessions; what was copied stays."""
-        self._steps = self._updates = ()
+        self._steps, self._updates = (), {}
 
 
 def _as_outputs(buffers: Mapping[str, object]) -> dict[str, object]:
@@ -229,7 +281,8 @@ def descend(
     Args:
         descent: Where to start.
         steps: How many updates to take.
-        report: Called after each evaluation with the number of updates so far and the losses.
+        report: Called after each look with the number of updates so far and the losses; that is
+            after each evaluation, unless the descent looks more seldom.
         stop: Asked before each update whether to end here.
         keep: Called after each report, to write down where the descent is.
         stalled: Asked after each report, with the losses, whether more steps are worth nothing.
@@ -251,7 +304,7 @@ def descend(
             reason = StopReason.STOPPED
             break
         try:
-            newest = descent.step()
+            newest, more = descent.to_next_look(steps - taken, stop)
         except StoppedError:
             reason = StopReason.STOPPED
             break
@@ -259,5 +312,5 @@ def descend(
             descent.step_back()
             reason = StopReason.NON_FINITE
             break
-        losses, taken = newest, taken + 1
+        losses, taken = newest, taken + more
     return Outcome(descent.images, losses, descent.state, taken, reason)

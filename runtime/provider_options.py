@@ -31,6 +31,7 @@ def add_provider(
     precision: str,
     threads: int,
     engine: str | None = None,
+    captured: bool = False,
 ) -> None:
     """Put a device's provider, which has to be there, into session options.
 
@@ -43,13 +44,14 @@ def add_provider(
             precision is written into the graph there, so that the objective stays fp32.
         threads: How many threads a step may use.
         engine: The :func:`engine_key` for TensorRT; without one no engine is kept.
+        captured: Whether CUDA records passes as CUDA graphs.
     """
     if device == "openvino":
         options.add_provider_for_devices(openvino_devices(), openvino_options(precision, threads))
     if device == "tensorrt":
         options.add_provider(EXECUTION_PROVIDERS["tensorrt"], tensorrt_options(engine))
     if device in ("cuda", "tensorrt"):  # CUDA also runs what TensorRT leaves
-        options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options())
+        options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options(precision, captured))
 
 
 def openvino_devices() -> list[Any]:
@@ -80,13 +82,20 @@ def openvino_options(precision: str, threads: int) -> dict[str, str]:
     return {"load_config": json.dumps({"CPU": properties})}
 
 
-def cuda_options() -> dict[str, str]:
+def cuda_options(precision: str, captured: bool) -> dict[str, str]:
     """Return the CUDA provider's options. Not run on a GPU yet."""
     return {
-        # A shape runs for hundreds of steps, so a search for its fastest algorithm pays.
+        # A shape runs for hundreds of steps, so a search for its fastest algorithm pays, among
+        # those too that want much memory to work in.
         "cudnn_conv_algo_search": "EXHAUSTIVE",
+        "cudnn_conv_use_max_workspace": "1",
+        # Tensor cores want the channels last. In fp32 there is nothing to gain, without TF32.
+        "prefer_nhwc": "1" if precision == "fp16" else "0",
         # "fp32" shall be fp32: TF32 keeps 10 bits of a mantissa.
         "use_tf32": "0",
+        # Take what is asked for, not the next power of two: photos are large.
+        "arena_extend_strategy": "kSameAsRequested",
+        "enable_cuda_graph": "1" if captured else "0",
     }
 
 

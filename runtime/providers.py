@@ -6,7 +6,7 @@ Runtime may hand out in its place. The checks themselves are in :mod:`nstbatch.r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
@@ -59,12 +59,20 @@ class Provider:
         return "cuda" if self.device in ("cuda", "tensorrt") else "cpu"
 
     @property
+    def captures(self) -> bool:
+        """Whether its sessions can record their passes as CUDA graphs.
+
+        TensorRT's provider can, but keeps one recording a session, and a descent has several.
+        """
+        return self.device == "cuda"
+
+    @property
     def for_updates(self) -> Provider:
         """What runs the optimiser beside it: in float32, and over the same buffers."""
-        return Provider(self.memory, "fp32")
+        return replace(self, device=self.memory, precision="fp32")
 
     def session_options(
-        self, threads: int | None = None, *, engine: str | None = None
+        self, threads: int | None = None, *, engine: str | None = None, captured: bool = False
     ) -> ort.SessionOptions:
         """Return new session options with this provider in them.
 
@@ -76,6 +84,7 @@ class Provider:
             threads: How many threads a step may use; every core this process has by default.
             engine: The :func:`engine_key` of the model. Only TensorRT looks at it, and without
                 one it builds its engine anew each time.
+            captured: Whether passes are recorded as CUDA graphs; see :attr:`captures`.
         """
         import onnxruntime as ort
 
@@ -88,7 +97,14 @@ class Provider:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         if threads < cores:  # the others are somebody else's: wait without burning them
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        add_provider(options, self.device, precision=self.precision, threads=threads, engine=engine)
+        add_provider(
+            options,
+            self.device,
+            precision=self.precision,
+            threads=threads,
+            engine=engine,
+            captured=captured,
+        )
         return options
 
 

@@ -7,6 +7,7 @@ stays on the device, and a CUDA graph could be captured.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import ArrayLike, NDArray
 
+from .captures import Captures
 from .errors import StoppedError
 from .manifest import WEIGHTS
 from .providers import Provider, assert_on_device, engine_key
@@ -23,6 +25,8 @@ from .ready import ReadyGraph, Recipe
 
 if TYPE_CHECKING:
     import onnx
+
+log = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[np.float32]
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
@@ -40,6 +44,7 @@ class Session:
         weights_folder: Path | None = None,
         threads: int | None = None,
         run_options: ort.RunOptions | None = None,
+        captured: bool = False,
     ) -> None:
         """Open a session.
 
@@ -53,6 +58,7 @@ class Session:
             run_options: Of every pass. Setting their ``terminate``, from whatever thread, ends the
                 pass that is under way, and those to come, with a StoppedError. Providers look at
                 it between nodes; one that makes a single node of the graph ends that first.
+            captured: Whether to record each bound pass as a CUDA graph, on a device that can.
 
         Raises:
             ProviderError: ONNX Runtime would run it elsewhere.
@@ -62,10 +68,24 @@ class Session:
         if provider.device == "tensorrt":
             weights = b"" if weights_folder is None else (weights_folder / WEIGHTS).read_bytes()
             engine = engine_key(graph.data + weights, shapes, {"precision": provider.precision})
-        options = provider.session_options(threads, engine=engine)
-        _use_shared_arena(options)
         self._run_options = ort.RunOptions() if run_options is None else run_options
-        self._session = graph.open(options)
+        self._captures = Captures() if captured and provider.captures else None
+
+        def open_session() -> ort.InferenceSession:
+            options = provider.session_options(
+                threads, engine=engine, captured=self._captures is not None
+            )
+            _use_shared_arena(options)
+            return graph.open(options)
+
+        try:
+            self._session = open_session()
+        except Exception as error:  # ONNX Runtime's exceptions share no other base
+            if self._captures is None:
+                raise
+            log.info("No CUDA graph of this session: %s", error)
+            self._captures = None
+            self._session = open_session()
         assert_on_device(self._session, provider)
         self.memory = provider.memory
         self.output_shapes = {
@@ -106,7 +126,15 @@ class Session:
             binding.bind_ortvalue_input(name, value)
         for name, value in outputs.items():
             binding.bind_ortvalue_output(name, value)
-        return BoundPass(self._session, binding, self._run_options)
+        capture = None
+        if self._captures is not None:
+            capture = self._captures.of([*inputs.values(), *outputs.values()])
+        return BoundPass(self._session, binding, self._run_options, capture)
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether its bound passes are recorded as CUDA graphs."""
+        return self._captures is not None
 
 
 def _use_shared_arena(options: ort.SessionOptions) -> None:
@@ -141,16 +169,23 @@ class BoundPass:
     """A session's run over fixed buffers."""
 
     def __init__(
-        self, session: ort.InferenceSession, binding: ort.IOBinding, run_options: ort.RunOptions
+        self,
+        session: ort.InferenceSession,
+        binding: ort.IOBinding,
+        run_options: ort.RunOptions,
+        capture: ort.RunOptions | None,
     ) -> None:
         self._session = session
         self._binding = binding
         self._run_options = run_options
+        self._capture = capture
 
     def __call__(self) -> None:
         """Run once; a StoppedError if it was terminated, and the outputs then hold anything."""
+        if self._capture is not None and self._run_options.terminate:
+            raise StoppedError  # a CUDA graph is launched as a whole, and asks nobody
         with _stoppable(self._run_options):
-            self._session.run_with_iobinding(self._binding, self._run_options)
+            self._session.run_with_iobinding(self._binding, self._capture or self._run_options)
 
 
 @contextmanager

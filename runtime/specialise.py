@@ -40,6 +40,7 @@ def specialise(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) ->
         onnx_shape_inference=True,
         input_size_limit=LARGEST_FOLDED,
         output_size_limit=LARGEST_FOLDED,
+        should_fold=lambda node: False if _reads_weights(node) else None,
     )
     for node in list(graph):
         if _does_nothing(node):
@@ -48,6 +49,14 @@ def specialise(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) ->
             node.outputs[0].replace_all_uses_with(kept, replace_graph_outputs=True)
     passes.RemoveUnusedNodesPass()(graph_model)
     return ir.to_proto(graph_model)
+
+
+def _reads_weights(node: ir.Node) -> bool:
+    """Whether a node reads numbers that lie beside the graph, where nobody can look here."""
+    return any(
+        value is not None and isinstance(value.const_value, ir.ExternalTensor)
+        for value in node.inputs
+    )
 
 
 def _does_nothing(node: ir.Node) -> bool:

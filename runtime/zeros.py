@@ -90,6 +90,7 @@ def _write_out(graph: ir.Graph, node: ir.Node, known: set[ir.Value]) -> None:
     for index, value in enumerate(node.inputs):
         if value is not None and value in known:
             shape = ir.node("Shape", [value])
-            zeros = ir.node("ConstantOfShape", shape.outputs)
+            number = np.zeros(1, (value.dtype or ir.DataType.FLOAT).numpy())
+            zeros = ir.node("ConstantOfShape", shape.outputs, {"value": ir.tensor(number)})
             graph.insert_before(node, (shape, zeros))
             node.replace_input_with(index, zeros.outputs[0])

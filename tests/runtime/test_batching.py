@@ -33,10 +33,20 @@ class Towards:
         self.now = self.then = (start.images, start.state)
         self.goal, self.fails = start.constants["goal"], fails
 
-    def update(self):
+    look_every = 1
+
+    def hold(self):
+        self.then = self.now
+
+    def advance(self):
         images, state = self.now
         moved = images + np.float32(0.1) * (self.goal - images)
-        self.then, self.now = self.now, (moved, {"step": state["step"] + 1})
+        self.now = (moved, {"step": state["step"] + 1})
+
+    def update(self):
+        if self.look_every == 1:
+            self.hold()
+        self.advance()
 
     def evaluate(self):
         if self.fails is not None:
@@ -72,6 +82,10 @@ def run_levels(batcher, number, steps, *, open_descent=Towards, size=4, goal=Non
             with closing(seat):
                 outcomes.append(descend(seat, count, lambda *_: None, lambda: False))
     return outcomes
+
+
+def never():
+    return False
 
 
 def side_by_side(tasks, threads=None):
@@ -185,21 +199,57 @@ def test_what_was_before_the_update_is_known_also_where_somebody_joined(joins):
     here = batcher.join(start_of(0, goal=1), Towards, "key")
     with closing(here):
         here.evaluate()
-        here.step()
+        here.to_next_look(9, never)
         before = here.images
         if joins:
             with ThreadPoolExecutor(1) as pool:
                 other = batcher.join(start_of(3), Towards, "key")
                 evaluation = pool.submit(other.evaluate)
-                here.step()
+                here.to_next_look(8, never)
                 evaluation.result(WAIT)
                 other.close()
         else:
-            here.step()
+            here.to_next_look(8, never)
         assert not np.array_equal(here.images, before)
         here.step_back()
         np.testing.assert_array_equal(here.images, before)
         np.testing.assert_array_equal(here.state["step"], [1])
+
+
+@pytest.mark.parametrize("steps", [[7], [4, 9, 1], [12]])
+def test_where_losses_are_seldom_looked_at_all_move_as_far_as_all_may(monkeypatch, steps):
+    monkeypatch.setattr(Towards, "look_every", 5)
+    batcher, together = Batcher(4), threading.Barrier(len(steps))
+
+    def run(number):
+        looks = []
+        with batcher.picture():
+            seat = batcher.join(start_of(number), Towards, "key")
+            together.wait(WAIT)
+            with closing(seat):
+                outcome = descend(seat, steps[number], lambda *at: looks.append(at[0]), never)
+        return outcome, looks
+
+    for number, (outcome, looks) in enumerate(
+        side_by_side([partial(run, number) for number in range(len(steps))])
+    ):
+        assert outcome.steps == looks[-1] == steps[number]
+        np.testing.assert_array_equal(outcome.images, expected(number, steps[number]))
+        if len(steps) == 1:
+            assert looks == [*range(0, steps[0], 5), steps[0]]
+
+
+def test_a_loss_that_is_not_finite_goes_back_to_the_last_look(monkeypatch):
+    monkeypatch.setattr(Towards, "look_every", 5)
+    batcher = Batcher(2)
+    with closing(batcher.join(start_of(2), Towards, "key")) as seat:
+        seat.evaluate()
+        assert seat.to_next_look(20, never)[1] == 5
+        good = seat.images
+        seat.to_next_look(15, never)
+        seat.step_back()
+        np.testing.assert_array_equal(seat.images, good)
+        np.testing.assert_array_equal(good, expected(2, 5))
 
 
 def test_a_run_that_is_terminated_keeps_the_images_of_before():

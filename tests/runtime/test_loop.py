@@ -293,3 +293,74 @@ def test_what_varies_is_drawn_anew_for_every_evaluation(step):
     for shift in range(3):
         expected = 0.5 * np.square(images - goal - shift, dtype=np.float64).sum((1, 2, 3))
         np.testing.assert_allclose(moving.evaluate()[:, 0], expected, rtol=1e-5)
+
+
+# --- Looking every few steps --------------------------------------------------------------------
+
+
+def seldom(step, optimizer, every, **options):
+    images, goal = start_and_goal()
+    bad, limit = options.pop("bad", 0.0), options.pop("limit", np.inf)
+    constants = {"goal": goal, "limit": np.float32(limit), "bad": np.float32(bad)}
+    state, update = optimizer.initial_state(SHAPE), update_session(optimizer)
+    return Descent(step, update, optimizer, images, state, constants, UNBOUNDED, look_every=every)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 8, 10])
+def test_steps_are_the_same_however_often_one_looks(step, steps):
+    reports = []
+    outcome = descend(
+        seldom(step, Adam(), 4), steps, lambda taken, losses: reports.append(taken), never
+    )
+    expected = descend(descent(step, Adam()), steps, no_report, never)
+    np.testing.assert_array_equal(outcome.images, expected.images)
+    np.testing.assert_array_equal(outcome.losses, expected.losses)
+    np.testing.assert_array_equal(outcome.state["exp_avg"], expected.state["exp_avg"])
+    assert (outcome.steps, outcome.reason) == (steps, StopReason.FINISHED)
+    assert reports == sorted({*range(0, steps, 4), steps})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_leads_back_to_the_last_look(step, bad):
+    brighter = descend(descent(step, Adam()), 6, no_report, never).images.max(axis=(1, 2, 3)).min()
+    outcome = descend(seldom(step, Adam(), 4, limit=brighter, bad=bad), 20, no_report, never)
+    assert outcome.reason is StopReason.NON_FINITE
+    assert outcome.steps % 4 == 0
+    expected = descend(descent(step, Adam()), outcome.steps, no_report, never)
+    np.testing.assert_array_equal(outcome.images, expected.images)
+    np.testing.assert_array_equal(outcome.losses, expected.losses)
+    np.testing.assert_array_equal(outcome.state["exp_avg_sq"], expected.state["exp_avg_sq"])
+
+
+def test_a_stop_is_heard_between_two_looks(step):
+    asked = []
+    outcome = descend(
+        seldom(step, Adam(), 4), 20, no_report, lambda: asked.append(True) or len(asked) > 6
+    )
+    expected = descend(descent(step, Adam()), outcome.steps, no_report, never)
+    assert outcome.reason is StopReason.STOPPED
+    assert outcome.steps == 6
+    np.testing.assert_array_equal(outcome.images, expected.images)
+    np.testing.assert_array_equal(outcome.losses, expected.losses)
+
+
+def test_a_terminated_step_leads_back_to_the_last_look(step, monkeypatch):
+    run = seldom(step, Adam(), 4)
+    passes = []
+
+    def terminated():
+        passes.append(True)
+        if len(passes) == 7:
+            raise StoppedError
+        return type(run)._evaluate(run)
+
+    monkeypatch.setattr(run, "_evaluate", terminated)
+    outcome = descend(run, 20, no_report, never)
+    expected = descend(descent(step, Adam()), 4, no_report, never)
+    assert (outcome.reason, outcome.steps) == (StopReason.STOPPED, 4)
+    np.testing.assert_array_equal(outcome.images, expected.images)
+
+
+def test_a_state_that_is_held_once_is_looked_at_after_every_step(step):
+    assert seldom(step, LBFGS(history=3), 4).look_every == 1
+    assert seldom(step, Adam(), 4).look_every == 4

@@ -395,6 +395,30 @@ def test_a_cuda_session_that_is_the_processors(monkeypatch: pytest.MonkeyPatch) 
         resolve("cuda")
 
 
+def test_a_gpu_computes_in_fp16_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_driver(monkeypatch, FakeDriver(gpus=1))
+    session = SimpleNamespace(get_providers=lambda: ["CUDAExecutionProvider"])
+    runtime = use(monkeypatch, FakeRuntime(providers=("CUDAExecutionProvider",)))
+    monkeypatch.setattr(runtime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(runtime, "SessionOptions", SimpleNamespace, raising=False)
+    monkeypatch.setattr(runtime, "InferenceSession", lambda *_, **__: session)
+    monkeypatch.setattr(devices, "_probed", devices._probed.__wrapped__)
+    monkeypatch.setattr(devices, "add_provider", lambda options, device, **others: None)
+    assert resolve("cuda") == Provider("cuda", "fp16")
+    assert resolve("cuda", "fp32") == Provider("cuda", "fp32")
+    with pytest.raises(ProviderError, match="computes in fp16 and fp32 here, not in bf16"):
+        resolve("cuda", "bf16")
+
+
+def test_cuda_is_told_the_layout_and_whether_to_record() -> None:
+    halved = provider_options.cuda_options("fp16", captured=True)
+    full = provider_options.cuda_options("fp32", captured=False)
+    assert (halved["prefer_nhwc"], halved["enable_cuda_graph"]) == ("1", "1")
+    assert (full["prefer_nhwc"], full["enable_cuda_graph"]) == ("0", "0")
+    assert halved["use_tf32"] == full["use_tf32"] == "0"
+    assert halved["cudnn_conv_use_max_workspace"] == "1"
+
+
 def test_tensorrt_keeps_engines_only_under_a_key(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -168,9 +168,9 @@ class Brighter:
         if self.left is not None:
             self.left -= 1
 
-    def step(self):
+    def to_next_look(self, left, stop):
         self.update()
-        return self.evaluate()
+        return self.evaluate(), 1
 
     def step_back(self):
         self.images = self.before

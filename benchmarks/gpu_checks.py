@@ -1,0 +1,222 @@
+"""One command for a machine with an NVIDIA GPU: is it right, and how fast is it?
+
+    python -m nstbatch.benchmarks.gpu_checks --out results.json
+
+It writes everything to one JSON, prints one table of the checks and one of the speeds, and exits
+with 0 if no check failed, 1 if one did, 2 for wrong usage, and 3 where there is no GPU to check.
+**Nobody has run it on a GPU yet.** ``--devices cpu`` tries it out on a processor, and says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from nstbatch.runtime.bundle import Bundle
+from nstbatch.runtime.devices import check
+from nstbatch.runtime.errors import UnknownNameError, UsageError
+from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.options import one_of
+from nstbatch.runtime.processor import available_cores
+
+from .gpu_probes import CHECKS, Check, CheckJob, run_check
+from .gpu_speed import VARIANTS, Speed, Variant, speed_rows
+from .machine import describe_machine
+from .options import Entry, parse_numbers, words
+from .report import Report, Row
+from .table import NOTHING, Grid, milliseconds, plus_minus
+
+ON_GPU = ("cuda", "tensorrt")
+FAILED, NO_GPU = 1, 3
+
+SIZES = "256,512,1024,2048"
+BATCHES = "1,2,4,8,16"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run of the command does."""
+
+    devices: tuple[str, ...]
+    model: str
+    check_size: int
+    check_steps: int
+    checks: tuple[str, ...]
+    speed: Speed
+
+
+@dataclass(frozen=True)
+class Results:
+    """What came of it."""
+
+    checks: tuple[Check, ...]
+    report: Report
+
+    def to_json(self) -> str:
+        """The benchmark's JSON, with the checks beside its rows."""
+        record = json.loads(self.report.to_json())
+        record["checks"] = [asdict(check) for check in self.checks]
+        return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+
+
+def run(plan: Plan, tell: Callable[[str], None]) -> Results:
+    """Check, then measure."""
+    checks = []
+    for device in plan.devices:
+        for name in plan.checks:
+            tell(f"{device}: {name}")
+            job = CheckJob(
+                name,
+                device,
+                plan.model,
+                plan.check_size,
+                plan.check_steps,
+                plan.speed.threads,
+                plan.speed.peer_device,
+            )
+            checks.append(run_check(job))
+    rows = speed_rows(plan.speed, tell)
+    machine = describe_machine(plan.speed.threads)
+    return Results(tuple(checks), Report(machine, asdict(plan), tuple(rows)))
+
+
+# --- For people -------------------------------------------------------------------------------
+
+
+def checks_grid(checks: Sequence[Check]) -> Grid:
+    """One row for each check."""
+    rows = tuple(
+        (
+            one.name,
+            one.device,
+            one.precision,
+            one.status,
+            ", ".join(f"{name} {value:.6g}" for name, value in one.values.items()) or NOTHING,
+            one.reason or NOTHING,
+        )
+        for one in checks
+    )
+    return Grid(("check", "device", "precision", "status", "found", "reason"), rows, 6, 4)
+
+
+def speed_grid(rows: Sequence[Row]) -> Grid:
+    """One row for each contestant in each case, with its ratio to each way to run PyTorch."""
+    peers = [variant.name for variant in VARIANTS if any(variant.name in r.ratio for r in rows)]
+    titles = ("contestant", "precision", "size", "batch", "ms/step", "images/s", "peak MB")
+    lines = tuple((*_cells(row), *(_ratio(row, peer) for peer in peers), _why(row)) for row in rows)
+    return Grid((*titles, *(f"x {peer}" for peer in peers), "status"), lines, 2, 4)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    case = (row.provider, row.precision or NOTHING, str(row.case.size), str(row.case.batch))
+    if row.ms_per_step is None or row.images_per_second is None:
+        return (*case, NOTHING, NOTHING, NOTHING)
+    peak = NOTHING if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f}"
+    return (*case, milliseconds(row.ms_per_step), f"{row.images_per_second:.4g}", peak)
+
+
+def _ratio(row: Row, peer: str) -> str:
+    if peer not in row.ratio:
+        return NOTHING
+    return plus_minus(row.ratio[peer], *row.ratio_interval[peer])
+
+
+def _why(row: Row) -> str:
+    return row.status if row.reason is None else f"{row.status}: {row.reason}"
+
+
+# --- The command ------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    asked = tuple(words(options.devices))
+    unknown = [device for device in asked if device not in (*ON_GPU, "cpu")]
+    if unknown or not asked:
+        parser.error(f"--devices takes cuda, tensorrt and cpu, not {options.devices!r}")
+    console = Console(stderr=True)
+    findings = {device: check(device) for device in asked}
+    for device, finding in findings.items():
+        if not finding.usable:
+            fix = f" To change that: {finding.fix}" if finding.fix else ""
+            console.print(f"{device}: {finding.detail}.{fix}", markup=False, highlight=False)
+    devices = tuple(device for device in asked if findings[device].usable)
+    if not devices:
+        console.print("There is no GPU to check, so nothing was checked and nothing is written.")
+        return NO_GPU
+    try:
+        Bundle.load(options.model)
+        plan = _plan(options, devices)
+    except (UnknownNameError, UsageError) as error:
+        parser.error(str(error))
+    results = run(plan, lambda line: console.print(line, markup=False))
+    write_atomically(Path(options.out), results.to_json().encode())
+    out = Console(width=max(console.width, 200))
+    out.print(checks_grid(results.checks).to_rich())
+    if results.report.rows:
+        out.print(speed_grid(results.report.rows).to_rich())
+    return FAILED if any(one.status == "failed" for one in results.checks) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m nstbatch.benchmarks.gpu_checks",
+        description="Check nstbatch on an NVIDIA GPU, and measure it beside PyTorch.",
+    )
+    parser.add_argument("--out", required=True, help="the JSON to write")
+    parser.add_argument("--devices", default=",".join(ON_GPU), help="%(default)s; or cpu, to try")
+    parser.add_argument("--model", default="vgg16", help="%(default)s")
+    parser.add_argument("--sizes", default=SIZES, help="of the speeds: %(default)s")
+    parser.add_argument("--batches", default=BATCHES, help="of the speeds: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="%(default)s; 0 measures no speed")
+    parser.add_argument("--steps", type=int, default=5, help="of a round: %(default)s")
+    parser.add_argument("--warm-up", type=int, default=10, help="%(default)s")
+    parser.add_argument("--check-size", type=int, default=256, help="in pixels: %(default)s")
+    parser.add_argument("--check-steps", type=int, default=500, help="in fp16: %(default)s")
+    parser.add_argument("--checks", default=",".join(CHECKS), help="%(default)s")
+    parser.add_argument(
+        "--against", default=",".join(variant.name for variant in VARIANTS), help="%(default)s"
+    )
+    return parser
+
+
+def _plan(options: argparse.Namespace, devices: tuple[str, ...]) -> Plan:
+    speed = Speed(
+        options.model,
+        tuple(Entry(device, precision) for device in devices for precision in _precisions(device)),
+        _variants(options.against),
+        parse_numbers("--sizes", options.sizes) if options.rounds else (),
+        parse_numbers("--batches", options.batches),
+        options.rounds,
+        options.steps,
+        options.warm_up,
+        available_cores(),
+        "cuda" if set(devices) & set(ON_GPU) else "cpu",
+    )
+    checks = tuple(words(options.checks))
+    for name in checks:
+        one_of("check", name, tuple(CHECKS))
+    return Plan(devices, options.model, options.check_size, options.check_steps, checks, speed)
+
+
+def _precisions(device: str) -> tuple[str, ...]:
+    return ("fp32",) if device == "cpu" else ("fp16", "fp32")
+
+
+def _variants(names: str) -> tuple[Variant, ...]:
+    known = {variant.name: variant for variant in VARIANTS}
+    for name in words(names):
+        one_of("way to run PyTorch", name, tuple(known))
+    return tuple(known[name] for name in words(names))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

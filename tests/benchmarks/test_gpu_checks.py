@@ -1,0 +1,104 @@
+"""The command for a machine with a GPU, on one without."""
+
+import json
+
+import pytest
+
+from nstbatch.benchmarks import gpu_checks
+from nstbatch.benchmarks.gpu_checks import Results, checks_grid, main, speed_grid
+from nstbatch.benchmarks.gpu_probes import Check
+from nstbatch.benchmarks.report import Case, Report, Row
+from nstbatch.runtime.devices import Finding
+
+QUICK = ["--devices", "cpu", "--model", "alexnet", "--check-size", "64", "--check-steps", "12"]
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    def check(device):
+        usable = device == "cpu"
+        return Finding(device, usable, "all of it" if usable else "no [driver]", None, ("fp32",))
+
+    monkeypatch.setattr(gpu_checks, "check", check)
+
+
+def test_without_a_gpu_it_says_so_and_writes_nothing(no_gpu, tmp_path, capsys):
+    out = tmp_path / "results.json"
+    assert main(["--out", str(out)]) == 3
+    printed = capsys.readouterr()
+    assert "cuda: no [driver]." in printed.err
+    assert "tensorrt: no [driver]." in printed.err
+    assert "no GPU to check" in printed.err
+    assert not printed.out
+    assert not out.exists()
+
+
+def test_checks_and_speeds_go_into_one_json_and_tables(no_gpu, tmp_path, capsys):
+    out = tmp_path / "results.json"
+    measured = ["--sizes", "64", "--batches", "1", "--rounds", "2", "--steps", "1"]
+    measured += ["--warm-up", "1", "--against", "torch,torch-graph"]
+    assert main([*QUICK, "--out", str(out), *measured]) == 0
+    results = json.loads(out.read_text())
+    assert [(c["name"], c["status"]) for c in results["checks"]] == [
+        ("parity-fp32", "passed"),
+        ("parity-fp16", "passed"),
+        ("nan-freedom", "passed"),
+        ("cuda-graphs", "skipped"),
+    ]
+    assert {check["device"] for check in results["checks"]} == {"cpu"}
+    rows = {row["provider"]: row for row in results["rows"]}
+    assert rows["cpu"]["status"] == rows["torch"]["status"] == "done"
+    assert rows["cpu"]["ratio"].keys() == {"torch"}
+    assert rows["torch-graph"]["status"] == "absent"
+    assert "GPU only" in rows["torch-graph"]["reason"]
+    assert results["machine"]["cores"] >= 1
+    printed = capsys.readouterr().out
+    assert "gradient_cosine" in printed
+    assert "absent: a CUDA graph is recorded on a GPU only" in printed
+
+
+def test_a_check_that_failed_is_the_exit_status(no_gpu, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        gpu_checks, "run_check", lambda job: Check(job.name, job.device, "fp16", "failed", "bad")
+    )
+    out = tmp_path / "results.json"
+    assert main([*QUICK, "--out", str(out), "--rounds", "0", "--checks", "nan-freedom"]) == 1
+    (check,) = json.loads(out.read_text())["checks"]
+    assert (check["status"], check["reason"]) == ("failed", "bad")
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--devices", "abacus"], "cuda, tensorrt and cpu"),
+        (["--devices", "cpu", "--sizes", "big"], "whole numbers"),
+        (["--devices", "cpu", "--checks", "parity"], "parity-fp32"),
+        (["--devices", "cpu", "--against", "tensorflow"], "torch-graph"),
+        (["--devices", "cpu", "--model", "vgg61"], "vgg16"),
+    ],
+)
+def test_wrong_usage_names_what_is_right(no_gpu, tmp_path, capsys, options, complaint):
+    with pytest.raises(SystemExit) as raised:
+        main(["--out", str(tmp_path / "results.json"), *options])
+    assert raised.value.code == 2
+    assert complaint in " ".join(capsys.readouterr().err.split())
+
+
+def test_tables_have_a_row_for_everybody():
+    case = Case("stylize", "vgg16", 2048, 16)
+    rows = [
+        Row("cuda", "fp16", case, ms_per_step=10.0, images_per_second=1600.0, rounds=1,
+            ratio={"torch-graph": 1.5}, ratio_interval={"torch-graph": (1.4, 1.6)}),
+        Row("torch-graph", "fp16", case, "skipped", "it would take about 200 GB"),
+    ]  # fmt: skip
+    grid = speed_grid(rows)
+    assert grid.titles[-2:] == ("x torch-graph", "status")
+    assert grid.rows[0][-2:] == ("1.50 ± 0.10", "done")
+    assert grid.rows[1][-1] == "skipped: it would take about 200 GB"
+    checks = (Check("nan-freedom", "cuda", "fp16", "passed", None, {"last": 1.25}),)
+    assert checks_grid(checks).rows == (
+        ("nan-freedom", "cuda", "fp16", "passed", "last 1.25", "-"),
+    )
+    record = json.loads(Results(checks, Report({}, {}, tuple(rows))).to_json())
+    assert record["checks"][0]["values"] == {"last": 1.25}
+    assert [row["status"] for row in record["rows"]] == ["done", "skipped"]

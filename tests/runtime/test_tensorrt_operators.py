@@ -1,0 +1,266 @@
+"""Every graph that any verb runs is made of what TensorRT's parser takes.
+
+No TensorRT is needed: the graphs are those that sessions are opened with, and the list is that of
+onnx-tensorrt's docs/operators.md for TensorRT 10.15, "Operator Support Matrix". What its parser
+refuses, ONNX Runtime would leave to CUDA, and copies and small engines to the clock.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from nstbatch.runtime import session
+from nstbatch.runtime.class_picture import ClassPicture
+from nstbatch.runtime.deconvnet_options import RULES
+from nstbatch.runtime.deepdream import DeepDream
+from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions
+from nstbatch.runtime.engine import Engine
+from nstbatch.runtime.normalized_gradient import NormalizedGradient
+from nstbatch.runtime.optimizers import LBFGS, Adam
+from nstbatch.runtime.options import StyleTransferOptions
+from nstbatch.runtime.providers import Provider
+from nstbatch.runtime.reconstruction import Reconstruction
+from nstbatch.runtime.reconstruction_options import ReconstructionOptions
+from nstbatch.runtime.specialise import specialise
+from nstbatch.runtime.style_transfer import StyleTransfer
+from nstbatch.runtime.synthetic import photo_like
+from nstbatch.runtime.texture import Texture
+from nstbatch.runtime.texture_options import TextureOptions
+
+MODELS = ("alexnet", "squeezenet1_1", "vgg16")
+PROVIDERS = (Provider("cpu", "fp32"), Provider("cpu", "fp16"))
+
+FLOATS = frozenset({"FLOAT", "FLOAT16"})
+NUMBERS = FLOATS | {"INT32", "INT64"}
+ALL = NUMBERS | {"BOOL"}
+BOOL = frozenset({"BOOL"})
+
+# The operators of the matrix that a graph of ours may have, with the types that it grants them.
+ON_FLOATS = (
+    "AveragePool", "Clip", "Conv", "ConvTranspose", "Exp", "Gemm", "GlobalAveragePool",
+    "HardSigmoid", "Log", "LogSoftmax", "MatMul", "MaxPool", "Reciprocal", "Resize", "Sigmoid",
+    "Softmax", "Sqrt", "Tanh",
+)  # fmt: skip
+ON_NUMBERS = (
+    "Abs", "Add", "ArgMax", "DepthToSpace", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
+    "LessOrEqual", "Max", "Min", "Mod", "Mul", "Neg", "Pad", "Pow", "Range", "ReduceL2",
+    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "ScatterND",
+    "Sign", "SpaceToDepth", "Sub", "Sum",
+)  # fmt: skip
+ON_ALL = (
+    "Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather",
+    "GatherElements", "GatherND", "Identity", "Reshape", "Shape", "Size", "Slice", "Split",
+    "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where",
+)  # fmt: skip
+SUPPORTED = {
+    **dict.fromkeys(ON_FLOATS, FLOATS),
+    **dict.fromkeys(ON_NUMBERS, NUMBERS),
+    **dict.fromkeys(ON_ALL, ALL),
+    **dict.fromkeys(("And", "Not", "Or", "Xor"), BOOL),
+}
+# Inputs of other types than the operator's own: indices, shapes, conditions, scales.
+FREE = {"Gather", "Slice", "Pad", "Where", "Reshape", "Resize", "Expand", "ScatterND", "Unsqueeze"}
+FREE |= {"Squeeze", "Split", "Tile", "ConstantOfShape", "Cast", "Shape", "Size"}
+COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
+CONSTANT_AXES = frozenset({"Squeeze", "Unsqueeze"})
+
+
+def complaints(model: onnx.ModelProto) -> set[str]:
+    """What TensorRT's parser would say of a graph; nothing if it takes all of it."""
+    return {found for node in ir.from_proto(model).graph for found in _complaints(node)}
+
+
+def _complaints(node: ir.Node) -> Iterator[str]:
+    kind = node.op_type
+    if kind not in SUPPORTED or node.domain not in ("", "ai.onnx"):
+        yield f"{kind} is not supported"
+        return
+    values = [*node.inputs[: 1 if kind in FREE else None], *node.outputs[:1]]
+    types = SUPPORTED[kind] | (BOOL if kind in COMPARISONS else frozenset())
+    for value in values:
+        if value is not None and value.dtype is None:
+            yield f"{kind}: nobody knows the type of {value.name}"
+        elif value is not None and value.dtype.name not in types:
+            yield f"{kind} is not supported on {value.dtype.name}"
+    if (kind in CONSTANT_AXES or kind.startswith("Reduce")) and len(node.inputs) > 1:
+        axes = node.inputs[1]
+        if axes is not None and ir.convenience.get_const_tensor(axes) is None:
+            yield f"{kind}: axes are not constant"
+    if kind == "MaxPool" and len(node.outputs) > 1:
+        yield "MaxPool: Indices"
+    if kind in ("MaxPool", "AveragePool"):
+        if len(node.attributes["kernel_shape"].as_ints()) not in (2, 3):
+            yield f"{kind}: 2D or 3D only"
+        if "dilations" in node.attributes and set(node.attributes["dilations"].as_ints()) != {1}:
+            yield f"{kind}: dilations"
+    if kind == "ScatterND" and _text(node, "reduction", "none") != "none":
+        yield "ScatterND: reduction"
+    if kind == "Resize":
+        if _text(node, "mode", "nearest") not in ("nearest", "linear"):
+            yield "Resize: mode"
+        if _text(node, "coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
+            yield "Resize: transformation"
+    if kind == "ConvTranspose" and "output_shape" in node.attributes:
+        yield "ConvTranspose: output_shape (onnx-tensorrt#1042)"
+
+
+def _text(node: ir.Node, name: str, default: str) -> str:
+    return node.attributes[name].as_string() if name in node.attributes else default
+
+
+@pytest.fixture
+def opened(monkeypatch) -> list[onnx.ModelProto]:
+    """The graphs of all sessions that are opened from now on, as the provider is handed them."""
+    graphs = []
+
+    def recording(model, shapes):
+        graphs.append(specialise(model, shapes))
+        return graphs[-1]
+
+    monkeypatch.setattr(session, "specialise", recording)
+    return graphs
+
+
+def photo(height: int = 64, width: int = 80, seed: int = 0) -> np.ndarray:
+    return photo_like(np.random.default_rng(seed), height, width).transpose(1, 2, 0)
+
+
+def check(opened: list[onnx.ModelProto], at_least: int) -> None:
+    assert len(opened) >= at_least
+    assert set().union(*map(complaints, opened)) == set()
+
+
+@pytest.fixture(params=[p.precision for p in PROVIDERS])
+def provider(request) -> Provider:
+    return next(p for p in PROVIDERS if p.precision == request.param)
+
+
+def on(system, provider: Provider):
+    """A system that is handed the graphs of a precision."""
+    system.engine.provider = provider
+    return system
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("optimizer", "pooling"), [("adam", "avg"), ("lbfgs", "max")])
+def test_stylize(opened, provider, model, optimizer, pooling):
+    options = StyleTransferOptions(
+        size=80, scales=1, iterations=1, optimizer=optimizer, pooling=pooling
+    )
+    on(StyleTransfer(model, device="cpu", threads=1), provider)(photo(), photo(seed=1), options)
+    check(opened, 4)  # content, style, step, update
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("tileable", [False, True])
+def test_texture(opened, provider, model, tileable):
+    options = TextureOptions(
+        width=96, height=80, scales=1, iterations=1, tileable=tileable, pooling="max"
+    )
+    # Layers that see little, so that a small exemplar will do.
+    layers = {"vgg16": "relu3_1", "alexnet": "relu2", "squeezenet1_1": "fire3/concat"}
+    texture = on(Texture(model, device="cpu", threads=1), provider)
+    texture(photo(160, 160), TextureOptions(**{**vars(options), "up_to": layers[model]}))
+    check(opened, 3)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("optimizer", "tv_beta"), [("adam", 2.0), ("lbfgs", 1.5)])
+def test_reconstruct(opened, provider, model, optimizer, tv_beta):
+    layers = {"vgg16": "relu3_1", "alexnet": "pool5", "squeezenet1_1": "pool10"}
+    options = ReconstructionOptions(
+        layers=(layers[model],),
+        size=80,
+        iterations=4,
+        optimizer=optimizer,
+        tv_weights=(0.05,),
+        tv_beta=tv_beta,
+        alpha_weight=1.0,
+        jitter=4 if optimizer == "adam" else 0,
+    )
+    on(Reconstruction(model, device="cpu", threads=1), provider)(photo(80, 80), options)
+    check(opened, 3)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("guided", [False, True])
+def test_dream(opened, provider, model, guided):
+    options = DreamOptions(size=80, octaves=1, iterations=1, jitter=4)
+    dream = on(DeepDream(model, device="cpu", threads=1), provider)
+    dream(photo(80, 80), options, guide_image=photo(80, 80, seed=1) if guided else None)
+    check(opened, 2)
+
+
+def test_class_pictures(opened, provider):
+    options = ClassPictureOptions(size=80, iterations=1)
+    on(ClassPicture(device="cpu", threads=1), provider)("tabby", options)
+    check(opened, 2)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("rule", ["gradient", *RULES])
+def test_deconv(opened, provider, model, rule):
+    layer = {"vgg16": "pool5", "alexnet": "pool5", "squeezenet1_1": "fire9/concat"}[model]
+    engine = Engine(model, device="cpu", threads=1)
+    engine.provider = provider
+    images = photo(80, 72).transpose(2, 0, 1)[None]
+    channels = engine.bundle.layer(layer).channels
+    forward = engine.bundle.read_graph("forward", "max")
+    shape = specialise(forward, {"image": images.shape}).graph
+    sizes = {
+        value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
+        for value in (*shape.output, *shape.value_info)
+    }
+    assert sizes[layer][1] == channels
+    engine.project(rule, layer, np.ones(sizes[layer], np.float32), np.ascontiguousarray(images))
+    check(opened, 1)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [Adam(), LBFGS(history=3), NormalizedGradient()], ids=lambda o: o.name
+)
+def test_updates(optimizer):
+    graph = optimizer.graph((2, 3, 8, 6))
+    shapes = {
+        value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
+        for value in graph.graph.input
+    }
+    assert complaints(specialise(graph, shapes)) == set()
+
+
+# --- The list itself ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("nodes", "complaint"),
+    [
+        ("y, i = MaxPool<kernel_shape = [2, 2]>(x)", "MaxPool: Indices"),
+        ("y = MaxPool<kernel_shape = [2, 2], dilations = [2, 2]>(x)", "MaxPool: dilations"),
+        ("y = ReduceSum(x, axes)", "ReduceSum: axes are not constant"),
+        ("d = Cast<to = 11>(x)  y = Cast<to = 1>(d)", "Cast is not supported on DOUBLE"),
+        ("y = Det(x)", "Det is not supported"),
+        ('y = Resize<mode = "cubic">(x, , scales)', "Resize: mode"),
+        (
+            'y = ScatterND<reduction = "add">(x, axes4, x)',
+            "ScatterND: reduction",
+        ),
+        ("y = Relu(x)", None),
+        ("c = Less(x, x)  d = Not(c)  y = Where(d, x, x)", None),
+    ],
+)
+def test_what_the_parser_refuses_is_found(nodes, complaint):
+    text = f"""
+        <ir_version: 9, opset_import: ["" : 20]>
+        network (float[4, 4, 8, 8] x, int64[2] axes, int64[4, 1] axes4) => (y)
+        <float[4] scales = {{1.0, 1.0, 2.0, 2.0}}> {{ {nodes} }}
+    """
+    model = onnx.parser.parse_model(text)
+    shapes = {"x": (4, 4, 8, 8), "axes": (2,), "axes4": (4, 1)}
+    graph = ir.from_proto(model)
+    for value in graph.graph.inputs:
+        value.shape = ir.Shape(shapes[value.name])
+    ir.passes.common.ShapeInferencePass()(graph)
+    assert complaints(ir.to_proto(graph)) == ({complaint} if complaint else set())
