@@ -28,7 +28,8 @@ LAYERS = ("cli", "benchmarks", "exporter", "runtime")
 TORCH_USERS = {"exporter"}
 # The baselines that steps are timed against; imported by a contestant's own process alone.
 TORCH_MODULES = {
-    f"benchmarks/{name}.py" for name in ("peers", "peer_optimizers", "peer_products", "peer_terms")
+    f"benchmarks/{name}.py"
+    for name in ("peers", "peer_optimizers", "peer_products", "peer_terms", "gpu_peers")
 }
 
 

@@ -1,8 +1,8 @@
 """Every graph that any verb runs is made of what TensorRT's parser takes.
 
-No TensorRT is needed: the graphs are those that sessions are opened with, and the list is that of
-onnx-tensorrt's docs/operators.md for TensorRT 10.15, "Operator Support Matrix". What its parser
-refuses, ONNX Runtime would leave to CUDA, and copies and small engines to the clock.
+No TensorRT is needed: the graphs are those that sessions are opened with, and the list is the
+"Operator Support Matrix" of onnx-tensorrt for TensorRT 10.15; docs/gpu.md has the link. What its
+parser refuses, ONNX Runtime would leave to CUDA, and copies and small engines to the clock.
 """
 
 from collections.abc import Iterator
