@@ -67,13 +67,14 @@ class GpuPeer(Peer):
         return ()
 
     def _pass(self) -> Tensor:
-        self._optimizer.zero_grad(set_to_none=False)
+        if self._image.grad is not None:
+            self._image.grad.zero_()  # in place, as a CUDA graph wants it
         losses = self._losses(self._image)
         (self._loss_scale * losses.sum()).backward()  # type: ignore[no-untyped-call]
         if self._loss_scale != 1:
             assert self._image.grad is not None
             self._image.grad /= self._loss_scale
-        self._optimizer.step()
+        self._move(losses.sum(1))
         with torch.no_grad():
             self._image.clamp_(*self._bounds)
         return losses.detach()
@@ -90,13 +91,14 @@ class GpuPeer(Peer):
             raise AbsentError("a CUDA graph is recorded on a GPU only")
         settings = task.optimizer
         assert isinstance(settings, AdamSettings)
-        self._optimizer = torch.optim.Adam(
+        adam = torch.optim.Adam(
             [self._image],
             settings.learning_rate,
             settings.betas,
             settings.epsilon,
             capturable=True,
         )
+        self._move = lambda losses: adam.step()
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
