@@ -115,7 +115,8 @@ class ReadyGraph:
 
         model = self._graph.make() if isinstance(self._graph, Recipe) else self._graph
         model = specialise(model, self._shapes)
-        if self._provider.device == "cpu":  # others choose among algorithms by themselves
+        # Others choose among algorithms by themselves; in half precision the products would round.
+        if self._provider.device == "cpu" and self._provider.precision == "fp32":
             model = with_fewer_products(model)
         return _Model(model.SerializeToString(), self._weights_folder)
 

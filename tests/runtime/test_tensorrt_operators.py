@@ -12,7 +12,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from nstbatch.runtime import session
+from nstbatch.runtime import specialise as specialise_module
 from nstbatch.runtime.class_picture import ClassPicture
 from nstbatch.runtime.deconvnet_options import RULES
 from nstbatch.runtime.deepdream import DeepDream
@@ -120,7 +120,8 @@ def opened(monkeypatch) -> list[onnx.ModelProto]:
         graphs.append(specialise(model, shapes))
         return graphs[-1]
 
-    monkeypatch.setattr(session, "specialise", recording)
+    monkeypatch.setattr(specialise_module, "specialise", recording)
+    monkeypatch.setenv("NSTBATCH_CACHE", "off")  # what lies in there is specialised already
     return graphs
 
 
