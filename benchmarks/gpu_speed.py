@@ -7,7 +7,6 @@ share its memory, which is what the large cases need. So nothing cancels as it d
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -15,6 +14,7 @@ from itertools import product
 import numpy as np
 
 from nstbatch.runtime.batch_size import OVERHEAD
+from nstbatch.runtime.gpu_memory import gpu_memory
 
 from .contest import measured_row
 from .judge import Judge
@@ -89,7 +89,7 @@ def speed_rows(speed: Speed, tell: Tell) -> list[Row]:
     one = bytes_of_one(speed.model)
     for size, batch in product(speed.sizes, speed.batches):
         case = Case("stylize", speed.model, size, batch)
-        lack = memory_lack(one, size, batch, free_memory())
+        lack = memory_lack(one, size, batch, gpu_memory("free"))
         if lack is None:
             rows += with_ratios(list(_rows_of(case, speed, tell)))
         else:
@@ -108,16 +108,6 @@ def memory_lack(one: int, size: int, batch: int, free: int | None) -> str | None
     if free is None or wanted <= free:
         return None
     return f"it would take about {wanted / 1e9:.0f} GB in fp32, and {free / 1e9:.0f} are free"
-
-
-def free_memory() -> int | None:
-    """What is free of the first GPU's memory, in bytes; None without a driver."""
-    query = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-    try:
-        found = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30)
-        return int(found.stdout.split()[0]) * 2**20
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return None
 
 
 def with_ratios(rows: Sequence[Row]) -> list[Row]:

@@ -6,7 +6,6 @@ each contestant has a process of its own.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -33,17 +32,3 @@ def _max_resident() -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS alone counts in bytes
-
-
-def used_on_gpu() -> int | None:
-    """What is taken of the first GPU's memory, by everybody, in bytes; None without a driver.
-
-    ONNX Runtime and PyTorch keep what they once took, so a difference of two of these is the peak
-    of whoever was alone in between. **Not run on a GPU yet.**
-    """
-    query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-    try:
-        found = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30)
-        return int(found.stdout.split()[0]) * 2**20
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return None

@@ -19,9 +19,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.errors import NstbatchError, ProviderError
+from nstbatch.runtime.gpu_memory import gpu_memory
 
 from .matrix_rate import fastest
-from .memory import peak_resident, used_on_gpu
+from .memory import peak_resident
 from .options import Entry
 from .tasks import Array, Task
 from .turns import AbsentError, ContestantError, Turn, take_turn
@@ -159,7 +160,7 @@ def reporting_failures(pipe: Connection, threads: int) -> Iterator[None]:
 
 def open_warm(open_it: Callable[[], Contestant], warm_up: int) -> tuple[Contestant, Opened]:
     """Open a contestant, let it take the steps of the warm-up, and say what it is like."""
-    taken_before, start = used_on_gpu(), time.perf_counter()
+    taken_before, start = gpu_memory("used"), time.perf_counter()
     contestant = open_it()
     contestant.step()
     start_seconds = time.perf_counter() - start
@@ -167,7 +168,7 @@ def open_warm(open_it: Callable[[], Contestant], warm_up: int) -> tuple[Contesta
         contestant.step()
     peak = peak_resident()
     if contestant.device == "cuda":
-        taken = used_on_gpu()
+        taken = gpu_memory("used")
         peak = None if taken is None or taken_before is None else taken - taken_before
     return contestant, Opened(
         contestant.precision, contestant.device, start_seconds, peak, contestant.images

@@ -125,7 +125,7 @@ def stylize(
             engine=transfer.engine,
             sources={"style": style, "init": init_path},
             effort=Effort(options.size, options.iterations),
-            at_once=share(transfer.engine, together),
+            at_once=share(transfer.engine, together or _best_batch(transfer, options)),
         )
     )
 
@@ -145,6 +145,11 @@ def _load(
     transfer.objective(options)
     check_graph(transfer.engine.bundle, "gradient", options.pooling)
     return transfer
+
+
+def _best_batch(transfer: StyleTransfer, options: StyleTransferOptions) -> int:
+    size = (options.size, options.size)
+    return transfer.engine.best_batch(transfer.objective(options), options.pooling, size)
 
 
 def _check_style(

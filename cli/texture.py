@@ -182,7 +182,8 @@ def texture(
     synthesis = _load(model, device, precision, threads, options)
     effort = Effort(max(options.shape), options.iterations)
     painter = _painter(synthesis, options)
-    at_once = share(synthesis.engine, together)
+    best = synthesis.engine.best_batch(synthesis.objective(options), options.pooling, options.shape)
+    at_once = share(synthesis.engine, together or best)
     raise typer.Exit(
         carry_out(plan, painter, batch, engine=synthesis.engine, effort=effort, at_once=at_once)
     )

@@ -169,17 +169,11 @@ def painting_of(result: Result) -> Painting:
     )
 
 
-def share(engine: Engine, together: int | None) -> int:
-    """Let an engine step pictures together, and return how many photos to work at at once.
-
-    Args:
-        engine: What steps them.
-        together: How many at most; None for what it gains from.
-    """
-    batch = together or engine.best_batch
-    engine.share(batch)
+def share(engine: Engine, together: int) -> int:
+    """Let an engine step so many pictures together; return how many photos to work at at once."""
+    engine.share(together)
     # As many again are read, written and brought to where they can take a place.
-    return 2 * batch
+    return 2 * together
 
 
 def carry_out(

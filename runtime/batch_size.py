@@ -8,6 +8,13 @@ been held against a GPU yet.**
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+from .names import IMAGE, WEIGHT
+
+if TYPE_CHECKING:
+    from .bundle import Bundle, Pooling
+    from .terms import Term
 
 # Of what is counted: cuDNN's workspaces and the arena's gaps. A guess.
 OVERHEAD = 1.5
@@ -22,3 +29,27 @@ def largest_batch(bytes_of_one: int, free_bytes: int, most: int) -> int:
         most: Where a larger batch gains nothing more.
     """
     return max(1, min(most, math.floor(free_bytes / (OVERHEAD * max(bytes_of_one, 1)))))
+
+
+def bytes_of_step(
+    bundle: Bundle, terms: tuple[Term, ...], pooling: Pooling, size: tuple[int, int]
+) -> int:
+    """What one picture takes in a step, counted in float32.
+
+    Args:
+        bundle: The network.
+        terms: Of the objective; their targets are those of reference pictures.
+        pooling: Which variant of the network.
+        size: Height and width of the picture.
+    """
+    from .link import link, link_targets
+    from .live_bytes import bytes_of
+    from .specialise import specialise
+
+    shapes: dict[str, tuple[int, ...]] = {IMAGE: (1, 3, *size)}
+    with_target = tuple(term for term in terms if term.target is not None)
+    targets = specialise(link_targets(bundle.read_graph("forward", pooling), with_target), shapes)
+    for value in targets.graph.output:
+        shapes[value.name] = tuple(each.dim_value for each in value.type.tensor_type.shape.dim)
+    shapes |= {WEIGHT + term.name: (1,) for term in terms}
+    return bytes_of(specialise(link(bundle.read_graph("gradient", pooling), terms), shapes))

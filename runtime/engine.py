@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import onnxruntime as ort
 
+from .batch_size import bytes_of_step, largest_batch
 from .batching import Batcher, Start
 from .bundle import Bundle, GraphKind, Pooling
 from .errors import ImageError
+from .gpu_memory import gpu_memory
 from .graph_facts import smallest_sides
 from .kept import Kept
 from .loop import Bounds, Descent, Steppable, Varying, nothing_varies
@@ -38,6 +40,9 @@ Targets: TypeAlias = Mapping[str, Array]
 # Photos of one shape share their sessions: four for each scale, of which a run has four by
 # default. More would keep the activations of shapes that may never come again.
 KEPT_SESSIONS = 16
+
+# A guess: batches of this many keep a large GPU busy at 256 pixels.
+MOST_TOGETHER = 8
 
 # Steps between two looks at the losses on a GPU. A guess: a second or less between two reports.
 LOOK_EVERY = 10
@@ -93,10 +98,22 @@ class Engine:
     def provider(self, provider: Provider) -> None:
         self._provider = provider
 
-    @property
-    def best_batch(self) -> int:
-        """How many pictures to step together where nobody says: a processor gains nothing by it."""
-        return 1
+    def best_batch(self, objective: Objective, pooling: Pooling, size: tuple[int, int]) -> int:
+        """How many pictures to step together where nobody says.
+
+        A processor gains nothing by it. A GPU gets as many as fit into what is free of its memory,
+        up to :data:`MOST_TOGETHER`.
+
+        Args:
+            objective: What they are stepped down.
+            pooling: Which variant of the network.
+            size: Height and width of the largest.
+        """
+        free = gpu_memory("free") if self.provider.memory == "cuda" else None
+        if free is None:
+            return 1
+        one = bytes_of_step(self.bundle, objective.terms, pooling, size)
+        return largest_batch(one, free, MOST_TOGETHER)
 
     def share(self, batch: int) -> None:
         """Bring together what several threads compute from now on, see :mod:`.batching`.

@@ -61,7 +61,7 @@ def test_what_is_counted_is_more_for_a_larger_network():
 
 def test_cases_without_memory_are_rows_with_a_reason(monkeypatch):
     monkeypatch.setattr(gpu_speed, "bytes_of_one", lambda model: 10**9)
-    monkeypatch.setattr(gpu_speed, "free_memory", lambda: 10**9)
+    monkeypatch.setattr(gpu_speed, "gpu_memory", lambda which: 10**9)
     done = Row("cpu", "fp32", Case("stylize", "alexnet", 64, 1))
     monkeypatch.setattr(gpu_speed, "_rows_of", lambda case, speed, tell: iter([done]))
     rows = speed_rows(SPEED, lambda line: None)

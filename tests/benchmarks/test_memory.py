@@ -3,8 +3,7 @@ import sys
 
 import pytest
 
-from nstbatch.benchmarks import memory
-from nstbatch.benchmarks.memory import peak_resident, used_on_gpu
+from nstbatch.benchmarks.memory import peak_resident
 
 MEGABYTE = 2**20
 
@@ -35,19 +34,3 @@ def test_without_proc_the_peak_is_asked_of_the_system(tmp_path):
     found = peak_resident(tmp_path / "none")
     assert found is not None
     assert 10 * MEGABYTE < found < 2**40
-
-
-def test_the_gpu_is_asked_through_its_driver(monkeypatch):
-    def answer(output):
-        return lambda *args, **kwargs: subprocess.CompletedProcess(args, 0, output, "")
-
-    monkeypatch.setattr(memory.subprocess, "run", answer("1234\n0\n"))
-    assert used_on_gpu() == 1234 * MEGABYTE
-    monkeypatch.setattr(memory.subprocess, "run", answer("[N/A]\n"))
-    assert used_on_gpu() is None
-
-    def missing(*args, **kwargs):
-        raise FileNotFoundError("nvidia-smi")
-
-    monkeypatch.setattr(memory.subprocess, "run", missing)
-    assert used_on_gpu() is None
