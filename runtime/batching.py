@@ -237,7 +237,7 @@ class _Group:
         """Move those who have been evaluated before, let others in, and evaluate all of them."""
         count = 0
         try:
-            if self._descent is not None:
+            if self._descent is not None and any(seat in self._aboard for seat in self.next):
                 count = self._move(self._descent)
             self._before = {}
             if self._is_other_batch():
@@ -298,24 +298,17 @@ class _Group:
         moved = [seat for seat in self.next if seat in self._aboard]
         if has_moved:
             self._before = {seat: self.rows(seat, before=True) for seat in moved}
-        places = [self.rows(seat, before=False) for seat in seats]
-        self._descent = self._open(
-            Start(
-                np.concatenate([images for images, _ in places]),
-                {
-                    name: np.concatenate([state[name] for _, state in places])
-                    for name in places[0][1]
-                },
-                _stacked([seat.start.constants for seat in seats]),
-            )
-        )
+        images, states = zip(*(self.rows(seat, before=False) for seat in seats), strict=True)
+        constants = _stacked([seat.start.constants for seat in seats])
+        self._descent = self._open(Start(np.concatenate(images), _stacked(states), constants))
         self._aboard = seats
 
 
-def _stacked(constants: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
-    if len(constants) == 1:
-        return constants[0]
-    return {name: np.concatenate([each[name] for each in constants]) for name in constants[0]}
+def _stacked(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Arrays of one name along their first axis; those of one part may have any shape."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _rounded_up(count: int) -> int:
