@@ -20,7 +20,7 @@ from rich.console import Console
 
 from nstbatch.runtime.bundle import Bundle
 from nstbatch.runtime.devices import check
-from nstbatch.runtime.errors import UnknownNameError, UsageError
+from nstbatch.runtime.errors import NstbatchError
 from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.options import one_of
 from nstbatch.runtime.processor import available_cores
@@ -140,6 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     asked = tuple(words(options.devices))
     unknown = [device for device in asked if device not in (*ON_GPU, "cpu")]
+    if not Path(options.out).absolute().parent.is_dir():
+        parser.error(f"the folder of --out {options.out} is not there")
     if unknown or not asked:
         parser.error(f"--devices takes cuda, tensorrt and cpu, not {options.devices!r}")
     console = Console(stderr=True)
@@ -155,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         Bundle.load(options.model)
         plan = _plan(options, devices)
-    except (UnknownNameError, UsageError) as error:
+    except NstbatchError as error:
         parser.error(str(error))
     results = run(plan, lambda line: console.print(line, markup=False))
     write_atomically(Path(options.out), results.to_json().encode())

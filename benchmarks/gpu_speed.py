@@ -13,11 +13,12 @@ from itertools import product
 
 import numpy as np
 
-from nstbatch.runtime.batch_size import OVERHEAD
+from nstbatch.runtime.batch_size import OVERHEAD, bytes_of_step
 from nstbatch.runtime.gpu_memory import gpu_memory
+from nstbatch.runtime.options import StyleTransferOptions
+from nstbatch.runtime.style_transfer import StyleTransfer
 
 from .contest import measured_row
-from .judge import Judge
 from .options import Entry
 from .report import Case, Row
 from .statistics import unpaired_ratio
@@ -99,7 +100,11 @@ def speed_rows(speed: Speed, tell: Tell) -> list[Row]:
 
 def bytes_of_one(model: str) -> int:
     """What one picture of :data:`COUNTED_SIDE` takes in a step, in float32."""
-    return Judge(make_task("stylize", model, COUNTED_SIDE, 1), threads=1).activation_bytes()
+    options = StyleTransferOptions()
+    transfer = StyleTransfer(model, device="cpu", precision="fp32")
+    size = (COUNTED_SIDE, COUNTED_SIDE)
+    bundle, terms = transfer.engine.bundle, transfer.objective(options).terms
+    return bytes_of_step(bundle, terms, options.pooling, size)
 
 
 def memory_lack(one: int, size: int, batch: int, free: int | None) -> str | None:

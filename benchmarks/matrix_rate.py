@@ -153,21 +153,14 @@ def _model(
 ) -> onnx.ModelProto:
     """One operator after the other, which keep a shape.
 
-    Their weights are constant: a provider may pack them as it does a network's. Convolutions have a
-    bias, as on a network's way forward: without one a session on a processor would get by with
-    fewer multiplications than are counted here.
+    Their weights are constant: a provider may pack them as it does a network's.
     """
     from onnx import TensorProto, helper, numpy_helper
 
     held = [numpy_helper.from_array(values, f"weights{i}") for i, values in enumerate(weights)]
     names = [VALUES, *(f"values{i}" for i in range(1, len(held))), PRODUCT]
-    bias = []
-    if operator == "Conv":
-        bias = [numpy_helper.from_array(np.zeros(held[0].dims[0], np.float32), "bias")]
     nodes = [
-        helper.make_node(
-            operator, [before, *(each.name for each in (tensor, *bias))], [after], **attributes
-        )
+        helper.make_node(operator, [before, tensor.name], [after], **attributes)
         for (before, after), tensor in zip(pairwise(names), held, strict=True)
     ]
     graph = helper.make_graph(
@@ -175,7 +168,7 @@ def _model(
         "product",
         [helper.make_tensor_value_info(VALUES, TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info(PRODUCT, TensorProto.FLOAT, shape)],
-        held + bias,
+        held,
     )
     # As the exported graphs: the oldest supported runtime reads both.
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

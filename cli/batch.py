@@ -246,7 +246,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, NstbatchError):
         return str(error)
     if is_out_of_memory(error):
-        return "There is not enough memory for it; a smaller --size needs less."
+        return "There is not enough memory for it; a smaller --size or --batch needs less."
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename}."
     return f"{type(error).__name__}: {error}"

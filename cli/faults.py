@@ -91,8 +91,8 @@ def is_out_of_memory(error: Exception) -> bool:
 def resilient(painter: Painter, engine: Engine) -> Painter:
     """Return a painter that has a second try where that may help.
 
-    Out of memory: with what was kept for other shapes given back. A loss that is not finite: in
-    fp32, unless that is what it was in.
+    Out of memory: with what was kept for other shapes given back, and smaller batches. A loss that
+    is not finite: in fp32, unless that is what it was in.
     """
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
@@ -113,6 +113,7 @@ def resilient(painter: Painter, engine: Engine) -> Painter:
                 return painter(job, progress, stop)
         log.warning("not enough memory, once more with less kept: %s", printable(job.input))
         engine.drop_sessions()
+        engine.step_fewer_together()
         return painter(job, progress, stop)
 
     return paint

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .plan import Job
     from .standing import Entry
 
-# How long to wait for other processes before their claims are looked at again.
+# Seconds before signals, and the claims of other processes, are looked at again.
 PATIENCE = 0.25
 
 
@@ -39,7 +39,8 @@ def side_by_side(
 
     Raises:
         KeyboardInterrupt: One was given up, though nobody had asked for it here.
-        Exception: What the work raised first, when all have come back.
+        Exception: What the work raised first, when all have come back; after a halt a
+            KeyboardInterrupt is what was asked for.
     """
     waiting = deque(entries)
     held: list[Entry] = []
@@ -53,7 +54,7 @@ def side_by_side(
                     under_way[pool.submit(work, entry)] = entry
                 if not under_way and (halt.is_set() or not held):
                     break
-                done = _first_done(under_way, PATIENCE if held else None)
+                done = _first_done(under_way)
                 for future in done:
                     entry = under_way.pop(future)
                     try:
@@ -62,6 +63,8 @@ def side_by_side(
                         if not halt.is_set():
                             error = raised
                             halt.set()
+                        elif not isinstance(raised, KeyboardInterrupt):
+                            error = error or raised
                         continue
                     if outcome is None:
                         held.append(entry)
@@ -77,12 +80,16 @@ def side_by_side(
 
 
 def _first_done(
-    under_way: dict[Future[Outcome | None], Entry], seconds: float | None
+    under_way: dict[Future[Outcome | None], Entry],
 ) -> Collection[Future[Outcome | None]]:
-    """Those that have come back, after no more than so many seconds."""
+    """Those that have come back, after no more than :data:`PATIENCE`.
+
+    Python handles a signal in the main thread alone, which does not hear of it in a wait without
+    an end where the system has told another thread.
+    """
     if not under_way:
-        time.sleep(seconds or 0)
-    return wait(under_way, seconds, FIRST_COMPLETED).done
+        time.sleep(PATIENCE)
+    return wait(under_way, PATIENCE, FIRST_COMPLETED).done
 
 
 class OneByOne:

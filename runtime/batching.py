@@ -126,7 +126,10 @@ class Batcher:
                     self._lock.wait()
 
     def rows(self, seat: Seat, *, before: bool) -> tuple[Array, State]:
-        """A seat's images and state, or those of the look before the last one."""
+        """A seat's images and state, or those of the look before the last one.
+
+        Without the lock: nobody takes a step as long as the seat's picture does not wait for one.
+        """
         return self._groups[seat.key].rows(seat, before=before)
 
     def _take_step(self) -> None:
@@ -236,10 +239,10 @@ class _Group:
     def step(self) -> None:
         """Move those who have been evaluated before, let others in, and evaluate all of them."""
         count = 0
+        self._before = {}
         try:
             if self._descent is not None and any(seat in self._aboard for seat in self.next):
                 count = self._move(self._descent)
-            self._before = {}
             if self._is_other_batch():
                 self._reseat(has_moved=count > 0)
             assert self._descent is not None
@@ -285,16 +288,19 @@ class _Group:
     def _is_other_batch(self) -> bool:
         """Whether the descent lacks somebody, or is larger than it need be."""
         lacking = any(seat not in self._aboard for seat in self.next)
-        return lacking or _rounded_up(len(self.next)) < len(self._aboard)
+        return lacking or self._rows_for(len(self.next)) < len(self._aboard)
+
+    def _rows_for(self, pictures: int) -> int:
+        """The next power of two, so that few graphs are ever opened, but no more than allowed."""
+        return min(1 << (pictures - 1).bit_length(), self._most)
 
     def _reseat(self, *, has_moved: bool) -> None:
         """Open a descent for those who take part now, each from where it is.
 
-        It has a power of two of rows, so that few graphs are ever opened; the last picture fills
-        those that nobody needs.
+        The last picture fills the rows that nobody needs.
         """
         seats = list(self.next)
-        seats += [seats[-1]] * (_rounded_up(len(seats)) - len(seats))
+        seats += [seats[-1]] * (self._rows_for(len(seats)) - len(seats))
         moved = [seat for seat in self.next if seat in self._aboard]
         if has_moved:
             self._before = {seat: self.rows(seat, before=True) for seat in moved}
@@ -309,8 +315,3 @@ def _stacked(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     if len(parts) == 1:
         return dict(parts[0])
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _rounded_up(count: int) -> int:
-    """The next power of two."""
-    return 1 << (count - 1).bit_length()

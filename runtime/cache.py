@@ -40,13 +40,19 @@ log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path | None:
-    """Where the cache lies: $NSTBATCH_CACHE, or the user's cache folder; None if it is "off"."""
+    """Where the cache lies; None if it is "off".
+
+    In $NSTBATCH_CACHE or the user's cache folder, always in a folder of its own: old files in it
+    are removed, and somebody may have named a folder with other things.
+    """
     import platformdirs
 
     chosen = os.environ.get(VARIABLE)
     if chosen == OFF:
         return None
-    return Path(chosen) if chosen else platformdirs.user_cache_path("nstbatch", appauthor=False)
+    if chosen:
+        return Path(chosen) / "nstbatch"
+    return platformdirs.user_cache_path("nstbatch", appauthor=False)
 
 
 def provider_folder(name: str) -> Path | None:

@@ -41,7 +41,7 @@ def cache_key(kind: str, *parts: Any) -> str | None:
 
 
 class _UnknownSourceError(Exception):
-    """A formula was typed into an interpreter, and may be another one next time."""
+    """Something is of no known source or kind, and may be another one next time."""
 
 
 def _plain(value: Any) -> Any:
@@ -51,7 +51,7 @@ def _plain(value: Any) -> Any:
         kind = type(value)
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return [kind.__module__, kind.__qualname__, _source_of(kind.__module__), fields]
-    raise TypeError(f"A cache key cannot be made of {value!r}.")
+    raise _UnknownSourceError
 
 
 @functools.cache

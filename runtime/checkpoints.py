@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 SECONDS = 60.0
 """How much work a broken run may lose. A guess: on a slow disk a checkpoint takes a second."""
 
-_RUN, _PLACE, _TOTALS, _IMAGES, _STATE = "run", "place", "totals", "images", "state/"
+_RUN, _PLACE, _SEEN, _IMAGES, _STATE = "run", "place", "seen", "images", "state/"
 
 
 class CheckpointFile:
@@ -67,8 +67,8 @@ class CheckpointFile:
                     for name in arrays.files
                     if name.startswith(_STATE)
                 }
-                totals = arrays[_TOTALS].tolist()
-                return Checkpoint(level, steps, arrays[_IMAGES], state, taken, totals)
+                seen = list(map(tuple, arrays[_SEEN].tolist()))
+                return Checkpoint(level, steps, arrays[_IMAGES], state, taken, seen)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -84,7 +84,7 @@ class CheckpointFile:
         now_at = checkpoint()
         arrays: dict[str, Any] = {_STATE + name: values for name, values in now_at.state.items()}
         arrays |= {_RUN: self._run, _IMAGES: now_at.images}
-        arrays |= {_PLACE: [now_at.level, now_at.steps, now_at.taken], _TOTALS: now_at.totals}
+        arrays |= {_PLACE: [now_at.level, now_at.steps, now_at.taken], _SEEN: list(now_at.seen)}
         file = io.BytesIO()
         np.savez(file, **arrays)
         write_atomically(self._path, file.getvalue(), self._path.stem)

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 Targets: TypeAlias = Mapping[str, Array]
 
 # Photos of one shape share their sessions: four for each scale, of which a run has four by
-# default. More would keep the activations of shapes that may never come again.
+# default. More would keep the activations of shapes that may never come again. As many again for
+# every size of batch, see :mod:`.batching`.
 KEPT_SESSIONS = 16
 
 # A guess: batches of this many keep a large GPU busy at 256 pixels.
@@ -122,6 +123,12 @@ class Engine:
             batch: How many pictures may be stepped as one.
         """
         self._batcher = Batcher(batch)
+        self._sessions = Kept(KEPT_SESSIONS * batch.bit_length())
+
+    def step_fewer_together(self) -> None:
+        """Halve the batches from now on: there was not enough memory for one."""
+        if self._batcher is not None:
+            self._batcher.most = max(1, self._batcher.most // 2)
 
     def picture(self) -> AbstractContextManager[None]:
         """What is done within a ``with`` block is one picture's; see :meth:`.Batcher.picture`."""
@@ -318,7 +325,7 @@ class Engine:
             return open_descent(start)
         shapes = tuple((name, values.shape) for name, values in start.constants.items())
         key = (provider, objective.terms, pooling, images.shape, shapes, optimizer, bounds)
-        # Views are handed numbers of their own in every step, which are not the pictures'.
+        # Most views are handed numbers of their own in every step, which are not the pictures'.
         alone = views or len(images) > 1
         return self._batcher.join(start, open_descent, None if alone else key)
 

@@ -274,7 +274,7 @@ def descend(
     report: Callable[[int, Array], None],
     stop: Callable[[], bool],
     keep: Callable[[int], None] = lambda step: None,
-    stalled: Callable[[Array], bool] = lambda losses: False,
+    stalled: Callable[[int, Array], bool] = lambda step, losses: False,
 ) -> Outcome:
     """Take up to ``steps`` updates; the outcome's losses are those of the outcome's images.
 
@@ -285,7 +285,7 @@ def descend(
             after each evaluation, unless the descent looks more seldom.
         stop: Asked before each update whether to end here.
         keep: Called after each report, to write down where the descent is.
-        stalled: Asked after each report, with the losses, whether more steps are worth nothing.
+        stalled: Asked after each report, with the same, whether more steps are worth nothing.
 
     Raises:
         StoppedError: The very first evaluation was terminated, so there are no losses yet.
@@ -296,7 +296,7 @@ def descend(
         report(taken, losses)
         if taken == steps:
             break
-        if stalled(losses):
+        if stalled(taken, losses):
             reason = StopReason.STALLED
             break
         keep(taken)

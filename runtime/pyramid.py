@@ -18,7 +18,7 @@ from .images import fit_long_side, resize, to_nchw
 from .loop import Outcome, Steppable, descend
 from .optimizers import Optimizer, State
 from .session import Array
-from .stall import Stall
+from .stall import Seen, Stall
 
 # style-transfer-pytorch, style_transfer.py: gen_scales.
 FACTOR = math.sqrt(2)
@@ -67,9 +67,9 @@ class Checkpoint:
     """(N, 3, H, W) of that level's canvas."""
     state: State
     """The optimiser's."""
-    taken: int = 0
+    taken: int
     """Updates taken over all levels."""
-    totals: Sequence[float] = ()
+    seen: Seen
     """The losses at that level so far; see :class:`.stall.Stall`."""
 
 
@@ -161,14 +161,14 @@ def coarse_to_fine(
         The last outcome, at the size of its level, with the steps of all levels.
     """
     start = keeper.resume() if keeper else None
-    start = start or Checkpoint(0, 0, images, optimizer.initial_state(images.shape))
+    start = start or Checkpoint(0, 0, images, optimizer.initial_state(images.shape), 0, ())
     images, state, before, taken = start.images, start.state, start.steps, start.taken
-    totals = start.totals
+    seen = start.seen
     for index, level in enumerate(levels[start.level :], start.level):
         if images.shape[2:] != level.canvas:
             images = enlarge(images, level) if enlarge else resize_batch(images, level.canvas)
             state = optimizer.resample(state, level.canvas)
-        stall = Stall(tolerance, totals)
+        stall = Stall(tolerance, seen)
         with closing(open_descent(level, images, state)) as descent:
             outcome = descend(
                 descent,
@@ -176,10 +176,10 @@ def coarse_to_fine(
                 _of_level(report, level, before),
                 stop,
                 _of_place(keeper, index, before, taken, descent, stall),
-                stall,
+                _of_steps(stall, before),
             )
         taken += outcome.steps
-        images, state, before, totals = outcome.images, outcome.state, 0, ()
+        images, state, before, seen = outcome.images, outcome.state, 0, ()
         if not outcome.reason.is_success:
             break
     return replace(outcome, steps=taken)
@@ -190,6 +190,11 @@ def _of_level(
 ) -> Callable[[int, Array], None]:
     """A level's own report, which counts the updates taken there before it as well."""
     return lambda step, losses: report(level, before + step, losses)
+
+
+def _of_steps(stall: Stall, before: int) -> Callable[[int, Array], bool]:
+    """What tells whether a level has stalled, which counts the updates before as well."""
+    return lambda step, losses: stall(before + step, losses)
 
 
 def _of_place(
@@ -207,7 +212,7 @@ def _of_place(
                     descent.state,
                     taken + step,
                     # The newest comes again, with the first evaluation of whoever goes on.
-                    stall.totals[:-1],
+                    stall.seen[:-1],
                 )
             )
 

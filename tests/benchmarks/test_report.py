@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-# DESIGN.md, "Contracts with other programs": what others read.
+# docs/bench.md: what other programs read.
 CONTRACT = {
     "provider",
     "precision",

@@ -45,11 +45,12 @@ def test_models_are_checked(home, capsys):
 
 
 def test_the_cache_is_shown(tmp_path, monkeypatch, capsys):
-    (tmp_path / "openvino").mkdir()
-    (tmp_path / "openvino" / "compiled").write_bytes(bytes(3_000_000))
+    folder = tmp_path / "nstbatch"
+    (folder / "openvino").mkdir(parents=True)
+    (folder / "openvino" / "compiled").write_bytes(bytes(3_000_000))
     monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
     assert run(["doctor"]) == 0
-    assert f"Cache\n  {tmp_path}: 3 MB\n" in capsys.readouterr().out
+    assert f"Cache\n  {folder}: 3 MB\n" in capsys.readouterr().out
     monkeypatch.setenv("NSTBATCH_CACHE", "off")
     assert run(["doctor"]) == 0
     assert "Cache\n  switched off by $NSTBATCH_CACHE\n" in capsys.readouterr().out

@@ -83,6 +83,9 @@ class Engine:
     def drop_sessions(self):
         self.calls.append("dropped")
 
+    def step_fewer_together(self):
+        self.calls.append("fewer")
+
     @contextmanager
     def in_fp32(self):
         self.calls.append("fp32")
@@ -113,7 +116,7 @@ def test_nothing_is_done_where_nothing_is_wrong():
 def test_out_of_memory_is_tried_once_more_with_less_kept():
     engine = Engine()
     assert tried(engine, MemoryError(), "painting") == "painting"
-    assert engine.calls == ["tried", "dropped", "tried"]
+    assert engine.calls == ["tried", "dropped", "fewer", "tried"]
     with pytest.raises(MemoryError):
         tried(Engine(), MemoryError(), MemoryError(), "never")
 

@@ -1,5 +1,6 @@
 import json
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,7 +119,8 @@ def test_a_signal_ends_the_batch_with_130_and_nothing_half_written(photos, capfd
     def painter(job, progress, stop):
         if job.input.name == "b.png":
             signal.raise_signal(number)
-        if stop():
+            while not stop():  # the main thread is told of it
+                time.sleep(0.001)
             raise KeyboardInterrupt
         return paint(job, progress, stop)
 

@@ -200,8 +200,8 @@ def test_killing_a_process_that_writes_leaves_nothing_bad(tmp_path):
 
 
 def test_it_lies_where_the_user_says(tmp_path, monkeypatch):
-    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
-    assert cache_folder() == tmp_path
+    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path / "chosen"))
+    assert cache_folder() == tmp_path / "chosen" / "nstbatch"  # nothing of somebody else's
     assert current_cache() is current_cache()
     monkeypatch.setenv("NSTBATCH_CACHE", "")
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name, appauthor: tmp_path / name)

@@ -19,7 +19,7 @@ CHECKPOINT = Checkpoint(
     images=np.full((1, 3, 2, 2), 0.25, np.float32),
     state={"step": np.ones(1, np.float32)},
     taken=5,
-    totals=[0.1, 3.0],
+    seen=[(0, 0.1), (1, 3.0)],
 )
 
 
@@ -36,7 +36,7 @@ def test_what_is_kept_is_what_comes_back(path):
     kept(path, "run")
     checkpoint = CheckpointFile(path, "run").resume()
     assert (checkpoint.level, checkpoint.steps, checkpoint.taken) == (1, 2, 5)
-    assert checkpoint.totals == [0.1, 3.0]
+    assert checkpoint.seen == [(0, 0.1), (1, 3.0)]
     np.testing.assert_array_equal(checkpoint.images, CHECKPOINT.images)
     assert checkpoint.state.keys() == {"step"}
     np.testing.assert_array_equal(checkpoint.state["step"], CHECKPOINT.state["step"])

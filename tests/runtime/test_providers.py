@@ -292,10 +292,10 @@ def test_openvino_is_always_told_the_precision(
         "CPU": {
             "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": "3",
-            "CACHE_DIR": str(tmp_path / "openvino"),
+            "CACHE_DIR": str(tmp_path / "nstbatch" / "openvino"),
         }
     }
-    assert (tmp_path / "openvino").is_dir()
+    assert (tmp_path / "nstbatch" / "openvino").is_dir()
 
 
 # ---- CUDA and TensorRT ------------------------------------------------------------------------
@@ -426,7 +426,7 @@ def test_tensorrt_keeps_engines_only_under_a_key(
     assert "trt_engine_cache_enable" not in provider_options.tensorrt_options(None)
     options = provider_options.tensorrt_options("nstbatch_42")
     assert options["trt_engine_cache_prefix"] == "nstbatch_42"
-    assert Path(options["trt_engine_cache_path"]).parent == tmp_path
+    assert Path(options["trt_engine_cache_path"]).parent == tmp_path / "nstbatch"
     assert Path(options["trt_engine_cache_path"]).is_dir()
 
 

@@ -38,7 +38,7 @@ def layer() -> onnx.ModelProto:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+    return tmp_path / "cache" / "nstbatch"
 
 
 @pytest.fixture

@@ -12,13 +12,20 @@ def losses(total):
     return np.array([[total / 4, 3 * total / 4]], np.float32)
 
 
-def steps_until_stalled(totals, tolerance, seen=()):
-    stall = Stall(tolerance, seen)
-    return next((step for step, total in enumerate(totals) if stall(losses(total))), None)
+def steps_until_stalled(totals, tolerance, seen=(), every=1):
+    stall, first = Stall(tolerance, seen), len(seen)
+    steps = ((first + every * look, total) for look, total in enumerate(totals))
+    return next((step for step, total in steps if stall(step, losses(total))), None)
 
 
 def test_a_loss_that_stands_still_stalls_after_a_window():
     assert steps_until_stalled([5.0] * 100, 0.001) == WINDOW
+
+
+@pytest.mark.parametrize(("every", "stalls_at"), [(5, 20), (10, 20), (15, 30)])
+def test_the_window_is_one_of_steps_however_seldom_they_are_looked_at(every, stalls_at):
+    assert WINDOW == 20
+    assert steps_until_stalled([5.0] * 100, 0.001, every=every) == stalls_at
 
 
 @pytest.mark.parametrize(("tolerance", "stalls"), [(0.17, False), (0.19, True)])
@@ -46,8 +53,6 @@ def test_it_goes_on_from_what_was_seen_before(totals, tolerance, data):
     break_at = data.draw(st.integers(1, len(totals) - 1))
     whole = steps_until_stalled(totals, tolerance)
     before = Stall(tolerance)
-    if any(before(losses(total)) for total in totals[:break_at]):
+    if any(before(step, losses(total)) for step, total in enumerate(totals[:break_at])):
         return
-    rest = steps_until_stalled(totals[break_at:], tolerance, before.totals)
-    assert (rest is None) == (whole is None)
-    assert rest is None or rest + break_at == whole
+    assert steps_until_stalled(totals[break_at:], tolerance, before.seen) == whole

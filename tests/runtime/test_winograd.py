@@ -23,12 +23,12 @@ def convolution(shape, filters, *, bias=False, dtype=np.float32, **attributes) -
         tensors["b"] = random.standard_normal(filters[0]).astype(np.float32)
     nodes = [helper.make_node("Cast", ["w"], ["weights"], to=onnx.TensorProto.FLOAT)]
     inputs = ["x", "weights", *(["b"] if bias else [])]
-    nodes.append(helper.make_node("Conv", inputs, ["y"], **attributes))
+    nodes.append(helper.make_node("Conv", inputs, ["gradient"], **attributes))
     graph = helper.make_graph(
         nodes,
         "one",
         [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("gradient", onnx.TensorProto.FLOAT, None)],
         [onnx.numpy_helper.from_array(values, name) for name, values in tensors.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
@@ -70,7 +70,7 @@ def test_it_multiplies_less():
     assert operators(ours)["MatMul"] == 3
     (only,) = [node for node in ours.graph.node if node.op_type == "Conv"]
     assert {a.name: a.ints for a in only.attribute}["strides"] == [2, 2]
-    assert [value.name for value in ours.graph.output] == ["y"]
+    assert [value.name for value in ours.graph.output] == ["gradient"]
     assert operators(model)["Conv"] == 1  # the model that was given stays as it was
 
 
@@ -93,6 +93,13 @@ def test_other_convolutions_stay(shape, filters, attributes):
     assert operators(with_fewer_products(model)) == operators(model)
 
 
-def test_the_way_forward_stays():
+def test_with_a_bias_it_stays():
     model = convolution((1, MANY, 6, 6), (MANY, MANY, 3, 3), bias=True, **PLAIN)
+    assert operators(with_fewer_products(model)) == operators(model)
+
+
+def test_the_way_forward_stays_whether_or_not_it_has_biases():
+    model = convolution((1, MANY, 6, 6), (MANY, MANY, 3, 3), **PLAIN)
+    model.graph.node.append(helper.make_node("ReduceSum", ["gradient"], ["losses"], keepdims=0))
+    model.graph.output.append(helper.make_tensor_value_info("losses", onnx.TensorProto.FLOAT, ()))
     assert operators(with_fewer_products(model)) == operators(model)
