@@ -148,8 +148,14 @@ def _load(
 
 
 def _best_batch(transfer: StyleTransfer, options: StyleTransferOptions) -> int:
-    size = (options.size, options.size)
-    return transfer.engine.best_batch(transfer.objective(options), options.pooling, size)
+    from nstbatch.runtime.optimizers import optimizer_named
+
+    return transfer.engine.best_batch(
+        transfer.objective(options),
+        optimizer_named(options.optimizer),
+        options.pooling,
+        (options.size, options.size),
+    )
 
 
 def _check_style(

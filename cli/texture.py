@@ -182,8 +182,7 @@ def texture(
     synthesis = _load(model, device, precision, threads, options)
     effort = Effort(max(options.shape), options.iterations)
     painter = _painter(synthesis, options)
-    best = synthesis.engine.best_batch(synthesis.objective(options), options.pooling, options.shape)
-    at_once = share(synthesis.engine, together or best)
+    at_once = share(synthesis.engine, together or _best_batch(synthesis, options))
     raise typer.Exit(
         carry_out(plan, painter, batch, engine=synthesis.engine, effort=effort, at_once=at_once)
     )
@@ -215,6 +214,17 @@ def _load(
     synthesis = Texture(model, device=device, precision=precision, threads=threads)
     synthesis.check(options)
     return synthesis
+
+
+def _best_batch(synthesis: Texture, options: TextureOptions) -> int:
+    from nstbatch.runtime.optimizers import optimizer_named
+
+    return synthesis.engine.best_batch(
+        synthesis.objective(options),
+        optimizer_named(options.optimizer),
+        options.pooling,
+        options.shape,
+    )
 
 
 def _painter(synthesis: Texture, options: TextureOptions) -> Painter:

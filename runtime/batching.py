@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .errors import StoppedError
+from .errors import StoppedError, UsageError
 from .loop import Descent
 from .optimizers import State
 from .session import Array
@@ -66,7 +66,16 @@ class Batcher:
         """Everything within is of one picture: the others wait for it between two descents.
 
         It is under way from its first descent to the end of the block.
+
+        Raises:
+            UsageError: This thread is within such a block: its picture would wait for this one, and
+                this one for it.
         """
+        if hasattr(self._of_thread, "picture"):
+            raise UsageError(
+                "A picture is under way in this thread. What is shared cannot be called from its "
+                "own callbacks."
+            )
         self._of_thread.picture = picture = _Picture()
         try:
             yield

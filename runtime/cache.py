@@ -47,11 +47,11 @@ def cache_folder() -> Path | None:
     """
     import platformdirs
 
-    chosen = os.environ.get(VARIABLE)
-    if chosen == OFF:
+    chosen = os.environ.get(VARIABLE, "")
+    if chosen.lower() == OFF:
         return None
     if chosen:
-        return Path(chosen) / "nstbatch"
+        return Path(chosen).expanduser() / "nstbatch"
     return platformdirs.user_cache_path("nstbatch", appauthor=False)
 
 

@@ -22,7 +22,8 @@ from .graph_facts import smallest_sides
 from .kept import Kept
 from .loop import Bounds, Descent, Steppable, Varying, nothing_varies
 from .names import GRADIENT, IMAGE, SCALARS, STATE, TARGET, WEIGHT
-from .optimizers import Optimizer, State
+from .optimizers import LBFGS, Optimizer, State
+from .options import at_least
 from .processor import available_cores
 from .projection import projection
 from .providers import Provider, resolve
@@ -99,18 +100,28 @@ class Engine:
     def provider(self, provider: Provider) -> None:
         self._provider = provider
 
-    def best_batch(self, objective: Objective, pooling: Pooling, size: tuple[int, int]) -> int:
+    def best_batch(
+        self,
+        objective: Objective,
+        optimizer: Optimizer,
+        pooling: Pooling,
+        size: tuple[int, int],
+    ) -> int:
         """How many pictures to step together where nobody says.
 
         A processor gains nothing by it. A GPU gets as many as fit into what is free of its memory,
-        up to :data:`MOST_TOGETHER`.
+        up to :data:`MOST_TOGETHER`; but one with L-BFGS, whose pictures come out visibly different
+        for the rounding of another batch.
 
         Args:
             objective: What they are stepped down.
+            optimizer: How they are moved.
             pooling: Which variant of the network.
             size: Height and width of the largest.
         """
-        free = gpu_memory("free") if self.provider.memory == "cuda" else None
+        if self.provider.memory != "cuda" or optimizer.name == LBFGS.name:
+            return 1
+        free = gpu_memory("free")
         if free is None:
             return 1
         one = bytes_of_step(self.bundle, objective.terms, pooling, size)
@@ -121,7 +132,11 @@ class Engine:
 
         Args:
             batch: How many pictures may be stepped as one.
+
+        Raises:
+            UsageError: Not even one.
         """
+        at_least("batch", batch, 1)
         self._batcher = Batcher(batch)
         self._sessions = Kept(KEPT_SESSIONS * batch.bit_length())
 

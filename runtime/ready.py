@@ -10,6 +10,7 @@ of all processes; for other providers the linked graph, which reads the weights 
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -35,6 +36,9 @@ OPTIMISED_WEIGHTS_FROM = "session.optimized_model_external_initializers_min_size
 SMALLEST_BLOB = 1024
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How to make a graph, where it does not lie in the cache.
@@ -58,12 +62,22 @@ class _Model:
 
     def open(self, options: ort.SessionOptions) -> ort.InferenceSession:
         if self.folder is not None:
-            options.add_session_config_entry(WEIGHTS_FOLDER, str(self.folder))
+            _set(options, WEIGHTS_FOLDER, str(self.folder))
         level = ort.GraphOptimizationLevel
         options.graph_optimization_level = (
             level.ORT_DISABLE_ALL if self.is_optimised else level.ORT_ENABLE_ALL
         )
         return ort.InferenceSession(self.data, options, enable_fallback=0)
+
+
+def _set(options: ort.SessionOptions, key: str, value: str) -> None:
+    """Set an entry that may be there already, of which ONNX Runtime would warn."""
+    try:
+        if options.get_session_config_entry(key) == value:
+            return
+    except RuntimeError:  # it is not there
+        pass
+    options.add_session_config_entry(key, value)
 
 
 class ReadyGraph:
@@ -148,7 +162,10 @@ class _Shelf:
         if data is None:
             return None
         blobs, _, model = data.partition(b"\n")
-        names = json.loads(blobs)
+        try:
+            names = json.loads(blobs)
+        except ValueError:  # written by something else
+            return None
         if names is None:
             return _Model(model, weights_folder)
         if not all(self.cache.has_blob(name) for name in names):
@@ -170,15 +187,22 @@ class _Shelf:
             self.cache.folder.mkdir(parents=True, exist_ok=True)
             options.optimized_model_filepath = str(optimised)
             session = model.open(options)
-            self._keep(optimised, weights)
         except Exception:  # an OSError, or ONNX Runtime's: a full disk, a folder for reading only
             options.optimized_model_filepath = ""
-            session = model.open(options)
+            return model.open(options)
+        else:
+            self._try_to_keep(optimised, weights)
+            return session
         finally:
             for path in (optimised, weights):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
-        return session
+
+    def _try_to_keep(self, optimised: Path, weights: Path) -> None:
+        try:
+            self._keep(optimised, weights)
+        except Exception:  # an OSError, or protobuf's: what ONNX Runtime wrote on a full disk
+            log.info("A graph could not be kept in the cache.", exc_info=True)
 
     def _keep(self, optimised: Path, weights: Path) -> None:
         import onnx

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -51,7 +53,8 @@ def _remembered(
         return find()
     data = cache.read(key)
     if data is not None:
-        return read(data)
+        with suppress(ValueError, EOFError, zipfile.BadZipFile):  # written by something else
+            return read(data)
     found = find()
     cache.write(key, write(found))
     return found

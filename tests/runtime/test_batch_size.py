@@ -7,6 +7,7 @@ from nstbatch.benchmarks.tasks import make_task
 from nstbatch.runtime import engine as engine_module
 from nstbatch.runtime.batch_size import OVERHEAD, bytes_of_step, largest_batch
 from nstbatch.runtime.engine import MOST_TOGETHER
+from nstbatch.runtime.optimizers import LBFGS, Adam
 from nstbatch.runtime.options import StyleTransferOptions
 from nstbatch.runtime.providers import Provider
 from nstbatch.runtime.style_transfer import StyleTransfer
@@ -37,4 +38,5 @@ def test_a_gpu_is_given_what_its_memory_takes_and_a_processor_one(monkeypatch, d
     transfer = StyleTransfer("alexnet", device="cpu", threads=1)
     transfer.engine.provider = Provider(device, "fp32")
     objective = transfer.objective(StyleTransferOptions())
-    assert transfer.engine.best_batch(objective, "avg", (96, 96)) == batch
+    assert transfer.engine.best_batch(objective, Adam(), "avg", (96, 96)) == batch
+    assert transfer.engine.best_batch(objective, LBFGS(), "avg", (96, 96)) == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nstbatch.exporter.pictures import photo_like
 from nstbatch.runtime import style_transfer
 from nstbatch.runtime.batching import Batcher, Start
-from nstbatch.runtime.errors import StoppedError
+from nstbatch.runtime.errors import StoppedError, UsageError
 from nstbatch.runtime.loop import StopReason, descend
 from nstbatch.runtime.options import StyleTransferOptions
 from nstbatch.runtime.style_transfer import StyleTransfer
@@ -441,3 +441,22 @@ def test_after_a_lack_of_memory_batches_are_smaller(monkeypatch):
         transfer.engine.step_fewer_together()
     transfer(photo(0), photo(9), StyleTransferOptions(size=64, iterations=1, scales=1))
     assert sizes == [2, 1]
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_has_a_picture(batch):
+    transfer = StyleTransfer("squeezenet1_1", device="cpu", threads=1)
+    with pytest.raises(UsageError, match="batch must be"):
+        transfer.engine.share(batch)
+
+
+def test_a_callback_that_would_wait_for_itself_is_told_so():
+    transfer = StyleTransfer("squeezenet1_1", device="cpu", threads=1)
+    transfer.engine.share(1)
+
+    def nested(now):
+        transfer(photo(1), photo(9), OPTIONS)
+
+    with pytest.raises(UsageError, match="under way in this thread"):
+        transfer(photo(0), photo(9), OPTIONS, progress=nested)
+    assert transfer(photo(0), photo(9), OPTIONS).steps == OPTIONS.iterations

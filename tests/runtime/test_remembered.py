@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from nstbatch.runtime.cache import current_cache
+from nstbatch.runtime.cache_key import cache_key
 from nstbatch.runtime.remembered import remembered_arrays, remembered_fact
 
 
@@ -46,3 +48,15 @@ def test_without_a_cache_everything_is_found_anew(calls, monkeypatch):
     for _ in range(2):
         assert remembered_fact(("relu1",), counted(calls, 7)) == 7
     assert calls == [7, 7]
+
+
+@pytest.mark.parametrize("nonsense", [b"", b"\xff", b"PK\x03\x04 no archive", b"{"])
+def test_an_entry_that_is_something_else_is_found_anew(calls, nonsense):
+    for kind, remembered, value in (
+        ("fact", remembered_fact, 7),
+        ("arrays", remembered_arrays, {"a": np.ones(2, np.float32)}),
+    ):
+        current_cache().write(cache_key(kind, "relu1"), nonsense)
+        for _ in range(2):
+            np.testing.assert_equal(remembered(("relu1",), counted(calls, value)), value)
+    assert len(calls) == 2
