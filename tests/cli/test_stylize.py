@@ -226,8 +226,10 @@ def test_size_and_scales(capsys):
     save("photos/a.png", (160, 120))
     assert stylize("photos", "--size", "100", "--scales", "3", "--iterations", "3", "-v") == 0
     assert images.read("stylized/a.png").pixels.shape == (75, 100, 3)
-    scales = [line for line in capsys.readouterr().err.splitlines() if line.startswith("scale ")]
-    assert [line.split(",")[0] for line in scales] == ["scale 1/3", "scale 2/3", "scale 3/3"]
+    scales = [line for line in capsys.readouterr().err.splitlines() if ": scale " in line]
+    assert [line.split(",")[0] for line in scales] == [
+        f"photos/a.png: scale {scale}/3" for scale in (1, 2, 3)
+    ]
 
 
 def test_a_dry_run_paints_nothing(capsys):
