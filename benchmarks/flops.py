@@ -8,38 +8,12 @@ of the plain formulas; an implementation that gets by with less (Winograd) count
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import onnx
 import onnx_ir as ir
 
-from nstbatch.runtime.link import link
-from nstbatch.runtime.names import IMAGE, WEIGHT
-from nstbatch.runtime.specialise import specialise
-from nstbatch.runtime.terms import Term
-
 Shape: TypeAlias = tuple[int, ...]
-
-
-def step_graph(
-    gradient_graph: onnx.ModelProto,
-    terms: Sequence[Term],
-    image_shape: Shape,
-    target_shapes: Mapping[str, Shape],
-) -> onnx.ModelProto:
-    """One evaluation of an objective and its gradient, as a session is handed it.
-
-    Args:
-        gradient_graph: A bundle's.
-        terms: Of the objective.
-        image_shape: (N, 3, H, W).
-        target_shapes: By ``target/<term>``.
-    """
-    pictures = image_shape[0]
-    shapes = {IMAGE: image_shape, **target_shapes}
-    shapes |= {WEIGHT + term.name: (pictures,) for term in terms}
-    return specialise(link(gradient_graph, terms, pictures), shapes)
 
 
 def operations(model: onnx.ModelProto) -> int:

@@ -17,9 +17,10 @@ import onnx
 from nstbatch.runtime.engine import Engine
 from nstbatch.runtime.live_bytes import bytes_of
 from nstbatch.runtime.names import TARGET
+from nstbatch.runtime.step_graph import step_graph
 
 from .contestants import objective_of, open_descent, targets_of
-from .flops import operations, step_graph
+from .flops import operations
 from .tasks import Array, Task
 from .worker import reporting_failures
 

@@ -158,9 +158,10 @@ class TimedDescent(Descent):
         vars(self).update(vars(descent))
         self._watch = watch
 
-    def _evaluate(self) -> None:
+    def compute(self) -> None:
+        """As in a descent."""
         with self._watch.stage(STEPS):
-            super()._evaluate()
+            super().compute()
 
     def update(self) -> None:
         """As in a descent."""

@@ -125,7 +125,14 @@ def stylize(
             engine=transfer.engine,
             sources={"style": style, "init": init_path},
             effort=Effort(options.size, options.iterations),
-            at_once=share(transfer.engine, together or _best_batch(transfer, options)),
+            at_once=share(
+                transfer.engine,
+                together,
+                transfer.objective(options),
+                options.optimizer,
+                options.pooling,
+                (options.size, options.size),
+            ),
         )
     )
 
@@ -145,17 +152,6 @@ def _load(
     transfer.objective(options)
     check_graph(transfer.engine.bundle, "gradient", options.pooling)
     return transfer
-
-
-def _best_batch(transfer: StyleTransfer, options: StyleTransferOptions) -> int:
-    from nstbatch.runtime.optimizers import optimizer_named
-
-    return transfer.engine.best_batch(
-        transfer.objective(options),
-        optimizer_named(options.optimizer),
-        options.pooling,
-        (options.size, options.size),
-    )
 
 
 def _check_style(

@@ -182,7 +182,14 @@ def texture(
     synthesis = _load(model, device, precision, threads, options)
     effort = Effort(max(options.shape), options.iterations)
     painter = _painter(synthesis, options)
-    at_once = share(synthesis.engine, together or _best_batch(synthesis, options))
+    at_once = share(
+        synthesis.engine,
+        together,
+        synthesis.objective(options),
+        options.optimizer,
+        options.pooling,
+        options.shape,
+    )
     raise typer.Exit(
         carry_out(plan, painter, batch, engine=synthesis.engine, effort=effort, at_once=at_once)
     )
@@ -214,17 +221,6 @@ def _load(
     synthesis = Texture(model, device=device, precision=precision, threads=threads)
     synthesis.check(options)
     return synthesis
-
-
-def _best_batch(synthesis: Texture, options: TextureOptions) -> int:
-    from nstbatch.runtime.optimizers import optimizer_named
-
-    return synthesis.engine.best_batch(
-        synthesis.objective(options),
-        optimizer_named(options.optimizer),
-        options.pooling,
-        options.shape,
-    )
 
 
 def _painter(synthesis: Texture, options: TextureOptions) -> Painter:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from nstbatch.runtime.engine import Engine
     from nstbatch.runtime.images import Picture
     from nstbatch.runtime.loop import StopReason
+    from nstbatch.runtime.options import Pooling
     from nstbatch.runtime.system import Result
+    from nstbatch.runtime.terms import Objective
 
     from .batch import Batch, Reporter, Summary
     from .effort import Effort
@@ -169,11 +171,30 @@ def painting_of(result: Result) -> Painting:
     )
 
 
-def share(engine: Engine, together: int) -> int:
-    """Let an engine step so many pictures together; return how many photos to work at at once."""
-    engine.share(together)
+def share(
+    engine: Engine,
+    together: int | None,
+    objective: Objective,
+    optimizer: str,
+    pooling: Pooling,
+    size: tuple[int, int],
+) -> int:
+    """Let an engine step pictures together, and return how many photos to work at at once.
+
+    Args:
+        engine: What steps them.
+        together: How many at most; None for what it gains from, see :meth:`.Engine.best_batch`.
+        objective: What they are stepped down.
+        optimizer: The name of what moves them.
+        pooling: Which variant of the network.
+        size: Height and width of the largest.
+    """
+    from nstbatch.runtime.optimizers import optimizer_named
+
+    batch = together or engine.best_batch(objective, optimizer_named(optimizer), pooling, size)
+    engine.share(batch)
     # As many again are read, written and brought to where they can take a place.
-    return 2 * together
+    return 2 * batch
 
 
 def carry_out(

@@ -15,6 +15,7 @@ import onnx
 import onnx_ir as ir
 
 from .bundle import Bundle, Pooling
+from .half_precision import reached_from
 from .names import IMAGE
 from .providers import Provider
 from .session import Array, Session
@@ -25,6 +26,8 @@ LARGEST_HALF = float(np.finfo(np.float16).max)
 MARGIN = 32.0
 SIDE = 64
 LARGEST = "largest"
+# Operators whose results may be larger than what they are of.
+LARGE = frozenset({"Add", "BatchNormalization", "Conv", "Gemm", "MatMul", "Mul", "Sub"})
 
 
 def activation_scale(bundle: Bundle, pooling: Pooling, threads: int | None = None) -> float:
@@ -74,13 +77,11 @@ def extreme_pictures(side: int) -> Array:
 def with_largest(forward_graph: onnx.ModelProto) -> onnx.ModelProto:
     """A graph whose one output, (), is the largest absolute value of any node of another."""
     model = ir.from_proto(forward_graph)
-    graph, reached = model.graph, set(model.graph.inputs)
+    graph = model.graph
+    reached = reached_from(graph.inputs, graph)
     maxima = []
     for node in list(graph):
-        if node.op_type in ("Shape", "Size") or reached.isdisjoint(node.inputs):
-            continue
-        reached.update(node.outputs)
-        if node.op_type in ("Add", "BatchNormalization", "Conv", "Gemm", "MatMul", "Mul", "Sub"):
+        if node.op_type in LARGE and node.outputs[0] in reached:
             absolute = ir.node("Abs", [node.outputs[0]])
             maximum = ir.node("ReduceMax", absolute.outputs, {"keepdims": 0})
             graph.extend((absolute, maximum))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from .names import IMAGE, WEIGHT
+from .names import IMAGE
 
 if TYPE_CHECKING:
     from .bundle import Bundle, Pooling
@@ -42,14 +42,17 @@ def bytes_of_step(
         pooling: Which variant of the network.
         size: Height and width of the picture.
     """
-    from .link import link, link_targets
+    from .link import link_targets
     from .live_bytes import bytes_of
     from .specialise import specialise
+    from .step_graph import step_graph
 
-    shapes: dict[str, tuple[int, ...]] = {IMAGE: (1, 3, *size)}
+    shape = (1, 3, *size)
     with_target = tuple(term for term in terms if term.target is not None)
-    targets = specialise(link_targets(bundle.read_graph("forward", pooling), with_target), shapes)
-    for value in targets.graph.output:
-        shapes[value.name] = tuple(each.dim_value for each in value.type.tensor_type.shape.dim)
-    shapes |= {WEIGHT + term.name: (1,) for term in terms}
-    return bytes_of(specialise(link(bundle.read_graph("gradient", pooling), terms), shapes))
+    forward = bundle.read_graph("forward", pooling)
+    targets = specialise(link_targets(forward, with_target), {IMAGE: shape})
+    target_shapes = {
+        value.name: tuple(each.dim_value for each in value.type.tensor_type.shape.dim)
+        for value in targets.graph.output
+    }
+    return bytes_of(step_graph(bundle.read_graph("gradient", pooling), terms, shape, target_shapes))

@@ -276,14 +276,14 @@ class Engine:
             return Session(
                 self._recipe(make, "project", rule, term),
                 shapes,
-                self.provider,
+                provider,
                 weights_folder=self.bundle.path,
                 threads=self._threads,
                 run_options=self._run_options,
             )
 
         with self._exclusive():
-            key = ("project", self.provider, rule, term, tuple(shapes.items()))
+            key = ("project", provider, rule, term, tuple(shapes.items()))
             return self._kept(key, open_session).run(inputs)[GRADIENT]
 
     def descent(

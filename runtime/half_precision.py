@@ -97,7 +97,7 @@ class _Halver:
     def __init__(self, graph: ir.Graph, scale: float) -> None:
         self.graph, self.scale = graph, scale
         self.nodes = list(graph)
-        self.varying = _reached_from(graph.inputs, self.nodes)
+        self.varying = reached_from(graph.inputs, self.nodes)
         self.scaled: dict[ir.Value, Scaled] = {}  # of every varying value in float16
         self.halves: dict[tuple[ir.Value, float], ir.Value] = {}
         self.fulls: dict[ir.Value, ir.Value] = {}
@@ -127,7 +127,7 @@ class _Halver:
             and not _is_preprocessing(node)
         ]
         made = [value for node in products for value in node.outputs]
-        after = _reached_from([*made, *cotangents], self.nodes)
+        after = reached_from([*made, *cotangents], self.nodes)
         inside: set[ir.Node] = set(products)
         for node in reversed(self.nodes):
             readers = {user for value in node.outputs for user, _ in value.uses()}
@@ -311,7 +311,7 @@ class _Halver:
         return node.outputs[0]
 
 
-def _reached_from(values: Iterable[ir.Value], nodes: Iterable[ir.Node]) -> set[ir.Value]:
+def reached_from(values: Iterable[ir.Value], nodes: Iterable[ir.Node]) -> set[ir.Value]:
     """The values, and all that is computed of them; shapes do not count."""
     reached = set(values)
     for node in nodes:

@@ -176,10 +176,11 @@ class Descent:
 
     def evaluate(self) -> Array:
         """Losses (N, T) of the current images, whose gradient is then ready for an update."""
-        self._evaluate()
+        self.compute()
         return self.look()
 
-    def _evaluate(self) -> None:
+    def compute(self) -> None:
+        """Losses and gradient of the current images, which stay on the device."""
         for name, values in self._varying().items():
             self._drawn[name].update_inplace(values)
         self._steps[self._current]()
@@ -202,18 +203,14 @@ class Descent:
         Raises:
             StoppedError: It was terminated on the way; the images are those that are held.
         """
-        try:
-            self.update()
-            return self.evaluate()
-        except StoppedError:
-            self.step_back()
-            raise
+        self.advance()
+        return self.look()
 
     def advance(self) -> None:
-        """A step whose losses stay where they are."""
+        """A step whose losses stay where they are; see :meth:`step`."""
         try:
             self.update()
-            self._evaluate()
+            self.compute()
         except StoppedError:
             self.step_back()
             raise
@@ -239,22 +236,30 @@ class Descent:
     @property
     def images(self) -> Array:
         """A copy of the current images, (N, 3, H, W)."""
-        return self.snapshot()[0]
+        return self._images_of(self._current)
 
     @property
     def state(self) -> State:
         """A copy of the optimiser's state."""
-        return self.snapshot()[1]
+        return self._state_of(self._current)
 
     def snapshot(self, *, before: bool = False) -> tuple[Array, State]:
         """A copy of the current images and state, or of those that are held.
 
         What an optimiser updates in place is always the current one.
         """
-        chosen = self._sets[self._held if before else self._current]
-        copies = {name: np.array(value.numpy()) for name, value in chosen.items()}
-        images = copies.pop(IMAGE)
-        return images, {name.removeprefix(STATE): values for name, values in copies.items()}
+        chosen = self._held if before else self._current
+        return self._images_of(chosen), self._state_of(chosen)
+
+    def _images_of(self, which: int) -> Array:
+        return np.array(self._sets[which][IMAGE].numpy())
+
+    def _state_of(self, which: int) -> State:
+        return {
+            name.removeprefix(STATE): np.array(value.numpy())
+            for name, value in self._sets[which].items()
+            if name.startswith(STATE)
+        }
 
     def close(self) -> None:
         """Let go of the sessions; what was copied stays."""

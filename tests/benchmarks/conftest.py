@@ -25,6 +25,16 @@ OPTIONS = {"verb": "stylize", "model": "vgg16", "threads": 2, "rounds": 3, "step
 
 
 @pytest.fixture
+def one_thread():
+    """Give PyTorch its threads back, in this process, after a test of a contestant."""
+    import torch
+
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def make_row() -> Callable[..., Row]:
     """A function (provider, samples by round, size=, batch=, ...) -> a row without ratios."""
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from nstbatch.benchmarks.contestants import (
     OnnxContestant,
@@ -28,11 +27,7 @@ from nstbatch.runtime.texture_options import TextureOptions
 MODEL, SIZE = "squeezenet1_1", 64
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

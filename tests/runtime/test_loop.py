@@ -352,9 +352,9 @@ def test_a_terminated_step_leads_back_to_the_last_look(step, monkeypatch):
         passes.append(True)
         if len(passes) == 7:
             raise StoppedError
-        return type(run)._evaluate(run)
+        return type(run).compute(run)
 
-    monkeypatch.setattr(run, "_evaluate", terminated)
+    monkeypatch.setattr(run, "compute", terminated)
     outcome = descend(run, 20, no_report, never)
     expected = descend(descent(step, Adam()), 4, no_report, never)
     assert (outcome.reason, outcome.steps) == (StopReason.STOPPED, 4)
