@@ -195,8 +195,8 @@ def test_without_scaling_cotangents_vanish(monkeypatch):
 
 
 @given(seed=st.integers(0, 2**32 - 1), low=st.floats(0, 1), high=st.floats(0, 1))
-# The same examples every time: where the levels are 1/256 apart the cosine has been seen at 0.96, see
-# docs/decisions/0014-half-precision.md.
+# The same examples every time: where the levels are 1/256 apart the cosine has been seen at 0.96,
+# see docs/decisions/0014-half-precision.md.
 @settings(max_examples=10, derandomize=True)
 def test_any_picture_of_two_levels_is_finite(pair, seed, low, high):
     random = np.random.default_rng(seed)
