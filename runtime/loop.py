@@ -157,14 +157,18 @@ class Descent:
         gradient = step.buffer(np.zeros(images.shape))
         self._varying = varying
         self._drawn = {name: step.buffer(values) for name, values in varying().items()}
-        fixed = {name: step.buffer(values) for name, values in constants.items()} | self._drawn
+        fixed = {name: step.buffer(values) for name, values in constants.items()}
         scalars = {
             "learning_rate": update.buffer(optimizer.learning_rate),
             "lower": update.buffer(bounds.lower),
             "upper": update.buffer(bounds.upper),
         }
         self._steps = tuple(
-            step.bind(fixed | {IMAGE: here[IMAGE]}, {LOSSES: self._losses, GRADIENT: gradient})
+            step.bind(
+                {**fixed, **self._drawn, IMAGE: here[IMAGE]},
+                {LOSSES: self._losses, GRADIENT: gradient},
+                constant=fixed,
+            )
             for here in self._sets
         )
         self._updates = {

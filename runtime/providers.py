@@ -67,6 +67,15 @@ class Provider:
         return self.device == "cuda"
 
     @property
+    def copies_inputs(self) -> bool:
+        """Whether sessions copy an input when it is bound, and miss what is written to it later.
+
+        OpenVINO's plugin does: its inputs lie in a memory of its own, to which ONNX Runtime copies
+        what lies elsewhere, once (microsoft/onnxruntime#5857).
+        """
+        return self.device == "openvino"
+
+    @property
     def for_updates(self) -> Provider:
         """What runs the optimiser beside it: in float32, and over the same buffers."""
         return replace(self, device=self.memory, precision="fp32")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -88,6 +88,7 @@ class Session:
             self._session = open_session()
         assert_on_device(self._session, provider)
         self.memory = provider.memory
+        self._copies_inputs = provider.copies_inputs
         self.output_shapes = {
             value.name: tuple(int(size) for size in value.shape)
             for value in self._session.get_outputs()
@@ -112,7 +113,10 @@ class Session:
         return ort.OrtValue.ortvalue_from_numpy(array, self.memory, 0)
 
     def bind(
-        self, inputs: Mapping[str, ort.OrtValue], outputs: Mapping[str, ort.OrtValue]
+        self,
+        inputs: Mapping[str, ort.OrtValue],
+        outputs: Mapping[str, ort.OrtValue],
+        constant: Collection[str] = (),
     ) -> BoundPass:
         """A pass that reads and writes these buffers each time it is called.
 
@@ -120,6 +124,8 @@ class Session:
             inputs: A buffer for every input, by name.
             outputs: One for every output. None may be an input as well, unless the graph is made
                 for it; see :attr:`nstbatch.runtime.optimizers.Optimizer.in_place`.
+            constant: Those inputs that nobody writes to after this, which spares a device that
+                copies its inputs the copy in each pass.
         """
         binding = self._session.io_binding()
         for name, value in inputs.items():
@@ -129,7 +135,10 @@ class Session:
         capture = None
         if self._captures is not None:
             capture = self._captures.of([*inputs.values(), *outputs.values()])
-        return BoundPass(self._session, binding, self._run_options, capture)
+        read_anew = {}
+        if self._copies_inputs:
+            read_anew = {name: inputs[name] for name in inputs if name not in constant}
+        return BoundPass(self._session, binding, self._run_options, capture, read_anew)
 
     @property
     def is_captured(self) -> bool:
@@ -174,16 +183,20 @@ class BoundPass:
         binding: ort.IOBinding,
         run_options: ort.RunOptions,
         capture: ort.RunOptions | None,
+        read_anew: Mapping[str, ort.OrtValue],
     ) -> None:
         self._session = session
         self._binding = binding
         self._run_options = run_options
         self._capture = capture
+        self._read_anew = read_anew
 
     def __call__(self) -> None:
         """Run once; a StoppedError if it was terminated, and the outputs then hold anything."""
         if self._capture is not None and self._run_options.terminate:
             raise StoppedError  # a CUDA graph is launched as a whole, and asks nobody
+        for name, value in self._read_anew.items():
+            self._binding.bind_ortvalue_input(name, value)
         with _stoppable(self._run_options):
             self._session.run_with_iobinding(self._binding, self._capture or self._run_options)
 

@@ -9,6 +9,7 @@ import torch
 
 from nstbatch.exporter.pictures import photo_like
 from nstbatch.runtime import engine as engine_module
+from nstbatch.runtime.devices import check
 from nstbatch.runtime.engine import KEPT_SESSIONS, Engine
 from nstbatch.runtime.errors import StoppedError, UnknownNameError
 from nstbatch.runtime.loop import Bounds, descend
@@ -270,6 +271,24 @@ def test_the_loss_of_lbfgs_follows_pytorchs_through_style_transfer(reference, vg
         assert theirs[-1] < 0.4 * theirs[0]
         deviations.append(np.abs(ours[:, 0] / theirs - 1).max())
     assert np.median(deviations) <= 0.02
+
+
+# --- Devices ----------------------------------------------------------------------------------
+
+OPENVINO = check("openvino")
+
+
+@pytest.mark.skipif(not OPENVINO.usable, reason=OPENVINO.detail)
+@pytest.mark.parametrize("model", ["alexnet", "squeezenet1_1", "vgg16"])
+def test_openvino_moves_pictures_as_the_processor_does(model):
+    """In float32; its ReLU's derivative and its bound buffers were both wrong once."""
+    photos, paintings = pictures(1, (64, 80)), pictures(1, (64, 64), seed=1)
+    engines = (Engine(model, device=device, precision="fp32") for device in ("cpu", "openvino"))
+    (ours, losses), (theirs, their_losses) = (
+        run(engine, photos, paintings, Adam(), steps=5) for engine in engines
+    )
+    assert np.linalg.norm(theirs - ours) < 1e-3 * np.linalg.norm(ours - photos)
+    np.testing.assert_allclose(their_losses, losses, rtol=1e-4)
 
 
 # --- Batches ----------------------------------------------------------------------------------

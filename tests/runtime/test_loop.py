@@ -45,9 +45,9 @@ class RecordingSession(Session):
         super().__init__(*args, **kwargs)
         self.passes = []
 
-    def bind(self, inputs, outputs):
+    def bind(self, inputs, outputs, constant=()):
         self.passes.append((inputs, outputs))
-        return super().bind(inputs, outputs)
+        return super().bind(inputs, outputs, constant)
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,47 @@ def test_a_pass_can_write_what_another_reads(session):
     np.testing.assert_array_equal(total.numpy(), [60 * 4, 60 * 9])
 
 
+class CopyingBinding:
+    """What a binding is where the inputs lie in another memory: they are copied there, once."""
+
+    def __init__(self, binding):
+        self._binding, self.copied = binding, []
+
+    def __getattr__(self, name):
+        return getattr(self._binding, name)
+
+    def bind_ortvalue_input(self, name, value):
+        self.copied.append(name)
+        copy = ort.OrtValue.ortvalue_from_numpy(value.numpy().copy())
+        self._binding.bind_ortvalue_input(name, copy)
+
+
+def test_what_is_written_to_a_buffer_is_read_where_binding_copies_it(monkeypatch):
+    """As OpenVINO's plugin does: pictures stood still there, since it saw the first one only."""
+    monkeypatch.setattr(Provider, "copies_inputs", True)
+    copying = Session(onnx.parser.parse_model(AFFINE), SHAPES, CPU, threads=1)
+    inner = copying._session
+    binding, run_inner = CopyingBinding(inner.io_binding()), inner.run_with_iobinding
+    monkeypatch.setattr(inner, "io_binding", lambda: binding)
+    monkeypatch.setattr(
+        inner, "run_with_iobinding", lambda bound, options: run_inner(bound._binding, options)
+    )
+    image, scale = copying.buffer(ones(SHAPES["image"])), copying.buffer([2, 3])
+    outputs = {"scaled": copying.buffer(np.zeros(SHAPES["image"])), "sum": copying.buffer([0, 0])}
+    run = copying.bind({"image": image, "scale": scale}, outputs, constant={"scale"})
+    for value in (1, 10):
+        image.update_inplace(ones(SHAPES["image"], value))
+        run()
+        np.testing.assert_array_equal(outputs["sum"].numpy(), [120 * value, 180 * value])
+    assert binding.copied == ["image", "scale", "image", "image"]
+
+
+def test_only_openvino_copies_its_inputs():
+    devices = ("cpu", "openvino", "cuda", "tensorrt")
+    copying = [device for device in devices if Provider(device, "fp32").copies_inputs]
+    assert copying == ["openvino"]
+
+
 def test_a_buffer_is_a_copy_in_float32(session):
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
     for given in (values, values.astype(np.float64), values.T.copy().T):
