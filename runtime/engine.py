@@ -406,6 +406,9 @@ class Engine:
                 threads=self._threads,
                 run_options=self._run_options,
                 captured=True,
+                # Spinning through the step that follows, its threads took 9 % of it on the CPU
+                # provider and 15 % on OpenVINO: VGG16, 256 pixels, 2 cores.
+                spinning=False,
             )
 
         return self._kept(("update", optimizer, image_shape), open_session)

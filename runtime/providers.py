@@ -81,7 +81,12 @@ class Provider:
         return replace(self, device=self.memory, precision="fp32")
 
     def session_options(
-        self, threads: int | None = None, *, engine: str | None = None, captured: bool = False
+        self,
+        threads: int | None = None,
+        *,
+        engine: str | None = None,
+        captured: bool = False,
+        spinning: bool = True,
     ) -> ort.SessionOptions:
         """Return new session options with this provider in them.
 
@@ -94,6 +99,7 @@ class Provider:
             engine: The :func:`engine_key` of the model. Only TensorRT looks at it, and without
                 one it builds its engine anew each time.
             captured: Whether passes are recorded as CUDA graphs; see :attr:`captures`.
+            spinning: Whether threads of it that wait for work keep their cores busy meanwhile.
         """
         import onnxruntime as ort
 
@@ -104,7 +110,9 @@ class Provider:
         options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        if threads < cores:  # the others are somebody else's: wait without burning them
+        # With fewer threads than cores, the others are somebody else's: wait without burning them.
+        # OpenVINO brings threads of its own, and ONNX Runtime's have nothing to do beside them.
+        if not spinning or threads < cores or self.device == "openvino":
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         add_provider(
             options,

@@ -45,6 +45,7 @@ class Session:
         threads: int | None = None,
         run_options: ort.RunOptions | None = None,
         captured: bool = False,
+        spinning: bool = True,
     ) -> None:
         """Open a session.
 
@@ -59,6 +60,9 @@ class Session:
                 pass that is under way, and those to come, with a StoppedError. Providers look at
                 it between nodes; one that makes a single node of the graph ends that first.
             captured: Whether to record each bound pass as a CUDA graph, on a device that can.
+            spinning: Whether its threads keep their cores busy for a while after a pass, which
+                begins the next one sooner; not for a session whose passes are few and short
+                beside those of another.
 
         Raises:
             ProviderError: ONNX Runtime would run it elsewhere.
@@ -73,7 +77,10 @@ class Session:
 
         def open_session() -> ort.InferenceSession:
             options = provider.session_options(
-                threads, engine=engine, captured=self._captures is not None
+                threads,
+                engine=engine,
+                captured=self._captures is not None,
+                spinning=spinning,
             )
             _use_shared_arena(options)
             return graph.open(options)

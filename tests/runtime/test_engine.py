@@ -115,6 +115,19 @@ def test_only_the_step_is_in_less_than_float32(alexnet, opened):
 # --- Sessions ---------------------------------------------------------------------------------
 
 
+def test_the_threads_of_the_update_do_not_spin_through_the_next_step(alexnet, monkeypatch):
+    spinning = []
+
+    class WatchedSession(Session):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            spinning.append(options.get("spinning", True))
+
+    monkeypatch.setattr(engine_module, "Session", WatchedSession)
+    run(alexnet, pictures(1, (64, 64)), pictures(1, (64, 64), seed=1), Adam(), 1)
+    assert spinning == [True, True, True, False]  # two of targets, the step, the update
+
+
 def test_photos_of_one_shape_share_their_sessions(alexnet, opened):
     paintings = pictures(1, (64, 64), seed=9)
     run(alexnet, pictures(1, (64, 64), seed=1), paintings, Adam(), 1)
