@@ -32,14 +32,13 @@ from onnx_ir.passes import common as passes
 
 from .errors import UsageError
 from .names import COTANGENT, GRADIENT
+from .step_functions import is_step
 
 # On their way back cotangents were seen to grow 113-fold (0014). This leaves room for 8188-fold
 # above, and 2^17 below it until a float16 loses digits. From 1/8 to 256 gradients were the same.
 LARGEST_COTANGENT = 2.0**3
 # Stands for a largest cotangent of zero: what is divided by it is still finite.
 TINY = 1e-30
-# A HardSigmoid from this slope on is a step function; float16 has no number for such a slope.
-STEEP = 1e30
 
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 # f(k x, k y, ...) = k f(x, y, ...) for every k > 0.
@@ -145,7 +144,7 @@ class _Halver:
             node.attributes["to"] = ir.AttrInt64("to", int(ir.DataType.FLOAT16))
             self._now_half(node.outputs, Scaled.BY_NOTHING)
             return
-        if _is_step(node):
+        if is_step(node):
             node = self._as_sign(node)
         inputs = [
             (index, value)
@@ -329,14 +328,6 @@ def _is_preprocessing(node: ir.Node) -> bool:
     value, made = node.inputs[0], node.outputs[0]
     reads_image = value is not None and value.is_graph_input() and not _is_cotangent(value)
     return reads_image or (made.is_graph_output() and made.name == GRADIENT)
-
-
-def _is_step(node: ir.Node) -> bool:
-    """Whether a node is 0 up to zero and 1 above it."""
-    if node.op_type != "HardSigmoid" or {"alpha", "beta"} - set(node.attributes):
-        return False
-    attributes = node.attributes
-    return attributes["alpha"].as_float() >= STEEP and attributes["beta"].as_float() == 0
 
 
 def _is_zero(value: ir.Value) -> bool:

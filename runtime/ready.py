@@ -125,6 +125,7 @@ class ReadyGraph:
 
     def _make(self) -> _Model:
         from .specialise import specialise
+        from .step_functions import with_comparisons
         from .winograd import with_fewer_products
 
         model = self._graph.make() if isinstance(self._graph, Recipe) else self._graph
@@ -132,6 +133,8 @@ class ReadyGraph:
         # Others choose among algorithms by themselves; in half precision the products would round.
         if self._provider.device == "cpu" and self._provider.precision == "fp32":
             model = with_fewer_products(model)
+        if self._provider.device == "openvino":
+            model = with_comparisons(model)
         return _Model(model.SerializeToString(), self._weights_folder)
 
 
