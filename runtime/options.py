@@ -47,11 +47,12 @@ class StyleTransferOptions:
     """
 
     size: int = 512  # neural-style: -image_size
-    # 50 for each size: docs/decisions/0005-default-schedule.md.
-    iterations: int = 200
+    # 48 at the first size, 137 at the last: docs/decisions/0005-default-schedule.md.
+    iterations: int = 350
     # From 181 to 512 pixels; style-transfer-pytorch goes from 128 to 512, by the same factor.
     scales: int = 4
-    optimizer: Optimizer = "adam"  # style-transfer-pytorch
+    # neural-style, Gatys et al. 2016: docs/decisions/0019-lbfgs-by-default.md.
+    optimizer: Optimizer = "lbfgs"
     learning_rate: float | None = None
     # Losses are relative to their targets, so no other program's weights carry over. These were
     # chosen by eye on examples/: docs/decisions/0004-relative-losses.md.

@@ -93,6 +93,7 @@ def plan_levels(
     smallest: int,
     margin: float = 0.0,
     factor: float = FACTOR,
+    power: float = 0.0,
 ) -> list[Level]:
     """The levels of a run, from coarse to fine, each ``factor`` times the one before.
 
@@ -106,19 +107,19 @@ def plan_levels(
         smallest: Shortest side that a level may have; the last level stays even so.
         margin: As a share of the long side.
         factor: From level to level.
+        power: The updates of a level go by this power of its long side: as many at each with 0,
+            more at the fine ones above, more at the coarse ones below.
     """
     sides = [round(size / factor**level) for level in reversed(range(scales))]
     # Sizes of a few pixels round to one another; each is worked at once.
     shapes = list(dict.fromkeys(fit_long_side(height, width, side) for side in sides))
     shapes = [shape for shape in shapes[:-1] if min(shape) >= smallest] + shapes[-1:]
-    count = len(shapes)
+    shares = np.cumsum([max(shape) ** power for shape in shapes])
+    # What rounds to just below a whole number is that number.
+    ends = np.floor(steps * shares / shares[-1] + 1e-9).astype(int)
     return [
-        Level(
-            *shape,
-            margin=round(margin * max(shape)),
-            steps=steps * (index + 1) // count - steps * index // count,
-        )
-        for index, shape in enumerate(shapes)
+        Level(*shape, margin=round(margin * max(shape)), steps=int(taken))
+        for shape, taken in zip(shapes, np.diff(ends, prepend=0), strict=True)
     ]
 
 

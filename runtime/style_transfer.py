@@ -33,6 +33,8 @@ from .session import Array
 from .system import Result, System
 from .terms import Objective, content, style, total_variation
 
+# Of the photo, the coarse sizes keep what is large; strokes are most of the work.
+FINE_LONGER = 1.0
 # Photos of one size share the style's targets: one set for each scale, of either format.
 KEPT_TARGETS = 16
 
@@ -175,6 +177,7 @@ class StyleTransfer(System):
             steps=options.iterations,
             smallest=smallest,
             margin=MARGIN,
+            power=FINE_LONGER,
         )
         finest = (levels[-1].height, levels[-1].width)
         self.engine.check_side("picture", photo.shape, layers, options.pooling)

@@ -13,8 +13,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +39,9 @@ from .wrapping import wrapped
 # What the network sees of a tiling beyond each edge, in pixels at every scale; tried with 8, 16 and
 # 32: docs/decisions/0009-texture-defaults.md.
 WRAPPED_MARGIN = 16
+
+# From noise all is made at the first size, the others add detail, and a step there is cheap.
+COARSE_LONGER = -1.0
 
 # Variations of an exemplar share its targets: one set for each scale.
 KEPT_TARGETS = 16
@@ -212,15 +214,15 @@ class Texture(System):
         smallest, _ = self.engine.largest_need(objective.layers, options.pooling)
         field, _ = self._receptive_field(objective, options.pooling)
         ratio = min(options.shape) / min(exemplar.shape[:2])
-        levels = plan_levels(
+        return plan_levels(
             *options.shape,
             size=max(options.shape),
             scales=options.scales,
             steps=options.iterations,
             smallest=max(smallest, math.ceil(field * ratio)),
             margin=0 if options.tileable else MARGIN,
+            power=COARSE_LONGER,
         )
-        return _coarse_longer(levels)
 
     def _receptive_field(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
         """The pixels that a layer sees at once, along a side, and the layer that sees the most.
@@ -241,17 +243,6 @@ class Texture(System):
         shrunk = to_nchw(resize(exemplar, (round(share * height), round(share * width))))
         key = (hashlib.sha256(shrunk.tobytes()).digest(), shrunk.shape, terms, pooling)
         return self._targets.get(key, lambda: self.engine.targets(terms, shrunk, pooling))
-
-
-def _coarse_longer(levels: Sequence[Level]) -> list[Level]:
-    """The same steps over all levels, but in inverse proportion to the levels' sides.
-
-    From noise all is made at the first level, the others add detail, and a step there is cheap.
-    """
-    shares = np.cumsum([1 / max(level.height, level.width) for level in levels])
-    ends = np.floor(shares / shares[-1] * sum(level.steps for level in levels)).astype(int)
-    steps = np.diff(ends, prepend=0)
-    return [replace(level, steps=int(n)) for level, n in zip(levels, steps, strict=True)]
 
 
 def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:

@@ -66,7 +66,7 @@ def test_a_folder_becomes_pictures_and_again_nothing(capsys):
     painted = images.read("stylized/b.png").pixels
     assert painted.shape == (48, 64, 3)
     photo = images.resize(images.read("photos/b.png").pixels, (48, 64))
-    assert 0.005 < np.abs(painted - photo).mean() < 0.3
+    assert 0.001 < np.abs(painted - photo).mean() < 0.3  # two steps, the first a short one
     before = Path("stylized/b.png").stat().st_mtime_ns
     assert stylize("photos") == 0
     out, err = capsys.readouterr()
@@ -205,7 +205,7 @@ def test_layers_and_weights_reach_the_objective(capsys):
     [
         ("--init", "style.jpg"),
         ("--init", "noise"),
-        ("--optimizer", "lbfgs"),
+        ("--optimizer", "adam"),
         ("--learning-rate", "0.5"),
         ("--content-weight", "0"),
         ("--style-weight", "1e6"),

@@ -50,6 +50,15 @@ def test_all_steps_are_taken_and_most_of_them_late(steps, **plan):
     assert taken[-1] == max(taken)
 
 
+@given(**PLANS, power=st.sampled_from([-1.0, 1.0, 2.0]))
+def test_the_steps_of_a_level_go_by_a_power_of_its_side(steps, power, **plan):
+    levels = plan_levels(**plan, steps=steps, power=power)
+    parts = [max(level.height, level.width) ** power for level in levels]
+    assert sum(level.steps for level in levels) == steps
+    for level, part in zip(levels, parts, strict=True):
+        assert abs(level.steps - steps * part / sum(parts)) <= 1
+
+
 @given(**PLANS)
 def test_sizes_grow_by_the_same_factor(size, **plan):
     levels = plan_levels(size=size, **plan)
