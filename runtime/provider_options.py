@@ -70,10 +70,7 @@ def openvino_devices() -> list[Any]:
 
 
 def openvino_options(precision: str, threads: int) -> dict[str, str]:
-    """Return the OpenVINO plugin's options. Its own ``precision`` option is ignored by it.
-
-    Its cache of compiled graphs has **not been run yet**.
-    """
+    """Return the OpenVINO plugin's options. Its own ``precision`` option is ignored by it."""
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
     properties = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": str(threads)}
     folder = provider_folder("openvino")
