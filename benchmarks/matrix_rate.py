@@ -127,7 +127,9 @@ def onnx_products(provider: Provider, threads: int) -> tuple[Product, ...]:
         session = Session(model, {VALUES: shape}, provider, threads=threads)
         values = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
         run = session.bind(
-            {VALUES: session.buffer(values)}, {PRODUCT: session.buffer(np.zeros(shape))}
+            {VALUES: session.buffer(values)},
+            {PRODUCT: session.buffer(np.zeros(shape))},
+            constant=(VALUES,),
         )
         return Product(operations, run)
 

@@ -218,8 +218,8 @@ Together = Annotated[
         "--batch",
         min=1,
         metavar="N",
-        help="Pictures of one shape that are stepped together; by default one on a processor, and "
-        "as many as fit on a GPU.",
+        help="Pictures of one shape that are stepped together; by default one, and with adam on a "
+        "GPU as many as fit.",
         show_default=False,
         rich_help_panel=RUNNING,
     ),

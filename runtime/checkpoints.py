@@ -23,7 +23,11 @@ from .pyramid import Checkpoint
 log = logging.getLogger(__name__)
 
 SECONDS = 60.0
-"""How much work a broken run may lose. A guess: on a slow disk a checkpoint takes a second."""
+"""How much work a broken run may lose, where writing costs nothing. A guess."""
+
+TOLERATED = 3.0
+"""Seconds that one may take, 5 % of the time; slower ones are written the more seldom. The history
+of L-BFGS at 1024 pixels is half a gigabyte."""
 
 _RUN, _PLACE, _SEEN, _IMAGES, _STATE = "run", "place", "seen", "images", "state/"
 
@@ -44,12 +48,14 @@ class CheckpointFile:
             path: Its folder exists.
             identity: What makes a run another one: pictures, sizes, options; see
                 :func:`digest_of`.
-            every: Seconds from one checkpoint to the next.
+            every: Seconds from one checkpoint to the next, if writing one takes no longer than
+                :data:`TOLERATED`.
             clock: Tells the seconds.
         """
         self._path = path
         self._run = digest_of(*identity)
         self._every = every
+        self._wait = every
         self._clock = clock
         self._latest = clock()
         self._sweep()
@@ -78,9 +84,8 @@ class CheckpointFile:
     def keep(self, checkpoint: Callable[[], Checkpoint]) -> None:
         """Write a checkpoint, if the last one is old enough; an OSError if that fails."""
         now = self._clock()
-        if now - self._latest < self._every:
+        if now - self._latest < self._wait:
             return
-        self._latest = now
         now_at = checkpoint()
         arrays: dict[str, Any] = {_STATE + name: values for name, values in now_at.state.items()}
         arrays |= {_RUN: self._run, _IMAGES: now_at.images}
@@ -88,6 +93,8 @@ class CheckpointFile:
         file = io.BytesIO()
         np.savez(file, **arrays)
         write_atomically(self._path, file.getvalue(), self._path.stem)
+        self._latest = self._clock()
+        self._wait = self._every * max(1.0, (self._latest - now) / TOLERATED)
 
     def discard(self) -> None:
         """Remove the file: the run is finished."""

@@ -406,8 +406,8 @@ class Engine:
                 threads=self._threads,
                 run_options=self._run_options,
                 captured=True,
-                # Spinning through the step that follows, its threads took 9 % of it on the CPU
-                # provider and 15 % on OpenVINO: VGG16, 256 pixels, 2 cores.
+                # Its threads would spin through the step that follows:
+                # docs/decisions/0018-openvino-as-it-is.md.
                 spinning=False,
             )
 

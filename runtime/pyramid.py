@@ -117,6 +117,7 @@ def plan_levels(
     shares = np.cumsum([max(shape) ** power for shape in shapes])
     # What rounds to just below a whole number is that number.
     ends = np.floor(steps * shares / shares[-1] + 1e-9).astype(int)
+    ends[-1] = steps
     return [
         Level(*shape, margin=round(margin * max(shape)), steps=int(taken))
         for shape, taken in zip(shapes, np.diff(ends, prepend=0), strict=True)

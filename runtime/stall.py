@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from .session import Array
 
-# Adam's loss goes up and down from step to step, so single steps say little. A guess: two fifths of
-# the steps that a size has by default.
+# A loss may go up and down from step to step, with Adam above all: a single step says little. A
+# guess.
 WINDOW = 20
 
 

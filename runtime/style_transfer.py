@@ -98,7 +98,8 @@ class StyleTransfer(System):
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
         keeper = checkpoint and CheckpointFile(
-            Path(checkpoint), self.engine.bundle, options, picture.pixels, painting, start
+            Path(checkpoint),
+            *(self.engine.bundle, options, levels, picture.pixels, painting, start),
         )
 
         def open_descent(level: Level, images: Array, state: State) -> Steppable:

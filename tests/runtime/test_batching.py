@@ -336,7 +336,7 @@ def test_what_is_exclusive_has_no_step_beside_it():
 
 # --- With a network ---------------------------------------------------------------------------
 
-OPTIONS = StyleTransferOptions(size=64, iterations=12, scales=2)
+OPTIONS = StyleTransferOptions(size=64, iterations=12, scales=2, optimizer="adam")
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def test_a_damaged_checkpoint_is_none(path, damage):
 
 
 def test_checkpoints_are_kept_as_often_as_asked_for(path):
-    seconds = iter([0, 59, 60, 61, 119, 121])
+    seconds = iter([0, 59, 60, 60, 61, 119, 121, 121])  # twice where one is written
     file = CheckpointFile(path, "run", every=60, clock=lambda: next(seconds))
     written = []
     for step in range(5):
@@ -71,6 +71,17 @@ def test_checkpoints_are_kept_as_often_as_asked_for(path):
         checkpoint = file.resume()
         written.append(checkpoint and checkpoint.steps)
     assert written == [None, 1, 1, 1, 4]
+
+
+def test_checkpoints_that_take_long_are_kept_less_often(path):
+    seconds = iter([0, 60, 72, 311, 312, 312])  # 12 seconds, four times what is tolerated
+    file = CheckpointFile(path, "run", every=60, clock=lambda: next(seconds))
+    written = []
+    for step in range(3):
+        file.keep(partial(replace, CHECKPOINT, steps=step))
+        checkpoint = file.resume()
+        written.append(checkpoint and checkpoint.steps)
+    assert written == [0, 0, 2]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])

@@ -134,7 +134,7 @@ def test_progress_goes_up_to_the_end(transfer, iterations, scales):
     assert list(reports[0].losses) == ["content/relu3", *layers, "tv", "total"]
 
 
-@pytest.mark.parametrize(("after", "height"), [(0, 36), (2, 36), (4, 51)])
+@pytest.mark.parametrize(("after", "height"), [(0, 36), (1, 36), (4, 51)])
 def test_a_run_can_be_stopped(transfer, after, height):
     reports = []
     options = replace(QUICK, iterations=6)
@@ -152,7 +152,7 @@ def test_a_run_can_be_stopped(transfer, after, height):
 
 
 def test_a_run_that_is_stopped_early_hands_back_the_whole_picture(transfer):
-    options = replace(QUICK, size=128, scales=3)
+    options = replace(QUICK, size=128, scales=3, iterations=6)
     result = transfer(PHOTO, PAINTING, options, stop=lambda: True)
     np.testing.assert_allclose(result.image, resize(PHOTO, (51, 64)), atol=1e-6)
 
@@ -170,6 +170,15 @@ def test_a_run_that_fails_hands_back_the_last_finite_picture(monkeypatch):
     assert result.reason is StopReason.NON_FINITE
     assert result.steps == 0
     np.testing.assert_allclose(result.image, resize(PHOTO, (51, 64)), atol=1e-6)
+
+
+def test_the_fine_sizes_take_most_of_the_steps(transfer):
+    """As docs/decisions/0005-default-schedule.md and docs/usage.md say."""
+    options = StyleTransferOptions()
+    photo, painting = np.zeros((200, 300, 3), np.float32), PAINTING
+    levels = transfer._levels(photo, painting, transfer.objective(options), options)
+    steps = [(level.width, level.steps) for level in levels]
+    assert steps == [(181, 48), (256, 68), (362, 97), (512, 137)]
 
 
 # --- Where it starts --------------------------------------------------------------------------
@@ -200,7 +209,7 @@ def test_a_run_starts_from_another_image(transfer, files):
 @pytest.mark.parametrize(
     "options",
     [
-        replace(QUICK, iterations=8, init="noise", seed=7),
+        replace(QUICK, iterations=8, optimizer="adam", init="noise", seed=7),
         replace(QUICK, iterations=8, optimizer="lbfgs", pooling="max"),
     ],
     ids=lambda options: options.optimizer,
