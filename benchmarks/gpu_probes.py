@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 
 import numpy as np
 
 from nstbatch.runtime.engine import Engine
 from nstbatch.runtime.loop import Descent, StopReason, descend
+from nstbatch.runtime.optimizers import LBFGS
 from nstbatch.runtime.providers import Provider
 
 from .contestants import objective_of, open_descent, targets_of
-from .tasks import AdamSettings, Array, Task, make_task
+from .tasks import AdamSettings, Array, Task, make_task, settings_of
 from .turns import ContestantError
 from .worker import Worker, reporting_failures
 
@@ -151,7 +152,11 @@ CHECKS: Mapping[str, Callable[[CheckJob], Check]] = {
     "parity-fp16": parity_of_half,
     "nan-freedom": long_run_in_half,
     "cuda-graphs": recorded_and_not,
+    "nan-freedom-lbfgs": long_run_in_half,
+    "cuda-graphs-lbfgs": recorded_and_not,
 }
+# `stylize` has L-BFGS by default, which changes its history in place, within a recording too.
+WITH_LBFGS = frozenset({"nan-freedom-lbfgs", "cuda-graphs-lbfgs"})
 PRECISIONS = {name: "fp32" if name == "parity-fp32" else "fp16" for name in CHECKS}
 
 
@@ -206,7 +211,8 @@ def _descent(task: Task, engine: Engine) -> Descent:
 
 
 def _task(job: CheckJob) -> Task:
-    return make_task("stylize", job.model, job.size, 1)
+    task = make_task("stylize", job.model, job.size, 1)
+    return replace(task, optimizer=settings_of(LBFGS())) if job.name in WITH_LBFGS else task
 
 
 def _judged(job: CheckJob, values: Mapping[str, float], passed: bool) -> Check:

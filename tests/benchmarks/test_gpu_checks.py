@@ -44,6 +44,8 @@ def test_checks_and_speeds_go_into_one_json_and_tables(no_gpu, tmp_path, capsys)
         ("parity-fp16", "passed"),
         ("nan-freedom", "passed"),
         ("cuda-graphs", "skipped"),
+        ("nan-freedom-lbfgs", "passed"),
+        ("cuda-graphs-lbfgs", "skipped"),
     ]
     assert {check["device"] for check in results["checks"]} == {"cpu"}
     rows = {row["provider"]: row for row in results["rows"]}

@@ -54,8 +54,9 @@ def test_cotangents_without_a_scale_fail_the_parity(monkeypatch):
     assert check("parity-fp16").status == "failed"
 
 
-def test_a_long_run_stays_finite():
-    found = check("nan-freedom")
+@pytest.mark.parametrize("name", ["nan-freedom", "nan-freedom-lbfgs"])
+def test_a_long_run_stays_finite(name):
+    found = check(name)
     assert found.status == "passed"
     assert found.values["steps"] == 10
     assert found.values["last"] < found.values["first"]
@@ -73,14 +74,21 @@ def test_recordings_are_skipped_where_there_are_none():
     assert Provider("cuda", "fp16").captures
 
 
+def test_the_checks_with_lbfgs_step_by_lbfgs():
+    jobs = {name: replace(JOB, name=name) for name in CHECKS}
+    found = {name for name, job in jobs.items() if "LBFGS" in repr(gpu_probes._task(job).optimizer)}
+    assert found == {name for name in CHECKS if name.endswith("-lbfgs")}
+
+
 class Recording(Provider):
     """The processor, taken for a device that records."""
 
     captures = True
 
 
+@pytest.mark.parametrize("name", ["cuda-graphs", "cuda-graphs-lbfgs"])
 @pytest.mark.parametrize(("broken", "status"), [(False, "passed"), (True, "failed")])
-def test_recorded_losses_are_compared_with_the_others(monkeypatch, broken, status):
+def test_recorded_losses_are_compared_with_the_others(monkeypatch, name, broken, status):
     def on_recording(job, precision):
         engine = engine_on(job, precision)
         engine.provider = Recording("cpu", precision)
@@ -94,7 +102,7 @@ def test_recorded_losses_are_compared_with_the_others(monkeypatch, broken, statu
             "_losses",
             lambda descent, steps: losses(descent, steps) * (1 + descent.is_captured),
         )
-    assert check("cuda-graphs").status == status
+    assert check(name).status == status
 
 
 def test_a_check_that_raises_is_one_that_failed():
