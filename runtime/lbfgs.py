@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import onnx
 
 
+# No move is as long, and float32 holds it.
+UNBOUNDED = 1e30
+
+
 @dataclass(frozen=True)
 class LBFGS:
     """L-BFGS as ``torch.optim.LBFGS(line_search_fn=None)`` runs it, without its stopping rules.
@@ -49,17 +53,21 @@ class LBFGS:
     learning_rate: float = 1.0
     # DeepTextures' maxcor; torch.optim.LBFGS and neural-style (through torch7) keep 100.
     history: int = 20
+    # Root mean square over a picture's values; more is shortened to it. torch has no such bound.
+    longest_move: float = UNBOUNDED
 
     def __post_init__(self) -> None:
         if self.history < 1:
             raise UsageError(f"L-BFGS needs a history of at least 1 pair, not {self.history}.")
+        if not self.longest_move > 0:
+            raise UsageError(f"The longest move must be above 0, not {self.longest_move}.")
 
     def graph(self, image_shape: ImageShape) -> onnx.ModelProto:
         """Return the update graph for pictures of this shape, (N, 3, H, W)."""
         from .lbfgs_formula import lbfgs_formula
         from .update_graph import update_model
 
-        formula = lbfgs_formula(image_shape, self.history)
+        formula = lbfgs_formula(image_shape, self.history, self.longest_move)
         return update_model(formula, image_shape, self.state_shapes(image_shape))
 
     def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:

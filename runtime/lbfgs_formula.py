@@ -83,7 +83,15 @@ def first_length(gradient: Tensor) -> Tensor:
     return op.Min(1.0, 1.0 / total(op.Abs(gradient)))
 
 
-def lbfgs_formula(image_shape: ImageShape, history: int) -> Any:
+@script(default_opset=op)
+def no_longer_than(longest: Tensor, move: Tensor, values: Tensor) -> Tensor:
+    """Shorten the moves, (N, C, H, W) of so many values a picture, to a root mean square."""
+    length = op.Sqrt(total(move * move) / values)
+    share = op.Min(1.0, longest / op.Max(length, 1e-30))
+    return move * op.Unsqueeze(share, [1, 2, 3])
+
+
+def lbfgs_formula(image_shape: ImageShape, history: int, longest_move: float) -> Any:
     """(image, gradient, learning_rate, lower, upper, *state) -> (image, *state)."""
     pictures = list(range(image_shape[0]))
     first_rows = [picture * history for picture in pictures]
@@ -91,6 +99,7 @@ def lbfgs_formula(image_shape: ImageShape, history: int) -> Any:
     slots = [float(slot) for slot in range(history)]
     last_slot = slots[-1]
     min_curvature = MIN_CURVATURE
+    values = float(np.prod(image_shape[1:]))
 
     @script(default_opset=op)
     def write(rows: Tensor, row: Tensor, slot: Tensor, accepted: Mask) -> Tensor:
@@ -141,7 +150,7 @@ def lbfgs_formula(image_shape: ImageShape, history: int) -> Any:
 
         length = learning_rate * op.Where(op.Equal(step, 0.0), first_length(free), 1.0)
         move = op.Unsqueeze(length, [1, 2, 3]) * op.Reshape(-descent, op.Shape(image))
-        move = op.Where(blocked, 0.0, move)
+        move = no_longer_than(longest_move, op.Where(blocked, 0.0, move), values)
         displacement_out = op.Min(op.Max(move, lower - image), upper - image)
         image_out = op.Clip(image + displacement_out, lower, upper)
         return (

@@ -14,6 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from .errors import UsageError
 from .images import ImageLike, as_picture, fit_long_side, from_nchw, resize, to_nchw
 from .kept import Kept
 from .loop import PIXEL_BOUNDS, Steppable, StopReason
-from .optimizers import State, optimizer_named
+from .optimizers import LBFGS, Optimizer, State, optimizer_named
 from .options import StyleTransferOptions
 from .progress import ProgressCallback, named_losses, reporter
 from .pyramid import MARGIN, Level, coarse_to_fine, plan_levels
@@ -35,6 +36,9 @@ from .terms import Objective, content, style, total_variation
 
 # Of the photo, the coarse sizes keep what is large; strokes are most of the work.
 FINE_LONGER = 1.0
+# Root mean square, of [0, 1]: about the longest that was seen in runs that went well. One of 0.145
+# lost its picture: docs/decisions/0019-lbfgs-by-default.md.
+LONGEST_MOVE = 0.02
 # Photos of one size share the style's targets: one set for each scale, of either format.
 KEPT_TARGETS = 16
 
@@ -95,7 +99,7 @@ class StyleTransfer(System):
         picture, painting = as_picture(photo), as_picture(style).pixels
         start = picture.pixels if init_image is None else as_picture(init_image).pixels
         levels = self._levels(picture.pixels, painting, objective, options)
-        optimizer = optimizer_named(options.optimizer, options.learning_rate)
+        optimizer = _optimizer(options)
 
         keeper = checkpoint and CheckpointFile(
             Path(checkpoint),
@@ -220,6 +224,13 @@ class StyleTransfer(System):
             **self._style_targets.get(key, of_painting),
             **self.engine.targets(of_content, level.fit(photo), pooling),
         }
+
+
+def _optimizer(options: StyleTransferOptions) -> Optimizer:
+    optimizer = optimizer_named(options.optimizer, options.learning_rate)
+    if isinstance(optimizer, LBFGS):
+        return replace(optimizer, longest_move=LONGEST_MOVE)
+    return optimizer
 
 
 def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> Array:

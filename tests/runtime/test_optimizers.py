@@ -333,6 +333,26 @@ def test_bounded_lbfgs_reaches_the_bounded_minimum():
     assert np.abs(last - np.clip(last - gradients(last), 0, 1)).max() < 1e-5
 
 
+@pytest.mark.parametrize("longest", [0.01, 0.1])
+def test_no_move_of_lbfgs_is_longer_than_asked_for(longest):
+    gradients, image = uneven(seed=1)
+    optimizer = LBFGS(history=4, longest_move=longest)
+    lengths = [
+        np.sqrt(np.mean(np.square(state["displacement"]), axis=(1, 2, 3)))
+        for _, state in trajectory(optimizer, image, gradients, 12)
+    ]
+    assert np.max(lengths) == pytest.approx(longest, rel=1e-5)
+    unbounded = images(LBFGS(history=4), image, gradients, 12)
+    same = images(LBFGS(history=4, longest_move=1e6), image, gradients, 12)
+    np.testing.assert_array_equal(same, unbounded)
+
+
+@pytest.mark.parametrize("longest", [0, -1, float("nan")])
+def test_a_move_of_no_length_is_refused(longest):
+    with pytest.raises(UsageError, match="longest move"):
+        LBFGS(longest_move=longest)
+
+
 @given(seed=st.integers(0, 1000), lower=st.floats(-0.5, 0.4), upper=st.floats(0.6, 1.5))
 @settings(max_examples=20)
 def test_bounded_lbfgs_remembers_how_far_each_pixel_really_moved(seed, lower, upper):
