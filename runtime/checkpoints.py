@@ -86,6 +86,7 @@ class CheckpointFile:
         now = self._clock()
         if now - self._latest < self._wait:
             return
+        self._latest = now
         now_at = checkpoint()
         arrays: dict[str, Any] = {_STATE + name: values for name, values in now_at.state.items()}
         arrays |= {_RUN: self._run, _IMAGES: now_at.images}

@@ -58,7 +58,7 @@ def pictures(out: str = "stylized") -> list[str]:
 def test_a_folder_becomes_pictures_and_again_nothing(capsys):
     save("photos/a.jpg")
     save("photos/b.png")
-    assert stylize("photos") == 0
+    assert stylize("photos", "-n", "20") == 0
     assert sorted(capsys.readouterr().out.split()) == [
         str(Path("stylized/a.jpg")),
         str(Path("stylized/b.png")),
@@ -66,9 +66,9 @@ def test_a_folder_becomes_pictures_and_again_nothing(capsys):
     painted = images.read("stylized/b.png").pixels
     assert painted.shape == (48, 64, 3)
     photo = images.resize(images.read("photos/b.png").pixels, (48, 64))
-    assert 0.001 < np.abs(painted - photo).mean() < 0.3  # two steps, the first a short one
+    assert 0.005 < np.abs(painted - photo).mean() < 0.3
     before = Path("stylized/b.png").stat().st_mtime_ns
-    assert stylize("photos") == 0
+    assert stylize("photos", "-n", "20") == 0
     out, err = capsys.readouterr()
     assert out == ""
     assert "2 already there" in err

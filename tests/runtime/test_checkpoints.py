@@ -62,26 +62,24 @@ def test_a_damaged_checkpoint_is_none(path, damage):
     assert CheckpointFile(path, "run").resume() is None
 
 
-def test_checkpoints_are_kept_as_often_as_asked_for(path):
-    seconds = iter([0, 59, 60, 60, 61, 119, 121, 121])  # twice where one is written
-    file = CheckpointFile(path, "run", every=60, clock=lambda: next(seconds))
-    written = []
-    for step in range(5):
+def steps_in_the_file(path, seconds, count):
+    """What the file holds after each of so many steps, by a clock that tells these seconds."""
+    clock = iter(seconds)
+    file = CheckpointFile(path, "run", every=60, clock=lambda: next(clock))
+    for step in range(count):
         file.keep(partial(replace, CHECKPOINT, steps=step))
         checkpoint = file.resume()
-        written.append(checkpoint and checkpoint.steps)
-    assert written == [None, 1, 1, 1, 4]
+        yield checkpoint and checkpoint.steps
+
+
+def test_checkpoints_are_kept_as_often_as_asked_for(path):
+    seconds = [0, 59, 60, 60, 61, 119, 121, 121]  # twice where one is written
+    assert list(steps_in_the_file(path, seconds, 5)) == [None, 1, 1, 1, 4]
 
 
 def test_checkpoints_that_take_long_are_kept_less_often(path):
-    seconds = iter([0, 60, 72, 311, 312, 312])  # 12 seconds, four times what is tolerated
-    file = CheckpointFile(path, "run", every=60, clock=lambda: next(seconds))
-    written = []
-    for step in range(3):
-        file.keep(partial(replace, CHECKPOINT, steps=step))
-        checkpoint = file.resume()
-        written.append(checkpoint and checkpoint.steps)
-    assert written == [0, 0, 2]
+    seconds = [0, 60, 72, 311, 312, 312]  # 12 seconds, four times what is tolerated
+    assert list(steps_in_the_file(path, seconds, 3)) == [0, 0, 2]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
