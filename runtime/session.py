@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -139,13 +139,12 @@ class Session:
             binding.bind_ortvalue_input(name, value)
         for name, value in outputs.items():
             binding.bind_ortvalue_output(name, value)
-        capture = None
-        if self._captures is not None:
-            capture = self._captures.of([*inputs.values(), *outputs.values()])
+        held = [*inputs.values(), *outputs.values()]
+        capture = None if self._captures is None else self._captures.of(held)
         read_anew = {}
         if self._copies_inputs:
             read_anew = {name: inputs[name] for name in inputs if name not in constant}
-        return BoundPass(self._session, binding, self._run_options, capture, read_anew)
+        return BoundPass(self._session, binding, self._run_options, capture, read_anew, held)
 
     @property
     def is_captured(self) -> bool:
@@ -191,12 +190,16 @@ class BoundPass:
         run_options: ort.RunOptions,
         capture: ort.RunOptions | None,
         read_anew: Mapping[str, ort.OrtValue],
+        held: Sequence[ort.OrtValue],
     ) -> None:
         self._session = session
         self._binding = binding
         self._run_options = run_options
         self._capture = capture
         self._read_anew = read_anew
+        # Up to 1.29 ONNX Runtime knows a buffer's address alone: the memory is the array's that it
+        # was made of, which its Python object keeps.
+        self._held = held
 
     def __call__(self) -> None:
         """Run once; a StoppedError if it was terminated, and the outputs then hold anything."""

@@ -1,7 +1,9 @@
 """A session runs at one size, over the buffers it was given and no others."""
 
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import onnx
@@ -80,6 +82,20 @@ def test_a_pass_can_write_what_another_reads(session):
     there()
     back()
     np.testing.assert_array_equal(total.numpy(), [60 * 4, 60 * 9])
+
+
+def test_a_pass_keeps_its_buffers(session):
+    """Up to 1.29 ONNX Runtime does not, and wrote to memory that was given back."""
+    inputs = {"image": session.buffer(ones(SHAPES["image"])), "scale": session.buffer([2, 3])}
+    outputs = {"scaled": session.buffer(np.zeros(SHAPES["image"])), "sum": session.buffer([0, 0])}
+    buffers = [weakref.ref(buffer) for buffer in (*inputs.values(), *outputs.values())]
+    run = session.bind(inputs, outputs)
+    del inputs, outputs
+    gc.collect()
+    assert all(buffer() is not None for buffer in buffers)
+    del run
+    gc.collect()
+    assert all(buffer() is None for buffer in buffers)
 
 
 class CopyingBinding:
