@@ -18,6 +18,7 @@ PACKAGES = (
     "numpy",
     "onnxruntime",
     "onnxruntime-gpu",
+    "onnxruntime-openvino",
     "onnxruntime-ep-openvino",
     "torch",
 )

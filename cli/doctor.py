@@ -21,6 +21,7 @@ PACKAGES = (
     "onnxscript",
     "onnxruntime",
     "onnxruntime-gpu",
+    "onnxruntime-openvino",
     "onnxruntime-ep-openvino",
     "opencv-python-headless",
     "pillow",

@@ -23,12 +23,20 @@ from typing import Any
 from nstbatch.runtime.errors import UnknownNameError
 
 from .processor import has_bf16
-from .provider_options import EXECUTION_PROVIDERS, add_provider, openvino_devices
+from .provider_options import (
+    EXECUTION_PROVIDERS,
+    add_provider,
+    openvino_devices,
+    openvino_is_built_in,
+)
 
 # The requirements behind the extras of the same names in pyproject.toml; spelled out, since they
 # also work for whoever installed nstbatch from a folder.
 INSTALL_CPU = "pip install --upgrade 'onnxruntime>=1.24'"
 INSTALL_OPENVINO = "pip install 'onnxruntime-ep-openvino>=1.8'"
+INSTALL_OPENVINO_BUILT_IN = (
+    "pip uninstall -y onnxruntime && pip install 'onnxruntime-openvino>=1.24'"
+)
 INSTALL_GPU = "pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]>=1.28'"
 INSTALL_TENSORRT = f"{INSTALL_GPU} 'tensorrt-cu13>=10.13,<11'"
 
@@ -94,19 +102,23 @@ def _check_cpu() -> Finding:
 
 
 def _check_openvino() -> Finding:
-    version = _register_openvino()
-    if not openvino_devices():
-        raise _UnusableError(_no_openvino_device())
     # Where the processor cannot be asked (not Linux), bf16 is possible but not the default. fp16
     # is left out: OpenVINO is slow and wrong in it on a processor.
     precisions = {True: ("bf16", "fp32"), False: ("fp32",), None: ("fp32", "bf16")}[has_bf16()]
+    ort = _onnxruntime()
+    if openvino_is_built_in():
+        _probe("openvino", _reinstall("onnxruntime-openvino>=1.24"))
+        return _usable("openvino", f"built into ONNX Runtime {ort.__version__}", *precisions)
+    version = _register_openvino()
+    if not openvino_devices():
+        raise _UnusableError(*_no_openvino_device())
     return _usable("openvino", f"onnxruntime-ep-openvino {version}", *precisions)
 
 
 def _check_cuda() -> Finding:
     _nvidia_driver(INSTALL_GPU)
     _built_with("cuda", INSTALL_GPU)
-    return _probed("cuda", INSTALL_GPU)
+    return _usable_gpu("cuda", INSTALL_GPU)
 
 
 def _check_tensorrt() -> Finding:
@@ -116,7 +128,7 @@ def _check_tensorrt() -> Finding:
         importlib.import_module("tensorrt")  # loads its libraries from where pip put them
     except ImportError as error:
         raise _UnusableError(f"TensorRT does not load ({error})", INSTALL_TENSORRT) from error
-    return _probed("tensorrt", INSTALL_TENSORRT)
+    return _usable_gpu("tensorrt", INSTALL_TENSORRT)
 
 
 _CHECKS: dict[str, Callable[[], Finding]] = {
@@ -173,13 +185,20 @@ def _nvidia_driver(fix: str) -> None:
         raise _UnusableError(f"NVIDIA's driver finds no GPU (CUDA error {status})")
 
 
+def _usable_gpu(device: str, fix: str) -> Finding:
+    """Try a GPU. Not run on one yet."""
+    ort = _onnxruntime()
+    ort.preload_dlls()  # finds the CUDA libraries that pip installed
+    _probe(device, fix)
+    return _usable(device, f"ONNX Runtime {ort.__version__}", "fp16", "fp32")
+
+
 @functools.cache
-def _probed(device: str, fix: str) -> Finding:
-    """Open a session of one node on a GPU. Not run on a GPU yet."""
+def _probe(device: str, fix: str) -> None:
+    """Open a session of one node on a device."""
     import onnx
 
     ort = _onnxruntime()
-    ort.preload_dlls()  # finds the CUDA libraries that pip installed
     model = onnx.parser.parse_model(
         '<ir_version: 10, opset_import: ["": 20]>'
         "probe (float[1, 3, 8, 8] image) => (float[1, 3, 8, 8] out) { out = Relu(image) }"
@@ -193,7 +212,6 @@ def _probed(device: str, fix: str) -> Finding:
         raise _UnusableError(f"its session does not open ({_first_line(error)})", fix) from error
     if EXECUTION_PROVIDERS[device] not in session.get_providers():
         raise _UnusableError("ONNX Runtime could not load it and fell back to the processor", fix)
-    return _usable(device, f"ONNX Runtime {ort.__version__}", "fp16", "fp32")
 
 
 _registration = threading.Lock()
@@ -227,15 +245,20 @@ def _no_openvino_package(error: ImportError) -> tuple[str, str | None]:
     return f"the package onnxruntime-ep-openvino does not load ({error})", INSTALL_OPENVINO
 
 
-def _no_openvino_device() -> str:
-    """Say what is in the way: up to 1.8 the plugin refuses processors of other makers."""
+def _no_openvino_device() -> tuple[str, str | None]:
+    """Say what is in the way: up to 1.8 the plugin refuses processors of other makers.
+
+    What is built into ONNX Runtime serves them; in fp32 that is no gain over the processor alone.
+    """
     vendors = {found.device.vendor for found in _onnxruntime().get_ep_devices()}
     if "Intel" in vendors:
-        return "the OpenVINO plugin offers no processor here"
-    return (
+        return "the OpenVINO plugin offers no processor here", None
+    why = (
         "the OpenVINO plugin serves Intel processors only (microsoft/onnxruntime#31981), "
         f"and this one is from {' or '.join(sorted(vendors)) or 'another maker'}"
     )
+    has_wheel = f"{platform.system()} {platform.machine()}" == "Linux x86_64"
+    return why, INSTALL_OPENVINO_BUILT_IN if has_wheel and has_bf16() else None
 
 
 def _is_installed(distribution: str) -> bool:

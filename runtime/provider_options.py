@@ -47,15 +47,30 @@ def add_provider(
         captured: Whether CUDA records passes as CUDA graphs.
     """
     if device == "openvino":
-        options.add_provider_for_devices(openvino_devices(), openvino_options(precision, threads))
+        chosen = openvino_options(precision, threads)
+        if openvino_is_built_in():
+            options.add_provider(EXECUTION_PROVIDERS["openvino"], {"device_type": "CPU", **chosen})
+        else:
+            options.add_provider_for_devices(openvino_devices(), chosen)
     if device == "tensorrt":
         options.add_provider(EXECUTION_PROVIDERS["tensorrt"], tensorrt_options(engine))
     if device in ("cuda", "tensorrt"):  # CUDA also runs what TensorRT leaves
         options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options(precision, captured))
 
 
+def openvino_is_built_in() -> bool:
+    """Tell whether OpenVINO is part of ONNX Runtime itself, as in the package onnxruntime-openvino.
+
+    A plugin that offers devices is listed among the providers as well, once it is registered.
+    """
+    import onnxruntime as ort
+
+    listed = EXECUTION_PROVIDERS["openvino"] in ort.get_available_providers()
+    return listed and not openvino_devices()
+
+
 def openvino_devices() -> list[Any]:
-    """Return the processor as OpenVINO offers it, without the `.AUTO` twin of the same name.
+    """Return the processor as OpenVINO's plugin offers it, without the `.AUTO` twin of that name.
 
     Empty until the plugin is registered, and where it does not serve this processor.
     """
@@ -70,7 +85,7 @@ def openvino_devices() -> list[Any]:
 
 
 def openvino_options(precision: str, threads: int) -> dict[str, str]:
-    """Return the OpenVINO plugin's options. Its own ``precision`` option is ignored by it."""
+    """Return OpenVINO's options. Its plugin ignores the ``precision`` option of its own."""
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
     properties = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": str(threads)}
     folder = provider_folder("openvino")

@@ -24,7 +24,7 @@ def test_every_device_is_usable_or_has_a_reason(capsys):
         assert line.split()[1] == ("usable" if finding.usable else "no")
         assert finding.detail in line
         assert finding.fix is None or f"      to change that: {finding.fix}" in lines
-    assert f"  onnxruntime {version('onnxruntime')}" in lines
+    assert f"  numpy {version('numpy')}" in lines
     assert f"  nstbatch {version('nstbatch')}" in lines
     assert any(f"{providers.available_cores()} core" in line for line in lines)
 

@@ -242,7 +242,9 @@ def test_an_old_runtime_takes_no_plugins(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(
         sys.modules,
         "onnxruntime",
-        SimpleNamespace(__version__="1.20.0", InferenceSession=None),
+        SimpleNamespace(
+            __version__="1.20.0", InferenceSession=None, get_available_providers=lambda: ["CPU"]
+        ),
     )
     finding = check("openvino")
     assert finding.detail == "ONNX Runtime 1.20.0 takes no plugins"
@@ -268,10 +270,81 @@ def test_openvino_defaults_to_bf16_where_the_processor_has_it(
     ]
 
 
-def test_openvino_on_another_makers_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("machine", "bf16", "fix"),
+    [
+        ("x86_64", True, devices.INSTALL_OPENVINO_BUILT_IN),
+        ("x86_64", False, None),  # in fp32 there is nothing to gain
+        ("aarch64", True, None),  # there is no wheel
+    ],
+)
+def test_openvino_on_another_makers_processor(
+    monkeypatch: pytest.MonkeyPatch, machine: str, bf16: bool, fix: str | None
+) -> None:
     use(monkeypatch, FakeRuntime(ep_device("CPUExecutionProvider", vendor="AMD")))
+    monkeypatch.setattr(devices, "has_bf16", lambda: bf16)
+    monkeypatch.setattr(devices.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(devices.platform, "machine", lambda: machine)
     with pytest.raises(ProviderError, match=r"serves Intel processors only .* from AMD"):
         resolve("openvino")
+    assert check("openvino").fix == fix
+
+
+def with_openvino_inside(monkeypatch: pytest.MonkeyPatch, session: Any) -> FakeRuntime:
+    """An ONNX Runtime that was built with OpenVINO, on a processor that its plugin refuses."""
+    amd = ep_device("CPUExecutionProvider", vendor="AMD")
+    runtime = use(monkeypatch, FakeRuntime(amd, providers=("OpenVINOExecutionProvider",)))
+    monkeypatch.setattr(devices, "has_bf16", lambda: True)
+    monkeypatch.setattr(devices, "_probe", devices._probe.__wrapped__)
+    monkeypatch.setattr(runtime, "InferenceSession", lambda *_, **__: session)
+    monkeypatch.setattr(runtime, "SessionOptions", FakeOptions, raising=False)
+    return runtime
+
+
+class FakeOptions:
+    """Session options that remember which providers were added, and how."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[str, dict[str, str]]] = []
+
+    def add_provider(self, name: str, options: dict[str, str]) -> None:
+        self.added.append((name, options))
+
+    def add_provider_for_devices(self, found: list[Any], options: dict[str, str]) -> None:
+        self.added.append((found[0].ep_name, options))
+
+
+def test_openvino_inside_onnxruntime_needs_no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = SimpleNamespace(get_providers=lambda: ["OpenVINOExecutionProvider"])
+    runtime = with_openvino_inside(monkeypatch, session)
+    assert resolve("openvino") == Provider("openvino", "bf16")
+    assert check("openvino").detail == "built into ONNX Runtime 1.32.0"
+    assert runtime.registered == []
+    options = FakeOptions()
+    provider_options.add_provider(options, "openvino", precision="bf16", threads=3)
+    ((name, chosen),) = options.added
+    assert (name, chosen.pop("device_type")) == ("OpenVINOExecutionProvider", "CPU")
+    assert chosen == provider_options.openvino_options("bf16", 3)
+
+
+def test_a_registered_plugin_is_not_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime lists it among its providers all the same."""
+    runtime = use(monkeypatch, FakeRuntime(*INTEL, providers=("OpenVINOExecutionProvider",)))
+    runtime.registered.append("OpenVINO")
+    assert not provider_options.openvino_is_built_in()
+    options = FakeOptions()
+    provider_options.add_provider(options, "openvino", precision="fp32", threads=1)
+    assert options.added == [
+        ("OpenVINOExecutionProvider", provider_options.openvino_options("fp32", 1))
+    ]
+
+
+def test_openvino_inside_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_openvino_inside(monkeypatch, SimpleNamespace(get_providers=lambda: ["CPU"]))
+    finding = check("openvino")
+    assert finding.detail == "ONNX Runtime could not load it and fell back to the processor"
+    assert finding.fix is not None
+    assert finding.fix.endswith("pip install 'onnxruntime-openvino>=1.24'")
 
 
 def test_a_plugin_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,7 +451,7 @@ def test_a_cuda_session_that_does_not_open(monkeypatch: pytest.MonkeyPatch) -> N
     with_driver(monkeypatch, FakeDriver(gpus=1))
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(ort, "preload_dlls", lambda: None)
-    monkeypatch.setattr(devices, "_probed", devices._probed.__wrapped__)
+    monkeypatch.setattr(devices, "_probe", devices._probe.__wrapped__)
 
     def refuse(options: Any, device: str, **others: Any) -> None:
         raise RuntimeError("libcudnn.so.9: cannot open shared object file")
@@ -392,7 +465,7 @@ def test_a_cuda_session_that_is_the_processors(monkeypatch: pytest.MonkeyPatch) 
     with_driver(monkeypatch, FakeDriver(gpus=1))
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(ort, "preload_dlls", lambda: None)
-    monkeypatch.setattr(devices, "_probed", devices._probed.__wrapped__)
+    monkeypatch.setattr(devices, "_probe", devices._probe.__wrapped__)
     monkeypatch.setattr(devices, "add_provider", lambda options, device, **others: None)
     with pytest.raises(ProviderError, match="fell back to the processor"):
         resolve("cuda")
@@ -405,7 +478,7 @@ def test_a_gpu_computes_in_fp16_by_default(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(runtime, "preload_dlls", lambda: None, raising=False)
     monkeypatch.setattr(runtime, "SessionOptions", SimpleNamespace, raising=False)
     monkeypatch.setattr(runtime, "InferenceSession", lambda *_, **__: session)
-    monkeypatch.setattr(devices, "_probed", devices._probed.__wrapped__)
+    monkeypatch.setattr(devices, "_probe", devices._probe.__wrapped__)
     monkeypatch.setattr(devices, "add_provider", lambda options, device, **others: None)
     assert resolve("cuda") == Provider("cuda", "fp16")
     assert resolve("cuda", "fp32") == Provider("cuda", "fp32")
@@ -463,6 +536,7 @@ def test_an_engine_key_depends_on_everything() -> None:
     [
         ("cpu", devices.INSTALL_CPU),
         ("openvino", devices.INSTALL_OPENVINO),
+        ("amd", devices.INSTALL_OPENVINO_BUILT_IN),
         ("gpu", devices.INSTALL_GPU),
         ("tensorrt", devices.INSTALL_TENSORRT),
     ],

@@ -102,15 +102,15 @@ class CopyingBinding:
     """What a binding is where the inputs lie in another memory: they are copied there, once."""
 
     def __init__(self, binding):
-        self._binding, self.copied = binding, []
+        self._binding, self.copied, self._held = binding, [], {}
 
     def __getattr__(self, name):
         return getattr(self._binding, name)
 
     def bind_ortvalue_input(self, name, value):
         self.copied.append(name)
-        copy = ort.OrtValue.ortvalue_from_numpy(value.numpy().copy())
-        self._binding.bind_ortvalue_input(name, copy)
+        self._held[name] = ort.OrtValue.ortvalue_from_numpy(value.numpy().copy())
+        self._binding.bind_ortvalue_input(name, self._held[name])
 
 
 def test_what_is_written_to_a_buffer_is_read_where_binding_copies_it(monkeypatch):
