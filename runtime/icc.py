@@ -73,6 +73,9 @@ def _xyz(data: bytes) -> NDArray[np.float64]:
 
 # --- Curves -----------------------------------------------------------------------------------
 
+# The numbers of a damaged profile may be too large for a power of them, or for one of 0.
+_quietly = np.errstate(over="ignore", divide="ignore")
+
 Curve: TypeAlias = Callable[[Samples], Samples]
 
 
@@ -93,7 +96,7 @@ def _curve(data: bytes) -> Curve:
 
 
 def _power(exponent: float) -> Curve:
-    return lambda values: values ** np.float32(exponent)
+    return _quietly(lambda values: values ** np.float32(exponent))
 
 
 # How many numbers each kind of formula has, by its code.
@@ -114,6 +117,7 @@ def _formula(data: bytes) -> Curve:
     if kind in (1, 2):  # the fourth number is added everywhere, and the power ends where it is 0
         c, d, e, f = 0.0, -b / a, c, c
 
+    @_quietly
     def curve(values: Samples) -> Samples:
         upper = np.maximum(a * values + b, 0) ** exponent + e
         return np.where(values >= d, upper, c * values + f).astype(np.float32)

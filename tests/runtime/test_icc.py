@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
@@ -145,6 +145,7 @@ def test_other_profiles_are_none_of_ours(data: bytes) -> None:
     assert conversion(data) is None
 
 
+@example(edits=[(388, 128)], curve="formula 4")  # 0.9 to the power of -32768 and more
 @given(
     edits=st.lists(st.tuples(st.integers(0, 399), st.integers(0, 255)), min_size=1, max_size=9),
     curve=st.sampled_from(sorted(CURVES)),
