@@ -292,10 +292,11 @@ OPENVINO = check("openvino")
 
 
 @pytest.mark.skipif(not OPENVINO.usable, reason=OPENVINO.detail)
+@pytest.mark.parametrize("size", [(64, 80), (66, 83)])
 @pytest.mark.parametrize("model", ["alexnet", "squeezenet1_1", "vgg16"])
-def test_openvino_moves_pictures_as_the_processor_does(model):
-    """In float32; its ReLU's derivative and its bound buffers were both wrong once."""
-    photos, paintings = pictures(1, (64, 80)), pictures(1, (64, 64), seed=1)
+def test_openvino_moves_pictures_as_the_processor_does(model, size):
+    """In float32; it was once wrong about a ReLU's derivative, bound buffers and strides."""
+    photos, paintings = pictures(1, size), pictures(1, (64, 64), seed=1)
     engines = (Engine(model, device=device, precision="fp32") for device in ("cpu", "openvino"))
     (ours, losses), (theirs, their_losses) = (
         run(engine, photos, paintings, Adam(), steps=5) for engine in engines
