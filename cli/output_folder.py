@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import nstbatch
+from nstbatch.runtime.devices import RUNTIME_PACKAGES
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.files import write_atomically
 
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from .painting import Outcome, Painting
 
 log = logging.getLogger(__name__)
-
-ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu")
-"""The packages that bring it, of which one is there."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +252,7 @@ def _now() -> str:
 
 def _versions() -> dict[str, str]:
     versions = {"nstbatch": nstbatch.__version__, "python": platform.python_version()}
-    for package in ONNXRUNTIMES:
+    for package in RUNTIME_PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             versions["onnxruntime"] = metadata.version(package)
     return versions

@@ -107,7 +107,7 @@ def run(model: ir.Model, zero: float) -> np.ndarray:
     options = ort.SessionOptions()
     options.log_severity_level = 3  # it warns of initialisers that a line does not use
     session = ort.InferenceSession(ir.to_proto(model).SerializeToString(), options)
-    return session.run(None, feeds)[0]
+    return np.array(session.run(None, feeds)[0])  # a copy: it may be an input, handed through
 
 
 def propagate(model: ir.Model) -> set[ir.Value]:
