@@ -30,16 +30,6 @@ from .provider_options import (
     openvino_is_built_in,
 )
 
-# The requirements behind the extras of the same names in pyproject.toml; spelled out, since they
-# also work for whoever installed nstbatch from a folder.
-INSTALL_CPU = "pip install --upgrade 'onnxruntime>=1.24'"
-INSTALL_OPENVINO = "pip install 'onnxruntime-ep-openvino>=1.8'"
-INSTALL_OPENVINO_BUILT_IN = (
-    "pip uninstall -y onnxruntime && pip install 'onnxruntime-openvino>=1.24'"
-)
-INSTALL_GPU = "pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]>=1.28'"
-INSTALL_TENSORRT = f"{INSTALL_GPU} 'tensorrt-cu13>=10.13,<11'"
-
 # Distributions that unpack into the same `onnxruntime` folder and break each other there.
 RUNTIME_PACKAGES = (
     "onnxruntime",
@@ -47,6 +37,15 @@ RUNTIME_PACKAGES = (
     "onnxruntime-gpu",
     "onnxruntime-openvino",
 )
+
+# The requirements behind the extras of the same names in pyproject.toml; spelled out, since they
+# also work for whoever installed nstbatch from a folder.
+IN_PLACE = f"pip uninstall -y {' '.join(RUNTIME_PACKAGES)} && pip install"
+INSTALL_CPU = "pip install --upgrade 'onnxruntime>=1.24'"
+INSTALL_OPENVINO = "pip install 'onnxruntime-ep-openvino>=1.8'"
+INSTALL_AMD = f"{IN_PLACE} 'onnxruntime-openvino>=1.24'"
+INSTALL_GPU = f"{IN_PLACE} 'onnxruntime-gpu[cuda,cudnn]>=1.28'"
+INSTALL_TENSORRT = f"{INSTALL_GPU} 'tensorrt-cu13>=10.13,<11'"
 
 FATAL_ONLY = 4  # of ONNX Runtime's log severities
 
@@ -106,8 +105,10 @@ def _check_openvino() -> Finding:
     # is left out: OpenVINO is slow and wrong in it on a processor.
     precisions = {True: ("bf16", "fp32"), False: ("fp32",), None: ("fp32", "bf16")}[has_bf16()]
     ort = _onnxruntime()
+    if not hasattr(ort, "get_ep_devices"):
+        raise _UnusableError(f"ONNX Runtime {ort.__version__} is too old for it", INSTALL_CPU)
     if openvino_is_built_in():
-        _probe("openvino", _reinstall("onnxruntime-openvino>=1.24"))
+        _probe("openvino")
         return _usable("openvino", f"built into ONNX Runtime {ort.__version__}", *precisions)
     version = _register_openvino()
     if not openvino_devices():
@@ -149,7 +150,9 @@ def _onnxruntime() -> Any:
     except ImportError as error:
         raise _UnusableError(f"ONNX Runtime does not load ({error})", INSTALL_CPU) from error
     if not hasattr(ort, "InferenceSession"):  # what is left where two packages were mixed
-        raise _UnusableError("ONNX Runtime is installed and incomplete", _reinstall("onnxruntime"))
+        raise _UnusableError(
+            "ONNX Runtime is installed and incomplete", f"{IN_PLACE} 'onnxruntime>=1.24'"
+        )
     return ort
 
 
@@ -162,7 +165,7 @@ def _built_with(device: str, fix: str) -> None:
     if mixed:
         raise _UnusableError(
             f"{' and '.join(mixed)} are installed together and have overwritten each other",
-            _reinstall("onnxruntime-gpu[cuda,cudnn]>=1.28"),
+            INSTALL_GPU,
         )
     raise _UnusableError(f"the installed ONNX Runtime {ort.__version__} was built without it", fix)
 
@@ -194,7 +197,7 @@ def _usable_gpu(device: str, fix: str) -> Finding:
 
 
 @functools.cache
-def _probe(device: str, fix: str) -> None:
+def _probe(device: str, fix: str | None = None) -> None:
     """Open a session of one node on a device."""
     import onnx
 
@@ -221,8 +224,6 @@ _registration = threading.Lock()
 def _register_openvino() -> str:
     """Load the OpenVINO plugin into this process's ONNX Runtime, once; return its version."""
     ort = _onnxruntime()
-    if not hasattr(ort, "register_execution_provider_library"):
-        raise _UnusableError(f"ONNX Runtime {ort.__version__} takes no plugins", INSTALL_CPU)
     try:
         plugin = importlib.import_module("onnxruntime_ep_openvino")
     except ImportError as error:
@@ -257,8 +258,12 @@ def _no_openvino_device() -> tuple[str, str | None]:
         "the OpenVINO plugin serves Intel processors only (microsoft/onnxruntime#31981), "
         f"and this one is from {' or '.join(sorted(vendors)) or 'another maker'}"
     )
-    has_wheel = f"{platform.system()} {platform.machine()}" == "Linux x86_64"
-    return why, INSTALL_OPENVINO_BUILT_IN if has_wheel and has_bf16() else None
+    can_have = (
+        f"{platform.system()} {platform.machine()}" == "Linux x86_64"
+        and sys.version_info < (3, 14)  # 1.24.1 has no wheel for it
+        and not _is_installed("onnxruntime-gpu")  # which it would take the place of
+    )
+    return why, INSTALL_AMD if can_have and has_bf16() else None
 
 
 def _is_installed(distribution: str) -> bool:
@@ -267,10 +272,6 @@ def _is_installed(distribution: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
-
-
-def _reinstall(requirement: str) -> str:
-    return f"pip uninstall -y {' '.join(RUNTIME_PACKAGES)} && pip install '{requirement}'"
 
 
 def _first_line(error: Exception) -> str:

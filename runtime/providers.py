@@ -71,7 +71,8 @@ class Provider:
         """Whether sessions copy an input when it is bound, and miss what is written to it later.
 
         OpenVINO's plugin does: its inputs lie in a memory of its own, to which ONNX Runtime copies
-        what lies elsewhere, once (microsoft/onnxruntime#5857).
+        what lies elsewhere, once (microsoft/onnxruntime#5857). What is built into ONNX Runtime
+        reads them anew, and binding them again costs it nothing.
         """
         return self.device == "openvino"
 

@@ -126,7 +126,7 @@ class ReadyGraph:
     def _make(self) -> _Model:
         from .specialise import specialise
         from .step_functions import with_comparisons
-        from .transposed_padding import with_padding_behind
+        from .transposed_padding import with_padded_outputs
         from .winograd import with_fewer_products
 
         model = self._graph.make() if isinstance(self._graph, Recipe) else self._graph
@@ -135,7 +135,7 @@ class ReadyGraph:
         if self._provider.device == "cpu" and self._provider.precision == "fp32":
             model = with_fewer_products(model)
         if self._provider.device == "openvino":
-            model = with_padding_behind(with_comparisons(model))
+            model = with_padded_outputs(with_comparisons(model))
         return _Model(model.SerializeToString(), self._weights_folder)
 
 

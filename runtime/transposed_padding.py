@@ -1,4 +1,4 @@
-"""Zeros that lie before a transposed convolution, moved behind it.
+"""Zeros that are padded to the input of a transposed convolution, padded to its output instead.
 
 The gradient of a strided convolution gives its cotangent a row of zeros more, which makes room for
 the rows that the stride forgot. OpenVINO (2025.4 and 2026.4) takes those zeros into the pads of the
@@ -11,14 +11,16 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnx_ir as ir
+from numpy.typing import NDArray
 from onnx_ir.passes import common as passes
 
 
-def with_padding_behind(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Let transposed convolutions begin with what is there, and end in zeros instead.
+def with_padded_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Pad what transposed convolutions give, in place of what they are given.
 
     Args:
-        model: A graph of static shapes; it is left as it is.
+        model: A graph of static shapes; it is left as it is. What is not the padding of a gradient
+            stays: anything but zeros, or zeros elsewhere than at the ends of height and width.
 
     Returns:
         A graph of the same inputs, outputs and results.
@@ -26,44 +28,64 @@ def with_padding_behind(model: onnx.ModelProto) -> onnx.ModelProto:
     graph_model = ir.from_proto(model)
     graph = graph_model.graph
     for node in list(graph):
-        if node.op_type == "ConvTranspose" and len(node.inputs) == 2:  # it adds no bias
+        if _is_plain(node):
             padded = node.inputs[0]
             pad = None if padded is None else padded.producer()
-            if pad is not None and pad.op_type == "Pad":
-                _move_behind(graph, pad, node)
+            ends = None if pad is None else _zeros_at_the_ends(pad)
+            if pad is not None and ends is not None:
+                _exchange(graph, pad, node, ends)
     passes.RemoveUnusedNodesPass()(graph_model)
     return ir.to_proto(graph_model)
 
 
-def _move_behind(graph: ir.Graph, pad: ir.Node, convolution: ir.Node) -> None:
-    """Exchange the two, where the padding is of zeros at the ends of height and width.
+def _is_plain(node: ir.Node) -> bool:
+    """Whether a node is a transposed convolution as the gradients have them, without a bias."""
+    return (
+        node.op_type == "ConvTranspose"
+        and len(node.inputs) == 2
+        and {"pads", "strides"} <= set(node.attributes)
+        and len(node.attributes["strides"].as_ints()) == 2
+        and "output_shape" not in node.attributes
+        and not node.outputs[0].is_graph_output()
+    )
 
-    A row of zeros in front is ``stride`` rows behind: first those that the pads of the convolution
-    cut off, then, beyond what its filters reach, of nothing.
+
+def _zeros_at_the_ends(pad: ir.Node) -> NDArray[np.int64] | None:
+    """How many zeros a node pads to the ends of height and width, (2,); None if it does else."""
+    mode = pad.attributes.get("mode")
+    if pad.op_type != "Pad" or (mode is not None and mode.as_string() != "constant"):
+        return None
+    amounts, value, axes = ([*pad.inputs[1:], None, None])[:3]
+    given = None if amounts is None else ir.convenience.get_const_tensor(amounts)
+    if given is None or given.size != 8 or axes is not None:
+        return None
+    if value is not None:
+        constant = ir.convenience.get_const_tensor(value)
+        if constant is None or constant.numpy().any():
+            return None
+    *others, bottom, right = given.numpy().tolist()
+    return None if any(others) or min(bottom, right) < 0 else np.array([bottom, right])
+
+
+def _exchange(graph: ir.Graph, pad: ir.Node, convolution: ir.Node, ends: NDArray[np.int64]) -> None:
+    """Pad the output of a convolution, not its input.
+
+    A row of zeros there is ``stride`` rows here: first those that the pads of the convolution have
+    cut off, then, beyond what its filters reach, rows of nothing.
     """
-    amounts = _constant(pad, 1)
-    value = _constant(pad, 2)
-    if amounts is None or amounts[:-2].any() or (value is not None and value.any()):
-        return
-    *begins, bottom, right = convolution.attributes["pads"].as_ints()
-    behind = amounts[-2:] * convolution.attributes["strides"].as_ints()
-    cut = np.minimum(behind, (bottom, right))
+    top, left, *cut = convolution.attributes["pads"].as_ints()
+    rows = ends * convolution.attributes["strides"].as_ints()
+    uncut = np.minimum(rows, cut)
+    pads = [top, left, *(cut - uncut).tolist()]
     convolution.replace_input_with(0, pad.inputs[0])
-    pads = [*begins, *((bottom, right) - cut).tolist()]
     convolution.attributes["pads"] = ir.AttrInt64s("pads", pads)
 
     result = convolution.outputs[0]
     users = result.uses()
-    size = ir.node("Constant", [], {"value": ir.tensor([0] * 6 + (behind - cut).tolist())})
+    size = ir.node("Constant", [], {"value": ir.tensor([0] * 6 + (rows - uncut).tolist())})
     padded = ir.node("Pad", [result, *size.outputs])
     graph.insert_after(convolution, [size, padded])
     for user, index in users:
         user.replace_input_with(index, padded.outputs[0])
+    padded.outputs[0].type = result.type
     padded.outputs[0].shape, result.shape = result.shape, None
-
-
-def _constant(node: ir.Node, index: int) -> np.ndarray | None:
-    """A constant input of a node, None where there is none."""
-    value = node.inputs[index] if index < len(node.inputs) else None
-    tensor = None if value is None else ir.convenience.get_const_tensor(value)
-    return None if tensor is None else tensor.numpy()

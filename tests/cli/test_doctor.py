@@ -5,7 +5,7 @@ import pytest
 
 from nstbatch.cli import doctor
 from nstbatch.cli.main import run
-from nstbatch.runtime import providers
+from nstbatch.runtime import devices, providers
 from nstbatch.runtime.providers import Finding
 
 
@@ -24,7 +24,8 @@ def test_every_device_is_usable_or_has_a_reason(capsys):
         assert line.split()[1] == ("usable" if finding.usable else "no")
         assert finding.detail in line
         assert finding.fix is None or f"      to change that: {finding.fix}" in lines
-    assert f"  numpy {version('numpy')}" in lines
+    (runtime,) = filter(devices._is_installed, devices.RUNTIME_PACKAGES)
+    assert f"  {runtime} {version(runtime)}" in lines
     assert f"  nstbatch {version('nstbatch')}" in lines
     assert any(f"{providers.available_cores()} core" in line for line in lines)
 

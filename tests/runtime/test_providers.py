@@ -238,16 +238,20 @@ def test_openvino_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_an_old_runtime_takes_no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_runtime_has_neither_plugins_nor_ways_to_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(
         sys.modules,
         "onnxruntime",
         SimpleNamespace(
-            __version__="1.20.0", InferenceSession=None, get_available_providers=lambda: ["CPU"]
+            __version__="1.20.0",
+            InferenceSession=None,
+            get_available_providers=lambda: ["OpenVINOExecutionProvider"],
         ),
     )
     finding = check("openvino")
-    assert finding.detail == "ONNX Runtime 1.20.0 takes no plugins"
+    assert finding.detail == "ONNX Runtime 1.20.0 is too old for it"
     assert finding.fix == devices.INSTALL_CPU
 
 
@@ -271,18 +275,27 @@ def test_openvino_defaults_to_bf16_where_the_processor_has_it(
 
 
 @pytest.mark.parametrize(
-    ("machine", "bf16", "fix"),
+    ("machine", "python", "bf16", "packages", "fix"),
     [
-        ("x86_64", True, devices.INSTALL_OPENVINO_BUILT_IN),
-        ("x86_64", False, None),  # in fp32 there is nothing to gain
-        ("aarch64", True, None),  # there is no wheel
+        ("x86_64", (3, 13), True, ("onnxruntime",), devices.INSTALL_AMD),
+        ("x86_64", (3, 13), False, ("onnxruntime",), None),  # in fp32 there is nothing to gain
+        ("aarch64", (3, 13), True, ("onnxruntime",), None),  # there is no wheel
+        ("x86_64", (3, 14), True, ("onnxruntime",), None),  # likewise
+        ("x86_64", (3, 13), True, ("onnxruntime-gpu",), None),  # CUDA would be gone
     ],
 )
 def test_openvino_on_another_makers_processor(
-    monkeypatch: pytest.MonkeyPatch, machine: str, bf16: bool, fix: str | None
+    monkeypatch: pytest.MonkeyPatch,
+    machine: str,
+    python: tuple[int, int],
+    bf16: bool,
+    packages: tuple[str, ...],
+    fix: str | None,
 ) -> None:
     use(monkeypatch, FakeRuntime(ep_device("CPUExecutionProvider", vendor="AMD")))
     monkeypatch.setattr(devices, "has_bf16", lambda: bf16)
+    monkeypatch.setattr(devices, "_is_installed", lambda name: name in packages)
+    monkeypatch.setattr(devices.sys, "version_info", python)
     monkeypatch.setattr(devices.platform, "system", lambda: "Linux")
     monkeypatch.setattr(devices.platform, "machine", lambda: machine)
     with pytest.raises(ProviderError, match=r"serves Intel processors only .* from AMD"):
@@ -343,8 +356,7 @@ def test_openvino_inside_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> 
     with_openvino_inside(monkeypatch, SimpleNamespace(get_providers=lambda: ["CPU"]))
     finding = check("openvino")
     assert finding.detail == "ONNX Runtime could not load it and fell back to the processor"
-    assert finding.fix is not None
-    assert finding.fix.endswith("pip install 'onnxruntime-openvino>=1.24'")
+    assert not finding.usable
 
 
 def test_a_plugin_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -536,7 +548,7 @@ def test_an_engine_key_depends_on_everything() -> None:
     [
         ("cpu", devices.INSTALL_CPU),
         ("openvino", devices.INSTALL_OPENVINO),
-        ("amd", devices.INSTALL_OPENVINO_BUILT_IN),
+        ("amd", devices.INSTALL_AMD),
         ("gpu", devices.INSTALL_GPU),
         ("tensorrt", devices.INSTALL_TENSORRT),
     ],
