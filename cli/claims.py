@@ -99,7 +99,8 @@ class Claims:
         import filelock
 
         while True:
-            self.folder.mkdir(exist_ok=True)
+            with suppress(FileExistsError):  # ``exist_ok`` fails where it is removed meanwhile
+                self.folder.mkdir()
             lock = filelock.FileLock(self.folder / name)
             try:
                 lock.acquire(blocking=blocking, poll_interval=0.01)

@@ -1,5 +1,6 @@
 """A picture is painted by one process; the claim of one that was killed is free again."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -57,6 +58,21 @@ def test_the_folder_comes_back_where_another_process_has_removed_it(claims, tmp_
     assert not (tmp_path / FOLDER).exists()
     with claims.take("a.png"), claims.ledger_lock():
         pass
+
+
+def test_the_folder_is_removed_while_it_is_found_to_be_there(claims, tmp_path, monkeypatch):
+    """A batch was stopped by it: ``mkdir`` failed, and there was no folder any more."""
+    claims.folder.mkdir()
+    mkdir = os.mkdir
+
+    def too_late(path, *mode):
+        monkeypatch.setattr(os, "mkdir", mkdir)
+        claims.folder.rmdir()
+        raise FileExistsError(path)
+
+    monkeypatch.setattr(os, "mkdir", too_late)
+    with claims.take("a.png") as claim:
+        assert claim is not None
 
 
 def test_the_lock_on_the_ledger_is_not_taken_from_under_whoever_holds_it(claims, tmp_path):
