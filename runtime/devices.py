@@ -42,6 +42,7 @@ RUNTIME_PACKAGES = (
 # also work for whoever installed nstbatch from a folder.
 IN_PLACE = f"pip uninstall -y {' '.join(RUNTIME_PACKAGES)} && pip install"
 INSTALL_CPU = "pip install --upgrade 'onnxruntime>=1.24'"
+REINSTALL_CPU = f"{IN_PLACE} 'onnxruntime>=1.24'"
 INSTALL_OPENVINO = "pip install 'onnxruntime-ep-openvino>=1.8'"
 INSTALL_AMD = f"{IN_PLACE} 'onnxruntime-openvino>=1.24'"
 INSTALL_GPU = f"{IN_PLACE} 'onnxruntime-gpu[cuda,cudnn]>=1.28'"
@@ -150,9 +151,7 @@ def _onnxruntime() -> Any:
     except ImportError as error:
         raise _UnusableError(f"ONNX Runtime does not load ({error})", INSTALL_CPU) from error
     if not hasattr(ort, "InferenceSession"):  # what is left where two packages were mixed
-        raise _UnusableError(
-            "ONNX Runtime is installed and incomplete", f"{IN_PLACE} 'onnxruntime>=1.24'"
-        )
+        raise _UnusableError("ONNX Runtime is installed and incomplete", REINSTALL_CPU)
     return ort
 
 
@@ -240,7 +239,7 @@ def _register_openvino() -> str:
 
 
 def _no_openvino_package(error: ImportError) -> tuple[str, str | None]:
-    machine = f"{platform.system()} {platform.machine()}"
+    machine = _machine()
     if machine not in ("Linux x86_64", "Windows AMD64"):
         return f"there is no onnxruntime-ep-openvino for {machine}", None
     return f"the package onnxruntime-ep-openvino does not load ({error})", INSTALL_OPENVINO
@@ -259,11 +258,16 @@ def _no_openvino_device() -> tuple[str, str | None]:
         f"and this one is from {' or '.join(sorted(vendors)) or 'another maker'}"
     )
     can_have = (
-        f"{platform.system()} {platform.machine()}" == "Linux x86_64"
+        _machine() == "Linux x86_64"
         and sys.version_info < (3, 14)  # 1.24.1 has no wheel for it
         and not _is_installed("onnxruntime-gpu")  # which it would take the place of
     )
     return why, INSTALL_AMD if can_have and has_bf16() else None
+
+
+def _machine() -> str:
+    """The system and its processors, which wheels are built for."""
+    return f"{platform.system()} {platform.machine()}"
 
 
 def _is_installed(distribution: str) -> bool:

@@ -47,11 +47,11 @@ def add_provider(
         captured: Whether CUDA records passes as CUDA graphs.
     """
     if device == "openvino":
-        chosen = openvino_options(precision, threads)
-        if openvino_is_built_in():
+        plugged, chosen = openvino_devices(), openvino_options(precision, threads)
+        if plugged:
+            options.add_provider_for_devices(plugged, chosen)
+        else:  # it is built in
             options.add_provider(EXECUTION_PROVIDERS["openvino"], {"device_type": "CPU", **chosen})
-        else:
-            options.add_provider_for_devices(openvino_devices(), chosen)
     if device == "tensorrt":
         options.add_provider(EXECUTION_PROVIDERS["tensorrt"], tensorrt_options(engine))
     if device in ("cuda", "tensorrt"):  # CUDA also runs what TensorRT leaves

@@ -547,6 +547,7 @@ def test_an_engine_key_depends_on_everything() -> None:
     ("extra", "command"),
     [
         ("cpu", devices.INSTALL_CPU),
+        ("cpu", devices.REINSTALL_CPU),
         ("openvino", devices.INSTALL_OPENVINO),
         ("amd", devices.INSTALL_AMD),
         ("gpu", devices.INSTALL_GPU),
