@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .plan import Plan
 
-# README.md: four to five minutes for 350 steps at 512 pixels with vgg16, on two cores.
-ROUGH_SECONDS = 270 / (350 * ASPECT * 0.512**2)  # a step of a megapixel
+# README.md: about four minutes for 300 steps at 512 pixels with vgg16, on two cores.
+ROUGH_SECONDS = 230 / (300 * ASPECT * 0.512**2)  # a step of a megapixel
 ROUGH_CORES = 2
 
 # A guess: reading, opening sessions, writing.

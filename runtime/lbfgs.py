@@ -37,7 +37,8 @@ class LBFGS:
     slot              (N,)          the row of s and y that the next pair goes to
     r_inverse         (N, m, m)     inverse of R: R[i, j] = s_i . y_j unless i is newer than j
     curvature         (N, m)        s_i . y_i, the diagonal of R
-    h_diag            (N,)          s . y / y . y of the newest pair, 1 before there is one
+    h_diag            (N, 1, 1, 1)  s . y / y . y of the newest pair, 1 before there is one; with a
+                                    ``neighbourhood`` (N, 1, H, W), of each pixel's surroundings
     ================= ============= ==============================================================
 
     Rows of s and y are filled in turn and overwritten when all are in use; nothing is ever
@@ -55,25 +56,32 @@ class LBFGS:
     history: int = 20
     # Root mean square over a picture's values; more is shortened to it. torch has no such bound.
     longest_move: float = UNBOUNDED
+    # Side, in pixels, of the square whose own s and y tell a pixel's curvature; None takes one for
+    # the whole picture, as torch.
+    neighbourhood: int | None = None
 
     def __post_init__(self) -> None:
         if self.history < 1:
             raise UsageError(f"L-BFGS needs a history of at least 1 pair, not {self.history}.")
         if not self.longest_move > 0:
             raise UsageError(f"The longest move must be above 0, not {self.longest_move}.")
+        side = self.neighbourhood
+        if side is not None and (side < 1 or side % 2 == 0):
+            raise UsageError(f"The side of a neighbourhood must be odd and above 0, not {side}.")
 
     def graph(self, image_shape: ImageShape) -> onnx.ModelProto:
         """Return the update graph for pictures of this shape, (N, 3, H, W)."""
         from .lbfgs_formula import lbfgs_formula
         from .update_graph import update_model
 
-        formula = lbfgs_formula(image_shape, self.history, self.longest_move)
+        formula = lbfgs_formula(image_shape, self.history, self.longest_move, self.neighbourhood)
         return update_model(formula, image_shape, self.state_shapes(image_shape))
 
     def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:
         """Return what is remembered, in the order of the graph's inputs and outputs."""
         pictures, *picture_shape = image_shape
         pairs = (pictures, self.history, int(np.prod(picture_shape)))
+        places = (1, 1) if self.neighbourhood is None else tuple(picture_shape[1:])
         return {
             "step": (pictures,),
             "previous_gradient": image_shape,
@@ -83,7 +91,7 @@ class LBFGS:
             "slot": (pictures,),
             "r_inverse": (pictures, self.history, self.history),
             "curvature": (pictures, self.history),
-            "h_diag": (pictures,),
+            "h_diag": (pictures, 1, *places),
         }
 
     def initial_state(self, image_shape: ImageShape) -> State:

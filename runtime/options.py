@@ -47,8 +47,8 @@ class StyleTransferOptions:
     """
 
     size: int = 512  # neural-style: -image_size
-    # 48 at the first size, 137 at the last: docs/decisions/0005-default-schedule.md.
-    iterations: int = 350
+    # 41 at the first size, 118 at the last: docs/decisions/0020-curvature-by-place.md.
+    iterations: int = 300
     # From 181 to 512 pixels; style-transfer-pytorch goes from 128 to 512, by the same factor.
     scales: int = 4
     # neural-style, Gatys et al. 2016: docs/decisions/0019-lbfgs-by-default.md.

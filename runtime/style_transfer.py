@@ -39,6 +39,8 @@ FINE_LONGER = 1.0
 # Root mean square, of [0, 1]: about the longest that was seen in runs that went well. One of 0.145
 # lost its picture: docs/decisions/0019-lbfgs-by-default.md.
 LONGEST_MOVE = 0.02
+# Pixels; from 5 to 17 is alike: docs/decisions/0020-curvature-by-place.md.
+NEIGHBOURHOOD = 9
 # Photos of one size share the style's targets: one set for each scale, of either format.
 KEPT_TARGETS = 16
 
@@ -103,7 +105,7 @@ class StyleTransfer(System):
 
         keeper = checkpoint and CheckpointFile(
             Path(checkpoint),
-            *(self.engine.bundle, options, levels, picture.pixels, painting, start),
+            *(self.engine.bundle, options, optimizer, levels, picture.pixels, painting, start),
         )
 
         def open_descent(level: Level, images: Array, state: State) -> Steppable:
@@ -229,7 +231,7 @@ class StyleTransfer(System):
 def _optimizer(options: StyleTransferOptions) -> Optimizer:
     optimizer = optimizer_named(options.optimizer, options.learning_rate)
     if isinstance(optimizer, LBFGS):
-        return replace(optimizer, longest_move=LONGEST_MOVE)
+        return replace(optimizer, longest_move=LONGEST_MOVE, neighbourhood=NEIGHBOURHOOD)
     return optimizer
 
 

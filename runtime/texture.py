@@ -101,7 +101,8 @@ class Texture(System):
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
         keeper = checkpoint and CheckpointFile(
-            Path(checkpoint), self.engine.bundle, options, levels, variation, pixels
+            Path(checkpoint),
+            *(self.engine.bundle, options, optimizer, levels, variation, pixels),
         )
 
         def open_descent(level: Level, images: Array, state: State) -> Steppable:

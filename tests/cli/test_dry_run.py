@@ -6,7 +6,7 @@ from nstbatch.cli.dry_run import estimate
 from nstbatch.cli.effort import Effort
 from nstbatch.cli.ledger import Ledger
 
-DEFAULT = Effort(512, 350)
+DEFAULT = Effort(512, 300)
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def painted(ledger: Ledger, output: str, seconds: float, run: str = "r", **chang
 
 
 def test_without_a_ledger_it_goes_by_the_documents(ledger):
-    # README.md: four to five minutes a photo on two cores, and 2 GB
+    # README.md: about four minutes a photo on two cores, and 2 GB
     assert estimate(1, DEFAULT, ledger, "vgg16") == (
-        "very roughly 4 min 31 s on the processor, and 2.0 GB of memory"
+        "very roughly 3 min 51 s on the processor, and 2.0 GB of memory"
     )
-    assert "very roughly 28.0 s" in estimate(1, DEFAULT, ledger, "alexnet")
-    assert "45 min 10 s" in estimate(10, DEFAULT, ledger, "vgg16")
+    assert "very roughly 24.0 s" in estimate(1, DEFAULT, ledger, "alexnet")
+    assert "38 min 30 s" in estimate(10, DEFAULT, ledger, "vgg16")
     assert "8.0 GB" in estimate(1, Effort(1024, 200), ledger, "vgg16")
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from nstbatch.runtime.errors import UnknownNameError, UsageError
+from nstbatch.runtime.lbfgs_formula import LENGTHENING, SHARE_OF_ALL
 from nstbatch.runtime.optimizers import LBFGS, OPTIMIZERS, Adam, Optimizer, optimizer_named
 
 Array = NDArray[np.float32]
@@ -24,7 +25,10 @@ SHAPE = (2, 3, 16, 20)
 SMALL = (3, 3, 4, 5)
 STEPS = 30
 UNBOUNDED = (-np.inf, np.inf)
-BOTH = pytest.mark.parametrize("optimizer", [Adam(), LBFGS(history=4)], ids=lambda o: o.name)
+BY_PLACE = LBFGS(history=4, neighbourhood=3)
+EACH = pytest.mark.parametrize(
+    "optimizer", [Adam(), LBFGS(history=4), BY_PLACE], ids=["adam", "lbfgs", "lbfgs-by-place"]
+)
 
 
 @cache
@@ -127,7 +131,7 @@ def relative_error(ours: Array, theirs: Array) -> float:
     return float((difference / np.linalg.norm(theirs.reshape(*ours.shape[:2], -1), axis=-1)).max())
 
 
-@BOTH
+@EACH
 def test_the_graph_has_the_names_and_shapes_it_promises(optimizer):
     graph = session(optimizer, SHAPE)
     state = optimizer.initial_state(SHAPE)
@@ -142,7 +146,7 @@ def test_the_graph_has_the_names_and_shapes_it_promises(optimizer):
     assert state["step"].shape == SHAPE[:1]
 
 
-@BOTH
+@EACH
 def test_the_graph_has_no_control_flow_and_no_double_precision(optimizer):
     model = onnx.shape_inference.infer_shapes(optimizer.graph(SHAPE), strict_mode=True)
     onnx.checker.check_model(model, full_check=True)
@@ -247,7 +251,7 @@ def uneven(seed: int) -> tuple[Gradient, Array]:
     return uneven_gradients, start
 
 
-@BOTH
+@EACH
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=20)
 def test_each_picture_of_a_batch_moves_as_if_alone(optimizer, seed):
@@ -259,7 +263,7 @@ def test_each_picture_of_a_batch_moves_as_if_alone(optimizer, seed):
         np.testing.assert_array_equal(together[:, picture], alone[:, 0])
 
 
-@BOTH
+@EACH
 @given(seed=st.integers(0, 1000), order=st.permutations(range(SMALL[0])))
 @settings(max_examples=20)
 def test_the_order_of_a_batch_does_not_matter(optimizer, seed, order):
@@ -269,7 +273,7 @@ def test_the_order_of_a_batch_does_not_matter(optimizer, seed, order):
     np.testing.assert_array_equal(reordered, images(optimizer, start, gradients, 12)[:, order])
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_gradient_that_is_not_finite_stays_with_its_picture(optimizer, bad):
     gradients, start = uneven(seed=0)
@@ -353,6 +357,57 @@ def test_a_move_of_no_length_is_refused(longest):
         LBFGS(longest_move=longest)
 
 
+def squares_around(image: Array, side: int) -> Array:
+    """Mean squares around each pixel, (N, 1, H, W), over all channels."""
+    squares = torch.from_numpy(image).square().mean(dim=1, keepdim=True)
+    around = functional.avg_pool2d(squares, side, 1, side // 2, count_include_pad=False)
+    return (around + SHARE_OF_ALL * squares.mean((1, 2, 3), keepdim=True)).numpy()
+
+
+@pytest.mark.parametrize("side", [1, 3, 7])
+def test_lbfgs_scales_each_place_by_its_own_curvature(side):
+    gradients, image = quadratic(SMALL, condition=50)
+    optimizer = LBFGS(history=4, neighbourhood=side)
+    (first, _), (_, state) = trajectory(optimizer, image, gradients, 2)
+    s, y = first - image, gradients(first) - gradients(image)
+    relative = np.sqrt(squares_around(s, side) / squares_around(y, side))
+    every = (1, 2, 3)
+    length = (s * y).sum(every, keepdims=True) / (y * relative * y).sum(every, keepdims=True)
+    np.testing.assert_allclose(state["h_diag"], LENGTHENING * length * relative, rtol=1e-3)
+
+
+def test_lbfgs_scales_a_place_that_was_held_at_a_bound_like_the_picture():
+    gradients, image = quadratic((1, 3, 12, 12), condition=1)
+
+    def pushing(image: Array) -> Array:
+        gradient = gradients(image)
+        gradient[..., :6] = np.abs(gradient[..., :6]) + 1  # down, out of the bounds
+        return gradient
+
+    image[..., :6] = 0
+    optimizer = LBFGS(history=4, neighbourhood=3)
+    *_, (_, state) = trajectory(optimizer, image, pushing, 2, (0.0, np.inf))
+    held, free = state["h_diag"][..., :5], state["h_diag"][..., 7:]
+    assert held == pytest.approx(np.full(held.shape, free.mean()), rel=0.05)
+
+
+def test_lbfgs_by_place_needs_fewer_steps_where_curvature_differs_by_place():
+    start = np.ones((1, 3, 16, 16), np.float32)
+    curvature = np.logspace(0, 3, 16, dtype=np.float32)  # from column to column
+
+    def losses(optimizer: Optimizer) -> list[float]:
+        steps = trajectory(optimizer, start, lambda image: curvature * image)
+        return [float((curvature * image**2).sum()) for image, _ in steps]
+
+    assert losses(BY_PLACE)[-1] < 0.1 * losses(LBFGS(history=4))[-1]
+
+
+@pytest.mark.parametrize("side", [0, -3, 4])
+def test_a_neighbourhood_without_a_middle_is_refused(side):
+    with pytest.raises(UsageError, match="must be odd"):
+        LBFGS(neighbourhood=side)
+
+
 @given(seed=st.integers(0, 1000), lower=st.floats(-0.5, 0.4), upper=st.floats(0.6, 1.5))
 @settings(max_examples=20)
 def test_bounded_lbfgs_remembers_how_far_each_pixel_really_moved(seed, lower, upper):
@@ -382,7 +437,7 @@ def test_adam_resamples_its_moments_as_torch_interpolates(height, width, seed):
     assert all(value.dtype == np.float32 for value in resampled.values())
 
 
-@BOTH
+@EACH
 def test_a_resampled_state_fits_the_graph_of_its_size(optimizer):
     larger = optimizer.resample(optimizer.initial_state(SMALL), (7, 9))
     shapes = {name: value.shape for name, value in larger.items()}

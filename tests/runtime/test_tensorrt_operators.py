@@ -221,7 +221,14 @@ def test_deconv(opened, provider, model, rule):
 
 
 @pytest.mark.parametrize(
-    "optimizer", [Adam(), LBFGS(history=3), NormalizedGradient()], ids=lambda o: o.name
+    "optimizer",
+    [
+        Adam(),
+        LBFGS(history=3),
+        LBFGS(history=3, neighbourhood=3),
+        NormalizedGradient(),
+    ],
+    ids=["adam", "lbfgs", "lbfgs-by-place", "normalized"],
 )
 def test_updates(optimizer):
     graph = optimizer.graph((2, 3, 8, 6))
