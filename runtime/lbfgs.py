@@ -37,8 +37,9 @@ class LBFGS:
     slot              (N,)          the row of s and y that the next pair goes to
     r_inverse         (N, m, m)     inverse of R: R[i, j] = s_i . y_j unless i is newer than j
     curvature         (N, m)        s_i . y_i, the diagonal of R
-    h_diag            (N, 1, 1, 1)  s . y / y . y of the newest pair, 1 before there is one; with a
-                                    ``neighbourhood`` (N, 1, H, W), of each pixel's surroundings
+    scale             (N, 1, 1, 1)  the first guess at the inverse Hessian: s . y / y . y of the
+                                    newest pair, 1 before there is one; with a ``neighbourhood``
+                                    (N, 1, H, W), see :func:`.lbfgs_guess.by_place`
     ================= ============= ==============================================================
 
     Rows of s and y are filled in turn and overwritten when all are in use; nothing is ever
@@ -91,13 +92,13 @@ class LBFGS:
             "slot": (pictures,),
             "r_inverse": (pictures, self.history, self.history),
             "curvature": (pictures, self.history),
-            "h_diag": (pictures, 1, *places),
+            "scale": (pictures, 1, *places),
         }
 
     def initial_state(self, image_shape: ImageShape) -> State:
         """Return the state before the first step."""
         state = zeros(self.state_shapes(image_shape))
-        state["h_diag"] += 1
+        state["scale"] += 1
         return state
 
     def resample(self, state: State, size: tuple[int, int]) -> State:

@@ -7,19 +7,12 @@ from typing import Any
 import numpy as np
 from onnxscript import INT64, script
 
+from .lbfgs_guess import alike, by_place, total
 from .notation import Mask, Tensor, op
 from .optimizer_state import ImageShape
 
 # torch.optim.LBFGS: a pair with less curvature than this is left out.
 MIN_CURVATURE = 1e-10
-
-# How much of the whole picture counts in each neighbourhood, so that one in which nothing moved
-# has a scale too. A guess.
-SHARE_OF_ALL = 1e-3
-# s . y / y . y is the shorter of the two steps that a pair suggests (Barzilai & Borwein 1988): what
-# is most curved decides it. Where neighbourhoods have scales of their own, a longer one is better:
-# docs/decisions/0020-curvature-by-place.md.
-LENGTHENING = 2.0
 
 
 @script(default_opset=op)
@@ -35,12 +28,6 @@ def transpose_times(matrix: Tensor, vector: Tensor) -> Tensor:
 
 
 @script(default_opset=op)
-def total(pictures: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N,); by rows first, which keeps a digit that one long sum would lose."""
-    return op.ReduceSum(op.ReduceSum(pictures, [3], keepdims=0), [1, 2], keepdims=0)
-
-
-@script(default_opset=op)
 def inverse_with_pair(inverse: Tensor, s_y: Tensor, new_sy: Tensor, is_new: Mask) -> Tensor:
     """Exchange a pair of R for the newest: inverse (N, m, m), s . new_y and slot mask (N, m).
 
@@ -53,23 +40,30 @@ def inverse_with_pair(inverse: Tensor, s_y: Tensor, new_sy: Tensor, is_new: Mask
     return op.Where(in_column, op.Unsqueeze(column, [2]), older)
 
 
-@script(default_opset=op)
-def two_loops(
-    gradient: Tensor, s: Tensor, y: Tensor, r_inverse: Tensor, curvature: Tensor, h_diag: Tensor
-) -> Tensor:
-    """Return the inverse Hessian times the gradient, (N, C, H, W).
+def two_loops(guessed: Any) -> Any:
+    """(gradient, *history, scale) -> (N, C, H, W): the inverse Hessian times the gradient.
 
     The first loop takes q = g - sum a_i y_i from the newest pair to the oldest, with
-    a_i = s_i . q / s_i . y_i; the second r = h_diag q + sum (a_i - b_i) s_i from the oldest to
+    a_i = s_i . q / s_i . y_i; the second r = guessed(q) + sum (a_i - b_i) s_i from the oldest to
     the newest, with b_i = y_i . r / s_i . y_i. Both are triangular: R a = s . g, and
-    R^T (a - b) = curvature a - y . (h_diag q).
+    R^T (a - b) = curvature a - y . guessed(q).
+
+    Args:
+        guessed: The first of the formulas of a guess, see :mod:`.lbfgs_guess`.
     """
-    shape = op.Shape(gradient)
-    g = op.Flatten(gradient)
-    a = times(r_inverse, times(s, g))
-    r = op.Flatten(h_diag * op.Reshape(g - transpose_times(y, a), shape))
-    a_minus_b = transpose_times(r_inverse, curvature * a - times(y, r))
-    return op.Reshape(r + transpose_times(s, a_minus_b), shape)
+
+    @script(default_opset=op)
+    def loops(
+        gradient: Tensor, s: Tensor, y: Tensor, r_inverse: Tensor, curvature: Tensor, scale: Tensor
+    ) -> Tensor:
+        shape = op.Shape(gradient)
+        g = op.Flatten(gradient)
+        a = times(r_inverse, times(s, g))
+        r = op.Flatten(guessed(op.Reshape(g - transpose_times(y, a), shape), scale))
+        a_minus_b = transpose_times(r_inverse, curvature * a - times(y, r))
+        return op.Reshape(r + transpose_times(s, a_minus_b), shape)
+
+    return loops
 
 
 @script(default_opset=op)
@@ -82,43 +76,6 @@ def pushed_out(image: Tensor, gradient: Tensor, lower: Tensor, upper: Tensor) ->
     below = op.And(image <= lower, gradient > 0.0)
     above = op.And(image >= upper, gradient < 0.0)
     return op.Or(below, above)
-
-
-@script(default_opset=op)
-def of_picture(displacement: Tensor, change: Tensor, s_y: Tensor) -> Tensor:
-    """Return s . y / y . y, (N, 1, 1, 1): one scale for all of a picture."""
-    return op.Unsqueeze(s_y / total(change * change), [1, 2, 3])
-
-
-def of_neighbourhoods(side: int) -> Any:
-    """(displacement, change, s . y) -> (N, 1, H, W): a scale for each pixel's own neighbourhood.
-
-    There |s| / |y| stands for the inverse of the curvature. Only what it is beside that of other
-    places counts: how long a step is on the whole, s . y tells better.
-
-    Args:
-        side: Of the squares around pixels, odd.
-    """
-    across, down = [1, side], [side, 1]
-    beside, above = [0, side // 2, 0, side // 2], [side // 2, 0, side // 2, 0]
-    share, lengthening = SHARE_OF_ALL, LENGTHENING
-
-    @script(default_opset=op)
-    def mean_around(pictures: Tensor) -> Tensor:
-        squares = op.ReduceMean(pictures * pictures, [1])
-        rows = op.AveragePool(squares, kernel_shape=across, pads=beside)
-        around = op.AveragePool(rows, kernel_shape=down, pads=above)
-        return around + share * op.ReduceMean(squares, [1, 2, 3])
-
-    @script(default_opset=op)
-    def scale(displacement: Tensor, change: Tensor, s_y: Tensor) -> Tensor:
-        # A pixel that was held at its bound tells nothing of the curvature.
-        of_moved = op.Where(op.Equal(displacement, 0.0), 0.0, change)
-        relative = op.Sqrt(mean_around(displacement) / mean_around(of_moved))
-        length = lengthening * s_y / total(change * change * relative)
-        return op.Unsqueeze(length, [1, 2, 3]) * relative
-
-    return scale
 
 
 @script(default_opset=op)
@@ -149,7 +106,8 @@ def lbfgs_formula(
     last_slot = slots[-1]
     min_curvature = MIN_CURVATURE
     values = float(np.prod(image_shape[1:]))
-    scale = of_picture if neighbourhood is None else of_neighbourhoods(neighbourhood)
+    guessed, scale_of = alike() if neighbourhood is None else by_place(neighbourhood)
+    direction = two_loops(guessed)
 
     @script(default_opset=op)
     def write(rows: Tensor, row: Tensor, slot: Tensor, accepted: Mask) -> Tensor:
@@ -174,7 +132,7 @@ def lbfgs_formula(
         slot: Tensor,
         r_inverse: Tensor,
         curvature: Tensor,
-        h_diag: Tensor,
+        scale: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         # The pair that the last step made. Before the first step it is zero, so not accepted.
         change = gradient - previous_gradient
@@ -190,12 +148,12 @@ def lbfgs_formula(
         slot_out = op.Where(accepted, next_slot, slot)
         r_inverse_out = inverse_with_pair(r_inverse, times(s_out, new_y), new_sy, is_new)
         curvature_out = op.Where(is_new, op.Unsqueeze(new_sy, [1]), curvature)
-        new_scale = scale(displacement, change, new_sy)
-        h_diag_out = op.Where(op.Unsqueeze(accepted, [1, 2, 3]), new_scale, h_diag)
+        new_scale = scale_of(displacement, change, new_sy)
+        scale_out = op.Where(op.Unsqueeze(accepted, [1, 2, 3]), new_scale, scale)
 
         blocked = pushed_out(image, gradient, lower, upper)
         free = op.Where(blocked, 0.0, gradient)
-        descent = two_loops(free, s_out, y_out, r_inverse_out, curvature_out, h_diag_out)
+        descent = direction(free, s_out, y_out, r_inverse_out, curvature_out, scale_out)
 
         length = learning_rate * op.Where(op.Equal(step, 0.0), first_length(free), 1.0)
         move = -op.Unsqueeze(length, [1, 2, 3]) * descent
@@ -212,7 +170,7 @@ def lbfgs_formula(
             slot_out,
             r_inverse_out,
             curvature_out,
-            h_diag_out,
+            scale_out,
         )
 
     return lbfgs

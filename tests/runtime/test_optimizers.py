@@ -1,7 +1,7 @@
 """Update graphs against torch.optim, and what must hold whatever the gradient is."""
 
+import functools
 from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from nstbatch.runtime.errors import UnknownNameError, UsageError
-from nstbatch.runtime.lbfgs_formula import LENGTHENING, SHARE_OF_ALL
+from nstbatch.runtime.lbfgs_guess import FORMS, LENGTHENING, SHARE_OF_ALL
 from nstbatch.runtime.optimizers import LBFGS, OPTIMIZERS, Adam, Optimizer, optimizer_named
 
 Array = NDArray[np.float32]
@@ -31,7 +31,7 @@ EACH = pytest.mark.parametrize(
 )
 
 
-@cache
+@functools.cache
 def session(optimizer: Optimizer, shape: tuple[int, int, int, int]) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -364,6 +364,13 @@ def squares_around(image: Array, side: int) -> Array:
     return (around + SHARE_OF_ALL * squares.mean((1, 2, 3), keepdim=True)).numpy()
 
 
+def forms_first(image: Array, scale: Array, side: int) -> Array:
+    """What the first guess by place makes of an image."""
+    evened = torch.from_numpy(np.sqrt(scale) * image)
+    smooth = functools.partial(functional.avg_pool2d, kernel_size=side, stride=1, padding=side // 2)
+    return np.sqrt(scale) * (evened + FORMS * smooth(smooth(evened))).numpy()
+
+
 @pytest.mark.parametrize("side", [1, 3, 7])
 def test_lbfgs_scales_each_place_by_its_own_curvature(side):
     gradients, image = quadratic(SMALL, condition=50)
@@ -372,8 +379,20 @@ def test_lbfgs_scales_each_place_by_its_own_curvature(side):
     s, y = first - image, gradients(first) - gradients(image)
     relative = np.sqrt(squares_around(s, side) / squares_around(y, side))
     every = (1, 2, 3)
-    length = (s * y).sum(every, keepdims=True) / (y * relative * y).sum(every, keepdims=True)
-    np.testing.assert_allclose(state["h_diag"], LENGTHENING * length * relative, rtol=1e-3)
+    curvature = (y * forms_first(y, relative, side)).sum(every, keepdims=True)
+    length = LENGTHENING * (s * y).sum(every, keepdims=True) / curvature
+    np.testing.assert_allclose(state["scale"], length * relative, rtol=1e-3)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20)
+def test_the_first_guess_by_place_is_symmetric_and_positive(seed):
+    random = np.random.default_rng(seed)
+    scale = random.uniform(0.1, 10, (1, 1, 6, 7)).astype(np.float32)
+    pixels = np.eye(42, dtype=np.float32).reshape(42, 1, 6, 7)
+    guess = forms_first(pixels, scale, 3).reshape(42, 42)
+    np.testing.assert_allclose(guess, guess.T, rtol=1e-5, atol=1e-6)
+    assert np.linalg.eigvalsh(guess).min() > 0
 
 
 def test_lbfgs_scales_a_place_that_was_held_at_a_bound_like_the_picture():
@@ -387,7 +406,7 @@ def test_lbfgs_scales_a_place_that_was_held_at_a_bound_like_the_picture():
     image[..., :6] = 0
     optimizer = LBFGS(history=4, neighbourhood=3)
     *_, (_, state) = trajectory(optimizer, image, pushing, 2, (0.0, np.inf))
-    held, free = state["h_diag"][..., :5], state["h_diag"][..., 7:]
+    held, free = state["scale"][..., :5], state["scale"][..., 7:]
     assert held == pytest.approx(np.full(held.shape, free.mean()), rel=0.05)
 
 
