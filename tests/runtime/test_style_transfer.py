@@ -178,7 +178,7 @@ def test_the_fine_sizes_take_most_of_the_steps(transfer):
     photo, painting = np.zeros((200, 300, 3), np.float32), PAINTING
     levels = transfer._levels(photo, painting, transfer.objective(options), options)
     steps = [(level.width, level.steps) for level in levels]
-    assert steps == [(181, 48), (256, 68), (362, 97), (512, 137)]
+    assert steps == [(181, 41), (256, 59), (362, 82), (512, 118)]
 
 
 # --- Where it starts --------------------------------------------------------------------------
