@@ -22,10 +22,10 @@ Guess: TypeAlias = tuple[Any, Any]
 # has a scale too. A guess.
 SHARE_OF_ALL = 1e-3
 # s . y / y . y is the shorter of the two steps that a pair suggests (Barzilai & Borwein 1988): what
-# is most curved decides it. Where neighbourhoods have scales of their own, a longer one is better.
-# And what large forms are moved more than single pixels. docs/decisions/0020-curvature-by-place.md
-# has the measurements of both.
+# is most curved decides it. Where neighbourhoods have scales of their own, one this much longer is
+# better: docs/decisions/0020-curvature-by-place.md.
 LENGTHENING = 2.0
+# How much further than single pixels large forms are moved; likewise.
 FORMS = 8.0
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from nstbatch.runtime.errors import UnknownNameError, UsageError
-from nstbatch.runtime.lbfgs_guess import FORMS, LENGTHENING, SHARE_OF_ALL
+from nstbatch.runtime.lbfgs_guess import FORMS, LENGTHENING, SHARE_OF_ALL, by_place
 from nstbatch.runtime.optimizers import LBFGS, OPTIMIZERS, Adam, Optimizer, optimizer_named
 
 Array = NDArray[np.float32]
@@ -390,7 +390,10 @@ def test_the_first_guess_by_place_is_symmetric_and_positive(seed):
     random = np.random.default_rng(seed)
     scale = random.uniform(0.1, 10, (1, 1, 6, 7)).astype(np.float32)
     pixels = np.eye(42, dtype=np.float32).reshape(42, 1, 6, 7)
-    guess = forms_first(pixels, scale, 3).reshape(42, 42)
+    formula, _ = by_place(3)
+    made = np.asarray(formula(pixels, scale))
+    np.testing.assert_allclose(made, forms_first(pixels, scale, 3), rtol=1e-5, atol=1e-6)
+    guess = made.reshape(42, 42)
     np.testing.assert_allclose(guess, guess.T, rtol=1e-5, atol=1e-6)
     assert np.linalg.eigvalsh(guess).min() > 0
 
