@@ -124,6 +124,7 @@ class ReadyGraph:
         return self._model.open(options)
 
     def _make(self) -> _Model:
+        from .gram_products import with_positions_first
         from .specialise import specialise
         from .step_functions import with_comparisons
         from .transposed_padding import with_padded_outputs
@@ -135,7 +136,7 @@ class ReadyGraph:
         if self._provider.device == "cpu" and self._provider.precision == "fp32":
             model = with_fewer_products(model)
         if self._provider.device == "openvino":
-            model = with_padded_outputs(with_comparisons(model))
+            model = with_positions_first(with_padded_outputs(with_comparisons(model)))
         return _Model(model.SerializeToString(), self._weights_folder)
 
 
