@@ -358,9 +358,9 @@ def test_a_move_of_no_length_is_refused(longest):
 
 
 def squares_around(image: Array, side: int) -> Array:
-    """Mean squares around each pixel, (N, 1, H, W), over all channels."""
+    """Mean squares around each pixel, (N, 1, H, W), over all channels; none beyond the border."""
     squares = torch.from_numpy(image).square().mean(dim=1, keepdim=True)
-    around = functional.avg_pool2d(squares, side, 1, side // 2, count_include_pad=False)
+    around = functional.avg_pool2d(squares, side, 1, side // 2)
     return (around + SHARE_OF_ALL * squares.mean((1, 2, 3), keepdim=True)).numpy()
 
 
@@ -389,11 +389,11 @@ def test_lbfgs_scales_each_place_by_its_own_curvature(side):
 def test_the_first_guess_by_place_is_symmetric_and_positive(seed):
     random = np.random.default_rng(seed)
     scale = random.uniform(0.1, 10, (1, 1, 6, 7)).astype(np.float32)
-    pixels = np.eye(42, dtype=np.float32).reshape(42, 1, 6, 7)
+    pixels = np.eye(126, dtype=np.float32).reshape(126, 3, 6, 7)
     formula, _ = by_place(3)
     made = np.asarray(formula(pixels, scale))
     np.testing.assert_allclose(made, forms_first(pixels, scale, 3), rtol=1e-5, atol=1e-6)
-    guess = made.reshape(42, 42)
+    guess = made.reshape(126, 126)
     np.testing.assert_allclose(guess, guess.T, rtol=1e-5, atol=1e-6)
     assert np.linalg.eigvalsh(guess).min() > 0
 
