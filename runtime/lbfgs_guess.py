@@ -28,6 +28,7 @@ LENGTHENING = 2.0
 # How much further than single pixels large forms are moved; likewise.
 FORMS = 8.0
 
+# Red, green and blue.
 CHANNELS = 3
 
 
