@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .plan import Plan
 
-# README.md: about four minutes for 300 steps at 512 pixels with vgg16, on two cores.
+# README.md: up to four minutes for 300 steps at 512 pixels with vgg16, on two cores.
 ROUGH_SECONDS = 230 / (300 * ASPECT * 0.512**2)  # a step of a megapixel
 ROUGH_CORES = 2
 

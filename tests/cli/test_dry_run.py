@@ -27,7 +27,7 @@ def painted(ledger: Ledger, output: str, seconds: float, run: str = "r", **chang
 
 
 def test_without_a_ledger_it_goes_by_the_documents(ledger):
-    # README.md: about four minutes a photo on two cores, and 2 GB
+    # README.md: up to four minutes a photo on two cores, and 2 GB
     assert estimate(1, DEFAULT, ledger, "vgg16") == (
         "very roughly 3 min 51 s on the processor, and 2.0 GB of memory"
     )
