@@ -30,14 +30,17 @@ def with_positions_first(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _gram_matrix(op: Any, activation: Any, shape: Any, scale: Any) -> Any:
-    features = op.Div(op.Reshape(activation, shape), scale)
+    features = op.Div(op.Reshape(activation, shape, _outputs=["rows"]), scale)
     return op.MatMul(features, op.Transpose(features, perm=[0, 2, 1]))
 
 
-def _is_of_places(_: Any, activation: ir.Value, scale: ir.Value, **others: ir.Value) -> bool:
-    if activation.shape is None or scale.shape is None:
+def _is_of_places(
+    _: Any, activation: ir.Value, rows: ir.Value, scale: ir.Value, **others: ir.Value
+) -> bool:
+    if activation.shape is None or rows.shape is None or scale.shape is None:
         return False
-    return len(activation.shape) == 4 and scale.shape.dims in ((), (1,))
+    places_are_rows = len(activation.shape) == 4 and rows.shape[:2] == activation.shape[:2]
+    return places_are_rows and scale.shape.dims in ((), (1,))
 
 
 def _of_positions(op: Any, activation: ir.Value, scale: ir.Value, **others: ir.Value) -> Any:

@@ -24,13 +24,14 @@ def model(
     scaled="Div(rows, root)",
     turned="Transpose<perm = [0, 2, 1]>(scaled)",
     gram="MatMul(scaled, turned)",
+    shape="2, 5, 42",
 ) -> onnx.ModelProto:
     parsed = onnx.parser.parse_model(
         f"""
         <ir_version: 9, opset_import: ["" : 20]>
         gram ({activation}) => (float[N, C, D] out)
         <
-            int64[3] shape = {{2, 5, 42}}, float[1] root = {{3.0}},
+            int64[3] shape = {{{shape}}}, float[1] root = {{3.0}},
             float[42] roots = {{{", ".join(["3.0"] * 42)}}}
         > {{
             rows = Reshape(x, shape)
@@ -75,6 +76,7 @@ def test_the_positions_go_first_and_the_numbers_stay(caplog):
         {"scaled": "Mul(rows, root)"},
         {"turned": "Transpose<perm = [0, 2, 1]>(rows)"},
         {"gram": "MatMul(turned, scaled)"},
+        {"shape": "2, 1, 210"},  # channels and positions in one
     ],
     ids=lambda case: str(*case.values()),
 )
