@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from .text import columns, count, printable
@@ -103,6 +102,8 @@ def _cache() -> Iterator[str]:
 
 
 def _packages() -> Iterator[str]:
+    from importlib.metadata import PackageNotFoundError, version
+
     yield "Packages"
     for package in PACKAGES:
         try:

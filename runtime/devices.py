@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
-import importlib.metadata
 import platform
 import sys
 import threading
@@ -49,6 +48,15 @@ INSTALL_GPU = f"{IN_PLACE} 'onnxruntime-gpu[cuda,cudnn]>=1.28'"
 INSTALL_TENSORRT = f"{INSTALL_GPU} 'tensorrt-cu13>=10.13,<11'"
 
 FATAL_ONLY = 4  # of ONNX Runtime's log severities
+
+# One Relu, from "x" to "y", as ONNX's parser writes it down; to import onnx takes longer than to
+# try a device with it.
+RELU = (
+    b'\x08\n:9\n\x0e\n\x01x\x12\x01y"\x04Relu:\x00\x12\x05probe'
+    b"Z\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01"
+    b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01"
+    b"B\x04\n\x00\x10\x14"
+)
 
 
 @dataclass(frozen=True)
@@ -198,18 +206,12 @@ def _usable_gpu(device: str, fix: str) -> Finding:
 @functools.cache
 def _probe(device: str, fix: str | None = None) -> None:
     """Open a session of one node on a device."""
-    import onnx
-
     ort = _onnxruntime()
-    model = onnx.parser.parse_model(
-        '<ir_version: 10, opset_import: ["": 20]>'
-        "probe (float[1, 3, 8, 8] image) => (float[1, 3, 8, 8] out) { out = Relu(image) }"
-    )
     options = ort.SessionOptions()
     options.log_severity_level = FATAL_ONLY  # the exception says the rest
     try:
         add_provider(options, device, precision="fp32", threads=1)
-        session = ort.InferenceSession(model.SerializeToString(), options, enable_fallback=0)
+        session = ort.InferenceSession(RELU, options, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no other base
         raise _UnusableError(f"its session does not open ({_first_line(error)})", fix) from error
     if EXECUTION_PROVIDERS[device] not in session.get_providers():
@@ -222,6 +224,8 @@ _registration = threading.Lock()
 @functools.cache
 def _register_openvino() -> str:
     """Load the OpenVINO plugin into this process's ONNX Runtime, once; return its version."""
+    from importlib.metadata import version
+
     ort = _onnxruntime()
     try:
         plugin = importlib.import_module("onnxruntime_ep_openvino")
@@ -235,7 +239,7 @@ def _register_openvino() -> str:
                 )
             except Exception as error:  # ONNX Runtime's exceptions share no other base
                 raise _UnusableError(f"its plugin does not load ({_first_line(error)})") from error
-    return importlib.metadata.version("onnxruntime-ep-openvino")
+    return version("onnxruntime-ep-openvino")
 
 
 def _no_openvino_package(error: ImportError) -> tuple[str, str | None]:
@@ -271,9 +275,11 @@ def _machine() -> str:
 
 
 def _is_installed(distribution: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
+        version(distribution)
+    except PackageNotFoundError:
         return False
     return True
 

@@ -12,7 +12,6 @@ For example::
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.texture_options import TextureOptions
     from nstbatch.runtime.zoom import ZoomResult, dream_frames
 
-__version__ = version("nstbatch")
+    __version__: str
 
 __all__ = [
     "Bundle",
@@ -108,6 +107,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version  # its own imports take a tenth of `nstbatch --help`
+
+        return version("nstbatch")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"nstbatch.runtime.{_HOMES[name]}"), name)
