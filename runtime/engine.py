@@ -274,7 +274,7 @@ class Engine:
 
         def open_session() -> Session:
             return Session(
-                self._recipe(make, "project", rule, term),
+                self._recipe(make, "project", rule, term, len(images)),
                 shapes,
                 provider,
                 weights_folder=self.bundle.path,
@@ -364,7 +364,7 @@ class Engine:
 
         def open_session() -> Session:
             return Session(
-                self._recipe(make, "step", terms, views, pooling),
+                self._recipe(make, "step", terms, views, pooling, image_shape[0]),
                 shapes,
                 provider,
                 weights_folder=self.bundle.path,
@@ -400,7 +400,10 @@ class Engine:
 
         def open_session() -> Session:
             return Session(
-                Recipe(("update", optimizer), lambda: optimizer.graph((n, c, height, width))),
+                Recipe(
+                    ("update", optimizer, image_shape),
+                    lambda: optimizer.graph((n, c, height, width)),
+                ),
                 shapes,
                 provider.for_updates,
                 threads=self._threads,

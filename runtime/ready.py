@@ -2,9 +2,11 @@
 
 Linking takes the imports of onnx, onnx_ir and onnxscript, and ONNX Runtime folds, transposes and
 lays out the same weights anew for every session: together most of the time until the first step.
-So what comes out of it is kept in the :mod:`.cache`: for the processor the model as ONNX Runtime
-has optimised it, with its weights as blobs that are mapped into memory and shared by all sessions
-of all processes; for other providers the linked graph, which reads the weights of its bundle.
+So what comes out of it is kept in the :mod:`.cache`. What runs on a processor has its weights as
+blobs there, which are mapped into memory and shared by all sessions of all processes: linked
+graphs for pictures of all sizes, and those at one size, for the CPU provider as ONNX Runtime has
+optimised them, for OpenVINO, which compiles by itself, as they are. For GPUs it is the graph at one
+size, which reads the weights of its bundle.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ from .providers import Provider
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir as ir
 
 # ONNX Runtime resolves external data against this folder when a model comes as bytes.
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -44,7 +47,7 @@ class Recipe:
     """How to make a graph, where it does not lie in the cache.
 
     Attributes:
-        parts: All that shapes it, but the shapes of its inputs; see :func:`.cache_key.cache_key`.
+        parts: All that shapes it; see :func:`.cache_key.cache_key`.
         make: Makes it.
     """
 
@@ -54,10 +57,18 @@ class Recipe:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as ONNX Runtime is to get it: its bytes, and the folder that its weights lie in."""
+    """A model as ONNX Runtime is to get it.
+
+    Attributes:
+        data: It, serialised, without the weights that lie beside it.
+        folder: Where those lie.
+        blobs: Their names, if that is the cache.
+        is_optimised: Whether ONNX Runtime has optimised it.
+    """
 
     data: bytes
     folder: Path | None
+    blobs: tuple[str, ...] = ()
     is_optimised: bool = False
 
     def open(self, options: ort.SessionOptions) -> ort.InferenceSession:
@@ -96,11 +107,11 @@ class ReadyGraph:
             graph: A graph, which is not kept, or the recipe of one.
             shapes: The shape of every input, by name.
             provider: What is to run it.
-            weights_folder: Where its external data lies.
+            weights_folder: Where its external data lies; None if it has none.
         """
         self._graph, self._shapes, self._weights_folder = graph, shapes, weights_folder
         self._provider = provider
-        self._shelf = _Shelf.of(graph, shapes, provider)
+        self._shelf = _Shelf.of(graph, provider, shapes)
         self._kept = self._shelf.read(weights_folder) if self._shelf else None
         self._model = self._kept or self._make()
 
@@ -120,24 +131,41 @@ class ReadyGraph:
             return self._model.open(options)
         if self._provider.device == "cpu":  # ONNX Runtime writes down what it has made of a graph
             return self._shelf.open_and_keep(self._model, options)
-        self._shelf.write(self._model.data)
+        self._shelf.write(self._model)
         return self._model.open(options)
 
     def _make(self) -> _Model:
+        import onnx
+
         from .gram_products import with_positions_first
         from .specialise import specialise
         from .step_functions import with_comparisons
         from .transposed_padding import with_padded_outputs
         from .winograd import with_fewer_products
 
-        model = self._graph.make() if isinstance(self._graph, Recipe) else self._graph
-        model = specialise(model, self._shapes)
+        linked = self._linked()
+        model = specialise(onnx.ModelProto.FromString(linked.data), self._shapes)
         # Others choose among algorithms by themselves; in half precision the products would round.
         if self._provider.device == "cpu" and self._provider.precision == "fp32":
             model = with_fewer_products(model)
         if self._provider.device == "openvino":
             model = with_positions_first(with_padded_outputs(with_comparisons(model)))
-        return _Model(model.SerializeToString(), self._weights_folder)
+        return replace(linked, data=model.SerializeToString())
+
+    def _linked(self) -> _Model:
+        """The graph for pictures of all sizes; from the cache if it has weights to fold."""
+        if not isinstance(self._graph, Recipe):
+            return _Model(self._graph.SerializeToString(), self._weights_folder)
+        shelf = None
+        if self._weights_folder is not None and self._provider.memory == "cpu":
+            shelf = _Shelf.of(self._graph, self._provider)
+        kept = shelf.read(self._weights_folder) if shelf else None
+        if kept is not None:
+            return kept
+        linked = self._graph.make()
+        if shelf is not None and self._weights_folder is not None:
+            kept = shelf.keep_folded(linked, self._weights_folder)
+        return kept or _Model(linked.SerializeToString(), self._weights_folder)
 
 
 @dataclass(frozen=True)
@@ -151,14 +179,15 @@ class _Shelf:
     def of(
         cls,
         graph: onnx.ModelProto | Recipe,
-        shapes: Mapping[str, tuple[int, ...]],
         provider: Provider,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> _Shelf | None:
-        """The place of a graph, if it has one."""
+        """The place of a graph, if it has one: at one size, or for all."""
         cache = current_cache()
         if cache is None or not isinstance(graph, Recipe):
             return None
-        key = cache_key("graph", graph.parts, list(shapes.items()), provider)
+        size = None if shapes is None else list(shapes.items())
+        key = cache_key("graph", graph.parts, size, provider)
         return None if key is None else cls(cache, key)
 
     def read(self, weights_folder: Path | None) -> _Model | None:
@@ -166,20 +195,27 @@ class _Shelf:
         data = self.cache.read(self.key)
         if data is None:
             return None
-        blobs, _, model = data.partition(b"\n")
+        head, _, model = data.partition(b"\n")
         try:
-            names = json.loads(blobs)
-        except ValueError:  # written by something else
+            blobs, is_optimised = json.loads(head)
+        except (TypeError, ValueError):  # written by something else
             return None
-        if names is None:
-            return _Model(model, weights_folder)
-        if not all(self.cache.has_blob(name) for name in names):
+        if not all(self.cache.has_blob(blob) for blob in blobs):
             return None
-        return _Model(model, self.cache.folder, is_optimised=True)
+        folder = self.cache.folder if blobs else weights_folder
+        return _Model(model, folder, tuple(blobs), is_optimised)
 
-    def write(self, model: bytes, blobs: Sequence[str] | None = None) -> None:
-        """Keep a model, and which blobs it is optimised with."""
-        self.cache.write(self.key, json.dumps(blobs).encode() + b"\n" + model)
+    def write(self, model: _Model) -> None:
+        """Keep a model, whose blobs are there."""
+        head = json.dumps([model.blobs, model.is_optimised]).encode()
+        self.cache.write(self.key, head + b"\n" + model.data)
+
+    def keep_folded(self, model: onnx.ModelProto, weights_folder: Path) -> _Model | None:
+        """Keep a model with its weights folded; None if there is no room for it."""
+        from .folded_weights import with_folded_weights
+
+        self._keep(with_folded_weights(model, weights_folder), is_optimised=False)
+        return self.read(weights_folder)
 
     def open_and_keep(self, model: _Model, options: ort.SessionOptions) -> ort.InferenceSession:
         """A session of a model; keeps what ONNX Runtime has made of it."""
@@ -196,31 +232,39 @@ class _Shelf:
             options.optimized_model_filepath = ""
             return model.open(options)
         else:
-            self._try_to_keep(optimised, weights)
+            self._try_to_keep(optimised)
             return session
         finally:
             for path in (optimised, weights):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
 
-    def _try_to_keep(self, optimised: Path, weights: Path) -> None:
+    def _try_to_keep(self, optimised: Path) -> None:
+        import onnx
+        import onnx_ir as ir
+
         try:
-            self._keep(optimised, weights)
+            self._keep(ir.from_proto(onnx.load_model(optimised)), is_optimised=True)
         except Exception:  # an OSError, or protobuf's: what ONNX Runtime wrote on a full disk
             log.info("A graph could not be kept in the cache.", exc_info=True)
 
-    def _keep(self, optimised: Path, weights: Path) -> None:
-        import onnx
+    def _keep(self, model: ir.Model, *, is_optimised: bool) -> None:
+        """Keep a model, its larger weights as blobs."""
+        import onnx_ir as ir
 
-        model = onnx.load_model(optimised, load_external_data=False)
-        tensors = [tensor for tensor in model.graph.initializer if tensor.external_data]
-        data = weights.read_bytes() if tensors else b""
         blobs = []
-        for tensor in tensors:
-            place = {entry.key: entry.value for entry in tensor.external_data}
-            start, length = int(place["offset"]), int(place["length"])
-            blobs.append(self.cache.write_blob(data[start : start + length]))
-            del tensor.external_data[:]
-            for key, value in (("location", blobs[-1]), ("offset", "0"), ("length", str(length))):
-                tensor.external_data.add(key=key, value=value)
-        self.write(model.SerializeToString(), blobs)
+        for value in model.graph.initializers.values():
+            tensor, name = value.const_value, value.name
+            assert tensor is not None
+            assert name is not None
+            values = tensor.numpy()
+            if tensor.nbytes >= SMALLEST_BLOB:
+                blobs.append(self.cache.write_blob(values.tobytes()))
+                shape = ir.Shape(values.shape)
+                value.const_value = ir.ExternalTensor(
+                    blobs[-1], 0, tensor.nbytes, tensor.dtype, shape=shape, name=name
+                )
+            elif isinstance(tensor, ir.ExternalTensor):
+                value.const_value = ir.tensor(values, name=name)
+        data = ir.to_proto(model).SerializeToString()
+        self.write(_Model(data, self.cache.folder, tuple(blobs), is_optimised))

@@ -1,5 +1,6 @@
 """A graph from the cache computes, to the bit, what it computed when it was made."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from nstbatch.runtime import ready
 from nstbatch.runtime.cache import Cache
 from nstbatch.runtime.options import StyleTransferOptions
-from nstbatch.runtime.providers import resolve
+from nstbatch.runtime.providers import check, resolve
 from nstbatch.runtime.ready import ReadyGraph, Recipe
 from nstbatch.runtime.session import Session
 from nstbatch.runtime.style_transfer import StyleTransfer
@@ -20,7 +21,8 @@ SHAPES = {"image": (1, 16, 12, 10)}
 TEXT = """
     <ir_version: 9, opset_import: ["" : 20]>
     layer (float[N, 16, H, W] image) => (float[N, C, H, W] relu) {
-        convolved = Conv<pads = [1, 1, 1, 1]>(image, weight)
+        filters = Neg(weight)
+        convolved = Conv<pads = [1, 1, 1, 1]>(image, filters)
         relu = Relu(convolved)
     }
 """
@@ -153,27 +155,82 @@ def test_a_disk_that_is_full_is_no_error(folder, run, monkeypatch):
     assert not list(folder.glob(".nstbatch-*"))
 
 
-def test_elsewhere_than_on_the_processor_the_linked_graph_is_kept(folder, made):
-    """Only the CPU provider writes down what it has made of a graph; weights stay in the bundle."""
-    elsewhere, options = replace(CPU, device="openvino"), CPU.session_options(threads=1)
+@pytest.fixture
+def ready_graph(made, tmp_path):
+    """A function that makes a graph ready for a device, which need not be there."""
 
-    def make():
-        made.append(1)
-        return layer()
+    def ready_graph(device, shapes=SHAPES):
+        def make():
+            made.append(device)
+            return layer()
 
-    first = ReadyGraph(Recipe(("a",), make), SHAPES, elsewhere, None)
-    first.open(options)
-    again = ReadyGraph(Recipe(("a",), make), SHAPES, elsewhere, None)
+        elsewhere = replace(CPU, device=device)
+        return ReadyGraph(Recipe(("a",), make), shapes, elsewhere, tmp_path)
+
+    return ready_graph
+
+
+def operators(graph: ReadyGraph) -> list[str]:
+    return [node.op_type for node in onnx.ModelProto.FromString(graph.data).graph.node]
+
+
+def run_on_the_processor(graph: ReadyGraph):
+    (given,) = onnx.ModelProto.FromString(graph.data).graph.input
+    shape = [dim.dim_value for dim in given.type.tensor_type.shape.dim]
+    session = graph.open(CPU.session_options(threads=1))
+    return session.run(None, {"image": np.resize(IMAGE, shape)})[0]
+
+
+def test_on_a_gpu_the_linked_graph_is_kept(folder, made, ready_graph):
+    """It reads the weights of its bundle."""
+    first = ready_graph("cuda")
+    output = run_on_the_processor(first)
+    again = ready_graph("cuda")
     assert again.data == first.data
-    assert made == [1]
+    assert operators(again) == ["Neg", "Conv", "Relu"]
+    assert made == ["cuda"]
     assert blobs(folder) == []
-    (output,) = again.open(CPU.session_options(threads=1)).run(None, {"image": IMAGE})
-    assert output.shape == (1, 32, 12, 10)
+    np.testing.assert_array_equal(run_on_the_processor(again), output)
 
 
+def test_on_a_processor_weights_are_folded_once_for_all_sizes(folder, made, ready_graph):
+    expected = run_on_the_processor(ready_graph("cuda"))
+    made.clear()
+    first, larger = ready_graph("openvino"), ready_graph("openvino", {"image": (1, 16, 14, 11)})
+    assert operators(first) == operators(larger) == ["Conv", "Relu"]
+    assert made == ["openvino"]
+    assert len(blobs(folder)) == 1
+    np.testing.assert_array_equal(run_on_the_processor(first), expected)
+    assert run_on_the_processor(larger).shape == (1, 32, 14, 11)
+    again = ready_graph("openvino")
+    assert again.data == first.data
+    np.testing.assert_array_equal(run_on_the_processor(again), expected)
+    assert made == ["openvino"]
+
+
+def test_weights_that_are_gone_are_folded_again(folder, made, ready_graph, monkeypatch):
+    expected = run_on_the_processor(ready_graph("openvino"))
+    (blob,) = blobs(folder)
+    blob.unlink()
+    monkeypatch.setattr(ready, "current_cache", lambda: Cache(folder))  # as a new process
+    np.testing.assert_array_equal(run_on_the_processor(ready_graph("openvino")), expected)
+    assert made == ["openvino"] * 2
+    assert blobs(folder) == [blob]
+
+
+def test_weights_that_cannot_be_kept_are_not_folded(folder, ready_graph):
+    expected = run_on_the_processor(ready_graph("cuda"))
+    shutil.rmtree(folder)
+    folder.touch()
+    graph = ready_graph("openvino")
+    assert operators(graph) == ["Neg", "Conv", "Relu"]
+    np.testing.assert_array_equal(run_on_the_processor(graph), expected)
+
+
+@pytest.mark.parametrize("device", [name for name in ("cpu", "openvino") if check(name).usable])
 @pytest.mark.parametrize("pooling", ["avg", "max"])
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_pictures_are_the_same_to_the_bit(folder, monkeypatch, pooling, optimizer):
+def test_pictures_are_the_same_to_the_bit(folder, monkeypatch, device, pooling, optimizer):
     random = np.random.default_rng(0)
     photo, painting = (random.random((size, 70, 3), dtype=np.float32) for size in (60, 50))
     options = StyleTransferOptions(
@@ -181,7 +238,7 @@ def test_pictures_are_the_same_to_the_bit(folder, monkeypatch, pooling, optimize
     )
 
     def paint():
-        return StyleTransfer("alexnet", device="cpu", threads=1)(photo, painting, options).image
+        return StyleTransfer("alexnet", device=device, threads=1)(photo, painting, options).image
 
     fresh, cached = paint(), paint()
     monkeypatch.setenv("NSTBATCH_CACHE", "off")
