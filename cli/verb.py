@@ -277,6 +277,8 @@ def _paint(work: Batch, batch: BatchOptions, engine: Engine | None) -> Summary:
     from .standing import refuse_outdated
 
     refuse_outdated(work.entries)
+    if work.to_do and not batch.quiet:
+        _print_what_is_faster(batch)
     photos = len(work.entries) + len(work.unreadable)
 
     def last_words() -> None:
@@ -303,6 +305,22 @@ def _watched(console: Reporter, to_do: int, batch: BatchOptions) -> Iterator[Rep
     with serving(live, batch.watch_port) as address:
         print(f"progress at {address}", file=sys.stderr, flush=True)
         yield Tee(console, live)
+
+
+def _print_what_is_faster(batch: BatchOptions) -> None:
+    """Name the device that this machine has and "auto" could not take, before the waiting."""
+    from nstbatch.runtime.providers import within_reach
+
+    asked = batch.invocation.settings
+    if (asked.get("device"), asked.get("precision")) != ("auto", "auto"):
+        return
+    missing = within_reach()
+    if missing is not None:
+        print(
+            f"nstbatch: The device {missing.device!r} would be faster and cannot be used: "
+            f"{missing.detail}. To change that: {missing.fix}",
+            file=sys.stderr,
+        )
 
 
 def _print_end(summary: Summary, batch: BatchOptions) -> None:

@@ -88,6 +88,21 @@ def check(device: str) -> Finding:
         return Finding(device, usable=False, detail=error.why, fix=error.fix)
 
 
+def within_reach() -> Finding | None:
+    """The fastest device that is there and lacks its packages; None where the fastest is usable.
+
+    OpenVINO counts on processors with bf16 only: in fp32 it is no faster than ONNX Runtime itself
+    (docs/decisions/0007-openvino-and-amd.md).
+    """
+    for device, is_there in (("cuda", _has_nvidia_driver), ("openvino", has_bf16)):
+        finding = check(device)
+        if finding.usable:
+            return None
+        if finding.fix is not None and is_there():
+            return finding
+    return None
+
+
 def conflicting_packages() -> tuple[str, ...]:
     """Return the installed packages that overwrite each other's ``onnxruntime``; () if sound."""
     found = tuple(name for name in RUNTIME_PACKAGES if _is_installed(name))
@@ -193,6 +208,14 @@ def _nvidia_driver(fix: str) -> None:
     status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     if status or not count.value:
         raise _UnusableError(f"NVIDIA's driver finds no GPU (CUDA error {status})")
+
+
+def _has_nvidia_driver() -> bool:
+    try:
+        _nvidia_driver(INSTALL_GPU)
+    except _UnusableError:
+        return False
+    return True
 
 
 def _usable_gpu(device: str, fix: str) -> Finding:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
 
-from .devices import Finding, check, conflicting_packages
+from .devices import Finding, check, conflicting_packages, within_reach
 from .processor import available_cores
 from .provider_options import EXECUTION_PROVIDERS, add_provider, engine_key
 
@@ -29,6 +29,7 @@ __all__ = [
     "conflicting_packages",
     "engine_key",
     "resolve",
+    "within_reach",
 ]
 
 DEVICES = ("auto", *EXECUTION_PROVIDERS)

@@ -15,7 +15,8 @@ from nstbatch.cli.ledger import NAME
 from nstbatch.cli.painting import Painting
 from nstbatch.cli.plan import Plan
 from nstbatch.cli.verb import BatchOptions, carry_out, find_photos, read_picture
-from nstbatch.runtime import images
+from nstbatch.runtime import images, providers
+from nstbatch.runtime.devices import Finding
 from nstbatch.runtime.errors import ImageError, UsageError
 
 GREY = np.full((4, 6, 3), 0.5, np.float32)
@@ -255,3 +256,42 @@ def test_hostile_names_are_text_in_console_and_ledger(photos, capfd):
     written = {json.loads(line).get("output_in_folder") for line in ledger.splitlines()}
     assert written >= {*names, "d\x1b[2J.png"}
     assert ledger.isascii()
+
+
+# --- What would be faster -----------------------------------------------------------------------
+
+
+MISSING = Finding("cuda", usable=False, detail="it was built without it", fix="pip install it")
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing", "said"),
+    [
+        ({"device": "auto", "precision": "auto"}, MISSING, True),
+        ({"device": "auto", "precision": "auto"}, None, False),
+        ({"device": "cpu", "precision": "auto"}, MISSING, False),
+        ({"device": "auto", "precision": "fp32"}, MISSING, False),
+        ({}, MISSING, False),  # a verb that computes nothing
+    ],
+)
+def test_a_faster_device_that_lacks_packages_is_named(
+    photos, monkeypatch, capsys, settings, missing, said
+):
+    monkeypatch.setattr(providers, "within_reach", lambda: missing)
+    batch = options(invocation=Invocation("stylize", settings))
+    carry_out(find_photos([photos], batch), paint, batch)
+    sentence = (
+        "nstbatch: The device 'cuda' would be faster and cannot be used: it was built without it. "
+        "To change that: pip install it\n"
+    )
+    assert (sentence in capsys.readouterr().err) == said
+    carry_out(find_photos([photos], batch), never, batch)
+    assert sentence not in capsys.readouterr().err  # there is nothing to wait for
+
+
+def test_a_quiet_batch_names_no_faster_device(photos, monkeypatch, capsys):
+    monkeypatch.setattr(providers, "within_reach", lambda: MISSING)
+    settings = {"device": "auto", "precision": "auto"}
+    batch = options(invocation=Invocation("stylize", settings), quiet=True)
+    carry_out(find_photos([photos], batch), paint, batch)
+    assert capsys.readouterr().err == ""

@@ -13,7 +13,7 @@ import pytest
 
 from nstbatch.runtime import devices, provider_options, providers
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
-from nstbatch.runtime.providers import Provider, check, resolve
+from nstbatch.runtime.providers import Provider, check, resolve, within_reach
 
 USABLE = [
     (finding.device, precision)
@@ -522,6 +522,43 @@ def test_tensorrt_keeps_nothing_where_nothing_can_be_kept(
 ) -> None:
     monkeypatch.setenv("NSTBATCH_CACHE", cache)
     assert provider_options.tensorrt_options("nstbatch_42") == {}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "bf16", "built_with", "found"),
+    [
+        (1, True, (), "cuda"),
+        (0, True, (), "openvino"),
+        (None, True, (), "openvino"),  # there is no driver
+        (0, False, (), None),  # in fp32 there is nothing to gain
+        (0, None, (), None),
+        (0, True, ("OpenVINOExecutionProvider",), None),
+    ],
+)
+def test_what_is_faster_and_within_reach(
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: int | None,
+    bf16: bool | None,
+    built_with: tuple[str, ...],
+    found: str | None,
+) -> None:
+    with_driver(monkeypatch, None if gpus is None else FakeDriver(gpus=gpus))
+    use(monkeypatch, FakeRuntime(providers=built_with))
+    monkeypatch.setattr(devices, "has_bf16", lambda: bf16)
+    monkeypatch.setattr(devices, "_probe", lambda *_: None)
+    monkeypatch.setitem(sys.modules, "onnxruntime_ep_openvino", None)
+    missing = within_reach()
+    assert (None if missing is None else missing.device) == found
+    assert missing is None or (missing.usable, missing.fix is None) == (False, False)
+
+
+def test_nothing_is_faster_than_a_gpu_that_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_driver(monkeypatch, FakeDriver(gpus=1))
+    runtime = use(monkeypatch, FakeRuntime(providers=("CUDAExecutionProvider",)))
+    monkeypatch.setattr(runtime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(devices, "has_bf16", lambda: True)
+    monkeypatch.setattr(devices, "_probe", lambda *_: None)
+    assert within_reach() is None
 
 
 def test_an_engine_key_depends_on_everything() -> None:
