@@ -10,7 +10,7 @@ from nstbatch.runtime.bundle import Bundle
 from nstbatch.runtime.folded_weights import with_folded_weights
 from nstbatch.runtime.link import link
 from nstbatch.runtime.names import IMAGE, TARGET, WEIGHT
-from nstbatch.runtime.ready import WEIGHTS_FOLDER
+from nstbatch.runtime.shelf import WEIGHTS_FOLDER
 from nstbatch.runtime.terms import Objective, style
 
 RANDOM = np.random.default_rng(0)

@@ -24,8 +24,8 @@ from nstbatch.runtime.link import GRADIENT, IMAGE, LOSSES, link
 from nstbatch.runtime.loop import Bounds, descend
 from nstbatch.runtime.optimizers import Adam
 from nstbatch.runtime.providers import Provider, resolve
-from nstbatch.runtime.ready import WEIGHTS_FOLDER
 from nstbatch.runtime.session import Session
+from nstbatch.runtime.shelf import WEIGHTS_FOLDER
 from nstbatch.runtime.specialise import specialise
 from nstbatch.runtime.synthetic import photo_like
 from nstbatch.runtime.terms import Objective, content, style, total_variation

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from nstbatch.runtime import ready
+from nstbatch.runtime import shelf
 from nstbatch.runtime.cache import Cache
 from nstbatch.runtime.options import StyleTransferOptions
 from nstbatch.runtime.providers import check, resolve
@@ -116,7 +116,7 @@ def test_what_is_damaged_or_gone_is_made_anew(folder, made, run, kind, damage, m
     expected = run("a")
     (path,) = kind(folder)
     damage(path)
-    monkeypatch.setattr(ready, "current_cache", lambda: Cache(folder))  # as a new process
+    monkeypatch.setattr(shelf, "current_cache", lambda: Cache(folder))  # as a new process
     np.testing.assert_array_equal(run("a"), expected)
     np.testing.assert_array_equal(run("a"), expected)
     assert made == [("a",)] * 2
@@ -149,7 +149,7 @@ def test_a_disk_that_is_full_is_no_error(folder, run, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ready._Shelf, "_keep", full)
+    monkeypatch.setattr(shelf.Shelf, "_keep", full)
     np.testing.assert_array_equal(run("a"), expected)
     assert len(entries(folder)) == 1
     assert not list(folder.glob(".nstbatch-*"))
@@ -212,7 +212,7 @@ def test_weights_that_are_gone_are_folded_again(folder, made, ready_graph, monke
     expected = run_on_the_processor(ready_graph("openvino"))
     (blob,) = blobs(folder)
     blob.unlink()
-    monkeypatch.setattr(ready, "current_cache", lambda: Cache(folder))  # as a new process
+    monkeypatch.setattr(shelf, "current_cache", lambda: Cache(folder))  # as a new process
     np.testing.assert_array_equal(run_on_the_processor(ready_graph("openvino")), expected)
     assert made == ["openvino"] * 2
     assert blobs(folder) == [blob]

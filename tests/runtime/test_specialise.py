@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nstbatch.runtime.bundle import Bundle
 from nstbatch.runtime.link import link
 from nstbatch.runtime.optimizers import Adam
-from nstbatch.runtime.ready import WEIGHTS_FOLDER
+from nstbatch.runtime.shelf import WEIGHTS_FOLDER
 from nstbatch.runtime.specialise import specialise
 from nstbatch.runtime.terms import content
 
