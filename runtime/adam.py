@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from .optimizer_state import ImageShape, Shape, State, zeros
+from .optimizer_state import ImageShape, Shape, State, resized, zeros
 
 if TYPE_CHECKING:
     import onnx
@@ -56,14 +55,6 @@ class Adam:
         """
         return {
             "step": state["step"].copy(),
-            "exp_avg": _resized(state["exp_avg"], size, cv2.INTER_CUBIC),
-            "exp_avg_sq": np.maximum(_resized(state["exp_avg_sq"], size, cv2.INTER_LINEAR), 0),
+            "exp_avg": resized(state["exp_avg"], size, cv2.INTER_CUBIC),
+            "exp_avg_sq": np.maximum(resized(state["exp_avg_sq"], size), 0),
         }
-
-
-def _resized(
-    moments: NDArray[np.float32], size: tuple[int, int], method: int
-) -> NDArray[np.float32]:
-    planes = moments.reshape(-1, *moments.shape[2:])
-    resized = [cv2.resize(plane, size[::-1], interpolation=method) for plane in planes]
-    return np.stack(resized).astype(np.float32).reshape(*moments.shape[:2], *size)

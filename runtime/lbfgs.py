@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .errors import UsageError
-from .optimizer_state import ImageShape, Shape, State, zeros
+from .optimizer_state import Array, ImageShape, Shape, State, resized, zeros
 
 if TYPE_CHECKING:
     import onnx
 
 
+# torch.optim.LBFGS: a pair with less curvature, s . y, than this is left out.
+MIN_CURVATURE = 1e-10
 # No move is as long, and float32 holds it.
 UNBOUNDED = 1e30
 
@@ -102,8 +104,46 @@ class LBFGS:
         return state
 
     def resample(self, state: State, size: tuple[int, int]) -> State:
-        """Return a fresh state for pictures of another size, (height, width).
+        """Carry a state over to pictures of another size, (height, width).
 
-        Curvature measured between pixels of one size says nothing about those of another.
+        A move of an area is the same move at any size, and what it changes of the gradient is
+        shared out among the pixels of that area. docs/decisions/0021-pairs-from-size-to-size.md
+        has what it brings.
         """
-        return self.initial_state((*state["displacement"].shape[:2], *size))
+        pictures, channels, *before = state["displacement"].shape
+        carried = self.initial_state((pictures, channels, *size))
+        shared = np.float32(np.prod(before) / np.prod(size))
+        for picture in range(pictures):
+            s, y = _pairs(state, picture)
+            if not len(s):
+                continue
+            # Of pairs enlarged, a few may have lost their curvature.
+            s, y = (resized(each.reshape(-1, channels, *before), size) for each in (s, y))
+            s, y = s.reshape(len(s), -1), shared * y.reshape(len(y), -1)
+            curved = np.einsum("md,md->m", s, y) > MIN_CURVATURE
+            if not curved.any():
+                continue
+            _write_pairs(carried, picture, s[curved], y[curved])
+            scale = state["scale"][picture, None]
+            by_place = resized(scale, size) if self.neighbourhood else scale
+            carried["scale"][picture] = by_place[0] / shared
+            carried["step"][picture] = state["step"][picture]
+        return carried
+
+
+def _pairs(state: State, picture: int) -> tuple[Array, Array]:
+    """A picture's pairs of s and y, (pairs, D) each, the oldest first."""
+    history = len(state["s"][picture])
+    by_age = (int(state["slot"][picture]) + np.arange(history)) % history
+    used = by_age[state["curvature"][picture, by_age] > 0]
+    return state["s"][picture, used], state["y"][picture, used]
+
+
+def _write_pairs(state: State, picture: int, s: Array, y: Array) -> None:
+    """Put pairs, the oldest first, and what follows from them, into a fresh state."""
+    pairs = len(s)
+    r = np.triu(s @ y.T)
+    state["s"][picture, :pairs], state["y"][picture, :pairs] = s, y
+    state["r_inverse"][picture, :pairs, :pairs] = np.linalg.inv(r.astype(np.float64))
+    state["curvature"][picture, :pairs] = np.diag(r)
+    state["slot"][picture] = pairs % len(state["s"][picture])

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from onnxscript import INT64, script
 
+from .lbfgs import MIN_CURVATURE
 from .lbfgs_guess import alike, by_place, total
 from .notation import Mask, Tensor, op
 from .optimizer_state import ImageShape
-
-# torch.optim.LBFGS: a pair with less curvature than this is left out.
-MIN_CURVATURE = 1e-10
 
 
 @script(default_opset=op)

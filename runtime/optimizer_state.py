@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Shape: TypeAlias = tuple[int, ...]
 ImageShape: TypeAlias = tuple[int, int, int, int]
-State: TypeAlias = dict[str, NDArray[np.float32]]
+Array: TypeAlias = NDArray[np.float32]
+State: TypeAlias = dict[str, Array]
 
 
 def zeros(shapes: Mapping[str, Shape]) -> State:
     """Return a state of zeros."""
     return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+
+
+def resized(pictures: Array, size: tuple[int, int], method: int = cv2.INTER_LINEAR) -> Array:
+    """(N, C, H, W) -> (N, C, *size), of whatever values; ``method`` is one of OpenCV's."""
+    planes = pictures.reshape(-1, *pictures.shape[2:])
+    large = [cv2.resize(plane, size[::-1], interpolation=method) for plane in planes]
+    return np.stack(large).astype(np.float32).reshape(*pictures.shape[:2], *size)

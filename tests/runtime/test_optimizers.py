@@ -466,12 +466,83 @@ def test_a_resampled_state_fits_the_graph_of_its_size(optimizer):
     assert shapes == optimizer.state_shapes((3, 3, 7, 9))
 
 
-def test_lbfgs_starts_afresh_at_another_size():
+PLAIN_AND_BY_PLACE = pytest.mark.parametrize("optimizer", [LBFGS(history=4), BY_PLACE])
+
+
+@PLAIN_AND_BY_PLACE
+@pytest.mark.parametrize("steps", [1, 3, 9])  # before a pair, with room for more, and overwritten
+def test_lbfgs_carries_its_pairs(optimizer, steps):
+    """At the size it has been at, the next move is the one that the history asks for."""
     gradients, start = quadratic(SMALL, condition=10)
-    *_, (_, state) = trajectory(LBFGS(history=4), start, gradients, steps=5)
-    fresh = LBFGS(history=4).initial_state((3, 3, 7, 9))
-    for name, value in LBFGS(history=4).resample(state, (7, 9)).items():
-        np.testing.assert_array_equal(value, fresh[name])
+    *_, (image, state) = trajectory(optimizer, start, gradients, steps)
+    for name in ("displacement", "previous_gradient"):  # the pair that is not yet in the history
+        state[name] = np.zeros_like(state[name])
+    state["step"] *= state["curvature"].any(axis=1)  # a first step has a length of its own
+
+    def moved(state):
+        inputs = feeds(optimizer, image, gradients(image), state, UNBOUNDED)
+        return session(optimizer, SMALL).run(None, inputs)[0] - image
+
+    carried = optimizer.resample(state, SMALL[2:])
+    np.testing.assert_allclose(moved(carried), moved(state), rtol=1e-3, atol=1e-6)
+
+
+def test_lbfgs_moves_an_area_alike_at_any_size():
+    """Four pixels in place of each share its gradient, and make the same moves."""
+    optimizer = LBFGS(history=4)
+    gradients, start = quadratic((3, 3, 1, 1), condition=10)
+
+    def of_flat(image):
+        pixels = np.float32(np.prod(image.shape[2:]))
+        return np.broadcast_to(gradients(image[:, :, :1, :1]), image.shape) / pixels
+
+    def flat(one, shape):
+        return np.ascontiguousarray(np.broadcast_to(one[:, :, :1, :1], shape))
+
+    *_, (image, state) = trajectory(optimizer, flat(start, SMALL), of_flat, 4)
+    for name in ("displacement", "previous_gradient"):
+        state[name] = np.zeros_like(state[name])
+
+    def moved(shape, state):
+        before = flat(image, shape)
+        inputs = feeds(optimizer, before, of_flat(before), state, UNBOUNDED)
+        return (session(optimizer, shape).run(None, inputs)[0] - before)[:, :, 2, 2]
+
+    larger = (3, 3, 8, 10)
+    expected = moved(SMALL, state)
+    assert np.abs(expected).max() > 1e-3
+    enlarged = optimizer.resample(state, larger[2:])
+    np.testing.assert_allclose(moved(larger, enlarged), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_lbfgs_carries_the_curvature_of_each_place():
+    gradients, start = quadratic(SMALL, condition=10)
+    *_, (_, state) = trajectory(BY_PLACE, start, gradients, 3)
+    state["scale"][:] = np.linspace(1, 2, 5, dtype=np.float32)
+    scale = BY_PLACE.resample(state, (8, 10))["scale"]
+    np.testing.assert_allclose(scale[..., [0, -1]], np.full((3, 1, 8, 2), [4, 8]), rtol=1e-5)
+    assert (np.diff(scale) >= 0).all()
+
+
+def test_lbfgs_leaves_out_pairs_that_lose_their_curvature():
+    """Checks of single pixels are grey at half the size; what is left of them has to be curved."""
+    optimizer, shape = LBFGS(history=2), (2, 3, 4, 6)
+    state = optimizer.initial_state(shape)
+    checks = np.indices(shape[1:]).sum(0).ravel() % 2 - np.float32(0.5)
+    state["s"][:, 0] = state["y"][:, 0] = checks
+    state["s"][0, 0] += 1e-3
+    state["y"][0, 0] -= 1e-3
+    state["s"][1, 0] += 1e-3
+    state["y"][1, 0] += 1e-3
+    state["curvature"][:, 0] = np.einsum("nd,nd->n", state["s"][:, 0], state["y"][:, 0])
+    state["step"] += 5
+    assert (state["curvature"][:, 0] > 0).all()
+    smaller = optimizer.resample(state, (2, 3))
+    np.testing.assert_array_equal(smaller["step"], [0, 5])
+    np.testing.assert_array_equal(smaller["slot"], [0, 1])
+    np.testing.assert_array_equal(smaller["curvature"] > 0, [[False, False], [True, False]])
+    for name, fresh in optimizer.initial_state((2, 3, 2, 3)).items():
+        np.testing.assert_array_equal(smaller[name][0], fresh[0])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
