@@ -22,6 +22,8 @@ def zeros(shapes: Mapping[str, Shape]) -> State:
 
 def resized(pictures: Array, size: tuple[int, int], method: int = cv2.INTER_LINEAR) -> Array:
     """(N, C, H, W) -> (N, C, *size), of whatever values; ``method`` is one of OpenCV's."""
-    planes = pictures.reshape(-1, *pictures.shape[2:])
-    large = [cv2.resize(plane, size[::-1], interpolation=method) for plane in planes]
-    return np.stack(large).astype(np.float32).reshape(*pictures.shape[:2], *size)
+    large = np.empty((*pictures.shape[:2], *size), np.float32)
+    planes = zip(pictures.reshape(-1, *pictures.shape[2:]), large.reshape(-1, *size), strict=True)
+    for plane, large_plane in planes:
+        cv2.resize(plane, size[::-1], dst=large_plane, interpolation=method)
+    return large
