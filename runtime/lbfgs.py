@@ -112,14 +112,15 @@ class LBFGS:
         """
         pictures, channels, *before = state["displacement"].shape
         carried = self.initial_state((pictures, channels, *size))
+        values = channels * size[0] * size[1]
         shared = np.float32(np.prod(before) / np.prod(size))
         for picture in range(pictures):
-            s, y = _pairs(state, picture)
-            if not len(s):
-                continue
+            s, y = (
+                resized(each.reshape(-1, channels, *before), size).reshape(-1, values)
+                for each in _pairs(state, picture)
+            )
+            y *= shared
             # Of pairs enlarged, a few may have lost their curvature.
-            s, y = (resized(each.reshape(-1, channels, *before), size) for each in (s, y))
-            s, y = s.reshape(len(s), -1), shared * y.reshape(len(y), -1)
             curved = np.einsum("md,md->m", s, y) > MIN_CURVATURE
             if not curved.any():
                 continue
