@@ -28,7 +28,7 @@ OVERHEAD_SECONDS = 1.0
 # docs/usage.md: a step of these takes about a tenth.
 SMALL_NETWORKS = {"squeezenet1_1": 0.1, "alexnet": 0.1}
 
-# docs/usage.md: about 2 GB at 512 pixels with vgg16, and in proportion to the pixels.
+# docs/usage.md: about 2 GB at 512 pixels with vgg16 on OpenVINO, and in proportion to the pixels.
 ROUGH_BYTES = 2e9 / (ASPECT * 0.512**2)
 
 
