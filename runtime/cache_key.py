@@ -1,9 +1,9 @@
 """Keys of the cache: a hash of everything that shapes what is kept there.
 
 What a graph is made of is one part of it: a bundle's files, terms, views, shapes, a provider. What
-makes it is the other: the sources of this package, the libraries that link and optimise, and the
-processor, for which ONNX Runtime lays out weights. Sources count by their bytes, since a version
-says nothing while they are being changed.
+makes it is the other: the sources of :mod:`nstbatch.runtime`, the libraries that link and optimise,
+and the processor, for which ONNX Runtime lays out weights. Sources count by their bytes, since a
+version says nothing while they are being changed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from typing import Any
 
 import onnxruntime as ort
 
+import nstbatch.runtime
+
 from .formula import Formula
 from .processor import processor_flags
 
+RUNTIME = Path(nstbatch.runtime.__file__).parent
 LIBRARIES = ("onnx", "onnx-ir", "onnxscript")
 
 
@@ -59,24 +62,26 @@ def _makers() -> list[Any]:
     """All that a graph depends on beside what it is made of."""
     flags = processor_flags()
     return [
-        _own_sources(),
+        digest_of_sources(RUNTIME),
         [metadata.version(name) for name in LIBRARIES],
         [ort.__version__, ort.get_build_info()],
         [platform.system(), platform.machine(), platform.processor(), sorted(flags or ())],
     ]
 
 
-def _own_sources() -> str:
+def digest_of_sources(folder: Path) -> str:
+    """The hash of all Python files in a folder and the folders within it, and of their places."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(folder.rglob("*.py")):
+        content = hashlib.sha256(path.read_bytes()).digest()
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + content)
     return digest.hexdigest()
 
 
 @functools.cache
 def _source_of(module: str) -> str:
-    """The hash of a module's source; of this package it is known already."""
-    if module.rpartition(".")[0] == __package__:
+    """The hash of a module's source; those of the runtime are in every key already."""
+    if module.startswith(f"{nstbatch.runtime.__name__}."):
         return ""
     try:
         spec = importlib.util.find_spec(module)

@@ -1,6 +1,7 @@
 """A key changes with everything that shapes what is kept under it, and with nothing else."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -60,14 +61,41 @@ def test_attributes_count(one, other):
     assert cache_key("graph", one) != cache_key("graph", other)
 
 
-@pytest.mark.parametrize("what", ["_own_sources", "processor_flags"])
+@pytest.mark.parametrize("what", ["digest_of_sources", "processor_flags"])
 def test_what_makes_a_graph_counts(monkeypatch, what):
-    monkeypatch.setattr(module, what, lambda: frozenset({"another"}) if "flags" in what else "x")
+    monkeypatch.setattr(module, what, lambda *_: frozenset({"another"}) if "flags" in what else "x")
     module._makers.cache_clear()
     changed = cache_key("graph", TERM, SHAPES, Provider("cpu", "fp32"))
     monkeypatch.undo()
     module._makers.cache_clear()
     assert changed != KEY == cache_key("graph", TERM, SHAPES, Provider("cpu", "fp32"))
+
+
+def test_a_changed_formula_changes_the_key_in_whatever_folder_it_lies(tmp_path, monkeypatch):
+    copy = tmp_path / "runtime"
+    leave = shutil.ignore_patterns("bundles", "__pycache__")
+    shutil.copytree(module.RUNTIME, copy, ignore=leave)
+    monkeypatch.setattr(module, "RUNTIME", copy)
+    formulas = sorted(copy.rglob("*_formula*.py"))
+    assert formulas
+    for path in formulas:
+        keys = []
+        for line in ("", "# changed\n"):
+            path.write_text(path.read_text(encoding="utf-8") + line, encoding="utf-8")
+            module._makers.cache_clear()
+            keys.append(cache_key("graph", TERM))
+        assert keys[0] != keys[1], path
+    monkeypatch.undo()
+    module._makers.cache_clear()
+
+
+def test_the_place_of_a_source_counts(tmp_path):
+    for place in ("one", "other"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "one/formula.py").write_text("x = 1\n")
+    before = module.digest_of_sources(tmp_path)
+    (tmp_path / "one/formula.py").rename(tmp_path / "other/formula.py")
+    assert module.digest_of_sources(tmp_path) != before
 
 
 def test_the_version_of_onnx_runtime_counts(monkeypatch):
