@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from nstbatch.runtime.bundles.json_fields import Fields
 from nstbatch.runtime.errors import BundleError, UsageError
-from nstbatch.runtime.fields import Fields
 
 from .machine import differences
 from .statistics import Estimate, unpaired_ratio

@@ -10,9 +10,9 @@ from itertools import product
 
 import numpy as np
 
+from nstbatch.runtime.devices.processor import available_cores
+from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.errors import ProviderError
-from nstbatch.runtime.processor import available_cores
-from nstbatch.runtime.providers import Provider, resolve
 
 from .judge import JudgeJob, Verdict, serve_judge
 from .machine import describe_machine, is_busy

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from nstbatch.runtime import terms
-from nstbatch.runtime.dream_terms import energy
-from nstbatch.runtime.engine import Engine, Targets
-from nstbatch.runtime.image_priors import alpha_norm
-from nstbatch.runtime.loop import Bounds, Descent
+from nstbatch.runtime.descent.loop import Bounds, Descent
+from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
+from nstbatch.runtime.descent.optimizers import LBFGS, Adam, Optimizer
+from nstbatch.runtime.engine.engine import Engine, Targets
 from nstbatch.runtime.names import TARGET
-from nstbatch.runtime.normalized_gradient import NormalizedGradient
-from nstbatch.runtime.optimizers import LBFGS, Adam, Optimizer
-from nstbatch.runtime.terms import Objective, Term
+from nstbatch.runtime.objectives import terms
+from nstbatch.runtime.objectives.dream_terms import energy
+from nstbatch.runtime.objectives.prior_terms import alpha_norm
+from nstbatch.runtime.objectives.terms import Objective, Term
 
 from .matrix_rate import Product, onnx_products
 from .options import Entry

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nstbatch.runtime.bundle import Bundle
-from nstbatch.runtime.devices import check
+from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.devices.devices import check
+from nstbatch.runtime.devices.processor import available_cores
 from nstbatch.runtime.errors import NstbatchError
 from nstbatch.runtime.files import write_atomically
-from nstbatch.runtime.options import one_of
-from nstbatch.runtime.processor import available_cores
+from nstbatch.runtime.systems.style_transfer_options import one_of
 
 from .gpu_probes import CHECKS, Check, CheckJob, run_check
 from .gpu_speed import VARIANTS, Speed, Variant, speed_rows

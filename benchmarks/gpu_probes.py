@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from nstbatch.runtime.engine import Engine
-from nstbatch.runtime.loop import Descent, StopReason, descend
-from nstbatch.runtime.optimizers import LBFGS
-from nstbatch.runtime.providers import Provider
+from nstbatch.runtime.descent.loop import Descent, StopReason, descend
+from nstbatch.runtime.descent.optimizers import LBFGS
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.engine.engine import Engine
 
 from .contestants import objective_of, open_descent, targets_of
 from .tasks import AdamSettings, Array, Task, make_task, settings_of

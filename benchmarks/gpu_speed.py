@@ -13,10 +13,10 @@ from itertools import product
 
 import numpy as np
 
-from nstbatch.runtime.batch_size import OVERHEAD, bytes_of_step
-from nstbatch.runtime.gpu_memory import gpu_memory
-from nstbatch.runtime.options import StyleTransferOptions
-from nstbatch.runtime.style_transfer import StyleTransfer
+from nstbatch.runtime.devices.gpu_memory import gpu_memory
+from nstbatch.runtime.engine.batch_size import OVERHEAD, bytes_of_step
+from nstbatch.runtime.systems.style_transfer import StyleTransfer
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 from .contest import measured_row
 from .options import Entry

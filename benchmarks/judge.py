@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection
 import numpy as np
 import onnx
 
-from nstbatch.runtime.engine import Engine
-from nstbatch.runtime.live_bytes import bytes_of
+from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.graphs.live_bytes import bytes_of
+from nstbatch.runtime.graphs.step_graph import step_graph
 from nstbatch.runtime.names import TARGET
-from nstbatch.runtime.step_graph import step_graph
 
 from .contestants import objective_of, open_descent, targets_of
 from .flops import operations
@@ -44,7 +44,7 @@ class Verdict:
     operations: int | None
     """Floating-point operations of a step's products and convolutions, whoever takes it."""
     activation_bytes: int | None = None
-    """What the linked graph holds at once, in float32, see :mod:`nstbatch.runtime.live_bytes`."""
+    """What the linked graph holds at once, in float32, see :mod:`.live_bytes`."""
 
 
 def serve_judge(pipe: Connection, job: JudgeJob) -> None:

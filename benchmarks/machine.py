@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from nstbatch.runtime.processor import available_cores, has_bf16
+from nstbatch.runtime.devices.processor import available_cores, has_bf16
 
 CPUINFO = Path("/proc/cpuinfo")
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
-    from nstbatch.runtime.providers import Provider
+    from nstbatch.runtime.devices.providers import Provider
 
 Array: TypeAlias = NDArray[np.float32]
 
@@ -121,7 +121,7 @@ def _seconds(product: Product, clock: Callable[[], float]) -> float:
 
 def onnx_products(provider: Provider, threads: int) -> tuple[Product, ...]:
     """The candidates on a provider."""
-    from nstbatch.runtime.session import Session
+    from nstbatch.runtime.engine.session import Session
 
     def product(model: onnx.ModelProto, shape: tuple[int, ...], operations: int) -> Product:
         session = Session(model, {VALUES: shape}, provider, threads=threads)

@@ -1,6 +1,6 @@
 """The terms of the objectives in PyTorch, a formula each; their derivatives are autograd's.
 
-They are those of :mod:`nstbatch.runtime.terms` and its neighbours, written anew, for one weight of
+They are those of :mod:`.terms` and its neighbours, written anew, for one weight of
 1 and for (N, ...) pictures: what comes out is (N,).
 """
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from nstbatch.exporter import zoo
 from nstbatch.exporter.pooling import use_pooling
 from nstbatch.exporter.rebuild import rebuild
-from nstbatch.runtime.bundle import Bundle, Preprocessing
+from nstbatch.runtime.bundles.bundle import Bundle, Preprocessing
 
 from .matrix_rate import Product
 from .options import PEERS

@@ -15,13 +15,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from nstbatch.runtime import images
-from nstbatch.runtime.engine import Engine, Targets
-from nstbatch.runtime.loop import Descent
-from nstbatch.runtime.options import StyleTransferOptions
-from nstbatch.runtime.providers import Provider
-from nstbatch.runtime.session import Session
-from nstbatch.runtime.style_transfer import StyleTransfer
+from nstbatch.runtime.descent.loop import Descent
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.engine.engine import Engine, Targets
+from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.pictures import images
+from nstbatch.runtime.systems.style_transfer import StyleTransfer
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 from .options import STAGE_ITERATIONS
 from .report import Stages

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nstbatch.runtime.manifest import Pooling
-from nstbatch.runtime.synthetic import photo_like
+from nstbatch.runtime.bundles.manifest import Pooling
+from nstbatch.runtime.pictures.synthetic import photo_like
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.optimizers import Optimizer
-    from nstbatch.runtime.system import System
-    from nstbatch.runtime.terms import Objective
+    from nstbatch.runtime.descent.optimizers import Optimizer
+    from nstbatch.runtime.objectives.terms import Objective
+    from nstbatch.runtime.systems.system import System
 
 Array: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class WeightedTerm:
-    """A term of :mod:`nstbatch.runtime.terms`, by its name."""
+    """A term of :mod:`nstbatch.runtime.objectives.terms`, by its name."""
 
     weight: float
     kind: str
@@ -37,7 +37,7 @@ class WeightedTerm:
 
 @dataclass(frozen=True)
 class AdamSettings:
-    """What Adam is told, see :class:`nstbatch.runtime.adam.Adam`."""
+    """What Adam is told, see :class:`nstbatch.runtime.descent.adam.Adam`."""
 
     learning_rate: float
     betas: tuple[float, float]
@@ -46,7 +46,7 @@ class AdamSettings:
 
 @dataclass(frozen=True)
 class LBFGSSettings:
-    """What L-BFGS is told, see :class:`nstbatch.runtime.lbfgs.LBFGS`."""
+    """What L-BFGS is told, see :class:`nstbatch.runtime.descent.lbfgs.LBFGS`."""
 
     learning_rate: float
     history: int
@@ -54,7 +54,7 @@ class LBFGSSettings:
 
 @dataclass(frozen=True)
 class NormalizedGradientSettings:
-    """See :class:`nstbatch.runtime.normalized_gradient.NormalizedGradient`."""
+    """See :class:`nstbatch.runtime.descent.normalized_gradient.NormalizedGradient`."""
 
     learning_rate: float
 
@@ -113,9 +113,9 @@ def make_task(verb: str, model: str, size: int, batch: int) -> Task:
 
 def _stylize(model: str, size: int, batch: int) -> Task:
     """Style transfer, from the photos."""
-    from nstbatch.runtime.optimizers import optimizer_named
-    from nstbatch.runtime.options import StyleTransferOptions
-    from nstbatch.runtime.style_transfer import StyleTransfer
+    from nstbatch.runtime.descent.optimizers import optimizer_named
+    from nstbatch.runtime.systems.style_transfer import StyleTransfer
+    from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
     # Not the default: a step of Adam is next to nothing but the network, here and in PyTorch.
     options = StyleTransferOptions(size=size, optimizer="adam")
@@ -136,9 +136,9 @@ def _stylize(model: str, size: int, batch: int) -> Task:
 
 def _texture(model: str, size: int, batch: int) -> Task:
     """Texture synthesis from noise; an exemplar for each of a batch."""
-    from nstbatch.runtime.optimizers import optimizer_named
-    from nstbatch.runtime.texture import Texture
-    from nstbatch.runtime.texture_options import TextureOptions
+    from nstbatch.runtime.descent.optimizers import optimizer_named
+    from nstbatch.runtime.systems.texture import Texture
+    from nstbatch.runtime.systems.texture_options import TextureOptions
 
     options = TextureOptions(width=size, height=size)
     synthesis = Texture(model, device="cpu", precision="fp32")
@@ -157,9 +157,9 @@ def _texture(model: str, size: int, batch: int) -> Task:
 
 def _reconstruct(model: str, size: int, batch: int) -> Task:
     """Reconstruction from noise, of the deepest of the layers, whose steps are the longest."""
-    from nstbatch.runtime.optimizers import optimizer_named
-    from nstbatch.runtime.reconstruction import Reconstruction, layer_objective
-    from nstbatch.runtime.reconstruction_options import ReconstructionOptions
+    from nstbatch.runtime.descent.optimizers import optimizer_named
+    from nstbatch.runtime.systems.reconstruction import Reconstruction, layer_objective
+    from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
 
     options = ReconstructionOptions(size=size)
     reconstruction = Reconstruction(model, device="cpu", precision="fp32")
@@ -181,10 +181,10 @@ def _reconstruct(model: str, size: int, batch: int) -> Task:
 
 def _dream(model: str, size: int, batch: int) -> Task:
     """DeepDream, from the photos, of all channels of the layer."""
-    from nstbatch.runtime.deepdream import DeepDream, dream_layer
-    from nstbatch.runtime.dream_options import DreamOptions
-    from nstbatch.runtime.dream_terms import energy
-    from nstbatch.runtime.normalized_gradient import NormalizedGradient
+    from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
+    from nstbatch.runtime.objectives.dream_terms import energy
+    from nstbatch.runtime.systems.deepdream import DeepDream, dream_layer
+    from nstbatch.runtime.systems.dream_options import DreamOptions
 
     options = DreamOptions(size=size)
     dream = DeepDream(model, device="cpu", precision="fp32")
@@ -217,14 +217,14 @@ def _check(system: System, size: int, objective: Objective, pooling: Pooling) ->
 
 
 def _pixel_bounds() -> tuple[float, float]:
-    from nstbatch.runtime.loop import PIXEL_BOUNDS
+    from nstbatch.runtime.descent.loop import PIXEL_BOUNDS
 
     return PIXEL_BOUNDS.lower, PIXEL_BOUNDS.upper
 
 
 def settings_of(optimizer: Optimizer) -> OptimizerSettings:
     """An optimiser, written down."""
-    from nstbatch.runtime.optimizers import LBFGS, Adam
+    from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 
     if isinstance(optimizer, Adam):
         return AdamSettings(optimizer.learning_rate, optimizer.betas, optimizer.epsilon)

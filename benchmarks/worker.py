@@ -18,8 +18,8 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from nstbatch.runtime.devices.gpu_memory import gpu_memory
 from nstbatch.runtime.errors import NstbatchError, ProviderError
-from nstbatch.runtime.gpu_memory import gpu_memory
 
 from .matrix_rate import fastest
 from .memory import peak_resident

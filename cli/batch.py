@@ -28,7 +28,7 @@ from .standing import Entry, Photos, Standing
 from .text import printable
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.progress import Progress
+    from nstbatch.runtime.descent.progress import Progress
 
     from .claims import Claim
     from .ledger import Line

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
-    from nstbatch.runtime.progress import Progress
+    from nstbatch.runtime.descent.progress import Progress
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import typer
 
-from nstbatch.runtime.deconvnet_options import RULES, DeconvnetOptions, FilterChoice, Rule
+from nstbatch.runtime.deconvnet.options import RULES, DeconvnetOptions, FilterChoice, Rule
 from nstbatch.runtime.errors import UsageError
 
 from . import options as cli
 from .logs import set_verbosity
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.deconvnet import Deconvnet
+    from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 
     from .deconv_report import SheetOutcome, SheetReporter
     from .painting import Stop
@@ -170,7 +170,7 @@ def deconv(
     layers = cli.parse_layers(layer) or ()
     images, unreadable = _find_images(inputs, out, recursive)
 
-    from nstbatch.runtime.deconvnet import Deconvnet
+    from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 
     from .deconv_report import SheetReporter
 

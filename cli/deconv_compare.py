@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstbatch.runtime.comparison import NetworkStatistics, comparison_sheet, measure
-from nstbatch.runtime.deconvnet import Deconvnet
+from nstbatch.runtime.deconvnet.comparison import NetworkStatistics, comparison_sheet, measure
+from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
+from nstbatch.runtime.deconvnet.first_layer import first_layer
+from nstbatch.runtime.deconvnet.maxima_file import fingerprint
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.first_layer import first_layer
-from nstbatch.runtime.maxima_file import fingerprint
 
 from .deconv_report import SheetOutcome, SheetReporter, planned_sheet
 from .one_sheet import OneSheet

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstbatch.runtime.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
-from nstbatch.runtime.deconvnet_options import DeconvnetOptions, FilterChoice
-from nstbatch.runtime.deconvnet_sheets import evolution_sheet, file_stem
+from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
+from nstbatch.runtime.deconvnet.maxima_file import fingerprint, maximum_record
+from nstbatch.runtime.deconvnet.options import DeconvnetOptions, FilterChoice
+from nstbatch.runtime.deconvnet.sheets import evolution_sheet, file_stem
+from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.maxima_file import fingerprint, maximum_record
-from nstbatch.runtime.providers import Provider
 
 from .deconv_report import SheetOutcome, SheetReporter, planned_sheet
 from .export import torch_needed

@@ -12,19 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstbatch.runtime import images as pictures
-from nstbatch.runtime.activation_maxima import FilterMaxima
-from nstbatch.runtime.bundle import Bundle
-from nstbatch.runtime.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
-from nstbatch.runtime.deconvnet_options import FilterChoice
-from nstbatch.runtime.deconvnet_sheets import (
-    file_stem,
-    filter_sheet,
-    overview_sheet,
-    sheet_path,
-)
+from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
+from nstbatch.runtime.deconvnet.maxima import FilterMaxima
+from nstbatch.runtime.deconvnet.maxima_file import MaximaFile, fingerprint, maximum_record
+from nstbatch.runtime.deconvnet.options import FilterChoice
+from nstbatch.runtime.deconvnet.sheets import file_stem, filter_sheet, overview_sheet, sheet_path
 from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.maxima_file import MaximaFile, fingerprint, maximum_record
+from nstbatch.runtime.pictures import images as pictures
 
 from .deconv_report import SheetOutcome, SheetReporter, planned_sheet
 from .painting import Status, Stop

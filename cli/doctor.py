@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .text import columns, count, printable
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.providers import Finding
+    from nstbatch.runtime.devices.providers import Finding
 
 # What the answer to a bug report starts with.
 PACKAGES = (
@@ -31,7 +31,7 @@ PACKAGES = (
 
 def doctor() -> None:
     """Show which devices can be used, and which command would make the others usable."""
-    from nstbatch.runtime import providers
+    from nstbatch.runtime.devices import providers
 
     findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]
     sections = (_machine(), _devices(findings), _mixed(), _models(), _cache(), _packages())
@@ -39,7 +39,7 @@ def doctor() -> None:
 
 
 def _machine() -> Iterator[str]:
-    from nstbatch.runtime.processor import available_cores, has_bf16
+    from nstbatch.runtime.devices.processor import available_cores, has_bf16
 
     bf16 = {True: "with bf16", False: "without bf16", None: "bf16 unknown"}[has_bf16()]
     cores = count(available_cores(), "core")
@@ -68,7 +68,7 @@ def _describe(finding: Finding) -> str:
 
 
 def _mixed() -> Iterator[str]:
-    from nstbatch.runtime.providers import conflicting_packages
+    from nstbatch.runtime.devices.providers import conflicting_packages
 
     mixed = conflicting_packages()
     if mixed:
@@ -77,7 +77,7 @@ def _mixed() -> Iterator[str]:
 
 
 def _models() -> Iterator[str]:
-    from nstbatch.runtime.bundle import Bundle, installed
+    from nstbatch.runtime.bundles.bundle import Bundle, installed
     from nstbatch.runtime.errors import NstbatchError
 
     yield "Models"
@@ -91,7 +91,7 @@ def _models() -> Iterator[str]:
 
 
 def _cache() -> Iterator[str]:
-    from nstbatch.runtime.cache import VARIABLE, current_cache
+    from nstbatch.runtime.engine.cache import VARIABLE, current_cache
 
     cache = current_cache()
     yield "Cache"

@@ -7,14 +7,15 @@ from typing import Any, cast
 
 import typer
 
-from nstbatch.runtime.dream_options import (
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.pictures.films import Video
+from nstbatch.runtime.systems.dream_options import (
     FILM_ITERATIONS,
     ClassPictureOptions,
     DreamOptions,
     ZoomOptions,
 )
-from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.options import Pooling
+from nstbatch.runtime.systems.style_transfer_options import Pooling
 
 from . import dream_options as own
 from . import options as cli
@@ -24,7 +25,6 @@ from .effort import Effort
 from .invocation import invocation
 from .logs import set_verbosity
 from .verb import BatchOptions, carry_out, picture_options
-from .video import Video
 
 DEFAULTS = DreamOptions()
 ZOOM_DEFAULTS = ZoomOptions()

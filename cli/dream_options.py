@@ -8,11 +8,15 @@ from typing import Annotated
 
 import typer
 
-from nstbatch.runtime.dream_options import FILM_ITERATIONS, ClassPictureOptions, DreamOptions
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.pictures.films import VIDEOS
+from nstbatch.runtime.systems.dream_options import (
+    FILM_ITERATIONS,
+    ClassPictureOptions,
+    DreamOptions,
+)
 
 from .options import PAINTING
-from .video import VIDEOS
 
 DEFAULT_OUT = Path("dreamed")
 DEFAULT_FPS = 15.0  # a guess: a zoom of 1.05 then doubles the picture every second

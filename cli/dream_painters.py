@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
 from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.options import at_least
+from nstbatch.runtime.pictures.films import Video, check_encoder, encode
+from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
+from nstbatch.runtime.systems.style_transfer_options import at_least
 
 from .dream_options import parse_classes
 from .text import printable
 from .verb import BatchOptions, check_finished, find_photos, painting_of, read_picture
-from .video import Video, check_encoder, encode
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.deepdream import DeepDream
-    from nstbatch.runtime.engine import Engine
-    from nstbatch.runtime.images import ImageLike, Picture
-    from nstbatch.runtime.progress import ProgressCallback
+    from nstbatch.runtime.descent.progress import ProgressCallback
+    from nstbatch.runtime.engine.engine import Engine
+    from nstbatch.runtime.pictures.images import ImageLike, Picture
+    from nstbatch.runtime.systems.deepdream import DeepDream
 
     from .painting import Painter, Painting, Stop
     from .plan import Job, Plan
@@ -82,7 +82,7 @@ class Film:
 
     def job(self, job: Job) -> Job:
         """The job with the output that says that all is done."""
-        from nstbatch.runtime.zoom import frame_path
+        from nstbatch.runtime.systems.zoom import frame_path
 
         if self.video != "none":
             return job
@@ -116,7 +116,7 @@ def _dreamer(
     network: Network, options: DreamOptions, guide: Path | None, guide_picture: Picture | None
 ) -> DeepDream:
     """Load the network, and find out now what would be wrong with every photo."""
-    from nstbatch.runtime.deepdream import DeepDream
+    from nstbatch.runtime.systems.deepdream import DeepDream
 
     dream = DeepDream(network.model, **network.place())
     try:
@@ -149,7 +149,7 @@ def films(
     dream = _dreamer(network, options, guide, guide_picture)
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
-        from nstbatch.runtime.zoom import noise_picture
+        from nstbatch.runtime.systems.zoom import noise_picture
 
         start = job.input if inputs else noise_picture(options.size, options.seed)
         if batch.overwrite:
@@ -169,8 +169,8 @@ def _film(
     progress: ProgressCallback,
     stop: Stop,
 ) -> Painting:
-    from nstbatch.runtime.images import read
-    from nstbatch.runtime.zoom import dream_frames
+    from nstbatch.runtime.pictures.images import read
+    from nstbatch.runtime.systems.zoom import dream_frames
 
     from .painting import Painting
 
@@ -203,7 +203,7 @@ def _film(
 
 def _remove_frames(folder: Path) -> None:
     """Remove the frames of an earlier run, and nothing that somebody else has put there."""
-    from nstbatch.runtime.zoom import MADE_FROM
+    from nstbatch.runtime.systems.zoom import MADE_FROM
 
     if (folder / MADE_FROM).is_file():
         for path in (*folder.glob("[0-9]" * 6 + ".png"), folder / MADE_FROM):
@@ -217,8 +217,8 @@ def pictures_of_classes(
     names: Sequence[str], options: ClassPictureOptions, network: Network, batch: BatchOptions
 ) -> Work:
     """A picture of each class."""
-    from nstbatch.runtime.class_names import file_stem
-    from nstbatch.runtime.class_picture import ClassPicture
+    from nstbatch.runtime.systems.class_names import file_stem
+    from nstbatch.runtime.systems.class_picture import ClassPicture
 
     from .plan import Job, Plan
 

@@ -74,7 +74,7 @@ def estimate(pictures: int, effort: Effort, ledger: Ledger, network: str) -> str
     measured = _seconds_before(ledger, network)
     if measured is not None:
         return f"about {duration(work * measured)}, going by the ledger, and {memory}"
-    from nstbatch.runtime.processor import available_cores
+    from nstbatch.runtime.devices.processor import available_cores
 
     seconds = ROUGH_SECONDS * SMALL_NETWORKS.get(network, 1.0)
     seconds *= ROUGH_CORES / available_cores()

@@ -17,8 +17,8 @@ from nstbatch.runtime.errors import NonFiniteError, NstbatchError
 from .text import printable
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.engine import Engine
-    from nstbatch.runtime.progress import ProgressCallback
+    from nstbatch.runtime.descent.progress import ProgressCallback
+    from nstbatch.runtime.engine.engine import Engine
 
     from .painting import Painter, Painting, Stop
     from .plan import Job

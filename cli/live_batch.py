@@ -19,7 +19,7 @@ from .text import printable
 from .thumbnails import budget, thumbnail
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.progress import Progress
+    from nstbatch.runtime.descent.progress import Progress
 
 # Entries in one answer. Their thumbnails are made for it, at 20 to 80 ms each, and a page that is
 # opened late should show something soon.

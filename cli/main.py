@@ -113,7 +113,7 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
 
 
 def _without_onnxruntime() -> str:
-    from nstbatch.runtime.devices import INSTALL_CPU, INSTALL_GPU
+    from nstbatch.runtime.devices.devices import INSTALL_CPU, INSTALL_GPU
 
     return (
         "ONNX Runtime is not installed. For processors:\n"

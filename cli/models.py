@@ -14,7 +14,7 @@ from .options import Json
 from .text import columns, printable
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.bundle import Bundle
+    from nstbatch.runtime.bundles.bundle import Bundle
 
 SOURCE_WIDTH = 60  # of the table; the details and --json have all of it
 
@@ -28,7 +28,7 @@ Name = Annotated[
 
 def models(name: Name = None, as_json: Json = False) -> None:
     """List the networks, or show one with its layers."""
-    from nstbatch.runtime.bundle import Bundle, installed
+    from nstbatch.runtime.bundles.bundle import Bundle, installed
 
     bundles: list[Bundle] = []
     broken: list[str] = []

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nstbatch.runtime import images
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.pictures import images
 
 from .text import printable
 

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
+from nstbatch.runtime.devices.providers import DEVICES, PRECISIONS
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.options import OPTIMIZERS, POOLINGS
-from nstbatch.runtime.picture_options import FORMATS, QUALITIES
-from nstbatch.runtime.providers import DEVICES, PRECISIONS
+from nstbatch.runtime.pictures.picture_options import FORMATS, QUALITIES
+from nstbatch.runtime.systems.style_transfer_options import OPTIMIZERS, POOLINGS
 
 DEFAULT_OUT = Path("stylized")
 DEFAULT_MODEL = "vgg16"

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import nstbatch
-from nstbatch.runtime.devices import RUNTIME_PACKAGES
+from nstbatch.runtime.devices.devices import RUNTIME_PACKAGES
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.files import write_atomically
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nstbatch.runtime.progress import ProgressCallback
+    from nstbatch.runtime.descent.progress import ProgressCallback
 
     from .plan import Job
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import nstbatch
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.picture_options import PictureOptions
+from nstbatch.runtime.pictures.picture_options import PictureOptions
 
 from .invocation import Invocation
 from .parameters import Setting, command_words
 from .text import printable
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.metadata import Metadata
+    from nstbatch.runtime.pictures.metadata import Metadata
 
     from .painting import Painting
     from .plan import Job
@@ -63,7 +63,7 @@ class PictureWriter:
         Raises:
             ImageError: Its format cannot hold it.
         """
-        from nstbatch.runtime import images
+        from nstbatch.runtime.pictures import images
 
         if painting.encoded is not None:
             return PictureFile(painting.encoded, None)
@@ -81,7 +81,7 @@ class PictureWriter:
 
     def _metadata(self, job: Job) -> Metadata:
         """What is taken over; hours of painting are not lost for a photo that is gone by then."""
-        from nstbatch.runtime.metadata import Metadata, read_metadata
+        from nstbatch.runtime.pictures.metadata import Metadata, read_metadata
 
         nothing = Metadata(profiled=self._options.keep != "nothing")
         if not job.of_file:
@@ -133,7 +133,7 @@ def _values(run: Invocation) -> Iterator[Setting]:
 
 def _hashes(values: Iterable[Setting]) -> dict[str, str]:
     """SHA-256 of every value that is the name of a file, by that name."""
-    from nstbatch.runtime.bundle import sha256_of
+    from nstbatch.runtime.bundles.bundle import sha256_of
 
     names = [value for value in values if isinstance(value, str) and Path(value).is_file()]
     return {str(without_home(name)): sha256_of(Path(name)) for name in names}
@@ -141,7 +141,7 @@ def _hashes(values: Iterable[Setting]) -> dict[str, str]:
 
 def _bundle(run: Invocation) -> dict[str, str] | None:
     """The network: the manifest's hash stands for all files, whose hashes are in it."""
-    from nstbatch.runtime.bundle import MANIFEST, Bundle, sha256_of
+    from nstbatch.runtime.bundles.bundle import MANIFEST, Bundle, sha256_of
 
     model = run.settings.get("model")
     if not isinstance(model, str):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.images import SUFFIXES, WRITABLE_SUFFIXES
+from nstbatch.runtime.pictures.images import SUFFIXES, WRITABLE_SUFFIXES
 
 from .naming import Naming
 from .text import printable

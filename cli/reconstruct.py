@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from nstbatch.runtime.errors import NonFiniteError, UsageError
-from nstbatch.runtime.options import OPTIMIZERS, Optimizer, Pooling
-from nstbatch.runtime.reconstruction_options import TV_SWEEP, ReconstructionOptions
+from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP, ReconstructionOptions
+from nstbatch.runtime.systems.style_transfer_options import OPTIMIZERS, Optimizer, Pooling
 
 from . import options as cli
 from .config import Config
@@ -21,8 +21,8 @@ from .text import printable
 from .verb import BatchOptions, carry_out, check_finished, find_photos, picture_options
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.progress import ProgressCallback
-    from nstbatch.runtime.reconstruction import Reconstruction
+    from nstbatch.runtime.descent.progress import ProgressCallback
+    from nstbatch.runtime.systems.reconstruction import Reconstruction
 
     from .painting import Painter, Painting, Stop
     from .plan import Job
@@ -220,7 +220,7 @@ def _load(
     Raises:
         UsageError: It has not, or a layer is too deep for the size of the images.
     """
-    from nstbatch.runtime.reconstruction import Reconstruction
+    from nstbatch.runtime.systems.reconstruction import Reconstruction
 
     reconstruction = Reconstruction(model, device=device, precision=precision, threads=threads)
     engine = reconstruction.engine
@@ -236,8 +236,8 @@ def _load(
 
 
 def _painter(reconstruction: Reconstruction, options: ReconstructionOptions) -> Painter:
-    from nstbatch.runtime.loop import StopReason
-    from nstbatch.runtime.reconstruction_sheet import reconstruction_sheet
+    from nstbatch.runtime.descent.loop import StopReason
+    from nstbatch.runtime.systems.reconstruction_sheet import reconstruction_sheet
 
     from .painting import Painting
     from .reconstruction_report import layer_losses, record

@@ -20,14 +20,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.files import write_atomically
-from nstbatch.runtime.picture_options import SUFFIXES_OF_FORMATS
-from nstbatch.runtime.reconstruction_options import TV_SWEEP
+from nstbatch.runtime.pictures.picture_options import SUFFIXES_OF_FORMATS
+from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP
 
 from .text import columns, printable
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.reconstruction import ReconstructionResult
-    from nstbatch.runtime.reconstruction_options import ReconstructionOptions
+    from nstbatch.runtime.systems.reconstruction import ReconstructionResult
+    from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
 
 log = logging.getLogger(__name__)
 

@@ -111,7 +111,7 @@ def render(report: Report, entries: Records, *, live: bool = False) -> str:
 
 def records(report: Report) -> Iterator[dict[str, Any]]:
     """What the page shows of each photo, made by as many threads as there are processors."""
-    from nstbatch.runtime.processor import available_cores
+    from nstbatch.runtime.devices.processor import available_cores
 
     size = budget(len(report.entries))
     with ThreadPoolExecutor(available_cores()) as pool:

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.progress import Progress
+    from nstbatch.runtime.descent.progress import Progress
 
     from .batch import Reporter
     from .painting import Outcome

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.options import Init, Optimizer, Pooling, StyleTransferOptions
+from nstbatch.runtime.systems.style_transfer_options import (
+    Init,
+    Optimizer,
+    Pooling,
+    StyleTransferOptions,
+)
 
 from . import options as cli
 from .config import Config
@@ -27,9 +32,9 @@ from .verb import (
 )
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.images import Picture
-    from nstbatch.runtime.progress import ProgressCallback
-    from nstbatch.runtime.style_transfer import StyleTransfer
+    from nstbatch.runtime.descent.progress import ProgressCallback
+    from nstbatch.runtime.pictures.images import Picture
+    from nstbatch.runtime.systems.style_transfer import StyleTransfer
 
     from .painting import Painter, Painting, Stop
     from .plan import Job
@@ -145,8 +150,8 @@ def _load(
     options: StyleTransferOptions,
 ) -> StyleTransfer:
     """Load the network, and find out now whether it has what the options ask for."""
-    from nstbatch.runtime.graph_facts import check_graph
-    from nstbatch.runtime.style_transfer import StyleTransfer
+    from nstbatch.runtime.engine.network_facts import check_graph
+    from nstbatch.runtime.systems.style_transfer import StyleTransfer
 
     transfer = StyleTransfer(model, device=device, precision=precision, threads=threads)
     transfer.objective(options)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.options import Optimizer, Pooling
-from nstbatch.runtime.texture_options import TextureOptions
+from nstbatch.runtime.systems.style_transfer_options import Optimizer, Pooling
+from nstbatch.runtime.systems.texture_options import TextureOptions
 
 from . import options as cli
 from .config import Config
@@ -20,8 +20,8 @@ from .logs import set_verbosity
 from .verb import BatchOptions, carry_out, find_photos, painting_of, picture_options, share
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.progress import ProgressCallback
-    from nstbatch.runtime.texture import Texture
+    from nstbatch.runtime.descent.progress import ProgressCallback
+    from nstbatch.runtime.systems.texture import Texture
 
     from .painting import Painter, Painting, Stop
     from .plan import Job
@@ -216,7 +216,7 @@ def _load(
     options: TextureOptions,
 ) -> Texture:
     """Load the network, and find out now what would be wrong with every exemplar."""
-    from nstbatch.runtime.texture import Texture
+    from nstbatch.runtime.systems.texture import Texture
 
     synthesis = Texture(model, device=device, precision=precision, threads=threads)
     synthesis.check(options)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nstbatch.runtime.errors import ImageError
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.images import Picture
+    from nstbatch.runtime.pictures.images import Picture
 
 # Characters that the thumbnails of a page share, so that one of 1,000 pictures, each before and
 # after, stays under 30 MB with all that is written beside them.
@@ -75,14 +75,14 @@ def thumbnail(path: Path, budget: int = MOST) -> Thumbnail | None:
 
 def _read(path: Path) -> Picture:
     """Nothing larger outlives this: many threads make thumbnails."""
-    from nstbatch.runtime import images
+    from nstbatch.runtime.pictures import images
 
     picture = images.read(path, at_least=LONGEST_SIDE)
     return _resized(picture, min(LONGEST_SIDE, max(picture.pixels.shape[:2])))
 
 
 def _resized(picture: Picture, side: int) -> Picture:
-    from nstbatch.runtime.images import Picture, fit_long_side, resize
+    from nstbatch.runtime.pictures.images import Picture, fit_long_side, resize
 
     height, width = picture.pixels.shape[:2]
     size = fit_long_side(height, width, side)

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 import typer
 
 from nstbatch.runtime.errors import ImageError, NonFiniteError, NstbatchError, UsageError
-from nstbatch.runtime.picture_options import Keep, PictureOptions
+from nstbatch.runtime.pictures.picture_options import Keep, PictureOptions
 
 from .invocation import Invocation
 from .text import printable, shell
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.engine import Engine
-    from nstbatch.runtime.images import Picture
-    from nstbatch.runtime.loop import StopReason
-    from nstbatch.runtime.options import Pooling
-    from nstbatch.runtime.system import Result
-    from nstbatch.runtime.terms import Objective
+    from nstbatch.runtime.descent.loop import StopReason
+    from nstbatch.runtime.engine.engine import Engine
+    from nstbatch.runtime.objectives.terms import Objective
+    from nstbatch.runtime.pictures.images import Picture
+    from nstbatch.runtime.systems.style_transfer_options import Pooling
+    from nstbatch.runtime.systems.system import Result
 
     from .batch import Batch, Reporter, Summary
     from .effort import Effort
@@ -79,7 +79,7 @@ def read_picture(path: Path, role: str) -> Picture:
     Raises:
         UsageError: It cannot be read.
     """
-    from nstbatch.runtime import images
+    from nstbatch.runtime.pictures import images
 
     try:
         return images.read(path)
@@ -146,7 +146,7 @@ def _those(plan: Plan, only: frozenset[str], out: Path) -> Plan:
 
 def check_finished(reason: StopReason) -> None:
     """Raise what a painter raises for a run that ended before its time."""
-    from nstbatch.runtime.loop import StopReason
+    from nstbatch.runtime.descent.loop import StopReason
 
     if reason is StopReason.STOPPED:
         raise KeyboardInterrupt
@@ -189,7 +189,7 @@ def share(
         pooling: Which variant of the network.
         size: Height and width of the largest.
     """
-    from nstbatch.runtime.optimizers import optimizer_named
+    from nstbatch.runtime.descent.optimizers import optimizer_named
 
     batch = together or engine.best_batch(objective, optimizer_named(optimizer), pooling, size)
     engine.share(batch)
@@ -309,7 +309,7 @@ def _watched(console: Reporter, to_do: int, batch: BatchOptions) -> Iterator[Rep
 
 def _print_what_is_faster(batch: BatchOptions) -> None:
     """Name the device that this machine has and "auto" could not take, before the waiting."""
-    from nstbatch.runtime.providers import within_reach
+    from nstbatch.runtime.devices.providers import within_reach
 
     asked = batch.invocation.settings
     if (asked.get("device"), asked.get("precision")) != ("auto", "auto"):

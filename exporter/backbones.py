@@ -12,7 +12,7 @@ from functools import partial
 
 from torch import nn
 
-from nstbatch.runtime.bundle import Preprocessing
+from nstbatch.runtime.bundles.bundle import Preprocessing
 from nstbatch.runtime.errors import UnknownNameError
 
 from . import packaged, zoo

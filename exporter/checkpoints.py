@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nstbatch.runtime.bundle import Bundle
+from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.errors import BundleError, UsageError
 
 from .export import export_bundle, find_backbone

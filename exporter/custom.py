@@ -16,7 +16,7 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from nstbatch.runtime.bundle import Preprocessing
+from nstbatch.runtime.bundles.bundle import Preprocessing
 from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
 
 from . import zoo

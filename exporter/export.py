@@ -15,7 +15,7 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from nstbatch.runtime.bundle import (
+from nstbatch.runtime.bundles.bundle import (
     MANIFEST,
     POOLINGS,
     Bundle,

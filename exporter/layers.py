@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nstbatch.runtime.bundle import Layer
+from nstbatch.runtime.bundles.bundle import Layer
 from nstbatch.runtime.errors import UsageError
 
 # Narrow, to be quick: AlexNet's three strided pools need 63 columns. Some network may need more.

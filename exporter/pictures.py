@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nstbatch.runtime.synthetic import photo_like
+from nstbatch.runtime.pictures.synthetic import photo_like
 
 from .margins import Margin, least_margin
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from nstbatch.runtime.bundle import Bundle
+from nstbatch.runtime.bundles.bundle import Bundle
 
 from . import backbones
 from .weights import fill, read_state

@@ -19,7 +19,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from nstbatch.runtime.bundle import WEIGHTS
+from nstbatch.runtime.bundles.bundle import WEIGHTS
 
 # An initialiser below this size stays in the graph: preprocessing, pooling windows, scalars.
 SMALLEST_SHARED_BYTES = 256

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.fx.experimental import _config as symbolic_config
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from nstbatch.runtime.bundle import Preprocessing
+from nstbatch.runtime.bundles.bundle import Preprocessing
 from nstbatch.runtime.errors import UsageError
 
 from .rules import ReluRule, decompositions

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nstbatch.runtime.bundle import Bundle, GraphKind, Pooling, graph_name
+from nstbatch.runtime.bundles.bundle import Bundle, GraphKind, Pooling, graph_name
+from nstbatch.runtime.bundles.manifest import MAX_POOLING_ONLY
+from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.manifest import MAX_POOLING_ONLY
 from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE
-from nstbatch.runtime.providers import resolve
 
 from .autograd import vector_jacobian_product
 from .export import Export

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nstbatch.runtime.bundle import Preprocessing, sha256_of
+from nstbatch.runtime.bundles.bundle import Preprocessing, sha256_of
 from nstbatch.runtime.errors import BundleError, UsageError
 
 from .packaged import PackagedWeights

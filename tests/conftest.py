@@ -127,7 +127,7 @@ class Reference:
         from nstbatch.exporter.pooling import use_pooling
         from nstbatch.exporter.rebuild import rebuild
         from nstbatch.exporter.trace import LayerNetwork
-        from nstbatch.runtime.bundle import Bundle
+        from nstbatch.runtime.bundles.bundle import Bundle
 
         bundle = Bundle.load(model)
         self.dtype = getattr(torch, dtype)

@@ -15,28 +15,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.bundle import Bundle
-    from nstbatch.runtime.class_picture import ClassPicture, ClassPictureResult
-    from nstbatch.runtime.deconvnet import Deconvnet
-    from nstbatch.runtime.deconvnet_options import DeconvnetOptions
-    from nstbatch.runtime.deepdream import DeepDream
-    from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
+    from nstbatch.runtime.bundles.bundle import Bundle
+    from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
+    from nstbatch.runtime.deconvnet.options import DeconvnetOptions
+    from nstbatch.runtime.descent.progress import Progress
     from nstbatch.runtime.errors import NstbatchError
-    from nstbatch.runtime.images import Picture, read, write
-    from nstbatch.runtime.metadata import Metadata, read_metadata, read_recipe
-    from nstbatch.runtime.options import StyleTransferOptions
-    from nstbatch.runtime.progress import Progress
-    from nstbatch.runtime.reconstruction import (
+    from nstbatch.runtime.pictures.images import Picture, read, write
+    from nstbatch.runtime.pictures.metadata import Metadata, read_metadata, read_recipe
+    from nstbatch.runtime.systems.class_picture import ClassPicture, ClassPictureResult
+    from nstbatch.runtime.systems.deepdream import DeepDream
+    from nstbatch.runtime.systems.dream_options import (
+        ClassPictureOptions,
+        DreamOptions,
+        ZoomOptions,
+    )
+    from nstbatch.runtime.systems.reconstruction import (
         ReconstructedLayer,
         Reconstruction,
         ReconstructionResult,
     )
-    from nstbatch.runtime.reconstruction_options import ReconstructionOptions
-    from nstbatch.runtime.style_transfer import StyleTransfer
-    from nstbatch.runtime.system import Result
-    from nstbatch.runtime.texture import Texture
-    from nstbatch.runtime.texture_options import TextureOptions
-    from nstbatch.runtime.zoom import ZoomResult, dream_frames
+    from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
+    from nstbatch.runtime.systems.style_transfer import StyleTransfer
+    from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+    from nstbatch.runtime.systems.system import Result
+    from nstbatch.runtime.systems.texture import Texture
+    from nstbatch.runtime.systems.texture_options import TextureOptions
+    from nstbatch.runtime.systems.zoom import ZoomResult, dream_frames
 
     __version__: str
 
@@ -75,34 +79,34 @@ __all__ = [
 # Where each public name lives. It is imported when it is first asked for, so that the command line
 # starts without numpy and ONNX Runtime.
 _HOMES = {
-    "Bundle": "bundle",
-    "Deconvnet": "deconvnet",
-    "DeconvnetOptions": "deconvnet_options",
-    "ClassPicture": "class_picture",
-    "ClassPictureOptions": "dream_options",
-    "ClassPictureResult": "class_picture",
-    "DeepDream": "deepdream",
-    "DreamOptions": "dream_options",
-    "Result": "system",
-    "Metadata": "metadata",
+    "Bundle": "bundles.bundle",
+    "Deconvnet": "deconvnet.deconvnet",
+    "DeconvnetOptions": "deconvnet.options",
+    "ClassPicture": "systems.class_picture",
+    "ClassPictureOptions": "systems.dream_options",
+    "ClassPictureResult": "systems.class_picture",
+    "DeepDream": "systems.deepdream",
+    "DreamOptions": "systems.dream_options",
+    "Result": "systems.system",
+    "Metadata": "pictures.metadata",
     "NstbatchError": "errors",
-    "Picture": "images",
-    "Progress": "progress",
-    "ReconstructedLayer": "reconstruction",
-    "Reconstruction": "reconstruction",
-    "ReconstructionOptions": "reconstruction_options",
-    "ReconstructionResult": "reconstruction",
-    "StyleTransfer": "style_transfer",
-    "StyleTransferOptions": "options",
-    "Texture": "texture",
-    "TextureOptions": "texture_options",
-    "ZoomOptions": "dream_options",
-    "ZoomResult": "zoom",
-    "dream_frames": "zoom",
-    "read": "images",
-    "read_metadata": "metadata",
-    "read_recipe": "metadata",
-    "write": "images",
+    "Picture": "pictures.images",
+    "Progress": "descent.progress",
+    "ReconstructedLayer": "systems.reconstruction",
+    "Reconstruction": "systems.reconstruction",
+    "ReconstructionOptions": "systems.reconstruction_options",
+    "ReconstructionResult": "systems.reconstruction",
+    "StyleTransfer": "systems.style_transfer",
+    "StyleTransferOptions": "systems.style_transfer_options",
+    "Texture": "systems.texture",
+    "TextureOptions": "systems.texture_options",
+    "ZoomOptions": "systems.dream_options",
+    "ZoomResult": "systems.zoom",
+    "dream_frames": "systems.zoom",
+    "read": "pictures.images",
+    "read_metadata": "pictures.metadata",
+    "read_recipe": "pictures.metadata",
+    "write": "pictures.images",
 }
 
 

@@ -5,9 +5,9 @@ from nstbatch.benchmarks.contestants import objective_of, targets_of
 from nstbatch.benchmarks.flops import operations
 from nstbatch.benchmarks.judge import Judge
 from nstbatch.benchmarks.tasks import make_task
-from nstbatch.runtime.engine import Engine
-from nstbatch.runtime.live_bytes import bytes_of
-from nstbatch.runtime.step_graph import step_graph
+from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.graphs.live_bytes import bytes_of
+from nstbatch.runtime.graphs.step_graph import step_graph
 
 GRAPHS = {
     # Each value out: a window of 3 channels by 3 by 5.

@@ -15,8 +15,8 @@ from nstbatch.benchmarks.gpu_probes import (
     relative_error,
     run_check,
 )
-from nstbatch.runtime import half_precision
-from nstbatch.runtime.providers import Provider
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.graphs import half_precision
 
 JOB = CheckJob("parity-fp16", "cpu", "alexnet", 64, 10, 1, "cpu")
 

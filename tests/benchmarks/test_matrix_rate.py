@@ -16,8 +16,8 @@ from nstbatch.benchmarks.matrix_rate import (
     measured_rate,
     onnx_products,
 )
-from nstbatch.runtime.providers import Provider
-from nstbatch.runtime.session import Session
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.engine.session import Session
 
 
 class Machine:
@@ -80,7 +80,7 @@ def opened(monkeypatch):
             super().__init__(model, shapes, provider, **options)
             found.append((model, self))
 
-    monkeypatch.setattr("nstbatch.runtime.session.Session", Recording)
+    monkeypatch.setattr("nstbatch.runtime.engine.session.Session", Recording)
     monkeypatch.setattr(matrix_rate, "MATRIX_SIDES", (8,))
     monkeypatch.setattr(matrix_rate, "MAP_SIDES", (4,))
     monkeypatch.setattr(matrix_rate, "CHANNELS", (16, 32))

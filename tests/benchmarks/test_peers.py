@@ -3,26 +3,21 @@
 import numpy as np
 import pytest
 
-from nstbatch.benchmarks.contestants import (
-    OnnxContestant,
-    objective_of,
-    optimizer_of,
-    targets_of,
-)
+from nstbatch.benchmarks.contestants import OnnxContestant, objective_of, optimizer_of, targets_of
 from nstbatch.benchmarks.options import VERBS, Entry
 from nstbatch.benchmarks.peers import Peer
 from nstbatch.benchmarks.tasks import LBFGSSettings, make_task, settings_of, terms_of
-from nstbatch.runtime.adam import Adam
-from nstbatch.runtime.deepdream import DeepDream
-from nstbatch.runtime.engine import Engine
-from nstbatch.runtime.lbfgs import LBFGS
-from nstbatch.runtime.link import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT, link
-from nstbatch.runtime.normalized_gradient import NormalizedGradient
-from nstbatch.runtime.reconstruction import Reconstruction
-from nstbatch.runtime.reconstruction_options import ReconstructionOptions
-from nstbatch.runtime.session import Session
-from nstbatch.runtime.texture import Texture
-from nstbatch.runtime.texture_options import TextureOptions
+from nstbatch.runtime.descent.adam import Adam
+from nstbatch.runtime.descent.lbfgs import LBFGS
+from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
+from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.graphs.link import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT, link
+from nstbatch.runtime.systems.deepdream import DeepDream
+from nstbatch.runtime.systems.reconstruction import Reconstruction
+from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
+from nstbatch.runtime.systems.texture import Texture
+from nstbatch.runtime.systems.texture_options import TextureOptions
 
 MODEL, SIZE = "squeezenet1_1", 64
 

@@ -2,7 +2,7 @@ import pytest
 
 from nstbatch.benchmarks.stages import STAGES, StageJob, Stopwatch, measure_stages, stages_of
 from nstbatch.benchmarks.turns import ContestantError
-from nstbatch.runtime.providers import Provider
+from nstbatch.runtime.devices.providers import Provider
 
 JOB = StageJob("squeezenet1_1", Provider("cpu", "fp32"), size=64, threads=1, iterations=4)
 

@@ -13,8 +13,8 @@ from nstbatch.benchmarks.tasks import make_task, terms_of
 from nstbatch.benchmarks.turns import AbsentError
 from nstbatch.benchmarks.worker import Worker
 from nstbatch.runtime.errors import ImageError, UnknownNameError
-from nstbatch.runtime.options import StyleTransferOptions
-from nstbatch.runtime.style_transfer import StyleTransfer
+from nstbatch.runtime.systems.style_transfer import StyleTransfer
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 STEPS = 5
 

@@ -8,13 +8,7 @@ import pytest
 from nstbatch.benchmarks.options import Entry
 from nstbatch.benchmarks.tasks import make_task
 from nstbatch.benchmarks.turns import AbsentError, ContestantError
-from nstbatch.benchmarks.worker import (
-    Job,
-    Worker,
-    as_contestant_error,
-    reporting_failures,
-    serve,
-)
+from nstbatch.benchmarks.worker import Job, Worker, as_contestant_error, reporting_failures, serve
 from nstbatch.runtime.errors import ProviderError, UsageError
 
 

@@ -16,9 +16,9 @@ from nstbatch.cli.output_folder import OutputFolder
 from nstbatch.cli.painting import Outcome, Painting, Status
 from nstbatch.cli.plan import Job, Plan, Unreadable
 from nstbatch.cli.standing import Photos, survey
-from nstbatch.runtime import images
+from nstbatch.runtime.descent.progress import Progress
 from nstbatch.runtime.errors import ImageError, ProviderError, StoppedError
-from nstbatch.runtime.progress import Progress
+from nstbatch.runtime.pictures import images
 
 
 class Recorder:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nstbatch.cli.main import run
-from nstbatch.runtime import providers
+from nstbatch.runtime.devices import providers
 
 TINY = ["bench", "--model", "squeezenet1_1", "--sizes", "48", "--threads", "1"]
 TINY += ["--rounds", "2", "--steps", "1", "--warm-up", "2"]

@@ -11,7 +11,7 @@ from nstbatch.cli.console import BarReporter, LineReporter, Reporter, reporter, 
 from nstbatch.cli.logs import set_verbosity
 from nstbatch.cli.painting import Outcome, Status
 from nstbatch.cli.plan import Job
-from nstbatch.runtime.progress import Progress
+from nstbatch.runtime.descent.progress import Progress
 
 JOB = Job(Path("photos/[bold]a.jpg"), Path("stylized/[bold]a.jpg"))
 DONE = Outcome(JOB.input, JOB.output, Status.DONE, None, 12.3, 300, {"total": 2.5}, "cpu", "fp32")

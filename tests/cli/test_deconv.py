@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from nstbatch.cli.main import run
-from nstbatch.runtime import images
-from nstbatch.runtime.deconvnet import Deconvnet
+from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 from nstbatch.runtime.errors import ImageError
+from nstbatch.runtime.pictures import images
 
 QUICK = ("--model", "alexnet", "--size", "64", "--device", "cpu", "--threads", "1")
 LAYER = ("--layer", "relu2")

@@ -11,7 +11,7 @@ from torch import nn
 
 from nstbatch.cli.main import run
 from nstbatch.exporter import template as template_module
-from nstbatch.runtime import images
+from nstbatch.runtime.pictures import images
 
 SIZE, SHAPES, CHECKPOINTS = 48, 4, 5
 EPOCHS = 20  # a checkpoint after every fourth

@@ -5,8 +5,8 @@ import pytest
 
 from nstbatch.cli import doctor
 from nstbatch.cli.main import run
-from nstbatch.runtime import devices, providers
-from nstbatch.runtime.providers import Finding
+from nstbatch.runtime.devices import devices, providers
+from nstbatch.runtime.devices.providers import Finding
 
 
 @pytest.fixture(autouse=True)

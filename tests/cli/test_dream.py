@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from nstbatch.cli.main import run
-from nstbatch.runtime import images
+from nstbatch.runtime.pictures import images
 
 PLACE = ("--device", "cpu", "--threads", "1")
 QUICK = ("--size", "64", "--iterations", "2", "--octaves", "1", *PLACE)

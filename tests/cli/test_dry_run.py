@@ -16,7 +16,7 @@ def ledger(tmp_path) -> Ledger:
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    monkeypatch.setattr("nstbatch.runtime.processor.available_cores", lambda: 2)
+    monkeypatch.setattr("nstbatch.runtime.devices.processor.available_cores", lambda: 2)
 
 
 def painted(ledger: Ledger, output: str, seconds: float, run: str = "r", **changes) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from nstbatch.cli.faults import BatchStoppedError, end_of_batch, is_out_of_memory, resilient
 from nstbatch.cli.plan import Job
+from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import ImageError, NonFiniteError, UsageError
-from nstbatch.runtime.providers import Provider
 
 JOB = Job(Path("a.jpg"), Path("out/a.jpg"))
 

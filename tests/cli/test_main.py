@@ -9,12 +9,12 @@ from typer.main import get_command
 
 import nstbatch
 from nstbatch.cli import main
+from nstbatch.runtime.devices.providers import check
 from nstbatch.runtime.errors import BundleError, UnknownNameError
-from nstbatch.runtime.providers import check
 
 HEAVY = {"PIL", "cv2", "numpy", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "torch"}
 HEAVY |= {"matplotlib", "multiprocessing", "safetensors", "tomli_w"}
-HEAVY_PARTS = {"nstbatch.exporter", "nstbatch.runtime.images", "rich.progress"}
+HEAVY_PARTS = {"nstbatch.exporter", "nstbatch.runtime.pictures.images", "rich.progress"}
 VERBS = get_command(main.app).commands
 
 

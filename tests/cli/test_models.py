@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nstbatch.cli.main import run
-from nstbatch.runtime.bundle import Bundle
+from nstbatch.runtime.bundles.bundle import Bundle
 
 BUILT_IN = {"alexnet", "squeezenet1_1", "vgg16"}
 

@@ -15,9 +15,9 @@ from nstbatch.cli.invocation import Call, Invocation
 from nstbatch.cli.output_folder import Bundle, OutputFolder
 from nstbatch.cli.painting import Outcome, Painting, Status
 from nstbatch.cli.plan import Job
-from nstbatch.runtime import images
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.files import temporary_name
+from nstbatch.runtime.pictures import images
 
 GREY = np.full((4, 6, 3), 0.5, np.float32)
 PAINTING = Painting(GREY, None, {"total": 2.5}, 7, "cpu", "fp32", {".json": b"{}"})

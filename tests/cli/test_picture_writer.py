@@ -18,10 +18,10 @@ from nstbatch.cli.parameters import parameters
 from nstbatch.cli.picture_writer import PictureWriter
 from nstbatch.cli.plan import Job
 from nstbatch.cli.verb import BatchOptions, carry_out, find_photos, picture_options
-from nstbatch.runtime import images
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.metadata import read_recipe
-from nstbatch.runtime.picture_options import PictureOptions
+from nstbatch.runtime.pictures import images
+from nstbatch.runtime.pictures.metadata import read_recipe
+from nstbatch.runtime.pictures.picture_options import PictureOptions
 
 from .test_parameters import VERBS
 
@@ -155,7 +155,7 @@ def test_a_recipe_of_another_version_says_so(capsys, monkeypatch):
     ],
 )
 def test_a_recipe_that_is_none(capsys, recipe, message):
-    from nstbatch.runtime.metadata import Metadata
+    from nstbatch.runtime.pictures.metadata import Metadata
 
     images.write("a.png", GREY, metadata=Metadata(recipe=recipe))
     assert program(["recipe", "a.png"]) == 1
@@ -163,7 +163,7 @@ def test_a_recipe_that_is_none(capsys, recipe, message):
 
 
 def test_a_recipe_of_a_stranger_does_not_say_where_to_write(capsys):
-    from nstbatch.runtime.metadata import Metadata
+    from nstbatch.runtime.pictures.metadata import Metadata
 
     settings = {"inputs": ["a.jpg"], "style": "s.png", "out": "/home", "overwrite": True, "new": 1}
     recipe = json.dumps({"verb": "stylize", "settings": settings})

@@ -13,8 +13,8 @@ from nstbatch.cli.live_batch import PORTION, LiveBatch
 from nstbatch.cli.painting import Outcome, Status
 from nstbatch.cli.plan import Job
 from nstbatch.cli.progress_server import serving
+from nstbatch.runtime.descent.progress import Progress
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.progress import Progress
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from nstbatch.cli import reconstruction_report as report
 from nstbatch.cli.plan import Job, Plan
 from nstbatch.cli.reconstruction_report import PUBLISHED, Row
-from nstbatch.runtime.bundle import Bundle
-from nstbatch.runtime.reconstruction_options import TV_SWEEP
+from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP
 
 
 def row(image="a.jpg", layer="conv1", tv_weight=0.5, error=0.1, model="alexnet") -> Row:

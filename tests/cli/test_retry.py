@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from nstbatch.cli.main import run
-from nstbatch.runtime import images
+from nstbatch.runtime.pictures import images
 
 QUICK = ("--model", "squeezenet1_1", "--size", "48", "--iterations", "1", "--scales", "1")
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from nstbatch.cli.main import run
-from nstbatch.runtime import images
-from nstbatch.runtime.checkpoints import CheckpointFile
+from nstbatch.runtime.descent.checkpoints import CheckpointFile
+from nstbatch.runtime.pictures import images
 
 QUICK = ("--size", "64", "--iterations", "2", "--scales", "1", "--device", "cpu")
 
@@ -109,7 +109,7 @@ def test_a_painting_that_was_killed_goes_on_in_the_middle_to_the_same_bytes(monk
             if len(kept) == 4:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr("nstbatch.runtime.style_transfer.CheckpointFile", Always)
+    monkeypatch.setattr("nstbatch.runtime.systems.style_transfer.CheckpointFile", Always)
     assert stylize("photos", "-n", "6") == 130
     assert not Path("stylized/a.png").exists()
     (checkpoint,) = Path("stylized/.nstbatch").glob("*.npz")
@@ -343,7 +343,7 @@ def test_wrong_usage_is_found_before_the_first_step(capsys, options, message):
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    from nstbatch.runtime import devices
+    from nstbatch.runtime.devices import devices
 
     def refuse(name):
         raise OSError(name)

@@ -13,8 +13,8 @@ from PIL import Image
 
 from nstbatch.cli.main import run
 from nstbatch.cli.texture import parse_size
-from nstbatch.runtime import images
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.pictures import images
 
 MODEL = ("--model", "squeezenet1_1", "--device", "cpu", "--threads", "1")
 QUICK = (*MODEL, "--size", "80x64", "--iterations", "2", "--scales", "1")

@@ -15,9 +15,10 @@ from nstbatch.cli.ledger import NAME
 from nstbatch.cli.painting import Painting
 from nstbatch.cli.plan import Plan
 from nstbatch.cli.verb import BatchOptions, carry_out, find_photos, read_picture
-from nstbatch.runtime import images, providers
-from nstbatch.runtime.devices import Finding
+from nstbatch.runtime.devices import providers
+from nstbatch.runtime.devices.devices import Finding
 from nstbatch.runtime.errors import ImageError, UsageError
+from nstbatch.runtime.pictures import images
 
 GREY = np.full((4, 6, 3), 0.5, np.float32)
 

@@ -13,8 +13,8 @@ from nstbatch.exporter.export import Export
 from nstbatch.exporter.pictures import Draw
 from nstbatch.exporter.rebuild import rebuild
 from nstbatch.exporter.trace import LayerNetwork
-from nstbatch.runtime.bundle import Bundle, Preprocessing
-from nstbatch.runtime.images import read
+from nstbatch.runtime.bundles.bundle import Bundle, Preprocessing
+from nstbatch.runtime.pictures.images import read
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 AS_IT_IS = Preprocessing("RGB", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -6,7 +6,7 @@ import torch
 
 from nstbatch.exporter import backbones
 from nstbatch.exporter.custom import custom, spread
-from nstbatch.runtime.bundle import Preprocessing
+from nstbatch.runtime.bundles.bundle import Preprocessing
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 
 SOURCE = """

@@ -17,7 +17,7 @@ from nstbatch.exporter.rules import ReluRule
 from nstbatch.exporter.store import WeightStore
 from nstbatch.exporter.trace import vjp_graph
 from nstbatch.exporter.verify import verify
-from nstbatch.runtime.bundle import MANIFEST, WEIGHTS, Bundle, file_names, installed
+from nstbatch.runtime.bundles.bundle import MANIFEST, WEIGHTS, Bundle, file_names, installed
 from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

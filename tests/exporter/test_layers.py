@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from nstbatch.exporter import backbones
 from nstbatch.exporter.layers import activations, measure
-from nstbatch.runtime.bundle import Layer
+from nstbatch.runtime.bundles.bundle import Layer
 from nstbatch.runtime.errors import UsageError
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from nstbatch.exporter.rebuild import rebuild
-from nstbatch.runtime.bundle import Bundle
+from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.errors import BundleError, UnknownNameError
 
 

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 from nstbatch.exporter.store import WeightStore
-from nstbatch.runtime.bundle import WEIGHTS
+from nstbatch.runtime.bundles.bundle import WEIGHTS
 
 GENERATOR = np.random.default_rng(0)
 FILTERS = GENERATOR.standard_normal((8, 4, 3, 3)).astype(np.float16)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nstbatch.exporter.rules import ReluRule
 from nstbatch.exporter.trace import OPSET, LayerNetwork, forward_graph, vjp_graph
-from nstbatch.runtime.bundle import Preprocessing
+from nstbatch.runtime.bundles.bundle import Preprocessing
 from nstbatch.runtime.errors import UsageError
 
 CAFFE = Preprocessing("BGR", 255.0, (104.0, 117.0, 123.0), (1.0, 1.0, 2.0))

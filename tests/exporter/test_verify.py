@@ -16,7 +16,7 @@ from nstbatch.exporter.pooling import use_pooling
 from nstbatch.exporter.rules import ReluRule
 from nstbatch.exporter.trace import LayerNetwork, vjp_graph
 from nstbatch.exporter.verify import BATCHES, SIZES, TOLERANCE, Row, compare, open_session
-from nstbatch.runtime.bundle import Bundle
+from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.errors import UsageError
 
 CASES = {(*size, batch) for size in SIZES for batch in BATCHES}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nstbatch.runtime.class_picture import ClassPicture
-from nstbatch.runtime.images import read, resize, write
+from nstbatch.runtime.pictures.images import read, resize, write
+from nstbatch.runtime.systems.class_picture import ClassPicture
 
 CLASSES = ("goldfish", "flamingo", "daisy", "volcano", "castle")
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from nstbatch.cli.main import run
-from nstbatch.runtime.deconvnet import Deconvnet
+from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 
 LAYERS = ("relu1", "relu2", "relu3", "relu4", "relu5")
 

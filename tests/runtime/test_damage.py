@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from nstbatch.runtime import images, tiff
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.metadata import Metadata, read_metadata, read_recipe
+from nstbatch.runtime.pictures import images, tiff
+from nstbatch.runtime.pictures.metadata import Metadata, read_metadata, read_recipe
 
 resource = pytest.importorskip("resource")  # not on Windows
 

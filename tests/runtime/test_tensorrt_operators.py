@@ -12,23 +12,23 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from nstbatch.runtime import specialise as specialise_module
-from nstbatch.runtime.class_picture import ClassPicture
-from nstbatch.runtime.deconvnet_options import RULES
-from nstbatch.runtime.deepdream import DeepDream
-from nstbatch.runtime.dream_options import ClassPictureOptions, DreamOptions
-from nstbatch.runtime.engine import Engine
-from nstbatch.runtime.normalized_gradient import NormalizedGradient
-from nstbatch.runtime.optimizers import LBFGS, Adam
-from nstbatch.runtime.options import StyleTransferOptions
-from nstbatch.runtime.providers import Provider
-from nstbatch.runtime.reconstruction import Reconstruction
-from nstbatch.runtime.reconstruction_options import ReconstructionOptions
-from nstbatch.runtime.specialise import specialise
-from nstbatch.runtime.style_transfer import StyleTransfer
-from nstbatch.runtime.synthetic import photo_like
-from nstbatch.runtime.texture import Texture
-from nstbatch.runtime.texture_options import TextureOptions
+from nstbatch.runtime.deconvnet.options import RULES
+from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
+from nstbatch.runtime.descent.optimizers import LBFGS, Adam
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.graphs import specialise as specialise_module
+from nstbatch.runtime.graphs.specialise import specialise
+from nstbatch.runtime.pictures.synthetic import photo_like
+from nstbatch.runtime.systems.class_picture import ClassPicture
+from nstbatch.runtime.systems.deepdream import DeepDream
+from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions
+from nstbatch.runtime.systems.reconstruction import Reconstruction
+from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
+from nstbatch.runtime.systems.style_transfer import StyleTransfer
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.systems.texture import Texture
+from nstbatch.runtime.systems.texture_options import TextureOptions
 
 MODELS = ("alexnet", "squeezenet1_1", "vgg16")
 PROVIDERS = (Provider("cpu", "fp32"), Provider("cpu", "fp16"))

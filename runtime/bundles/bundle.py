@@ -1,0 +1,241 @@
+"""A bundle: the folder that the exporter writes for a backbone, and all that the runtime reads.
+
+It holds ONNX graphs, one ``weights.safetensors`` that every graph points into, and ``bundle.json``,
+the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
+from nstbatch.runtime.files import write_atomically
+
+from .external_data import check_external_data
+from .graph_contract import check_graph
+from .manifest import (
+    MANIFEST,
+    MAX_POOLING_ONLY,
+    NAME,
+    POOLINGS,
+    WEIGHTS,
+    GraphKind,
+    Layer,
+    Manifest,
+    Pooling,
+    Preprocessing,
+    file_names,
+    graph_name,
+)
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = [
+    "MANIFEST",
+    "POOLINGS",
+    "WEIGHTS",
+    "Bundle",
+    "GraphKind",
+    "Layer",
+    "Manifest",
+    "Pooling",
+    "Preprocessing",
+    "builtin_folder",
+    "file_names",
+    "graph_name",
+    "installed",
+    "sha256_of",
+    "user_folder",
+    "write_manifest",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle(Manifest):
+    """The manifest of a bundle, and where its files are."""
+
+    path: Path
+    """The folder."""
+
+    @classmethod
+    def load(cls, model: str | os.PathLike[str]) -> Bundle:
+        """Read the manifest of a model and see that its files are there.
+
+        Args:
+            model: the name of a built-in or an installed model, or a bundle's folder.
+
+        Raises:
+            UnknownNameError: no model has this name.
+            UsageError: there is no such folder.
+            BundleError: the manifest is damaged or of another format, or a file is missing or a
+                link to elsewhere. Their hashes are left to `verify`.
+        """
+        folder = _find(model)
+        bundle = _read_manifest(folder)
+        missing = [name for name in bundle.sha256 if not (folder / name).is_file()]
+        if missing:
+            raise BundleError(f"The bundle {folder} lacks {', '.join(missing)}.")
+        home = folder.resolve()
+        away = [name for name in bundle.sha256 if (folder / name).resolve().parent != home]
+        if away:
+            raise BundleError(f"The bundle {folder} has links to files elsewhere: {away[0]}.")
+        return bundle
+
+    @property
+    def weights_path(self) -> Path:
+        """The file that all graphs share."""
+        return self.path / WEIGHTS
+
+    def graph_path(self, kind: GraphKind, pooling: Pooling = "max") -> Path:
+        """Where a graph lies.
+
+        The deconv and guided graphs exist for max pooling alone: they follow its switches.
+
+        Raises:
+            UnknownNameError: the bundle was not exported with this pooling.
+            UsageError: a deconv or guided graph with average pooling.
+        """
+        if pooling not in self.poolings:
+            raise UnknownNameError(f"pooling of {self.name}", pooling, self.poolings)
+        if pooling != "max" and kind in MAX_POOLING_ONLY:
+            raise UsageError(f"The {kind} graph exists for max pooling only, not {pooling!r}.")
+        return self.path / graph_name(kind, pooling)
+
+    def read_graph(self, kind: GraphKind, pooling: Pooling = "max") -> onnx.ModelProto:
+        """Read a graph without its weights.
+
+        Raises:
+            BundleError: it is no ONNX, reads weights from elsewhere, or is not what
+                `docs/bundles.md` promises. Otherwise as `graph_path`.
+        """
+        import onnx
+
+        path = self.graph_path(kind, pooling)
+        try:
+            model = onnx.load_model(path, load_external_data=False)
+        except Exception as error:  # protobuf's DecodeError, an OSError: all of them a bad file
+            raise BundleError(f"{path} is not an ONNX graph: {error}") from error
+        check_external_data(model, self.weights_path)
+        try:
+            check_graph(model, kind, self.layer_names, self.opset)
+        except BundleError as error:
+            raise BundleError(f"{path} is not the graph of its name: {error}") from error
+        return model
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """The names of `layers`, in the same order."""
+        return tuple(layer.name for layer in self.layers)
+
+    def layer(self, name: str) -> Layer:
+        """The layer of this name; an UnknownNameError lists the right ones."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise UnknownNameError(f"layer of {self.name}", name, self.layer_names)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all files together."""
+        return sum((self.path / name).stat().st_size for name in (MANIFEST, *self.sha256))
+
+    def verify(self) -> None:
+        """Compare every file with its SHA-256; a BundleError names those that differ."""
+        changed = [
+            name for name, digest in self.sha256.items() if sha256_of(self.path / name) != digest
+        ]
+        if changed:
+            raise BundleError(
+                f"Damaged files in {self.path}: {', '.join(changed)} "
+                "do not have the SHA-256 that the manifest gives."
+            )
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal; a BundleError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+# --- Finding ----------------------------------------------------------------------------------
+
+
+def installed() -> list[str]:
+    """Names of the models that `Bundle.load` finds: the built-in ones, then the user's."""
+    return list(_installed_folders())
+
+
+def user_folder() -> Path:
+    """Where the user's own bundles lie, one folder each; $NSTBATCH_HOME moves it."""
+    home = os.environ.get("NSTBATCH_HOME")
+    data = Path(home) if home else platformdirs.user_data_path("nstbatch", appauthor=False)
+    return data / "bundles"
+
+
+def builtin_folder() -> Path:
+    """Where the bundles that come with the package lie."""
+    return Path(__file__).parent
+
+
+def _installed_folders() -> dict[str, Path]:
+    folders: dict[str, Path] = {}
+    for parent in (builtin_folder(), user_folder()):
+        for manifest in sorted(parent.glob(f"*/{MANIFEST}")):
+            folders.setdefault(manifest.parent.name, manifest.parent)
+    return folders
+
+
+def _find(model: str | os.PathLike[str]) -> Path:
+    folder = Path(model).expanduser().absolute()
+    if isinstance(model, str) and NAME.fullmatch(model):
+        known = _installed_folders()
+        if model in known:
+            return known[model]
+        if not (folder / MANIFEST).is_file():
+            raise UnknownNameError("model", model, known)
+    elif not folder.is_dir():
+        raise UsageError(f"There is no bundle at {folder}: no such folder.")
+    return folder
+
+
+# --- The manifest -----------------------------------------------------------------------------
+
+
+def write_manifest(bundle: Bundle) -> Path:
+    """Write ``bundle.json`` into the bundle's folder, whole or not at all, and return its path.
+
+    Raises:
+        BundleError: the bundle says something that `Bundle.load` would refuse.
+    """
+    data = bundle.to_json()
+    Manifest.parse(data)
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    path = bundle.path / MANIFEST
+    write_atomically(path, text.encode())
+    return path
+
+
+def _read_manifest(folder: Path) -> Bundle:
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BundleError(f"No bundle in {folder}: {MANIFEST}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is not JSON: {error}.") from error
+    try:
+        manifest = Manifest.parse(data)
+    except BundleError as error:
+        raise BundleError(f"Damaged manifest {path}: {error}") from error
+    return Bundle(path=folder, **vars(manifest))

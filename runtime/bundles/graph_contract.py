@@ -1,0 +1,82 @@
+"""What a graph of a bundle has to be, checked before anything is linked onto it.
+
+The contract is docs/bundles.md. A bundle may come from a stranger, and a graph that breaks it would
+end in an error of whatever library meets it first, one for every photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nstbatch.runtime.errors import BundleError
+from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE
+
+from .manifest import GraphKind
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def check_graph(model: onnx.ModelProto, kind: GraphKind, layers: Sequence[str], opset: int) -> None:
+    """Refuse a graph that is not what its name and the manifest say.
+
+    Args:
+        model: The graph.
+        kind: What its file is called after.
+        layers: Names of the bundle's layers.
+        opset: The version of ONNX's operators that the manifest gives.
+
+    Raises:
+        BundleError: It has other inputs, outputs or operators, or reads what nothing computes.
+    """
+    is_forward = kind == "forward"
+    inputs = [IMAGE] if is_forward else [IMAGE, *(COTANGENT + layer for layer in layers)]
+    outputs = list(layers) if is_forward else [*layers, GRADIENT]
+    for role, values, wanted in (
+        ("inputs", model.graph.input, inputs),
+        ("outputs", model.graph.output, outputs),
+    ):
+        names = [value.name for value in values]
+        if names != wanted:
+            raise BundleError(
+                f"Its {role} should be {_shown(wanted)}, and are {_shown(names) or 'none'}."
+            )
+    _check_operators(model, opset)
+    _check_names(model.graph)
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Some of many names."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _check_operators(model: onnx.ModelProto, opset: int) -> None:
+    import onnx
+
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    if versions != {"": opset}:
+        raise BundleError(f"Its operator sets should be ONNX's in version {opset}, not {versions}.")
+    for operator in sorted({node.op_type for node in model.graph.node}):
+        try:
+            onnx.defs.get_schema(operator, opset)
+        except onnx.defs.SchemaError as error:
+            raise BundleError(f"ONNX {opset} has no operator {operator!r}.") from error
+    if any(
+        attribute.HasField("g") or attribute.graphs
+        for node in model.graph.node
+        for attribute in node.attribute
+    ):
+        raise BundleError("It has graphs within nodes, such as those of a loop.")
+
+
+def _check_names(graph: onnx.GraphProto) -> None:
+    there = {value.name for value in (*graph.input, *graph.initializer)} | {""}  # "": left out
+    for node in graph.node:
+        missing = [name for name in node.input if name not in there]
+        if missing:
+            raise BundleError(f"A {node.op_type} reads {missing[0]!r}, which nothing gives.")
+        there.update(node.output)
+    lacking = [value.name for value in graph.output if value.name not in there]
+    if lacking:
+        raise BundleError(f"Nothing gives its output {lacking[0]!r}.")

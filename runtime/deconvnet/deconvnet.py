@@ -1,0 +1,325 @@
+"""Visualising what a network has learnt, with a deconvnet (Zeiler & Fergus 2014).
+
+The strongest activations of every filter are sought over any number of images, and each of them
+alone is projected back to the pixels that caused it::
+
+    deconvnet = Deconvnet("alexnet")
+    found = deconvnet.search(paths, ["relu3"])["relu3"]
+    projections = deconvnet.project(found, found.filters[42].maxima)
+    projections[0].picture  # (h, w, 3), what of the patch the filter responded to
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.errors import ImageError, UsageError
+from nstbatch.runtime.graphs.link import link_targets
+from nstbatch.runtime.graphs.receptive_field import Box, ReceptiveField, receptive_field
+from nstbatch.runtime.graphs.specialise import specialise
+from nstbatch.runtime.names import IMAGE, TARGET
+from nstbatch.runtime.objectives.projection import projection
+from nstbatch.runtime.pictures.images import read, resize, to_nchw
+
+from .maxima import FilterMaxima, Maximum, StrongestActivations
+from .options import STRONGEST, DeconvnetOptions
+
+T = TypeVar("T")
+
+# Images that go through the network together: enough to keep the threads busy, and no more than
+# 100 MB of activations of VGG16 at once. A guess.
+BATCH = 8
+
+# The images read last are kept, since filters of one layer often respond to the same ones.
+KEPT_IMAGES = 64
+
+GREY = 0.5
+
+# Percent of a projection's values that are drawn within the range from black to white. A few are
+# many times as large as the rest, and drawn to their scale alone, deep layers are hardly to be seen
+# on the grey. Chosen by eye.
+WITHIN_RANGE = 99.5
+
+
+@dataclass(frozen=True)
+class LayerMaxima:
+    """What the filters of a layer respond to most in a set of images."""
+
+    layer: str
+    filters: tuple[FilterMaxima, ...]
+    """All of the layer's, by their number."""
+    images: tuple[Path, ...]
+    """Those that could be read; a maximum has its place here."""
+    unreadable: Mapping[Path, str]
+    """The others, and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """One activation, projected back to the image, and the part of the image that it sees."""
+
+    maximum: Maximum
+    box: Box
+    """Of the prepared image; see :func:`centre_square`."""
+    projected: Array
+    """(h, w, 3), the box's part of the projection; signed, in the units of the gradient."""
+    patch: Array
+    """(h, w, 3), the box's part of the image, RGB in [0, 1]."""
+
+    @property
+    def picture(self) -> Array:
+        """The projection as it is shown, (h, w, 3), RGB in [0, 1]."""
+        return drawn(self.projected)
+
+
+class Deconvnet:
+    """A bundle on a device, ready to visualise what its filters respond to."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "vgg16",
+        options: DeconvnetOptions | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        threads: int | None = None,
+    ) -> None:
+        """Choose what to visualise with; see :class:`nstbatch.runtime.engine.engine.Engine`.
+
+        Args:
+            model: Name of a bundle, or its folder; exported with max pooling.
+            options: How; the defaults if None.
+            device: What runs it.
+            precision: Of the convolutions of the projection; activations are always measured in
+                float32. Less than that turns switches where two values are close.
+            threads: How many to use; None for all cores of this process.
+        """
+        self.engine = Engine(model, device=device, precision=precision, threads=threads)
+        self.options = options or DeconvnetOptions()
+        self._fields: dict[str, ReceptiveField | None] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._prepared = lru_cache(KEPT_IMAGES)(self._prepare)
+
+    def check(self, layers: Iterable[str]) -> None:
+        """Find out whether layers can be visualised at the size that was chosen.
+
+        Raises:
+            UnknownNameError: The bundle lacks a layer, or max pooling.
+            UsageError: A layer is too deep for the size.
+        """
+        self.engine.bundle.graph_path(self.options.rule)
+        for layer in layers:
+            smallest = self.engine.smallest_side(layer, "max")
+            if self.options.size < smallest:
+                raise UsageError(
+                    f"{layer} is too deep for images of {self.options.size} pixels a side; "
+                    f"it needs at least {smallest}."
+                )
+
+    def search(
+        self,
+        images: Sequence[str | os.PathLike[str]],
+        layers: Sequence[str],
+        *,
+        progress: Callable[[int], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> dict[str, LayerMaxima]:
+        """Pass over all images and find the strongest activations of every filter of the layers.
+
+        Args:
+            images: Paths, of nine images or more. One that cannot be read is left out.
+            layers: Names of layers.
+            progress: Called after every batch with how many images are done.
+            stop: Asked before every batch whether to give up.
+
+        Returns:
+            What was found, by the names of the layers.
+
+        Raises:
+            UnknownNameError, UsageError: See :meth:`check`; or fewer than nine images.
+            ImageError: Fewer than nine of the images can be read.
+            KeyboardInterrupt: ``stop`` said so.
+        """
+        check_enough(len(images))
+        self.check(layers)
+        strongest = {
+            layer: StrongestActivations(self.engine.bundle.layer(layer).channels)
+            for layer in layers
+        }
+        unreadable: dict[Path, str] = {}
+        readable: list[Path] = []
+        for activations in self.activations(images, layers, readable, unreadable, stop):
+            for layer, activation in activations.items():
+                strongest[layer].update(activation)
+            if progress is not None:
+                progress(len(readable) + len(unreadable))
+        if len(readable) < STRONGEST:
+            reasons = "".join(f"\n{path}: {reason}" for path, reason in unreadable.items())
+            raise ImageError(_too_few(f"{len(readable)} of {len(images)} can be read") + reasons)
+        return {
+            layer: LayerMaxima(layer, kept.found(), tuple(readable), unreadable)
+            for layer, kept in strongest.items()
+        }
+
+    def activations(
+        self,
+        images: Sequence[str | os.PathLike[str]],
+        layers: Sequence[str],
+        readable: list[Path],
+        unreadable: dict[Path, str],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[dict[str, Array]]:
+        """Yield the layers' activations, (N, C, ...) each, of one batch of images after another.
+
+        Args:
+            images: Paths.
+            layers: Names of layers.
+            readable: Grows by the images of each batch.
+            unreadable: Grows by those that are left out, and why.
+            stop: Asked before every batch; a KeyboardInterrupt if it says so.
+        """
+        terms = tuple(projection(layer) for layer in layers)
+        for paths in _batches([Path(image) for image in images], BATCH):
+            if stop():
+                raise KeyboardInterrupt
+            prepared = []
+            for path in paths:
+                try:
+                    prepared.append(self._prepared(path))
+                except ImageError as error:
+                    unreadable[path] = str(error)
+                else:
+                    readable.append(path)
+            if prepared:
+                found = self.engine.targets(terms, np.stack(prepared), "max")
+                yield {str(term.layer): found[TARGET + term.name] for term in terms}
+
+    def project(self, found: LayerMaxima, maxima: Sequence[Maximum]) -> list[Projection]:
+        """Project activations back to the pixels, each alone.
+
+        Only as much of an image goes through the network as the activation sees; the result is
+        that of the whole image.
+
+        Args:
+            found: What :meth:`search` has found in a layer.
+            maxima: Any of it, of one filter or several.
+
+        Raises:
+            ImageError: An image can no longer be read.
+        """
+        return [
+            projected
+            for batch in _batches(maxima, STRONGEST)
+            for projected in self._project_batch(found, batch)
+        ]
+
+    def _project_batch(self, found: LayerMaxima, maxima: Sequence[Maximum]) -> Iterator[Projection]:
+        layer = found.layer
+        field, size = self._field(layer), self.options.size
+        height, width = (size, size) if field is None else field.enough(size)
+        corners = [(0, 0) if field is None else field.corner(m.row, m.column, size) for m in maxima]
+        # Always as many, so that a filter with fewer maxima needs no session of its own.
+        parts = np.zeros((STRONGEST, 3, height, width), np.float32)
+        for part, maximum, (top, left) in zip(parts, maxima, corners, strict=False):
+            picture = self._prepared(found.images[maximum.image])
+            part[:] = picture[:, top : top + height, left : left + width]
+        cotangents = self._cotangents(layer, maxima, corners, parts.shape)
+        projected = self.engine.project(self.options.rule, layer, cotangents, parts)
+        for index, (maximum, (top, left)) in enumerate(zip(maxima, corners, strict=True)):
+            box = self.box(layer, maximum)
+            seen = (
+                slice(None),
+                slice(box.top - top, box.bottom - top),
+                slice(box.left - left, box.right - left),
+            )
+            yield Projection(
+                maximum, box, _from_chw(projected[index][seen]), _from_chw(parts[index][seen])
+            )
+
+    def _cotangents(
+        self,
+        layer: str,
+        maxima: Sequence[Maximum],
+        corners: Sequence[tuple[int, int]],
+        shape: tuple[int, ...],
+    ) -> Array:
+        """Zeros, but for each maximum's own value at its position in its part of the image."""
+        cotangents = np.zeros(self._activation_shape(layer, shape), np.float32)
+        field = self._field(layer)
+        for index, (maximum, (top, left)) in enumerate(zip(maxima, corners, strict=True)):
+            position = [maximum.row, maximum.column][: cotangents.ndim - 2]
+            if field is not None:
+                position[0] -= top // field.rows.stride
+                position[1] -= left // field.columns.stride
+            cotangents[(index, maximum.filter, *position)] = maximum.value
+        return cotangents
+
+    def _activation_shape(self, layer: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if layer not in self._shapes:
+            graph = link_targets(self.engine.bundle.read_graph("forward"), (projection(layer),))
+            (output,) = specialise(graph, {IMAGE: shape}).graph.output
+            self._shapes[layer] = tuple(d.dim_value for d in output.type.tensor_type.shape.dim)
+        return self._shapes[layer]
+
+    def box(self, layer: str, maximum: Maximum) -> Box:
+        """What an activation sees of its prepared image."""
+        field, size = self._field(layer), self.options.size
+        if field is None:
+            return Box(0, 0, size, size)
+        return field.box(maximum.row, maximum.column, size)
+
+    def _field(self, layer: str) -> ReceptiveField | None:
+        if layer not in self._fields:
+            graph = self.engine.bundle.read_graph("forward")
+            self._fields[layer] = receptive_field(graph, layer)
+        return self._fields[layer]
+
+    def _prepare(self, path: Path) -> Array:
+        """(3, size, size)."""
+        square: Array = to_nchw(centre_square(read(path).pixels, self.options.size))[0]
+        return square
+
+
+def drawn(projected: Array) -> Array:
+    """A signed projection (h, w, 3) as a picture around mid grey, as Zeiler & Fergus show them."""
+    scale = np.percentile(np.abs(projected), WITHIN_RANGE) or np.abs(projected).max() or 1
+    return np.clip(GREY + projected / (2 * scale), 0, 1).astype(np.float32)
+
+
+def centre_square(pixels: Array, size: int) -> Array:
+    """The largest square in the middle of (H, W, 3), resized to ``size`` pixels a side.
+
+    Zeiler & Fergus 2014, section 3, and torchvision's networks see their images so: the short side
+    resized, then the centre cropped. Cropped first, a long strip is never enlarged.
+    """
+    height, width, _ = pixels.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return resize(pixels[top : top + side, left : left + side], (size, size))
+
+
+def check_enough(images: int) -> None:
+    """Raise a UsageError for fewer images than a filter has maxima on show."""
+    if images < STRONGEST:
+        raise UsageError(_too_few(f"there {'is' if images == 1 else 'are'} {images}"))
+
+
+def _too_few(found: str) -> str:
+    return f"The {STRONGEST} strongest activations come from {STRONGEST} different images; {found}."
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _from_chw(image: Array) -> Array:
+    return np.ascontiguousarray(image.transpose(1, 2, 0))

@@ -1,0 +1,176 @@
+"""Projections as pictures: one filter's nine, several filters', one filter's over the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.pictures.contact_sheet import Cell, LabelledPicture, contact_sheet
+
+from .deconvnet import GREY, LayerMaxima, Projection
+from .maxima import FilterMaxima
+
+# Pictures of a block beside one another: 3x3 blocks, as in Zeiler & Fergus 2014, figure 2.
+COLUMNS = 3
+
+CELL, SMALL_CELL = 160, 72
+NARROWEST_CELL = 120  # a file's name is to be read below
+
+
+def filter_sheet(
+    title: str, found: LayerMaxima, number: int, projections: Sequence[Projection]
+) -> Array:
+    """A filter's projections beside the patches that they came from, from the strongest on.
+
+    Args:
+        title: What the network and the rule are.
+        found: What was found in the layer.
+        number: The filter.
+        projections: Of its maxima; none of a dead filter.
+
+    Returns:
+        (H, W, 3), RGB in [0, 1].
+    """
+    shown = [*map(_pictures_of(projections), projections)]
+    names = [found.images[p.maximum.image].name for p in projections]
+    values = [f"{p.maximum.value:.4g}" for p in projections]
+    cells = [LabelledPicture(p, v) for (p, _), v in zip(shown, values, strict=True)]
+    patches = [LabelledPicture(patch, n) for (_, patch), n in zip(shown, names, strict=True)]
+    rows: list[list[Cell]] = [
+        [*_filled(cells[start : start + COLUMNS]), None, *patches[start : start + COLUMNS]]
+        for start in range(0, len(cells), COLUMNS)
+    ]
+    return contact_sheet(
+        rows or [[_nothing()]],
+        title=f"{title}, {found.layer}, filter {number}: {fires(found, found.filters[number])}",
+        column_headings=["Projections", "", "", "", "Patches"] if rows else [],
+        cell_size=max(NARROWEST_CELL, _cell_size(projections, CELL)),
+    )
+
+
+def overview_sheet(
+    title: str, found: LayerMaxima, filters: Mapping[int, Sequence[Projection]]
+) -> Array:
+    """Several filters of a layer, one in each row: projections left, patches right.
+
+    Args:
+        title: What the network and the rule are.
+        found: What was found in the layer.
+        filters: The projections of each filter, by its number.
+
+    Returns:
+        (H, W, 3), RGB in [0, 1].
+    """
+    everything = [p for projections in filters.values() for p in projections]
+    pictures_of = _pictures_of(everything)
+    width = max(map(len, filters.values()))
+    rows: list[list[Cell]] = []
+    for projections in filters.values():
+        shown = [*map(pictures_of, projections)]
+        cells: list[Cell] = [LabelledPicture(projected) for projected, _ in shown] or [_nothing()]
+        cells += [None] * (width + 1 - len(cells))
+        rows.append([*cells, *(LabelledPicture(patch) for _, patch in shown)])
+    return contact_sheet(
+        rows,
+        title=f"{title}, {found.layer}",
+        row_headings=[
+            str(number) if shown else f"{number} dead" for number, shown in filters.items()
+        ],
+        column_headings=["Projections", *[""] * width, "Patches"],
+        cell_size=_cell_size(everything, SMALL_CELL),
+    )
+
+
+def evolution_sheet(title: str, epochs: Mapping[str, Mapping[int, Projection | None]]) -> Array:
+    """How filters evolve: one in each row, a column for each checkpoint.
+
+    Each cell shows the projection of the filter's strongest activation, and the patch behind it, as
+    in Zeiler & Fergus 2014, figure 4 (which shows no patches).
+
+    Args:
+        title: What the network, the layer and the rule are.
+        epochs: For each checkpoint, by its name, the projection of each filter, by its number;
+            None where it is dead.
+
+    Returns:
+        (H, W, 3), RGB in [0, 1].
+    """
+    numbers = list(next(iter(epochs.values())))
+    everything = [p for filters in epochs.values() for p in filters.values() if p is not None]
+    pictures_of = _pictures_of(everything)
+
+    def pair(projection: Projection | None) -> LabelledPicture:
+        if projection is None:
+            return _nothing()
+        return LabelledPicture(
+            np.hstack(pictures_of(projection)), f"{projection.maximum.value:.4g}"
+        )
+
+    return contact_sheet(
+        [[pair(filters[number]) for filters in epochs.values()] for number in numbers],
+        title=title,
+        row_headings=[str(number) for number in numbers],
+        column_headings=list(epochs),
+        cell_size=CELL,
+    )
+
+
+def fires(found: LayerMaxima, of_filter: FilterMaxima) -> str:
+    """Say in how many images a filter has a positive activation."""
+    count = len(found.images)
+    if of_filter.is_dead:
+        return f"never fires in {count} images"
+    return f"fires in {of_filter.fires} of {count} images"
+
+
+def sheet_path(out: Path, layer: str, number: int) -> Path:
+    """The file of a filter's sheet; a layer's name may have slashes."""
+    return out / f"{file_stem(layer)}_filter_{number:04}.png"
+
+
+def file_stem(layer: str) -> str:
+    """What a layer's name is in names of files."""
+    return layer.replace("/", "_")
+
+
+def _pictures_of(
+    projections: Sequence[Projection],
+) -> Callable[[Projection], tuple[Array, Array]]:
+    """A function that gives a projection and its patch as pictures, all of one size.
+
+    A box that ends at the image's edge is smaller than the others. White takes the place of what
+    lies beyond, so that all pictures of a sheet are of one scale.
+    """
+    height = max((p.patch.shape[0] for p in projections), default=0)
+    width = max((p.patch.shape[1] for p in projections), default=0)
+
+    def pictures(projection: Projection) -> tuple[Array, Array]:
+        down, right = height - projection.patch.shape[0], width - projection.patch.shape[1]
+        box = projection.box
+        pads = (
+            (down, 0) if box.top == 0 else (0, down),
+            (right, 0) if box.left == 0 else (0, right),
+            (0, 0),
+        )
+        projected = np.pad(projection.picture, pads, constant_values=1)
+        return projected, np.pad(projection.patch, pads, constant_values=1)
+
+    return pictures
+
+
+def _cell_size(projections: Sequence[Projection], most: int) -> int:
+    """The largest size up to ``most`` that the pictures fill, enlarged by a whole number."""
+    largest = max((max(p.patch.shape[:2]) for p in projections), default=most)
+    return most if largest > most else most // largest * largest
+
+
+def _filled(cells: Sequence[Cell]) -> list[Cell]:
+    return [*cells, *[None] * (COLUMNS - len(cells))]
+
+
+def _nothing() -> LabelledPicture:
+    """What a dead filter has in place of a projection."""
+    return LabelledPicture(np.full((1, 1, 3), GREY, np.float32), "dead")

@@ -1,0 +1,45 @@
+"""Steps of one length, whatever the gradient's: DeepDream's way up, as an update graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from .optimizer_state import ImageShape, Shape, State
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True)
+class NormalizedGradient:
+    """The gradient divided by its mean absolute value, for each picture by itself.
+
+    So the learning rate is the mean change of a value in one step. Remembers nothing. Follows
+    google/deepdream's ``make_step``.
+    """
+
+    name: ClassVar[str] = "normalized_gradient"
+    in_place: ClassVar[tuple[str, ...]] = ()
+
+    learning_rate: float = 1.5 / 255  # google/deepdream: make_step, step_size; its pixels go to 255
+
+    def graph(self, image_shape: ImageShape) -> onnx.ModelProto:
+        """Return the update graph for pictures of this shape, (N, 3, H, W)."""
+        from nstbatch.runtime.graphs.update_graph import update_model
+
+        from .normalized_gradient_formula import normalized_gradient
+
+        return update_model(normalized_gradient, image_shape, {})
+
+    def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:
+        """Return nothing."""
+        return {}
+
+    def initial_state(self, image_shape: ImageShape) -> State:
+        """Return nothing."""
+        return {}
+
+    def resample(self, state: State, size: tuple[int, int]) -> State:
+        """Return nothing."""
+        return {}

@@ -1,0 +1,228 @@
+"""Coarse to fine: the sizes that a run works through, and the run itself.
+
+A coarse size settles large shapes at a fraction of the cost, and lets a style reach across more of
+the picture than the receptive field of its deepest layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.pictures.images import fit_long_side, resize, to_nchw
+
+from .loop import Outcome, Steppable, descend
+from .optimizers import Optimizer, State
+from .stall import Seen, Stall
+
+# style-transfer-pytorch, style_transfer.py: gen_scales.
+FACTOR = math.sqrt(2)
+
+# The networks pad with zeros, and a picture painted up to its edge shows it as a frame of lines.
+# So a margin is painted as well, and cut off. A guess: the lines lie within 12 of 512 pixels.
+MARGIN = 1 / 32
+
+
+@dataclass(frozen=True)
+class Level:
+    """One size of a run, and the updates taken there."""
+
+    height: int
+    width: int
+    margin: int
+    """What is painted beyond each edge of the picture, in pixels, and cut off in the end."""
+    steps: int
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Height and width with the margin."""
+        return self.height + 2 * self.margin, self.width + 2 * self.margin
+
+    def fit(self, pixels: Array) -> Array:
+        """A picture (H, W, 3) at this size, continued by its mirror image: (1, 3, *canvas)."""
+        resized = resize(pixels, (self.height, self.width))
+        margin = (self.margin, self.margin)
+        return to_nchw(np.pad(resized, (margin, margin, (0, 0)), mode="symmetric"))
+
+    def cut(self, images: Array) -> Array:
+        """(N, 3, *canvas) -> (N, 3, height, width): the pictures without their margin."""
+        top = left = self.margin
+        return images[:, :, top : top + self.height, left : left + self.width]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run is, with all that its next step depends on."""
+
+    level: int
+    """Index of the level."""
+    steps: int
+    """Updates taken at that level."""
+    images: Array
+    """(N, 3, H, W) of that level's canvas."""
+    state: State
+    """The optimiser's."""
+    taken: int
+    """Updates taken over all levels."""
+    seen: Seen
+    """The losses at that level so far; see :class:`.stall.Stall`."""
+
+
+class Keeper(Protocol):
+    """Keeps checkpoints; see :class:`nstbatch.runtime.descent.checkpoints.CheckpointFile`."""
+
+    def resume(self) -> Checkpoint | None:
+        """Where to go on; None to start from the beginning."""
+
+    def keep(self, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Is told of every evaluation, and may ask where the run is."""
+
+
+def plan_levels(
+    height: int,
+    width: int,
+    *,
+    size: int,
+    scales: int,
+    steps: int,
+    smallest: int,
+    margin: float = 0.0,
+    factor: float = FACTOR,
+    power: float = 0.0,
+) -> list[Level]:
+    """The levels of a run, from coarse to fine, each ``factor`` times the one before.
+
+    Args:
+        height: Of the picture as it is.
+        width: Likewise; the levels keep the ratio of the two.
+        size: The long side at the last level.
+        scales: How many levels, less those whose short side would be under ``smallest``, and
+            those that round to the size of another.
+        steps: Updates over all levels; the finest levels take what does not divide.
+        smallest: Shortest side that a level may have; the last level stays even so.
+        margin: As a share of the long side.
+        factor: From level to level.
+        power: The updates of a level go by this power of its long side: as many at each with 0,
+            more at the fine ones above, more at the coarse ones below.
+    """
+    sides = [round(size / factor**level) for level in reversed(range(scales))]
+    # Sizes of a few pixels round to one another; each is worked at once.
+    shapes = list(dict.fromkeys(fit_long_side(height, width, side) for side in sides))
+    shapes = [shape for shape in shapes[:-1] if min(shape) >= smallest] + shapes[-1:]
+    shares = np.cumsum([max(shape) ** power for shape in shapes])
+    # What rounds to just below a whole number is that number.
+    ends = np.floor(steps * shares / shares[-1] + 1e-9).astype(int)
+    ends[-1] = steps
+    return [
+        Level(*shape, margin=round(margin * max(shape)), steps=int(taken))
+        for shape, taken in zip(shapes, np.diff(ends, prepend=0), strict=True)
+    ]
+
+
+def share_done(levels: Sequence[Level], level: Level, steps: int) -> float:
+    """The levels before one and ``steps`` updates there as a share of the work, in [0, 1].
+
+    Each update counts by its pixels.
+    """
+    works = [each.steps * math.prod(each.canvas) for each in levels]
+    before = sum(works[: levels.index(level)])
+    return (before + steps * math.prod(level.canvas)) / sum(works)
+
+
+def coarse_to_fine(
+    levels: Sequence[Level],
+    images: Array,
+    optimizer: Optimizer,
+    open_descent: Callable[[Level, Array, State], Steppable],
+    report: Callable[[Level, int, Array], None],
+    stop: Callable[[], bool],
+    enlarge: Callable[[Array, Level], Array] | None = None,
+    keeper: Keeper | None = None,
+    tolerance: float | None = None,
+) -> Outcome:
+    """Run every level from where the one before it ended.
+
+    Args:
+        levels: From coarse to fine.
+        images: (N, 3, H, W) of the first level's canvas.
+        optimizer: Carries its state from size to size.
+        open_descent: A level, images and a state of its size -> what to step down there.
+        report: Called with the level, the updates taken there and the losses (N, T).
+        stop: Asked before each update whether to end here.
+        enlarge: Images of one level and the next level -> images of its canvas; they are resized
+            by default.
+        keeper: Told where the run is, and asked where to go on.
+        tolerance: Where a level's loss stalls, the next one begins; see :class:`.stall.Stall`.
+
+    Returns:
+        The last outcome, at the size of its level, with the steps of all levels.
+    """
+    start = keeper.resume() if keeper else None
+    start = start or Checkpoint(0, 0, images, optimizer.initial_state(images.shape), 0, ())
+    images, state, before, taken = start.images, start.state, start.steps, start.taken
+    seen = start.seen
+    for index, level in enumerate(levels[start.level :], start.level):
+        if images.shape[2:] != level.canvas:
+            images = enlarge(images, level) if enlarge else resize_batch(images, level.canvas)
+            state = optimizer.resample(state, level.canvas)
+        stall = Stall(tolerance, seen)
+        with closing(open_descent(level, images, state)) as descent:
+            outcome = descend(
+                descent,
+                level.steps - before,
+                _of_level(report, level, before),
+                stop,
+                _of_place(keeper, index, before, taken, descent, stall),
+                _of_steps(stall, before),
+            )
+        taken += outcome.steps
+        images, state, before, seen = outcome.images, outcome.state, 0, ()
+        if not outcome.reason.is_success:
+            break
+    return replace(outcome, steps=taken)
+
+
+def _of_level(
+    report: Callable[[Level, int, Array], None], level: Level, before: int
+) -> Callable[[int, Array], None]:
+    """A level's own report, which counts the updates taken there before it as well."""
+    return lambda step, losses: report(level, before + step, losses)
+
+
+def _of_steps(stall: Stall, before: int) -> Callable[[int, Array], bool]:
+    """What tells whether a level has stalled, which counts the updates before as well."""
+    return lambda step, losses: stall(before + step, losses)
+
+
+def _of_place(
+    keeper: Keeper | None, level: int, before: int, taken: int, descent: Steppable, stall: Stall
+) -> Callable[[int], None]:
+    """A level's own keeper, which counts what was done before it as well."""
+
+    def keep(step: int) -> None:
+        if keeper is not None:
+            keeper.keep(
+                lambda: Checkpoint(
+                    level,
+                    before + step,
+                    descent.images,
+                    descent.state,
+                    taken + step,
+                    # The newest comes again, with the first evaluation of whoever goes on.
+                    stall.seen[:-1],
+                )
+            )
+
+    return keep
+
+
+def resize_batch(images: Array, size: tuple[int, int]) -> Array:
+    """(N, 3, H, W) in [0, 1] -> (N, 3, *size)."""
+    resized = [resize(image.transpose(1, 2, 0), size).transpose(2, 0, 1) for image in images]
+    return np.ascontiguousarray(np.stack(resized))

@@ -1,0 +1,1 @@
+"""What can compute on this machine, and what each provider is told. Opens no session."""

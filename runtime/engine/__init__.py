@@ -1,0 +1,1 @@
+"""A bundle at work on a device: its sessions, batches and cache. Knows no verb."""

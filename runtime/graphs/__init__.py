@@ -1,0 +1,1 @@
+"""ONNX graphs that are joined, rewritten and measured. Nothing here runs one."""

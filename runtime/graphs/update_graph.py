@@ -1,0 +1,69 @@
+"""What every update graph has in common: its inputs and outputs, and its way from formula to model.
+
+An update graph is one optimiser step as ONNX: image, gradient, state -> image, state. Everything
+in it is float32, every shape is static, and there is no If, Loop or Scan, so a session can run it
+on the device of the step and a CUDA graph can capture it.
+
+================== ============= ====================================================
+input              shape         meaning
+================== ============= ====================================================
+image              (N, 3, H, W)  the pictures being made
+gradient           (N, 3, H, W)  d(loss)/d(image), each picture's own
+learning_rate      ()            the size of the step
+lower, upper       ()            bounds of the pixels; -inf and +inf for none
+state/<name>       (N, ...)      what the optimiser remembers
+================== ============= ====================================================
+
+The outputs are ``image_out`` and a ``state_out/<name>`` for every ``state/<name>``, in that order
+and of those shapes. No arithmetic crosses the first axis: each picture of a batch moves exactly as
+if it were alone. The session must really compute in float32, without TF32 or bfloat16: moments
+and curvature are differences of nearly equal numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes import common as passes
+from onnxscript import optimizer
+
+from nstbatch.runtime.descent.optimizer_state import ImageShape, Shape
+from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE, STATE_OUT
+
+
+def update_model(
+    formula: Any, image_shape: ImageShape, state_shapes: Mapping[str, Shape]
+) -> onnx.ModelProto:
+    """Turn a formula into an update graph with the names and shapes of the table above.
+
+    Args:
+        formula: An onnxscript function (image, gradient, learning_rate, lower, upper, *state) ->
+            (image, *state), its state in the order of ``state_shapes``.
+        image_shape: (N, 3, H, W).
+        state_shapes: What the optimiser remembers, by name.
+    """
+    model: ir.Model = ir.from_proto(formula.to_model_proto())
+    inputs: dict[str, Shape] = {IMAGE: image_shape, GRADIENT: image_shape}
+    inputs |= dict.fromkeys(SCALARS, ())
+    inputs |= {STATE + name: shape for name, shape in state_shapes.items()}
+    outputs: dict[str, Shape] = {"image_out": image_shape}
+    outputs |= {STATE_OUT + name: shape for name, shape in state_shapes.items()}
+    for values, named in ((model.graph.inputs, inputs), (model.graph.outputs, outputs)):
+        for value, (name, shape) in zip(values, named.items(), strict=True):
+            value.name, value.shape, value.dtype = name, ir.Shape(shape), ir.DataType.FLOAT
+    return ir.to_proto(_tidied(model))
+
+
+def _tidied(model: ir.Model) -> ir.Model:
+    # Not onnxscript.optimizer.optimize(): its rewrite rules take a constant of 1e-8 for zero
+    # (onnxscript 0.7.2) and drop Adam's epsilon.
+    passes.InlinePass()(model)
+    passes.ShapeInferencePass()(model)
+    optimizer.fold_constants(model)
+    passes.RemoveUnusedNodesPass()(model)
+    passes.CommonSubexpressionEliminationPass()(model)
+    passes.RemoveUnusedOpsetsPass()(model)
+    return model

@@ -1,0 +1,51 @@
+"""The formulas of the priors on natural images; :mod:`.prior_terms` tells of them."""
+
+from __future__ import annotations
+
+from onnxscript import FLOAT, script
+
+from .notation import Tensor, op
+from .term_formulas import DOMAIN
+
+# The mean of a natural image, RGB: ImageNet's, as in torchvision's transforms.
+MEAN_COLOUR = (0.485, 0.456, 0.406)
+
+# A step of a thousandth is taken for none: the derivative of its root has no end at zero. A guess.
+SMALLEST_SQUARE = 1e-6
+
+
+@script(DOMAIN, default_opset=op)
+def alpha_norm_loss(image: Tensor, weight: Tensor, alpha: float = 6.0) -> tuple[Tensor, Tensor]:
+    """L = w mean |c|^alpha of the centred image c; dL/dc = w alpha c |c|^(alpha - 2) / (C H W).
+
+    As powers of the square, since a cube is quick where a sixth power is not.
+    """
+    mean_colour = op.Reshape(op.Constant(value_floats=MEAN_COLOUR), [1, 3, 1, 1])
+    centred = image - mean_colour
+    square = centred * centred
+    loss = weight * op.ReduceMean(op.Pow(square, alpha / 2.0), [1, 2, 3], keepdims=0)
+    elements = op.Cast(op.ReduceProd(op.Shape(image, start=1)), to=FLOAT.dtype)
+    slope = op.Unsqueeze(alpha * weight / elements, [1, 2, 3])
+    return loss, slope * centred * op.Pow(square, alpha / 2.0 - 1.0)
+
+
+@script(DOMAIN, default_opset=op)
+def total_variation_beta_loss(
+    image: Tensor, weight: Tensor, beta: float = 2.0
+) -> tuple[Tensor, Tensor]:
+    """L = w mean (right^2 + down^2 + e)^(beta / 2) of the steps to the next pixel.
+
+    At the border there is no step. A pixel's derivative is that of the steps that end in it less
+    that of those that start.
+    """
+    down = op.Slice(image, [1], [2147483647], [2]) - op.Slice(image, [0], [-1], [2])
+    right = op.Slice(image, [1], [2147483647], [3]) - op.Slice(image, [0], [-1], [3])
+    down = op.Pad(down, [0, 0, 0, 0, 0, 0, 1, 0])
+    right = op.Pad(right, [0, 0, 0, 0, 0, 0, 0, 1])
+    square = down * down + right * right + SMALLEST_SQUARE
+    loss = weight * op.ReduceMean(op.Pow(square, beta / 2.0), [1, 2, 3], keepdims=0)
+    elements = op.Cast(op.ReduceProd(op.Shape(image, start=1)), to=FLOAT.dtype)
+    slope = op.Unsqueeze(beta * weight / elements, [1, 2, 3]) * op.Pow(square, beta / 2.0 - 1.0)
+    ends = op.Pad(op.Slice(slope * down, [0], [-1], [2]), [0, 0, 1, 0, 0, 0, 0, 0])
+    ends = ends + op.Pad(op.Slice(slope * right, [0], [-1], [3]), [0, 0, 0, 1, 0, 0, 0, 0])
+    return loss, ends - slope * (down + right)

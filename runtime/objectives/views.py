@@ -1,0 +1,76 @@
+"""Views: what the network sees of the image that an optimiser moves.
+
+Between the two there may be a chain of maps: the image shifted by a few pixels that change with
+every step, continued around its edges, or decoded from other coordinates. The contract of a view
+is two onnxscript functions, named by a :class:`.formula.Formula`:
+
+* ``see(image, *inputs) -> seen``: (N, 3, H, W) to (N, 3, H', W');
+* ``pull_back(image, gradient, *inputs) -> gradient``: d(loss)/d(seen), of the shape of ``seen``, to
+  d(loss)/d(image), of the shape of ``image``; the transposed derivative of ``see`` at the image.
+
+Terms on the image are handed what the network sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.names import VIEW
+
+from .formula import Formula
+
+FORMULAS = "nstbatch.runtime.objectives.view_formulas"
+
+
+@dataclass(frozen=True)
+class View:
+    """One map between the image and the network.
+
+    Attributes:
+        name: Of its inputs' first part.
+        see: Forward.
+        pull_back: Backward.
+        inputs: Names of further inputs of both; in the step graph ``view/<name>/<input>``.
+        attributes: Fixed numbers that both functions are called with.
+    """
+
+    name: str
+    see: Formula
+    pull_back: Formula
+    inputs: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def graph_inputs(self) -> tuple[str, ...]:
+        """The names of its inputs in a step graph."""
+        return tuple(f"{VIEW}{self.name}/{name}" for name in self.inputs)
+
+
+# --- Jitter -----------------------------------------------------------------------------------
+
+
+JITTER = View(
+    "jitter",
+    Formula(FORMULAS, "see_rolled"),
+    Formula(FORMULAS, "pull_back_rolled"),
+    ("down", "right"),
+)
+"""The image moved in a circle by a shift that is new in every step (google/deepdream: np.roll)."""
+
+
+def random_jitter(pixels: int, seed: int) -> Callable[[], Mapping[str, Array]]:
+    """What :data:`JITTER` is to be given before each step: up to so many pixels either way."""
+    random = np.random.default_rng(seed)
+
+    def draw() -> dict[str, Array]:
+        shifts = random.integers(-pixels, pixels, size=2, endpoint=True)
+        return {
+            name: np.asarray(shift, np.float32)
+            for name, shift in zip(JITTER.graph_inputs, shifts, strict=True)
+        }
+
+    return draw

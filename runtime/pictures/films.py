@@ -1,0 +1,83 @@
+"""From frames to a film: MP4 by PyAV, which is an extra, or GIF by Pillow."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.systems.style_transfer_options import one_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Video = Literal["mp4", "gif", "none"]
+VIDEOS: tuple[Video, ...] = get_args(Video)
+
+# x264's "visually lossless or nearly so" (https://trac.ffmpeg.org/wiki/Encode/H.264): what dreams
+# draw is finer than what films show, and its default of 23 blurs it.
+QUALITY = "18"
+
+
+def check_encoder(video: str) -> None:
+    """Find out before the first frame whether a film can be made of them.
+
+    Raises:
+        UnknownNameError: There is no such kind of film.
+        UsageError: Its encoder is not installed; says how to get it.
+    """
+    one_of("video", video, VIDEOS)
+    if video == "mp4" and importlib.util.find_spec("av") is None:
+        raise UsageError(
+            "An MP4 needs PyAV, which is not installed: pip install 'nstbatch[video]'. "
+            "Or choose --video gif, or --video none for the frames alone."
+        )
+
+
+def encode(video: str, frames: Sequence[Path], fps: float) -> bytes:
+    """The film of frames of one size, each shown for 1 / fps seconds; "mp4" or "gif"."""
+    return ENCODERS[video](frames, fps)
+
+
+def _mp4(frames: Sequence[Path], fps: float) -> bytes:
+    import av
+    import numpy as np
+
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as film:
+        rate = Fraction(fps).limit_denominator(1001)  # 30000/1001 is NTSC's
+        stream = film.add_stream("libx264", rate=rate, options={"crf": QUALITY})
+        stream.pix_fmt = "yuv420p"  # what every player shows
+        for number, pixels in enumerate(map(np.asarray, _opened(frames))):
+            # Colours have half the resolution of brightness there, so both sides must be even.
+            height, width = (side // 2 * 2 for side in pixels.shape[:2])
+            if number == 0:
+                stream.height, stream.width = height, width
+            even = av.VideoFrame.from_ndarray(pixels[:height, :width], format="rgb24")
+            film.mux(stream.encode(even))
+        film.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def _gif(frames: Sequence[Path], fps: float) -> bytes:
+    buffer = io.BytesIO()
+    first, *rest = _opened(frames)
+    # A GIF counts in hundredths of a second, and players take 0 and 1 of them for 10.
+    hundredths = max(2, round(100 / fps))
+    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=10 * hundredths, loop=0)
+    return buffer.getvalue()
+
+
+def _opened(frames: Sequence[Path]) -> Iterator[Image]:
+    from PIL import Image
+
+    for path in frames:
+        with Image.open(path) as image:
+            yield image.convert("RGB")
+
+
+ENCODERS: Mapping[str, Callable[[Sequence[Path], float], bytes]] = {"mp4": _mp4, "gif": _gif}

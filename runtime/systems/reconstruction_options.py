@@ -1,0 +1,130 @@
+"""What an image reconstruction can be told, with its defaults, for library and commands.
+
+Nothing heavy is imported here, so that the command line can show the defaults without numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nstbatch.runtime.errors import UsageError
+
+from .style_transfer_options import OPTIMIZERS, POOLINGS, Optimizer, Pooling, at_least, one_of
+
+# Mahendran & Vedaldi (CVPR 2015), table 3: lambda 1, 2 and 3 of the total variation. In their code,
+# deep-goggle, experiment_cnn.m, these are lambdaTV / 2.
+TV_SWEEP = (0.5, 5.0, 50.0)
+
+# From the layer on that sees so many pixels, the weight of the total variation. 11, 67 and 163 are
+# conv1, pool2 and conv5 of AlexNet, where deep-goggle goes over from one lambda to the next. What
+# sees less than a filter of AlexNet's first layer is not in its table, and hardly needs a prior:
+# a tenth again, which was chosen for at most 2 % of error at relu1_1 of VGG16.
+TV_BY_RECEPTIVE_FIELD = ((0, 0.05), (11, 0.5), (67, 5.0), (163, 50.0))
+
+# deep-goggle, experiment_cnn.m: lambdaL2 / 2, for every layer. nnpreimage weighs both priors
+# together against the distance, so here it falls with the total variation, in proportion to its
+# largest weight. As it is, it makes the red of a cup pale at relu1_1 of VGG16, an error of 8 %.
+ALPHA_WEIGHT = 4e-10
+
+# Adam's: a picture changes much on its way from noise, and the last steps settle it. By the loss at
+# AlexNet's relu5 after 120 steps: docs/decisions/0010-two-ways-to-reconstruct.md.
+ADAM_RATE = 0.05
+
+# nnpreimage, get_preimage_opts.m: shifts over a quarter of the layer's stride, an eighth each way.
+JITTER_OF_STRIDE = 1 / 8
+# For layers without positions: that of the deepest stride here. A guess.
+WIDEST_STRIDE = 32
+
+
+@dataclass(frozen=True)
+class ReconstructionOptions:
+    """How an image is reconstructed from what the layers of a network keep of it.
+
+    Attributes:
+        layers: Names and patterns such as "relu*", or "all"; None for the last of every stage.
+        size: Long side of the image that the network is shown, in pixels.
+        iterations: Optimiser steps for each layer.
+        optimizer: "adam" or "lbfgs"; None for Adam where there is jitter, and L-BFGS elsewhere.
+        learning_rate: Step size of the optimiser; None for 0.05 with Adam, and 1 with L-BFGS.
+        tv_weights: Weights of the total variation, in the units of the paper; every layer is
+            reconstructed with each of them. None for one by the layer's receptive field.
+        tv_beta: The exponent of TV^beta.
+        alpha_weight: Weight of the alpha-norm, in the units of the paper; None for the published
+            one, and where ``tv_weights`` is None for a part of it, by the receptive field.
+        alpha: The exponent of the alpha-norm.
+        jitter: How far the image is shifted at random in a step, in pixels either way; None for
+            an eighth of the layer's stride, and none with L-BFGS.
+        seed: Of the noise to start from, and of the jitter.
+        pooling: Which variant of the network to use, "avg" or "max".
+
+    Raises:
+        UsageError: For a value that is out of range, naming the option.
+    """
+
+    layers: tuple[str, ...] | None = None
+    size: int = 224  # what the networks were trained on
+    iterations: int = 350  # nnpreimage, get_defaults.m
+    optimizer: Optimizer | None = None  # docs/decisions/0010-two-ways-to-reconstruct.md
+    learning_rate: float | None = None
+    tv_weights: tuple[float, ...] | None = None
+    tv_beta: float = 2.0  # deep-goggle, experiment_cnn.m: opts.TVbeta
+    alpha_weight: float | None = None
+    alpha: float = 6.0  # deep-goggle: opts.beta
+    jitter: int | None = None
+    seed: int = 0
+    pooling: Pooling = "max"  # the network as it was trained
+
+    def __post_init__(self) -> None:
+        one_of("optimizer", self.optimizer or "adam", OPTIMIZERS)
+        one_of("pooling", self.pooling, POOLINGS)
+        for name, lowest in (
+            ("size", 1),
+            ("iterations", 1),
+            ("tv_beta", 1),
+            ("alpha", 2),
+            ("seed", 0),
+        ):
+            at_least(name, getattr(self, name), lowest)
+        for weight in self.tv_weights or ():
+            at_least("tv_weight", weight, 0)
+        if self.tv_weights == () or self.layers == ():
+            raise UsageError("At least one layer and one tv_weight are needed, or None.")
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise UsageError(f"The learning_rate must be above 0, not {self.learning_rate}.")
+        at_least("jitter", self.jitter or 0, 0)
+        at_least("alpha_weight", self.alpha_weight or 0, 0)
+        if self.jitter and self.optimizer == "lbfgs":
+            raise UsageError(
+                "L-BFGS would take the jitter for curvature; "
+                "use the optimizer 'adam' with it, or a jitter of 0."
+            )
+
+    def tv_weights_of(self, receptive_field: int | None) -> tuple[float, ...]:
+        """The weights of the total variation for a layer that sees so many pixels; None for all."""
+        if self.tv_weights is not None:
+            return self.tv_weights
+        seen = math.inf if receptive_field is None else receptive_field
+        return (max(weight for field, weight in TV_BY_RECEPTIVE_FIELD if field <= seen),)
+
+    def alpha_weight_of(self, tv_weight: float) -> float:
+        """The weight of the alpha-norm beside that of the total variation."""
+        if self.alpha_weight is not None:
+            return self.alpha_weight
+        return ALPHA_WEIGHT * (1 if self.tv_weights else tv_weight / TV_SWEEP[-1])
+
+    def jitter_of(self, stride: int | None) -> int:
+        """The jitter for a layer of this stride, in pixels either way; None without positions."""
+        if self.jitter is not None:
+            return self.jitter
+        return 0 if self.optimizer == "lbfgs" else int((stride or WIDEST_STRIDE) * JITTER_OF_STRIDE)
+
+    def optimizer_of(self, stride: int | None) -> Optimizer:
+        """The name of the optimiser for a layer of this stride."""
+        return self.optimizer or ("adam" if self.jitter_of(stride) else "lbfgs")
+
+    def learning_rate_of(self, optimizer: Optimizer) -> float | None:
+        """The step size of an optimiser; None for its own."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return ADAM_RATE if optimizer == "adam" else None

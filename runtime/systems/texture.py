@@ -1,0 +1,284 @@
+"""Texture synthesis (Gatys, Ecker & Bethge 2015): noise brought to an exemplar's Gram matrices.
+
+Embedding takes three lines::
+
+    synthesis = Texture("vgg16", device="auto")
+    result = synthesis("brick.png", progress=print)
+    result.image  # (H, W, 3) float32, RGB in [0, 1]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from nstbatch.runtime.bundles.bundle import Pooling
+from nstbatch.runtime.descent.checkpoints import CheckpointFile
+from nstbatch.runtime.descent.loop import PIXEL_BOUNDS, Steppable, StopReason
+from nstbatch.runtime.descent.optimizers import State, optimizer_named
+from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
+from nstbatch.runtime.descent.pyramid import (
+    MARGIN,
+    Level,
+    coarse_to_fine,
+    plan_levels,
+    resize_batch,
+)
+from nstbatch.runtime.engine.engine import Targets
+from nstbatch.runtime.engine.kept import Kept
+from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.errors import ImageError, UsageError
+from nstbatch.runtime.objectives.terms import Objective, Term, style
+from nstbatch.runtime.objectives.views import View
+from nstbatch.runtime.objectives.wrapping import wrapped
+from nstbatch.runtime.pictures.colours import match_histogram
+from nstbatch.runtime.pictures.images import (
+    ImageLike,
+    as_picture,
+    fit_long_side,
+    from_nchw,
+    resize,
+    to_nchw,
+)
+
+from .system import Result, System
+from .texture_options import TextureOptions
+
+# What the network sees of a tiling beyond each edge, in pixels at every scale; tried with 8, 16 and
+# 32: docs/decisions/0009-texture-defaults.md.
+WRAPPED_MARGIN = 16
+
+# From noise all is made at the first size, the others add detail, and a step there is cheap.
+COARSE_LONGER = -1.0
+
+# Variations of an exemplar share its targets: one set for each scale.
+KEPT_TARGETS = 16
+
+
+class Texture(System):
+    """A bundle on a device, ready to make textures; those of one size share what was set up."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        """Choose what to work with; see :class:`nstbatch.runtime.systems.system.System`."""
+        super().__init__(model, device=device, precision=precision, threads=threads)
+        self._targets: Kept[Targets] = Kept(KEPT_TARGETS)
+
+    def __call__(
+        self,
+        exemplar: ImageLike,
+        options: TextureOptions | None = None,
+        *,
+        variation: int = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: ProgressCallback | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Result:
+        """Make a texture.
+
+        Args:
+            exemplar: What it is to look like: a path, or an array (H, W, 3), RGB in [0, 1].
+            options: How; the defaults if None.
+            variation: Each of these numbers, from 0 on, starts from noise of its own.
+            checkpoint: A file to keep the run in, once a minute, and to go on from if it holds
+                this run; it is removed when the run is finished.
+            progress: Called after every step.
+            stop: Asked before every step whether to end here.
+
+        A loss that is not finite raises nothing: the result has the last picture before it, and
+        says so in its ``reason``.
+
+        Raises:
+            UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
+            UsageError: No layer is left, none has any weight, or the texture is too small for one.
+            ImageError: The exemplar cannot be read, is smaller than what a layer sees at once, or
+                is an array of something else.
+        """
+        started = time.perf_counter()
+        options = options or TextureOptions()
+        objective = self.objective(options)
+        self.check(options)
+        pixels = self._exemplar(exemplar, objective, options)
+        levels = self._levels(pixels, objective, options)
+        optimizer = optimizer_named(options.optimizer, options.learning_rate)
+
+        keeper = checkpoint and CheckpointFile(
+            Path(checkpoint),
+            *(self.engine.bundle, options, optimizer, levels, variation, pixels),
+        )
+
+        def open_descent(level: Level, images: Array, state: State) -> Steppable:
+            share = max(level.height, level.width) / max(options.shape)
+            return self.engine.descent(
+                objective,
+                self._targets_at(share, pixels, objective.terms, options.pooling),
+                images,
+                optimizer,
+                state,
+                pooling=options.pooling,
+                bounds=PIXEL_BOUNDS,
+                views=_views(level, options),
+            )
+
+        with self.engine.picture():
+            outcome = coarse_to_fine(
+                levels,
+                _noise(pixels, levels[0].canvas, (options.seed, variation)),
+                optimizer,
+                open_descent,
+                reporter(progress, objective, levels),
+                stop or (lambda: False),
+                _enlarged_tile if options.tileable else None,
+                keeper or None,
+                options.tolerance,
+            )
+        if keeper and outcome.reason is not StopReason.STOPPED:
+            keeper.discard()
+        # A run that was stopped, or failed, may have ended at a coarser size.
+        ended = next(level for level in levels if level.canvas == outcome.images.shape[2:])
+        image = from_nchw(ended.cut(outcome.images))
+        return Result(
+            image=match_histogram(image, pixels) if options.histogram else image,
+            losses=named_losses(objective, outcome.losses),
+            steps=outcome.steps,
+            seconds=time.perf_counter() - started,
+            provider=self.engine.provider.device,
+            precision=self.engine.provider.precision,
+            reason=outcome.reason,
+        )
+
+    def check(self, options: TextureOptions) -> None:
+        """Raise the UsageError that every exemplar would meet.
+
+        Raises:
+            UnknownNameError: There is no such layer, or the bundle lacks the pooling.
+            UsageError: No layer is left, none has any weight, or the texture is too small for one.
+        """
+        layers = self.objective(options).layers
+        self.engine.bundle.graph_path("gradient", options.pooling)
+        try:
+            self.engine.check_side("texture", options.shape, layers, options.pooling)
+        except ImageError as error:
+            raise UsageError(str(error)) from error
+
+    def objective(self, options: TextureOptions) -> Objective:
+        """The weighted terms that the options stand for; UnknownNameError for an unknown layer.
+
+        The weights of the layers are brought to a sum of 1.
+        """
+        weights = self._layer_weights(options)
+        total = sum(weights.values())
+        if total == 0:
+            raise UsageError("At least one layer needs a weight above 0.")
+        objective = Objective()
+        for layer, weight in weights.items():
+            objective += weight / total * style(layer)
+        return objective
+
+    def _layer_weights(self, options: TextureOptions) -> Mapping[str, float]:
+        """The layers asked for, or the bundle's own, down to the deepest one that is wanted."""
+        bundle = self.engine.bundle
+        chosen = options.layers or dict.fromkeys(bundle.style_layers, 1.0)
+        weights = {bundle.layer(name).name: weight for name, weight in chosen.items()}
+        if options.up_to is None:
+            return weights
+        deepest = bundle.layers.index(bundle.layer(options.up_to))
+        within = bundle.layer_names[: deepest + 1]
+        wanted = {name: weight for name, weight in weights.items() if name in within}
+        if not wanted:
+            first = min(weights, key=bundle.layer_names.index)
+            raise UsageError(f"No layer is left up to {options.up_to}: the first one is {first}.")
+        return wanted
+
+    def _exemplar(
+        self, exemplar: ImageLike, objective: Objective, options: TextureOptions
+    ) -> Array:
+        """The exemplar's pixels (H, W, 3) at the size wanted; an ImageError if that is too small.
+
+        What a layer sees at once has to fit in: the statistics of less are those of its edges.
+        """
+        pixels = as_picture(exemplar).pixels
+        height, width, _ = pixels.shape
+        if options.exemplar_size is not None:
+            height, width = fit_long_side(height, width, options.exemplar_size)
+            pixels = resize(pixels, (height, width))
+        field, layer = self._receptive_field(objective, options.pooling)
+        if min(height, width) < field:
+            raise ImageError(
+                f"The exemplar is {width}x{height} pixels; {layer} sees {field}x{field} at once. "
+                "Take a larger one, enlarge it, or leave out the deeper layers."
+            )
+        return pixels
+
+    def _levels(
+        self, exemplar: Array, objective: Objective, options: TextureOptions
+    ) -> list[Level]:
+        """The sizes to work at, none of which makes texture or exemplar too small for a layer."""
+        smallest, _ = self.engine.largest_need(objective.layers, options.pooling)
+        field, _ = self._receptive_field(objective, options.pooling)
+        ratio = min(options.shape) / min(exemplar.shape[:2])
+        return plan_levels(
+            *options.shape,
+            size=max(options.shape),
+            scales=options.scales,
+            steps=options.iterations,
+            smallest=max(smallest, math.ceil(field * ratio)),
+            margin=0 if options.tileable else MARGIN,
+            power=COARSE_LONGER,
+        )
+
+    def _receptive_field(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
+        """The pixels that a layer sees at once, along a side, and the layer that sees the most.
+
+        Of a layer that sees everything, whatever the size, what it needs to have a value.
+        """
+        layers = [self.engine.bundle.layer(name) for name in objective.layers]
+        return max(
+            (layer.receptive_field or self.engine.smallest_side(layer.name, pooling), layer.name)
+            for layer in layers
+        )
+
+    def _targets_at(
+        self, share: float, exemplar: Array, terms: tuple[Term, ...], pooling: Pooling
+    ) -> Targets:
+        """Gram matrices of the exemplar at a share of its size."""
+        height, width, _ = exemplar.shape
+        shrunk = to_nchw(resize(exemplar, (round(share * height), round(share * width))))
+        key = (hashlib.sha256(shrunk.tobytes()).digest(), shrunk.shape, terms, pooling)
+        return self._targets.get(key, lambda: self.engine.targets(terms, shrunk, pooling))
+
+
+def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:
+    if not options.tileable:
+        return ()
+    return (wrapped(min(WRAPPED_MARGIN, level.height, level.width)),)
+
+
+def _enlarged_tile(images: Array, level: Level) -> Array:
+    """(N, 3, H, W) -> (N, 3, *canvas): resized between copies of itself, along either axis.
+
+    By itself it would be continued by its outermost pixels, and the seam would have to be mended.
+    """
+    height, width = level.canvas
+    tall = resize_batch(np.tile(images, (1, 1, 3, 1)), (3 * height, images.shape[3]))
+    tall = tall[:, :, height : 2 * height]
+    wide = resize_batch(np.tile(tall, (1, 1, 1, 3)), (height, 3 * width))
+    return np.ascontiguousarray(wide[:, :, :, width : 2 * width])
+
+
+def _noise(exemplar: Array, canvas: tuple[int, int], seed: tuple[int, int]) -> Array:
+    """(1, 3, *canvas) of white noise: every pixel is one of the exemplar's, picked at random."""
+    random = np.random.default_rng(seed)
+    return to_nchw(random.choice(exemplar.reshape(-1, 3), canvas))

@@ -1,0 +1,77 @@
+"""What a texture synthesis can be told, with its defaults: one definition for library and commands.
+
+Nothing heavy is imported here, so that the command line can show the defaults without numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nstbatch.runtime.errors import UsageError
+
+from .style_transfer_options import OPTIMIZERS, POOLINGS, Optimizer, Pooling, at_least, one_of
+
+
+@dataclass(frozen=True)
+class TextureOptions:
+    """How a texture is made.
+
+    Attributes:
+        width: Of the texture, in pixels.
+        height: Likewise.
+        exemplar_size: Long side that the exemplar is brought to, in pixels; None leaves it as it
+            is. Of two sizes the larger one has larger structures in the texture.
+        layers: Weight of each layer; None for the bundle's style layers, all alike.
+        up_to: Leaves out the layers that lie deeper in the network than this one.
+        iterations: Optimiser steps over all scales.
+        scales: How many sizes to work through, coarse to fine; 1 is the full size alone.
+        optimizer: "adam" or "lbfgs".
+        learning_rate: Step size of the optimiser; None for the optimiser's own.
+        tileable: Whether the texture is to continue at its opposite edge.
+        histogram: Whether to bring the colours to those of the exemplar in the end.
+        tolerance: Go on to the next scale where the loss has fallen by less than this share in
+            20 steps; None to take all steps.
+        seed: Of the noise.
+        pooling: Which variant of the network to use, "avg" or "max".
+
+    Raises:
+        UsageError: For a value that is out of range, naming the option.
+    """
+
+    width: int = 512  # neural-style: -image_size
+    height: int = 512
+    exemplar_size: int | None = None
+    layers: Mapping[str, float] | None = None
+    up_to: str | None = None
+    # Chosen by eye, as a compromise with time: docs/decisions/0009-texture-defaults.md.
+    iterations: int = 300
+    scales: int = 4  # from 181 to 512 pixels, as for a style transfer
+    optimizer: Optimizer = "lbfgs"  # Gatys et al. 2015
+    learning_rate: float | None = None
+    tileable: bool = False
+    histogram: bool = True  # DeepTextures' example
+    tolerance: float | None = None
+    seed: int = 0
+    pooling: Pooling = "avg"  # Gatys et al. 2015, section 2
+
+    def __post_init__(self) -> None:
+        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        one_of("pooling", self.pooling, POOLINGS)
+        for name in ("width", "height", "iterations", "scales"):
+            at_least(name, getattr(self, name), 1)
+        at_least("seed", self.seed, 0)
+        if self.tolerance is not None:
+            at_least("tolerance", self.tolerance, 0)
+        if self.exemplar_size is not None:
+            at_least("exemplar_size", self.exemplar_size, 1)
+        for name, weight in (self.layers or {}).items():
+            at_least(f"weight of {name}", weight, 0)
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise UsageError(f"The learning_rate must be above 0, not {self.learning_rate}.")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the texture."""
+        return self.height, self.width

@@ -1,0 +1,109 @@
+"""Which recording belongs to which buffers; recorded and replayed is on a GPU only."""
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from nstbatch.runtime.devices.providers import Provider, resolve
+from nstbatch.runtime.engine import cuda_graphs, session
+from nstbatch.runtime.engine.cuda_graphs import GRAPH_ID, NOT_CAPTURED, Captures
+from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.errors import StoppedError
+
+CPU = resolve("cpu")
+DOUBLE = """
+    <ir_version: 9, opset_import: ["" : 20]>
+    double (float[N] x) => (float[N] y) { y = Add(x, x) }
+"""
+
+
+def test_each_set_of_buffers_has_a_number_of_its_own():
+    numbers = Captures()
+    assert [numbers.number(key) for key in ((1, 2), (2, 1), (1, 2), (3,))] == [1, 2, 1, 3]
+
+
+def test_recordings_come_to_an_end(monkeypatch):
+    monkeypatch.setattr(cuda_graphs, "MOST_CAPTURES", 2)
+    numbers = Captures()
+    found = [numbers.number((address,)) for address in (7, 8, 9, 7)]
+    assert found == [1, 2, NOT_CAPTURED, 1]
+
+
+class OnProcessor(Provider):
+    """The processor, taken for a device that records; its sessions ignore the numbers."""
+
+    captures = True
+
+
+@pytest.fixture
+def recording() -> Session:
+    graph = onnx.parser.parse_model(DOUBLE)
+    return Session(graph, {"x": (3,)}, OnProcessor("cpu", "fp32"), threads=1, captured=True)
+
+
+def test_passes_over_other_buffers_are_other_recordings(recording, monkeypatch):
+    made = []
+
+    class Options(ort.RunOptions):
+        def add_run_config_entry(self, key, value):
+            made.append((key, value))
+            super().add_run_config_entry(key, value)
+
+    monkeypatch.setattr(cuda_graphs.ort, "RunOptions", Options)
+    one, two = recording.buffer([1, 2, 3]), recording.buffer([0, 0, 0])
+    there, back = recording.bind({"x": one}, {"y": two}), recording.bind({"x": two}, {"y": one})
+    recording.bind({"x": one}, {"y": two})
+    assert made == [(GRAPH_ID, "1"), (GRAPH_ID, "2"), (GRAPH_ID, "1")]
+    there()
+    back()
+    np.testing.assert_array_equal(one.numpy(), [4, 8, 12])
+
+
+def test_a_recorded_pass_can_be_terminated_before_it_begins():
+    options, graph = ort.RunOptions(), onnx.parser.parse_model(DOUBLE)
+    recording = Session(
+        graph,
+        {"x": (3,)},
+        OnProcessor("cpu", "fp32"),
+        threads=1,
+        run_options=options,
+        captured=True,
+    )
+    run = recording.bind({"x": recording.buffer([1] * 3)}, {"y": recording.buffer([0] * 3)})
+    run()
+    options.terminate = True
+    with pytest.raises(StoppedError):
+        run()
+
+
+def test_only_cuda_records_and_only_where_asked():
+    assert [Provider(device, "fp32").captures for device in ("cpu", "cuda", "tensorrt")] == [
+        False,
+        True,
+        False,
+    ]
+    graph = onnx.parser.parse_model(DOUBLE)
+    for captured in (False, True):
+        assert not Session(graph, {"x": (3,)}, CPU, threads=1, captured=captured).is_captured
+    assert not Session(graph, {"x": (3,)}, OnProcessor("cpu", "fp32"), threads=1).is_captured
+
+
+def test_a_session_that_cannot_be_recorded_opens_without(monkeypatch, caplog):
+    """ONNX Runtime refuses where a node would run on the processor."""
+    opened = []
+
+    class Refusing(ort.InferenceSession):
+        def __init__(self, graph, options, **others):
+            opened.append(options)
+            if len(opened) == 1:
+                raise RuntimeError("This session cannot use the graph capture feature")
+            super().__init__(graph, options, **others)
+
+    monkeypatch.setattr(session.ort, "InferenceSession", Refusing)
+    graph = onnx.parser.parse_model(DOUBLE)
+    with caplog.at_level("INFO", session.__name__):
+        plain = Session(graph, {"x": (3,)}, OnProcessor("cpu", "fp32"), threads=1, captured=True)
+    assert not plain.is_captured
+    assert "cannot use the graph capture" in caplog.text
+    np.testing.assert_array_equal(plain.run({"x": np.ones(3, np.float32)})["y"], [2, 2, 2])

@@ -1,0 +1,193 @@
+"""A session runs at one size, over the buffers it was given and no others."""
+
+import gc
+import threading
+import time
+import weakref
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.devices.providers import Provider, resolve
+from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.errors import ProviderError, StoppedError
+from nstbatch.runtime.graphs.link import link_targets
+from nstbatch.runtime.objectives.terms import content
+
+CPU = resolve("cpu")
+
+AFFINE = """
+    <ir_version: 9, opset_import: ["" : 20]>
+    affine (float[N, 3, H, W] image, float[N] scale) => (float[N, 3, H, W] scaled, float[N] sum)
+    <int64[3] axes = {1, 2, 3}> {
+        column = Unsqueeze(scale, axes)
+        scaled = Mul(image, column)
+        sum = ReduceSum<keepdims = 0>(scaled, axes)
+    }
+"""
+SHAPES = {"image": (2, 3, 4, 5), "scale": (2,)}
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session(onnx.parser.parse_model(AFFINE), SHAPES, CPU, threads=1)
+
+
+def ones(shape, value=1.0):
+    return np.full(shape, value, np.float32)
+
+
+def test_a_session_knows_the_shapes_of_its_outputs(session):
+    assert session.output_shapes == {"scaled": (2, 3, 4, 5), "sum": (2,)}
+    assert session.memory == "cpu"
+
+
+def test_a_session_runs_from_arrays_to_arrays(session):
+    scale = np.array([2, 3], np.float32)
+    outputs = session.run({"image": ones(SHAPES["image"]), "scale": scale})
+    np.testing.assert_array_equal(outputs["sum"], [120, 180])
+    np.testing.assert_array_equal(outputs["scaled"][1], ones((3, 4, 5), 3))
+
+
+def test_a_session_is_for_one_size_only(session):
+    with pytest.raises(Exception, match="invalid dimensions"):
+        session.run({"image": ones((2, 3, 4, 6)), "scale": ones(2)})
+
+
+def test_a_bound_pass_reads_and_writes_the_buffers_it_was_given(session):
+    image, scale = session.buffer(ones(SHAPES["image"])), session.buffer([2, 3])
+    scaled, total = session.buffer(np.zeros(SHAPES["image"])), session.buffer([0, 0])
+    addresses = [buffer.data_ptr() for buffer in (scaled, total)]
+    run = session.bind({"image": image, "scale": scale}, {"scaled": scaled, "sum": total})
+    assert not total.numpy().any()
+    run()
+    np.testing.assert_array_equal(total.numpy(), [120, 180])
+    image.update_inplace(ones(SHAPES["image"], 10))
+    run()
+    np.testing.assert_array_equal(total.numpy(), [1200, 1800])
+    np.testing.assert_array_equal(scaled.numpy()[0], ones((3, 4, 5), 20))
+    assert [buffer.data_ptr() for buffer in (scaled, total)] == addresses
+
+
+def test_a_pass_can_write_what_another_reads(session):
+    images = [session.buffer(ones(SHAPES["image"])), session.buffer(np.zeros(SHAPES["image"]))]
+    scale, total = session.buffer([2, 3]), session.buffer([0, 0])
+    there, back = (
+        session.bind({"image": one, "scale": scale}, {"scaled": other, "sum": total})
+        for one, other in (images, images[::-1])
+    )
+    there()
+    back()
+    np.testing.assert_array_equal(total.numpy(), [60 * 4, 60 * 9])
+
+
+def test_a_pass_keeps_its_buffers(session):
+    """Up to 1.29 ONNX Runtime does not, and wrote to memory that was given back."""
+    inputs = {"image": session.buffer(ones(SHAPES["image"])), "scale": session.buffer([2, 3])}
+    outputs = {"scaled": session.buffer(np.zeros(SHAPES["image"])), "sum": session.buffer([0, 0])}
+    buffers = [weakref.ref(buffer) for buffer in (*inputs.values(), *outputs.values())]
+    run = session.bind(inputs, outputs)
+    del inputs, outputs
+    gc.collect()
+    assert all(buffer() is not None for buffer in buffers)
+    del run
+    gc.collect()
+    assert all(buffer() is None for buffer in buffers)
+
+
+class CopyingBinding:
+    """What a binding is where the inputs lie in another memory: they are copied there, once."""
+
+    def __init__(self, binding):
+        self._binding, self.copied, self._held = binding, [], {}
+
+    def __getattr__(self, name):
+        return getattr(self._binding, name)
+
+    def bind_ortvalue_input(self, name, value):
+        self.copied.append(name)
+        self._held[name] = ort.OrtValue.ortvalue_from_numpy(value.numpy().copy())
+        self._binding.bind_ortvalue_input(name, self._held[name])
+
+
+def test_what_is_written_to_a_buffer_is_read_where_binding_copies_it(monkeypatch):
+    """As OpenVINO's plugin does: pictures stood still there, since it saw the first one only."""
+    monkeypatch.setattr(Provider, "copies_inputs", True)
+    copying = Session(onnx.parser.parse_model(AFFINE), SHAPES, CPU, threads=1)
+    inner = copying._session
+    binding, run_inner = CopyingBinding(inner.io_binding()), inner.run_with_iobinding
+    monkeypatch.setattr(inner, "io_binding", lambda: binding)
+    monkeypatch.setattr(
+        inner, "run_with_iobinding", lambda bound, options: run_inner(bound._binding, options)
+    )
+    image, scale = copying.buffer(ones(SHAPES["image"])), copying.buffer([2, 3])
+    outputs = {"scaled": copying.buffer(np.zeros(SHAPES["image"])), "sum": copying.buffer([0, 0])}
+    run = copying.bind({"image": image, "scale": scale}, outputs, constant={"scale"})
+    for value in (1, 10):
+        image.update_inplace(ones(SHAPES["image"], value))
+        run()
+        np.testing.assert_array_equal(outputs["sum"].numpy(), [120 * value, 180 * value])
+    assert binding.copied == ["image", "scale", "image", "image"]
+
+
+def test_only_openvino_copies_its_inputs():
+    devices = ("cpu", "openvino", "cuda", "tensorrt")
+    copying = [device for device in devices if Provider(device, "fp32").copies_inputs]
+    assert copying == ["openvino"]
+
+
+def test_a_buffer_is_a_copy_in_float32(session):
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for given in (values, values.astype(np.float64), values.T.copy().T):
+        buffer = session.buffer(given)
+        np.testing.assert_array_equal(buffer.numpy(), values)
+        assert buffer.element_type() == onnx.TensorProto.FLOAT
+        buffer.update_inplace(np.zeros((2, 3), np.float32))
+        assert given[1, 2] == 5
+    assert session.buffer(0.5).shape() == []
+
+
+def test_weights_are_read_from_the_folder_of_the_bundle():
+    bundle, image = Bundle.load("alexnet"), np.random.default_rng(0).random((1, 3, 32, 32))
+    graph = link_targets(bundle.read_graph("forward", "avg"), content("conv1").terms)
+    session = Session(graph, {"image": image.shape}, CPU, weights_folder=bundle.path, threads=1)
+    (activation,) = session.run({"image": image.astype(np.float32)}).values()
+    assert activation.shape == (1, 64, 7, 7)
+    assert activation.std() > 0.1
+
+
+def test_a_session_that_would_run_elsewhere_is_refused(monkeypatch):
+    """ONNX Runtime hands back one on the processor where a provider does not load."""
+    options = CPU.session_options(threads=1)
+    monkeypatch.setattr(Provider, "session_options", lambda *_, **__: options)
+    with pytest.raises(ProviderError, match="CUDAExecutionProvider"):
+        Session(onnx.parser.parse_model(AFFINE), SHAPES, Provider("cuda", "fp32"))
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_pass_can_be_ended_in_the_middle_from_another_thread(bound):
+    options, size = ort.RunOptions(), 384
+    nodes = "".join(f"x{n + 1} = MatMul(x{n}, x{n})\n" for n in range(100))
+    text = f"""<ir_version: 9, opset_import: ["" : 20]>
+        chain (float[A, A] x0) => (float[A, A] x100) {{ {nodes} }}"""
+    shapes = {"x0": (size, size)}
+    chain = Session(onnx.parser.parse_model(text), shapes, CPU, threads=1, run_options=options)
+    values = np.eye(size, dtype=np.float32)
+    run = chain.bind({"x0": chain.buffer(values)}, {"x100": chain.buffer(values)})
+
+    def once():
+        run() if bound else chain.run({"x0": values})
+
+    start = time.perf_counter()
+    once()
+    whole = time.perf_counter() - start
+    timer = threading.Timer(whole / 10, lambda: setattr(options, "terminate", True))
+    timer.start()
+    with pytest.raises(StoppedError):
+        once()
+    timer.join()
+    options.terminate = False
+    once()

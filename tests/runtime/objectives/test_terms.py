@@ -1,0 +1,256 @@
+"""Each term against its formula in PyTorch, differentiated by autograd in float64."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nstbatch.runtime.devices.providers import resolve
+from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.graphs.link import link, link_targets
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
+from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
+
+CPU = resolve("cpu")
+
+# The image is its only layer, so a term's cotangent comes out as the gradient.
+IDENTITY = """
+    <ir_version: 9, opset_import: ["" : 20]>
+    identity (float[N, C, H, W] image, float[N, C, H, W] "cotangent/feature")
+        => (feature, gradient) {
+        feature = Identity(image)
+        gradient = Identity("cotangent/feature")
+    }
+"""
+
+SHAPES = st.tuples(*(st.integers(1, size) for size in (3, 5, 7, 8)))
+PICTURES = pytest.mark.parametrize("pictures", [1, 3])
+
+
+def run_term(term, image, target=None, weight=None):
+    """Loss (N,) and cotangent (N, C, H, W) of one term on an image that is its own feature."""
+    pictures = len(image)
+    weights = np.ones(pictures, np.float32) if weight is None else weight
+    inputs = {IMAGE: image, WEIGHT + term.name: weights}
+    if target is not None:
+        inputs[TARGET + term.name] = target
+    shapes = {name: values.shape for name, values in inputs.items()}
+    identity = IDENTITY.replace("N, C, H, W", ", ".join("NCHW"[: image.ndim]))
+    graph = link(onnx.parser.parse_model(identity), [term], pictures)
+    outputs = Session(graph, shapes, CPU, threads=1).run(inputs)
+    assert outputs[LOSSES].shape == (pictures, 1)
+    return outputs[LOSSES][:, 0], outputs[GRADIENT]
+
+
+def run_target(term, image):
+    forward = onnx.parser.parse_model(IDENTITY)
+    del forward.graph.output[1], forward.graph.input[1], forward.graph.node[1]
+    session = Session(link_targets(forward, [term]), {IMAGE: image.shape}, CPU, threads=1)
+    return session.run({IMAGE: image})[TARGET + term.name]
+
+
+def autograd(loss, image, *others):
+    """Loss (N,) in float64 and the derivative of its sum in the image."""
+    variable, *others = (torch.tensor(values, dtype=torch.float64) for values in (image, *others))
+    variable.requires_grad_()
+    losses = loss(variable, *others)
+    losses.sum().backward()
+    return losses.detach().numpy(), variable.grad.numpy()
+
+
+def gram(feature):
+    flat = feature.flatten(2)
+    return flat @ flat.mT / feature[0].numel()
+
+
+def content_loss(feature, target, weight):
+    return weight * ((feature - target) ** 2).flatten(1).mean(1)
+
+
+def style_loss(feature, target, weight):
+    return weight * ((gram(feature) - target) ** 2).flatten(1).mean(1)
+
+
+def total_variation_loss(image, weight):
+    """Written pixel by pixel: the steps to the right and down, where there is a next pixel."""
+    loss = 0 * image.sum((1, 2, 3))
+    for row in range(image.shape[2]):
+        for column in range(image.shape[3]):
+            here = image[:, :, row, column]
+            if row + 1 < image.shape[2]:
+                loss = loss + ((image[:, :, row + 1, column] - here) ** 2).sum(1)
+            if column + 1 < image.shape[3]:
+                loss = loss + ((image[:, :, row, column + 1] - here) ** 2).sum(1)
+    return weight * loss / image[0].numel()
+
+
+def only(objective: Objective):
+    (term,) = objective.terms
+    return term
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def assert_same(ours, theirs):
+    """Loss and cotangent within float32's rounding, 6e-8, of some twenty operations."""
+    for mine, expected in zip(ours, theirs, strict=True):
+        assert mine.shape == expected.shape
+        assert mine.dtype == np.float32
+        difference = np.linalg.norm((mine - expected).ravel())
+        assert difference <= 1e-6 * np.linalg.norm(expected.ravel())
+
+
+# --- Content ----------------------------------------------------------------------------------
+
+
+@given(shape=SHAPES, seed=st.integers(0, 99))
+@settings(max_examples=15)
+def test_content_loss_is_the_mean_squared_difference(shape, seed):
+    image, target = random(*shape, seed=seed), random(*shape, seed=seed + 100)
+    weight = np.abs(random(shape[0], seed=seed)) + 0.1
+    ours = run_term(only(content("feature")), image, target, weight)
+    assert_same(ours, autograd(content_loss, image, target, weight))
+
+
+@pytest.mark.parametrize("shape", [(2, 7), (2, 7, 3)])
+def test_content_loss_is_over_as_many_axes_as_a_layer_has(shape):
+    activation, target = random(*shape), random(*shape, seed=1)
+    weight = np.array([0.5, 3], np.float32)
+    ours = run_term(only(content("feature")), activation, target, weight)
+    assert_same(ours, autograd(content_loss, activation, target, weight))
+
+
+def test_the_content_of_a_picture_is_nothing_away_from_itself():
+    image = random(2, 5, 6, 7)
+    loss, cotangent = run_term(only(content("feature")), image, image)
+    assert not loss.any()
+    assert not cotangent.any()
+
+
+def test_the_target_of_content_is_the_activation_itself():
+    image = random(2, 5, 6, 7)
+    np.testing.assert_array_equal(run_target(only(content("feature")), image), image)
+
+
+# --- Style ------------------------------------------------------------------------------------
+
+
+@given(shape=SHAPES, seed=st.integers(0, 99))
+@settings(max_examples=15)
+def test_style_loss_is_the_mean_squared_difference_of_gram_matrices(shape, seed):
+    # A painting need not be of the photo's size. This one is brighter: the difference of two Gram
+    # matrices that are nearly the same has no digits left.
+    image, painting = np.tanh(random(*shape, seed=seed)), 2 + random(*shape[:2], 9, 4) ** 2
+    weight = np.abs(random(shape[0], seed=seed)) + 0.1
+    target = gram(torch.tensor(painting)).numpy()
+    ours = run_term(only(style("feature")), image, target, weight)
+    assert_same(ours, autograd(style_loss, image, target, weight))
+
+
+@PICTURES
+def test_the_target_of_style_is_the_gram_matrix(pictures):
+    image = random(pictures, 5, 6, 7)
+    expected = gram(torch.tensor(image, dtype=torch.float64)).numpy()
+    np.testing.assert_allclose(run_target(only(style("feature")), image), expected, atol=1e-6)
+
+
+def test_every_picture_of_a_batch_has_its_own_style():
+    image, targets = random(3, 4, 6, 7), gram(torch.tensor(random(3, 4, 5, 5, seed=1))).numpy()
+    weights = np.array([1, 2, 3], np.float32)
+    losses, cotangents = run_term(only(style("feature")), image, targets, weights)
+    for n in range(3):
+        one = slice(n, n + 1)
+        alone = run_term(only(style("feature")), image[one], targets[one], weights[one])
+        np.testing.assert_allclose(losses[one], alone[0], rtol=1e-6)
+        np.testing.assert_allclose(cotangents[one], alone[1], rtol=1e-5, atol=1e-7)
+
+
+def test_one_style_serves_a_whole_batch():
+    image, target = random(3, 4, 6, 7), gram(torch.tensor(random(1, 4, 5, 5, seed=1))).numpy()
+    weight = np.ones(3, np.float32)
+    ours = run_term(only(style("feature")), image, target)
+    assert_same(ours, autograd(style_loss, image, target, weight))
+
+
+# --- Total variation --------------------------------------------------------------------------
+
+
+@given(shape=SHAPES, seed=st.integers(0, 99))
+@settings(max_examples=15)
+def test_total_variation_is_of_every_step_to_a_next_pixel(shape, seed):
+    image, weight = random(*shape, seed=seed), np.abs(random(shape[0], seed=seed)) + 0.1
+    ours = run_term(only(total_variation()), image, weight=weight)
+    assert_same(ours, autograd(total_variation_loss, image, weight))
+
+
+def test_a_flat_picture_has_no_variation_up_to_its_border():
+    loss, cotangent = run_term(only(total_variation()), np.full((1, 3, 5, 6), 0.7, np.float32))
+    assert not loss.any()
+    assert not cotangent.any()
+
+
+# --- Weights ----------------------------------------------------------------------------------
+
+
+@given(scale=st.floats(1e-6, 1e6))
+def test_a_weight_means_the_same_whatever_the_scale_of_the_activations(scale):
+    term, image, reference = (
+        only(content("feature")),
+        random(1, 4, 5, 6),
+        random(1, 4, 5, 6, seed=1),
+    )
+    weight = term.graph_weight(3.0, reference, 1)
+    scaled_weight = term.graph_weight(3.0, reference * np.float32(scale), 1)
+    expected = 3 * np.mean((image - reference) ** 2) / np.mean(reference**2)
+    difference = np.square((image - reference) * np.float32(scale)).mean()
+    np.testing.assert_allclose(weight[0] * np.mean((image - reference) ** 2), expected, rtol=1e-5)
+    np.testing.assert_allclose(scaled_weight[0] * difference, expected, rtol=1e-5)
+
+
+def test_every_picture_is_measured_by_its_own_target():
+    target = np.stack([np.full((4, 4), value, np.float32) for value in (1, 2, 10)])
+    weights = only(style("feature")).graph_weight(20.0, target, 3)
+    np.testing.assert_allclose(weights, [20, 5, 0.2], rtol=1e-6)
+    assert weights.dtype == np.float32
+
+
+def test_one_target_measures_a_whole_batch():
+    weights = only(style("feature")).graph_weight(20.0, np.full((1, 4, 4), 2, np.float32), 3)
+    np.testing.assert_allclose(weights, [5, 5, 5], rtol=1e-6)
+
+
+def test_a_term_without_a_target_keeps_its_weight():
+    weights = only(total_variation()).graph_weight(7.0, None, 2)
+    np.testing.assert_array_equal(weights, np.array([7, 7], np.float32))
+
+
+@pytest.mark.parametrize("value", [0, 1e-30])
+def test_a_target_of_nothing_leaves_the_weight_finite(value):
+    target = np.full((1, 4, 4), value, np.float32)
+    assert np.isfinite(only(style("feature")).graph_weight(1000.0, target, 1)).all()
+
+
+# --- Objectives -------------------------------------------------------------------------------
+
+
+def test_objectives_add_and_scale_like_numbers():
+    whole = 2 * (5 * content("relu4_2") + 0.5 * style("relu1_1")) + total_variation()
+    assert whole.weights == {"content/relu4_2": 10, "style/relu1_1": 1, "tv": 1}
+    assert [term.layer for term in whole.terms] == ["relu4_2", "relu1_1", None]
+
+
+def test_an_objective_describes_itself():
+    objective = 5 * content("relu4_2") + 1e-3 * style("fire5/concat") + total_variation()
+    assert str(objective) == "5 content/relu4_2 + 0.001 style/fire5/concat + 1 tv"
+
+
+def test_objectives_are_values():
+    assert 2 * style("a") == 2 * style("a")
+    assert hash(style("a").terms) == hash(style("a").terms)
+    assert style("a").terms != style("b").terms != content("b").terms
+    assert str(Objective()) == ""
+    assert Objective() + style("a") == style("a")

@@ -1,0 +1,464 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms
+
+from nstbatch.runtime.errors import ImageError
+from nstbatch.runtime.pictures.decoding import Samples, decode
+
+HEIGHT, WIDTH = 40, 56
+ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
+# A different ramp per channel: no transposition and no exchange of channels goes unnoticed.
+SMOOTH = np.stack([COLUMNS / WIDTH, ROWS / HEIGHT, (ROWS + COLUMNS) / (HEIGHT + WIDTH)], axis=-1)
+LEVELS = np.rint(SMOOTH * 255).astype(np.uint8)
+DEEP = np.rint(SMOOTH * 65535).astype(np.uint16)
+LEFT_HALF = np.where(COLUMNS < WIDTH // 2, 255, 0).astype(np.uint8)
+
+LOSSLESS = 1e-6
+LOSSY = 0.06  # the mean error of the lossy formats on this picture is a tenth of that
+
+
+def decode_bytes(data: bytes) -> Samples:
+    return decode(io.BytesIO(data))
+
+
+def encode(image: Image.Image, name: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+def encode_deep(samples: NDArray[np.uint16], suffix: str, *options: int) -> bytes:
+    """16-bit colour, which Pillow cannot write, by way of OpenCV (BGR)."""
+    order = [2, 1, 0, 3][: samples.shape[2]]
+    return cv2.imencode(suffix, np.ascontiguousarray(samples[..., order]), options)[1].tobytes()
+
+
+RGB = Image.fromarray(LEVELS)
+FORMATS = {
+    "jpeg": encode(RGB, "JPEG"),
+    "progressive": encode(RGB, "JPEG", progressive=True),
+    "png": encode(RGB, "PNG"),
+    "webp": encode(RGB, "WEBP"),
+    "webp lossless": encode(RGB, "WEBP", lossless=True),
+    "tiff": encode(RGB, "TIFF"),
+    "tiff lzw": encode(RGB, "TIFF", compression="tiff_lzw"),
+    "tiff deflate": encode(RGB, "TIFF", compression="tiff_adobe_deflate"),
+    "tiff jpeg": encode(RGB, "TIFF", compression="jpeg"),
+    "avif": encode(RGB, "AVIF"),
+    "bmp": encode(RGB, "BMP"),
+    "gif": encode(RGB, "GIF"),
+    "png 16": encode_deep(DEEP, ".png"),
+    "tiff 16": encode_deep(DEEP, ".tif"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_decodes_to_the_same_picture(name: str) -> None:
+    pixels, alpha = decode_bytes(FORMATS[name])
+    assert pixels.dtype == np.float32
+    assert pixels.shape == (HEIGHT, WIDTH, 3)
+    assert alpha is None
+    np.testing.assert_allclose(pixels, SMOOTH, atol=LOSSY)
+
+
+# --- Modes ------------------------------------------------------------------------------------
+
+
+def test_grey_becomes_three_equal_channels() -> None:
+    grey = LEVELS[..., 0]
+    for image in (Image.fromarray(grey), Image.fromarray(grey).convert("LA")):
+        pixels, _ = decode_bytes(encode(image, "PNG"))
+        np.testing.assert_allclose(pixels, np.dstack([grey] * 3) / 255, atol=LOSSLESS)
+
+
+def test_bilevel_is_black_and_white() -> None:
+    pixels, _ = decode_bytes(encode(Image.fromarray(LEFT_HALF).convert("1"), "PNG"))
+    np.testing.assert_array_equal(pixels, np.dstack([LEFT_HALF] * 3) / 255)
+
+
+@pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF"])
+def test_alpha_is_kept(name: str) -> None:
+    alpha = LEVELS[..., 1]
+    image = Image.fromarray(np.dstack([LEVELS, alpha]))
+    pixels, opacity = decode_bytes(encode(image, name, lossless=True, exact=True))
+    np.testing.assert_allclose(pixels, LEVELS / 255, atol=LOSSLESS)
+    np.testing.assert_allclose(opacity, alpha / 255, atol=LOSSLESS)
+
+
+def test_alpha_of_grey_is_kept() -> None:
+    image = Image.merge("LA", [Image.fromarray(LEVELS[..., 0]), Image.fromarray(LEVELS[..., 1])])
+    pixels, opacity = decode_bytes(encode(image, "PNG"))
+    np.testing.assert_allclose(pixels[..., 2], LEVELS[..., 0] / 255, atol=LOSSLESS)
+    np.testing.assert_allclose(opacity, LEVELS[..., 1] / 255, atol=LOSSLESS)
+
+
+def two_colours() -> Image.Image:
+    """Red on the left, blue on the right, through a palette."""
+    image = Image.fromarray((LEFT_HALF == 0).astype(np.uint8)).convert("P")
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    return image
+
+
+@pytest.mark.parametrize(
+    ("transparency", "right"), [(1, 0.0), (bytes([255, 51]), 51 / 255)], ids=["index", "table"]
+)
+def test_palette_with_transparency(transparency: int | bytes, right: float) -> None:
+    pixels, alpha = decode_bytes(encode(two_colours(), "PNG", transparency=transparency))
+    assert alpha is not None
+    np.testing.assert_allclose(alpha, np.where(LEFT_HALF, 1, right), atol=LOSSLESS)
+    np.testing.assert_array_equal(pixels[0, 0], [1, 0, 0])
+    np.testing.assert_array_equal(pixels[0, -1], [0, 0, 1])
+
+
+def test_palette_without_transparency_has_no_alpha() -> None:
+    assert decode_bytes(encode(two_colours(), "PNG"))[1] is None
+
+
+def test_one_transparent_colour() -> None:
+    image = two_colours().convert("RGB")
+    _, alpha = decode_bytes(encode(image, "PNG", transparency=(0, 0, 255)))
+    np.testing.assert_array_equal(alpha, LEFT_HALF / 255)
+
+
+def test_cmyk_without_a_profile() -> None:
+    no_black = Image.new("L", (WIDTH, HEIGHT))
+    ink = Image.merge("CMYK", [*Image.fromarray(255 - LEVELS).split(), no_black])
+    for data in (encode(ink, "TIFF"), encode(ink, "JPEG", quality=95)):
+        np.testing.assert_allclose(decode_bytes(data)[0], SMOOTH, atol=LOSSY)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_samples_without_a_white_level_are_refused(mode: str) -> None:
+    with pytest.raises(ImageError, match="32-bit"):
+        decode_bytes(encode(Image.new(mode, (4, 4)), "TIFF"))
+
+
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG"])
+def test_first_picture_of_an_animation(name: str) -> None:
+    colours = ("red", "lime", "blue")
+    frames = [Image.new("RGB", (8, 8), colour) for colour in colours]
+    data = encode(frames[0], name, save_all=True, append_images=frames[1:], duration=50)
+    np.testing.assert_allclose(decode_bytes(data)[0][4, 4], [1, 0, 0], atol=0.01)
+
+
+def test_first_picture_of_a_multi_picture_jpeg() -> None:
+    data = encode(RGB, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    np.testing.assert_allclose(decode_bytes(data)[0], SMOOTH, atol=LOSSY)
+
+
+# --- Orientation ------------------------------------------------------------------------------
+
+# How the upright array lies in the file, by the EXIF specification's "row 0 is, column 0 is".
+STORED: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: lambda upright: upright.swapaxes(0, 1)[::-1],
+    7: lambda upright: upright.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda upright: upright.swapaxes(0, 1)[:, ::-1],
+}
+
+
+def exif(orientation: int) -> Image.Exif:
+    record = Image.Exif()
+    record[ExifTags.Base.Orientation] = orientation
+    return record
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_pictures_come_out_upright(name: str, orientation: int) -> None:
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](LEVELS)))
+    pixels, _ = decode_bytes(encode(stored, name, exif=exif(orientation)))
+    np.testing.assert_allclose(pixels, SMOOTH, atol=LOSSY)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_16_bit_pictures_come_out_upright(orientation: int) -> None:
+    plain = encode_deep(np.ascontiguousarray(STORED[orientation](DEEP)), ".png")
+    record = exif(orientation).tobytes().removeprefix(b"Exif\0\0")
+    with_exif = insert_chunk(plain, b"eXIf", record)
+    np.testing.assert_allclose(decode_bytes(with_exif)[0], DEEP / 65535, atol=LOSSLESS)
+
+
+@pytest.mark.parametrize(
+    "record", [b"Exif\0\0", b"Exif\0\0not a record", b"Exif\0\0II*\0\xff\xff\xff\xff"]
+)
+def test_a_broken_exif_record_does_not_cost_the_picture(record: bytes) -> None:
+    np.testing.assert_allclose(
+        decode_bytes(encode(RGB, "JPEG", exif=record))[0], SMOOTH, atol=LOSSY
+    )
+
+
+def insert_chunk(png: bytes, kind: bytes, data: bytes) -> bytes:
+    """Put a chunk behind the header of a PNG file."""
+    checksum = struct.pack(">I", zlib.crc32(kind + data))
+    return png[:33] + struct.pack(">I", len(data)) + kind + data + checksum + png[33:]
+
+
+# --- 16 bits ----------------------------------------------------------------------------------
+
+UNCOMPRESSED, LZW, DEFLATE = 1, 5, 8
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [(".png", ())]
+    + [(".tif", (cv2.IMWRITE_TIFF_COMPRESSION, c)) for c in (UNCOMPRESSED, LZW, DEFLATE)],
+)
+def test_16_bit_colour_keeps_every_bit(
+    suffix: str, options: tuple[int, ...], channels: int
+) -> None:
+    samples = np.random.default_rng(0).integers(0, 65536, (HEIGHT, WIDTH, channels), np.uint16)
+    pixels, alpha = decode_bytes(encode_deep(samples, suffix, *options))
+    np.testing.assert_allclose(pixels, samples[..., :3] / 65535, atol=LOSSLESS)
+    if channels == 4:
+        np.testing.assert_allclose(alpha, samples[..., 3] / 65535, atol=LOSSLESS)
+
+
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+@pytest.mark.parametrize("planar", [False, True])
+def test_16_bit_tiff_in_either_byte_order_and_layout(byte_order: str, planar: bool) -> None:
+    data = tiff_16_bit(DEEP, byte_order, planar=planar)
+    np.testing.assert_allclose(decode_bytes(data)[0], DEEP / 65535, atol=LOSSLESS)
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF"])
+def test_16_bit_grey_keeps_every_bit(name: str) -> None:
+    pixels, alpha = decode_bytes(encode(Image.fromarray(DEEP[..., 0]), name))
+    np.testing.assert_allclose(pixels, np.dstack([DEEP[..., 0]] * 3) / 65535, atol=LOSSLESS)
+    assert alpha is None
+
+
+def test_one_transparent_colour_among_16_bits() -> None:
+    key = DEEP[3, 5]
+    hidden = (key == DEEP).all(axis=2)
+    transparency = struct.pack(">HHH", *key.tolist())
+    pixels, alpha = decode_bytes(insert_chunk(encode_deep(DEEP, ".png"), b"tRNS", transparency))
+    assert hidden.sum() == 1
+    np.testing.assert_array_equal(alpha, ~hidden)
+    np.testing.assert_allclose(pixels, DEEP / 65535, atol=LOSSLESS)
+
+
+def tiff_16_bit(samples: NDArray[np.uint16], byte_order: str, *, planar: bool) -> bytes:
+    """An uncompressed RGB TIFF: header, samples, one directory, then what did not fit into it."""
+    height, width, _ = samples.shape
+    planes = [samples[..., c] for c in range(3)] if planar else [samples]
+    strips = [plane.astype(f"{byte_order}u2").tobytes() for plane in planes]
+    offsets = np.cumsum([8] + [len(strip) for strip in strips])
+    directory, extra = int(offsets[-1]), b""
+    short, long = 3, 4
+    entries: list[tuple[int, int, list[int]]] = [
+        (256, long, [width]),
+        (257, long, [height]),
+        (258, short, [16, 16, 16]),
+        (259, short, [1]),
+        (262, short, [2]),  # photometric interpretation: RGB
+        (273, long, [int(offset) for offset in offsets[:-1]]),
+        (277, short, [3]),
+        (278, long, [height]),
+        (279, long, [len(strip) for strip in strips]),
+        (284, short, [2 if planar else 1]),
+    ]
+    after = directory + 2 + 12 * len(entries) + 4
+    table = struct.pack(f"{byte_order}H", len(entries))
+    for tag, kind, values in entries:
+        packed = struct.pack(f"{byte_order}{len(values)}{'H' if kind == short else 'I'}", *values)
+        if len(packed) > 4:
+            extra += packed
+            packed = struct.pack(f"{byte_order}I", after + len(extra) - len(packed))
+        table += struct.pack(f"{byte_order}HHI", tag, kind, len(values)) + packed.ljust(4, b"\0")
+    magic = b"II*\0" if byte_order == "<" else b"MM\0*"
+    header = magic + struct.pack(f"{byte_order}I", directory)
+    return header + b"".join(strips) + table + bytes(4) + extra
+
+
+# --- Colour profiles --------------------------------------------------------------------------
+
+
+def icc_profile(space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """A version 2 ICC profile: 128 bytes of header, the table of tags, the tags."""
+    start = 128 + 4 + 12 * len(tags)
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, data in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(data))
+        body += data.ljust(-(-len(data) // 4) * 4, b"\0")
+    kind = b"prtr" if space == b"CMYK" else b"mntr"
+    header = struct.pack(
+        ">I4sI4s4s4s", start + len(body), b"lcms", 0x02400000, kind, space, connection
+    )
+    header += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249)  # D50
+    return header.ljust(128, b"\0") + table + body
+
+
+def fixed(*values: float) -> bytes:
+    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+
+def linear_light(space: bytes = b"RGB ") -> bytes:
+    """A profile with sRGB's primaries (adapted to D50) and no gamma at all."""
+    curve = b"curv" + bytes(8)
+    tags = {b"wtpt": b"XYZ " + bytes(4) + fixed(0.9642, 1.0, 0.8249)}
+    if space == b"GRAY":
+        return icc_profile(space, b"XYZ ", tags | {b"kTRC": curve})
+    primaries = {
+        b"rXYZ": (0.43607, 0.22249, 0.01392),
+        b"gXYZ": (0.38515, 0.71687, 0.09708),
+        b"bXYZ": (0.14307, 0.06061, 0.71410),
+    }
+    tags |= {name: b"XYZ " + bytes(4) + fixed(*value) for name, value in primaries.items()}
+    return icc_profile(space, b"XYZ ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+
+
+def grey_inks() -> bytes:
+    """A press whose inks are all grey: no ink is white, any one of them L* = 50, more is black."""
+    ramp = bytes(range(256))
+    nodes = [bytes([(255, 128, 0, 0, 0)[bin(node).count("1")], 128, 128]) for node in range(16)]
+    identity = fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    table = (
+        b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + ramp * 4 + b"".join(nodes) + ramp * 3
+    )
+    white = b"XYZ " + bytes(4) + fixed(0.9642, 1.0, 0.8249)
+    return icc_profile(b"CMYK", b"Lab ", {b"wtpt": white, b"A2B0": table, b"A2B1": table})
+
+
+def srgb_encoded(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The transfer function of IEC 61966-2-1."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF", "WEBP"])
+def test_a_profile_is_applied(name: str) -> None:
+    data = encode(RGB, name, icc_profile=linear_light(), lossless=True)
+    np.testing.assert_allclose(decode_bytes(data)[0], srgb_encoded(LEVELS / 255), atol=0.01)
+
+
+def test_a_profile_leaves_alpha_alone() -> None:
+    image = Image.fromarray(np.dstack([LEVELS, LEVELS[..., 1]]))
+    pixels, alpha = decode_bytes(encode(image, "PNG", icc_profile=linear_light()))
+    np.testing.assert_allclose(pixels, srgb_encoded(LEVELS / 255), atol=0.01)
+    np.testing.assert_allclose(alpha, LEVELS[..., 1] / 255, atol=LOSSLESS)
+
+
+@pytest.mark.parametrize("samples", [LEVELS[..., 0], DEEP[..., 0]], ids=["8 bits", "16 bits"])
+def test_a_grey_profile_is_applied(samples: NDArray[np.generic]) -> None:
+    data = encode(Image.fromarray(samples), "TIFF", icc_profile=linear_light(b"GRAY"))
+    most = np.iinfo(samples.dtype).max
+    expected = np.dstack([srgb_encoded(samples / most)] * 3)
+    np.testing.assert_allclose(decode_bytes(data)[0], expected, atol=0.04 if most == 255 else 1e-5)
+
+
+def test_a_profile_is_applied_to_16_bit_colour() -> None:
+    deep = Image.open(io.BytesIO(encode_deep(DEEP, ".png")))
+    assert deep.mode == "RGB"  # or else this tests something else
+    compressed = zlib.compress(linear_light())
+    data = insert_chunk(encode_deep(DEEP, ".png"), b"iCCP", b"linear\0\0" + compressed)
+    # Half a level of 8 bits: the primaries of this profile are rounded.
+    np.testing.assert_allclose(decode_bytes(data)[0], srgb_encoded(DEEP / 65535), atol=2e-3)
+
+
+def test_a_profile_for_srgb_costs_no_precision() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = insert_chunk(
+        encode_deep(DEEP, ".png"), b"iCCP", b"any name\0\0" + zlib.compress(profile)
+    )
+    np.testing.assert_allclose(decode_bytes(data)[0], DEEP / 65535, atol=LOSSLESS)
+
+
+def test_a_profile_of_a_press_is_applied() -> None:
+    ink = np.zeros((2, 2, 4), np.uint8)
+    ink[0, 1, 0] = 255  # cyan, which this press prints as grey
+    ink[1, :, :] = 255
+    image = Image.frombytes("CMYK", (2, 2), ink.tobytes())
+    pixels, _ = decode_bytes(encode(image, "TIFF", icc_profile=grey_inks()))
+    np.testing.assert_allclose(pixels[0, 0], 1, atol=0.01)
+    np.testing.assert_allclose(pixels[0, 1], 0.466, atol=0.01)  # L* = 50 in sRGB
+    np.testing.assert_allclose(pixels[1, 0], 0, atol=0.01)
+
+
+@pytest.mark.parametrize("profile", [b"not a profile", linear_light()[:200], linear_light(b"GRAY")])
+def test_a_profile_that_does_not_fit_is_ignored(profile: bytes) -> None:
+    data = encode(RGB, "PNG", icc_profile=profile)
+    np.testing.assert_allclose(decode_bytes(data)[0], LEVELS / 255, atol=LOSSLESS)
+
+
+# --- Damage -----------------------------------------------------------------------------------
+
+
+@given(name=st.sampled_from(list(FORMATS)), kept=st.floats(0, 0.8))
+def test_no_part_of_a_file_passes_for_the_whole(name: str, kept: float) -> None:
+    data = FORMATS[name]
+    with pytest.raises(ImageError):
+        decode_bytes(data[: int(len(data) * kept)])
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(list(FORMATS)),
+    edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1),
+)
+def test_damage_ends_in_a_picture_or_an_image_error(
+    name: str, edits: list[tuple[float, int]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(FORMATS[name])
+    for position, value in edits:
+        data[int(position**2 * len(data))] = value  # squared: more often in the header
+    with contextlib.suppress(ImageError):
+        pixels, alpha = decode_bytes(bytes(data))
+        assert pixels.shape[2] == 3
+        assert 0 <= pixels.min() <= pixels.max() <= 1
+        assert alpha is None or alpha.shape == pixels.shape[:2]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_printed_for_a_damaged_tiff(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(FORMATS["tiff lzw"])
+    data[60:400] = b"\xff" * 340
+    with pytest.raises(ImageError):
+        decode_bytes(bytes(data))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("side", [10_000, 20_000])  # Pillow warns of one and refuses the other
+def test_a_bomb_is_refused_before_it_is_decoded(
+    side: int, make_bomb: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_bomb(side)
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
+    with pytest.raises(ImageError, match=r"89,478,485 pixels.*bomb"):
+        decode_bytes(data)
+
+
+def test_a_picture_without_pixels_is_refused(make_bomb: Callable[[int], bytes]) -> None:
+    with pytest.raises(ImageError, match="Not recognised"):
+        decode_bytes(make_bomb(0))
+
+
+def test_only_pictures_are_decoded() -> None:
+    postscript = encode(RGB, "EPS")
+    with pytest.raises(ImageError, match="Not recognised"):
+        decode_bytes(postscript)
+
+
+def test_threads_leave_the_warning_filters_as_they_were() -> None:
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decode_bytes, [FORMATS["png"]] * 64))
+    assert warnings.filters == before

@@ -1,0 +1,405 @@
+"""Style transfer as a program that embeds it meets it."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nstbatch.exporter.pictures import photo_like
+from nstbatch.runtime.descent.loop import StopReason
+from nstbatch.runtime.devices.devices import check
+from nstbatch.runtime.engine import engine as engine_module
+from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
+from nstbatch.runtime.pictures.images import Picture, read, resize
+from nstbatch.runtime.systems.style_transfer import StyleTransfer
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+
+QUICK = StyleTransferOptions(size=64, iterations=3, scales=2)
+# Hardly a step: what comes out is what the run started from.
+STANDING_STILL = replace(QUICK, scales=1, iterations=1, learning_rate=1e-6)
+USABLE_DEVICES = [device for device in ("cpu", "openvino") if check(device).usable]
+
+
+def picture(height, width, seed=0):
+    """(H, W, 3), like a photo, in whole 255ths."""
+    image = photo_like(np.random.default_rng(seed), height, width).transpose(1, 2, 0)
+    return np.ascontiguousarray(np.rint(image * 255) / 255, dtype=np.float32)
+
+
+PHOTO, PAINTING = picture(80, 100), picture(90, 70, seed=1)
+
+
+@pytest.fixture(scope="module")
+def transfer() -> StyleTransfer:
+    return StyleTransfer("alexnet", device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A photo, one with an alpha, and a painting."""
+    folder = tmp_path_factory.mktemp("pictures")
+    levels = np.rint(PHOTO * 255).astype(np.uint8)
+    alpha = np.tile(np.linspace(10, 255, 100).astype(np.uint8), (80, 1))
+    Image.fromarray(levels).save(folder / "photo.png")
+    Image.fromarray(np.dstack([levels, alpha])).save(folder / "alpha.png")
+    Image.fromarray(np.rint(PAINTING * 255).astype(np.uint8)).save(folder / "painting.png")
+    return folder
+
+
+# --- What comes out ---------------------------------------------------------------------------
+
+
+def test_three_lines_are_enough(files):
+    reports = []
+    transfer = StyleTransfer("alexnet", device="cpu")
+    result = transfer(files / "photo.png", files / "painting.png", QUICK, progress=reports.append)
+    image = result.image
+    assert image.shape == (51, 64, 3)
+    assert image.dtype == np.float32
+    assert image.flags.c_contiguous
+    assert 0 <= image.min() < image.max() <= 1
+    assert result.alpha is None
+    assert result.reason is StopReason.FINISHED
+    assert result.steps == 3
+    assert (result.provider, result.precision) == ("cpu", "fp32")
+    assert result.seconds > 0
+    assert result.losses == reports[-1].losses
+
+
+def test_the_picture_takes_on_the_style_and_keeps_the_content(transfer):
+    reports = []
+    options = replace(QUICK, iterations=30)
+    result = transfer(PHOTO, PAINTING, options, progress=reports.append)
+
+    def style_loss(losses):
+        return sum(loss for name, loss in losses.items() if name.startswith("style/"))
+
+    assert style_loss(result.losses) < 0.5 * style_loss(reports[0].losses)
+    assert result.losses["content/relu3"] < 0.5  # of the photo's own activations
+    assert result.losses["total"] == pytest.approx(sum(result.losses.values()) / 2)
+
+
+def test_paths_arrays_and_pictures_are_the_same(transfer, files):
+    expected = transfer(PHOTO, PAINTING, QUICK).image.tobytes()
+    photo, painting = files / "photo.png", files / "painting.png"
+    for arguments in (
+        (photo, painting),
+        (str(photo), PAINTING),
+        (PHOTO.astype(np.float64), PAINTING),
+        (np.asfortranarray(PHOTO), Picture(PAINTING)),
+    ):
+        assert transfer(*arguments, QUICK).image.tobytes() == expected
+
+
+def test_arrays_are_left_as_they_are(transfer):
+    photo, painting = PHOTO.copy(), PAINTING.copy()
+    transfer(photo, painting, QUICK)
+    np.testing.assert_array_equal(photo, PHOTO)
+    np.testing.assert_array_equal(painting, PAINTING)
+
+
+def test_alpha_is_kept_at_the_size_of_the_image(transfer, files):
+    result = transfer(files / "alpha.png", files / "painting.png", QUICK)
+    assert result.alpha.shape == result.image.shape[:2] == (51, 64)
+    expected = resize(read(files / "alpha.png").alpha, (51, 64))
+    np.testing.assert_allclose(result.alpha, expected, atol=1e-6)
+    opaque = transfer(files / "photo.png", files / "painting.png", QUICK)
+    np.testing.assert_array_equal(result.image, opaque.image)
+
+
+# --- Progress and stopping --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("iterations", "scales"), [(1, 1), (5, 2), (2, 3), (7, 3)])
+def test_progress_goes_up_to_the_end(transfer, iterations, scales):
+    reports = []
+    options = replace(QUICK, size=96, iterations=iterations, scales=scales)
+    result = transfer(PHOTO, PAINTING, options, progress=reports.append)
+    assert reports[0].step == 0
+    assert reports[-1].step == result.steps == iterations
+    assert {report.steps for report in reports} == {iterations}
+    assert {report.scales for report in reports} == {scales}
+    for earlier, later in pairwise(reports):
+        assert later.step - earlier.step == (0 if later.scale > earlier.scale else 1)
+        assert later.scale - earlier.scale in (0, 1)
+        assert (later.width > earlier.width) == (later.scale > earlier.scale)
+        assert (later.share > earlier.share) == (later.step > earlier.step)
+    assert {report.scale for report in reports} == set(range(1, scales + 1))
+    assert [reports[0].share, reports[-1].share] == [0, 1]
+    assert (reports[-1].height, reports[-1].width) == result.image.shape[:2] == (77, 96)
+    layers = [f"style/relu{layer}" for layer in range(1, 6)]
+    assert list(reports[0].losses) == ["content/relu3", *layers, "tv", "total"]
+
+
+@pytest.mark.parametrize(("after", "height"), [(0, 36), (1, 36), (4, 51)])
+def test_a_run_can_be_stopped(transfer, after, height):
+    reports = []
+    options = replace(QUICK, iterations=6)
+    result = transfer(
+        PHOTO,
+        PAINTING,
+        options,
+        progress=reports.append,
+        stop=lambda: reports[-1].step >= after,
+    )
+    assert result.reason is StopReason.STOPPED
+    assert result.steps == after
+    assert result.image.shape[0] == height
+    assert result.losses == reports[-1].losses
+
+
+def test_a_run_that_is_stopped_early_hands_back_the_whole_picture(transfer):
+    options = replace(QUICK, size=128, scales=3, iterations=6)
+    result = transfer(PHOTO, PAINTING, options, stop=lambda: True)
+    np.testing.assert_allclose(result.image, resize(PHOTO, (51, 64)), atol=1e-6)
+
+
+def test_a_run_that_fails_hands_back_the_last_finite_picture(monkeypatch):
+    transfer = StyleTransfer("alexnet", device="cpu", threads=1)
+    real = transfer.engine.targets
+
+    def targets(terms, images, pooling, **options):
+        found = real(terms, images, pooling, **options)
+        return {name: values * np.float32(np.nan) for name, values in found.items()}
+
+    monkeypatch.setattr(transfer.engine, "targets", targets)
+    result = transfer(PHOTO, PAINTING, replace(QUICK, scales=1))
+    assert result.reason is StopReason.NON_FINITE
+    assert result.steps == 0
+    np.testing.assert_allclose(result.image, resize(PHOTO, (51, 64)), atol=1e-6)
+
+
+def test_the_fine_sizes_take_most_of_the_steps(transfer):
+    """As docs/decisions/0005-default-schedule.md and docs/usage.md say."""
+    options = StyleTransferOptions()
+    photo, painting = np.zeros((200, 300, 3), np.float32), PAINTING
+    levels = transfer._levels(photo, painting, transfer.objective(options), options)
+    steps = [(level.width, level.steps) for level in levels]
+    assert steps == [(181, 41), (256, 59), (362, 82), (512, 118)]
+
+
+# --- Where it starts --------------------------------------------------------------------------
+
+
+def test_a_run_starts_from_the_photo(transfer):
+    image = transfer(PHOTO, PAINTING, STANDING_STILL).image
+    np.testing.assert_allclose(image, resize(PHOTO, (51, 64)), atol=1e-5)
+
+
+def test_a_run_starts_from_noise(transfer):
+    options = replace(STANDING_STILL, init="noise")
+    images = [transfer(PHOTO, PAINTING, replace(options, seed=seed)).image for seed in (0, 1)]
+    for image in images:
+        assert image.mean() == pytest.approx(0.5, abs=0.02)
+        assert image.std() == pytest.approx(1 / np.sqrt(12), abs=0.02)
+    assert abs(np.corrcoef(images[0].ravel(), images[1].ravel())[0, 1]) < 0.05
+
+
+def test_a_run_starts_from_another_image(transfer, files):
+    options = replace(STANDING_STILL, init="image")
+    for other in (PAINTING, files / "painting.png"):
+        image = transfer(PHOTO, PAINTING, options, init_image=other).image
+        np.testing.assert_allclose(image, resize(PAINTING, (51, 64)), atol=1e-5)
+
+
+@pytest.mark.parametrize("device", USABLE_DEVICES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        replace(QUICK, iterations=8, optimizer="adam", init="noise", seed=7),
+        replace(QUICK, iterations=8, optimizer="lbfgs", pooling="max"),
+    ],
+    ids=lambda options: options.optimizer,
+)
+def test_two_runs_with_one_seed_give_identical_bytes(device, options):
+    first, second = (StyleTransfer("alexnet", device=device) for _ in range(2))
+    expected = first(PHOTO, PAINTING, options)
+    for result in (second(PHOTO, PAINTING, options), first(PHOTO, PAINTING, options)):
+        assert result.image.tobytes() == expected.image.tobytes()
+        assert result.losses == expected.losses
+
+
+# --- The objective ----------------------------------------------------------------------------
+
+
+def test_the_weights_of_layers_are_shares(transfer):
+    options = StyleTransferOptions(
+        content_weight=3,
+        style_weight=10,
+        tv_weight=0,
+        content_layers=("relu2", "relu4"),
+        style_layers={"relu1": 3, "relu3": 1},
+    )
+    assert transfer.objective(options).weights == {
+        "content/relu2": 1.5,
+        "content/relu4": 1.5,
+        "style/relu1": 7.5,
+        "style/relu3": 2.5,
+    }
+
+
+def test_by_default_the_layers_of_the_bundle_share_evenly(transfer):
+    options = StyleTransferOptions()
+    weights = transfer.objective(options).weights
+    assert weights.pop("content/relu3") == options.content_weight
+    assert weights.pop("tv") == options.tv_weight
+    each = options.style_weight / 5
+    assert weights == {f"style/{layer}": each for layer in transfer.engine.bundle.style_layers}
+
+
+def test_a_content_layer_named_twice_counts_once(transfer):
+    options = replace(QUICK, iterations=1, content_layers=("relu2", "relu2"))
+    result = transfer(PHOTO, PAINTING, options)
+    assert "content/relu2" in result.losses
+    assert transfer.objective(options).weights["content/relu2"] == options.content_weight
+
+
+# --- What photos share ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Sizes of the images of all sessions that are opened from now on."""
+    monkeypatch.setenv("NSTBATCH_CACHE", "off")  # a painting that is known needs no session
+    sizes = []
+
+    class RecordingSession(Session):
+        def __init__(self, model, shapes, *args, **options):
+            super().__init__(model, shapes, *args, **options)
+            sizes.append(shapes["image"][2:])
+
+    monkeypatch.setattr(engine_module, "Session", RecordingSession)
+    return sizes
+
+
+def test_photos_of_one_shape_open_no_new_sessions(opened):
+    transfer = StyleTransfer("alexnet", device="cpu", threads=1)
+    options = StyleTransferOptions(size=128, iterations=4)
+    transfer(picture(60, 80), PAINTING, options)
+    assert len(opened) == 4 * options.scales
+    transfer(picture(60, 80, seed=2), PAINTING, options)
+    transfer(picture(90, 120, seed=3), PAINTING, options)  # another size of the same shape
+    assert len(opened) == 4 * options.scales
+
+
+def test_a_painting_that_is_known_opens_no_session(opened, monkeypatch, tmp_path):
+    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
+    options, counts = replace(QUICK, iterations=1), []
+    for painting in (PAINTING, PAINTING, PAINTING[::-1]):
+        opened.clear()
+        StyleTransfer("alexnet", device="cpu", threads=1)(PHOTO, painting, options)
+        counts.append(len(opened))
+    assert counts == [4 * options.scales, 3 * options.scales, 4 * options.scales]
+
+
+def test_a_painting_is_looked_at_once_for_every_size(monkeypatch):
+    transfer, seen = StyleTransfer("alexnet", device="cpu", threads=1), []
+    real = transfer.engine.targets
+
+    def targets(terms, images, pooling, **options):
+        seen.append(({term.kind for term in terms}, max(images.shape[2:])))
+        return real(terms, images, pooling, **options)
+
+    monkeypatch.setattr(transfer.engine, "targets", targets)
+
+    def looked_at():
+        sizes = [size for kinds, size in seen if kinds == {"style"}]
+        seen.clear()
+        return sizes
+
+    transfer(PHOTO, PAINTING, QUICK)
+    assert looked_at() == [45, 64]
+    transfer(picture(80, 100, seed=2), PAINTING, QUICK)
+    transfer(picture(100, 80, seed=3), PAINTING, QUICK)
+    assert looked_at() == []
+    transfer(PHOTO, PAINTING, replace(QUICK, pooling="max"))
+    assert looked_at() == [45, 64]
+    transfer(PHOTO, PAINTING[::-1], QUICK)
+    assert looked_at() == [45, 64]
+
+
+# --- What is refused, and what is not ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2000, 3), (30, 500)])
+def test_pictures_that_are_too_small_are_refused_by_their_size(transfer, height, width):
+    small = np.full((height, width, 3), 0.5, np.float32)
+    for arguments, what in (((small, PAINTING), "picture"), ((PHOTO, small), "style")):
+        with pytest.raises(ImageError, match=f"The {what} is {width}x{height} pixels; relu5 needs"):
+            transfer(*arguments, QUICK)
+    with pytest.raises(ImageError, match=f"The style is {width}x{height} pixels; relu5 needs"):
+        transfer.check_style(small, QUICK)
+
+
+def test_a_size_that_leaves_too_little_is_refused(transfer):
+    with pytest.raises(ImageError, match=r"at the size asked for is 64x16 pixels; .* at least 31"):
+        transfer(picture(100, 400), PAINTING, QUICK)
+
+
+def test_the_smallest_picture_works(transfer):
+    transfer.check_style(picture(31, 31), QUICK)
+    result = transfer(picture(31, 31), picture(31, 31, seed=1), replace(QUICK, size=31))
+    assert result.image.shape == (31, 31, 3)
+    assert result.reason is StopReason.FINISHED
+
+
+@pytest.mark.parametrize("shape", [(40, 1200), (1200, 40)])
+def test_a_long_and_narrow_painting_is_seen_as_a_whole(transfer, shape):
+    result = transfer(PHOTO, picture(*shape, seed=1), QUICK)
+    assert result.reason is StopReason.FINISHED
+    assert result.steps == 3
+
+
+def test_sizes_too_small_for_the_network_are_left_out(transfer):
+    reports = []
+    options = replace(QUICK, iterations=4, scales=6)
+    transfer(PHOTO, PAINTING, options, progress=reports.append)
+    assert {(report.height, report.scales) for report in reports} == {(36, 2), (51, 2)}
+
+
+@pytest.mark.parametrize(
+    "layers", [{"style_layers": {"relu9": 1.0}}, {"content_layers": ("relu3", "relu9")}]
+)
+def test_an_unknown_layer_is_refused_with_the_right_names(transfer, layers):
+    with pytest.raises(UnknownNameError, match=r"layer of alexnet 'relu9'.*conv1, relu1.*pool5"):
+        transfer(PHOTO, PAINTING, replace(QUICK, **layers))
+
+
+def test_an_initial_image_goes_with_its_option(transfer):
+    for options, image in ((QUICK, PHOTO), (replace(QUICK, init="image"), None)):
+        with pytest.raises(UsageError, match="init='image'"):
+            transfer(PHOTO, PAINTING, options, init_image=image)
+
+
+def test_a_style_without_any_weight_is_refused(transfer):
+    with pytest.raises(UsageError, match="At least one style layer"):
+        transfer(PHOTO, PAINTING, replace(QUICK, style_layers={"relu1": 0.0}))
+
+
+BAD_ARRAYS = {
+    "bytes": (PHOTO * 255).astype(np.uint8),
+    "0 to 255": PHOTO * 255,
+    "below 0": PHOTO - 0.5,
+    "nan": np.where(PHOTO > 0.5, np.nan, PHOTO),
+    "grey": PHOTO[..., 0],
+    "four channels": np.dstack([PHOTO, PHOTO[..., :1]]),
+    "batch": PHOTO[None],
+    "empty": PHOTO[:0],
+}
+
+
+@pytest.mark.parametrize("name", BAD_ARRAYS)
+def test_arrays_of_something_else_are_refused(transfer, name):
+    for arguments in ((BAD_ARRAYS[name], PAINTING), (PHOTO, BAD_ARRAYS[name])):
+        with pytest.raises(ImageError, match=r"An array must"):
+            transfer(*arguments, QUICK)
+
+
+def test_files_that_cannot_be_read_are_refused(transfer, tmp_path, write_unreadable):
+    for name, reason in write_unreadable(tmp_path).items():
+        for arguments in ((tmp_path / name, PAINTING), (PHOTO, tmp_path / name)):
+            with pytest.raises(ImageError, match=reason):
+                transfer(*arguments, QUICK)
