@@ -16,23 +16,23 @@ from typing import Annotated, NoReturn
 import typer
 
 import nstbatch
+from nstbatch.cli.options.invocation import PROGRAM, Call
+from nstbatch.cli.options.repeated import WithCheckpoints
+from nstbatch.cli.verbs.bench import bench
+from nstbatch.cli.verbs.deconv import deconv
+from nstbatch.cli.verbs.doctor import doctor
+from nstbatch.cli.verbs.dream import dream
+from nstbatch.cli.verbs.export import export
+from nstbatch.cli.verbs.models import models
+from nstbatch.cli.verbs.recipe import recipe
+from nstbatch.cli.verbs.reconstruct import reconstruct
+from nstbatch.cli.verbs.report import report
+from nstbatch.cli.verbs.retry import retry
+from nstbatch.cli.verbs.stylize import stylize
+from nstbatch.cli.verbs.texture import texture
 from nstbatch.runtime.errors import NstbatchError, UsageError
 
-from .bench import bench
-from .deconv import deconv
-from .doctor import doctor
-from .dream import dream
-from .export import export
-from .invocation import PROGRAM, Call
-from .models import models
-from .recipe import recipe
-from .reconstruct import reconstruct
-from .report import report
-from .retry import retry
-from .several import WithCheckpoints
-from .stylize import stylize
 from .text import printable
-from .texture import texture
 
 log = logging.getLogger(__name__)
 

@@ -160,8 +160,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         place = package.replace(".", "/")
         wanted |= {f"{place}/{path.relative_to(folder).as_posix()}" for path in sources(package)}
     bundles = [path for path in (ROOT / "runtime/bundles").glob("*/*") if path.is_file()]
-    page = [*(ROOT / "cli").glob("report*.js"), ROOT / "cli/report.css"]
-    page.append(ROOT / "cli/report.html.jinja")
+    page = [*(ROOT / "cli/report").glob("report*.js"), ROOT / "cli/report/report.css"]
+    page.append(ROOT / "cli/report/report.html.jinja")
     wanted |= {f"nstbatch/{path.relative_to(ROOT).as_posix()}" for path in [*bundles, *page]}
     assert {name for name in files if not name.startswith(f"{information}/")} == wanted
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nstbatch.cli.invocation import Call, Invocation
-from nstbatch.cli.painting import Painting
-from nstbatch.cli.verb import BatchOptions, carry_out, find_photos
+from nstbatch.cli.jobs.painting import Painting
+from nstbatch.cli.options.invocation import Call, Invocation
+from nstbatch.cli.verbs.carry_out import BatchOptions, carry_out, find_photos
 
 WORDS = ("stylize", "photos", "--size", "512")
 

@@ -36,7 +36,7 @@ def nstbatch_program(*arguments: str, code: str = "") -> subprocess.CompletedPro
 def test_help_and_version_import_nothing_heavy(arguments):
     found = nstbatch_program(*arguments, code="print(*sys.modules, file=sys.stderr)")
     imported = set(found.stderr.split())
-    assert {"nstbatch.cli.stylize", "nstbatch.cli.bench"} <= imported
+    assert {"nstbatch.cli.verbs.stylize", "nstbatch.cli.verbs.bench"} <= imported
     assert not imported & (HEAVY | HEAVY_PARTS)
     # A tenth of the time of --help, for the version alone; an option's help imports it for Typer.
     assert "importlib.metadata" not in imported or arguments != ("--help",)

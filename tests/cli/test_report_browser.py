@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from nstbatch.cli.report_page import write_page
+from nstbatch.cli.report.page import write_page
 
 EVIL = "<img src=x onerror=alert(1)>.jpg"
 

@@ -1,0 +1,1 @@
+"""Carries out a plan, several jobs side by side if need be. Knows no Typer and no page."""

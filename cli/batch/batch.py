@@ -1,0 +1,251 @@
+"""Carries out a plan: photo after photo, and a record of what became of each.
+
+Knows neither the command line nor the network: a painter turns a photo into pixels, a reporter is
+told how it goes.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from nstbatch.cli.jobs.painting import Outcome, Painter, Status, Stop
+from nstbatch.cli.jobs.plan import Job, Unreadable
+from nstbatch.cli.output.fingerprint import Hashed, Origin
+from nstbatch.cli.output.survey import Entry, Photos, Standing
+from nstbatch.cli.text import printable
+from nstbatch.runtime.errors import NstbatchError, StoppedError, UsageError
+
+from .faults import BatchStoppedError, end_of_batch, is_out_of_memory
+from .loss_curve import Curve
+from .side_by_side import OneByOne, side_by_side
+
+if TYPE_CHECKING:
+    from nstbatch.cli.output.claims import Claim
+    from nstbatch.cli.output.ledger import Line
+    from nstbatch.cli.output.output_folder import OutputFolder
+    from nstbatch.runtime.descent.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a batch.
+
+    Attributes:
+        counts: How many photos there are of each status.
+        left: How many were not tried.
+        interrupted: Whether it was asked to stop.
+        seconds: How long it took.
+        fault: What stopped it, where that was no photo's fault.
+    """
+
+    counts: Mapping[Status, int]
+    left: int
+    interrupted: bool
+    seconds: float
+    fault: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0: all done or already there, 1: some failed, 130: interrupted."""
+        if self.interrupted:
+            return 130
+        return 1 if self.counts[Status.FAILED] or self.fault else 0
+
+
+class Reporter(Protocol):
+    """Is told how a batch goes."""
+
+    def started(self, job: Job) -> None:
+        """A photo is about to be painted."""
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """Its painter made a step."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """That is what became of a photo."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is to be painted, by whom, and where it goes.
+
+    Attributes:
+        entries: The photos, and how their pictures stand.
+        painter: Paints one photo.
+        folder: Keeps the pictures.
+        origin: What they are made from besides the photos.
+        photos: Hashes the photos.
+        unreadable: Folders that could not be looked into.
+        begin: Called before the first step, where there is one to take.
+        at_once: How many photos are under way at a time, each in a thread of its own.
+    """
+
+    entries: Sequence[Entry]
+    painter: Painter
+    folder: OutputFolder
+    origin: Origin
+    photos: Photos = field(default_factory=Photos)
+    unreadable: Sequence[Unreadable] = ()
+    begin: Callable[[], None] = lambda: None
+    at_once: int = 1
+
+    @property
+    def to_do(self) -> int:
+        """How many pictures are to be painted."""
+        return sum(entry.standing is Standing.TO_DO for entry in self.entries)
+
+
+def run(
+    batch: Batch,
+    reporter: Reporter,
+    *,
+    fail_fast: bool = False,
+    stop: Stop = lambda: False,
+) -> Summary:
+    """Paint every photo that is to be painted; a bad one does not stop the others.
+
+    Args:
+        batch: What to paint.
+        reporter: Is told how it goes.
+        fail_fast: Whether to stop at the first failure.
+        stop: Is asked before every photo and, by the painter, between steps.
+
+    Raises:
+        UsageError: What was asked for is wrong for every photo.
+    """
+    start = time.perf_counter()
+    counts: Counter[Status] = Counter()
+    interrupted, fault = False, None
+    told, halt = OneByOne(reporter), threading.Event()
+    try:
+        with closing(_outcomes(batch, told, halt, stop)) as outcomes:
+            for outcome in outcomes:
+                counts[outcome.status] += 1
+                told.finished(outcome)
+                if fail_fast and outcome.status is Status.FAILED:
+                    halt.set()
+    except KeyboardInterrupt:
+        interrupted = True
+    except (OSError, NstbatchError) as error:  # no photo's own: those have become outcomes
+        if isinstance(error, UsageError):
+            raise
+        place = printable(batch.folder.path)
+        fault = end_of_batch(error) or f"The output folder {place} cannot be used: {error}."
+        log.debug("The traceback:", exc_info=error)
+    left = len(batch.unreadable) + len(batch.entries) - counts.total()
+    return Summary(counts, left, interrupted or stop(), time.perf_counter() - start, fault)
+
+
+def _outcomes(
+    batch: Batch, reporter: Reporter, halt: threading.Event, stop: Stop
+) -> Generator[Outcome]:
+    """Yield what becomes of photos; after a halt, of those only that were finished by then."""
+    for folder in batch.unreadable:
+        yield Outcome(folder.path, None, Status.FAILED, folder.reason)
+        if halt.is_set():
+            return
+    if batch.to_do:
+        batch.begin()
+    yield from (skipped(entry) for entry in batch.entries if entry.standing is not Standing.TO_DO)
+
+    def attempt(entry: Entry) -> Outcome | None:
+        return _attempt(entry, batch, reporter, lambda: halt.is_set() or stop())
+
+    to_do = [entry for entry in batch.entries if entry.standing is Standing.TO_DO]
+    yield from side_by_side(attempt, to_do, batch.at_once, halt)
+
+
+def skipped(entry: Entry) -> Outcome:
+    """Return what becomes of a photo whose picture is not to be painted."""
+    return Outcome(entry.job.input, entry.job.output, Status.SKIPPED, entry.standing.value)
+
+
+def _attempt(entry: Entry, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome | None:
+    """Paint a photo, unless another process has or does; None in the last case."""
+    if stop():
+        raise KeyboardInterrupt
+    claim = batch.folder.claim(entry.job)
+    if claim is None:
+        return None
+    with claim:
+        line = batch.folder.ledger.last(entry.key)
+        if line is not None and line is not entry.line:
+            return _by_another(entry.job, line, batch)
+        reporter.started(entry.job)
+        return _paint(claim, entry.job, batch, reporter, stop)
+
+
+def _by_another(job: Job, line: Line, batch: Batch) -> Outcome:
+    """Return what another process made of a photo since this batch began."""
+    if not line.done:
+        reason = f"Another process could not paint it: {line.reason}"
+        return Outcome(job.input, job.output, Status.FAILED, reason)
+    fingerprint, _ = _made_from(job, batch)
+    if fingerprint == line.fingerprint:
+        return Outcome(job.input, job.output, Status.SKIPPED, "Another process has painted it.")
+    reason = "Another process has painted it meanwhile, with other settings."
+    return Outcome(job.input, job.output, Status.FAILED, reason)
+
+
+def _made_from(job: Job, batch: Batch) -> tuple[str | None, Hashed | None]:
+    """The fingerprint and the photo's hash; None where the painter will say why."""
+    photo = batch.photos.hashed(job)
+    if photo is None:
+        return None, None
+    return batch.origin.fingerprint(photo.sha256, job.variation), photo
+
+
+def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome:
+    start = time.perf_counter()
+    curve = Curve()
+
+    def progressed(progress: Progress) -> None:
+        curve.add(progress.step, progress.losses.get("total", math.nan))
+        reporter.progressed(job, progress)
+
+    made_from = _made_from(job, batch)
+    try:
+        painting = batch.painter(replace(job, checkpoint=claim.checkpoint), progressed, stop)
+        outcome = Outcome(
+            job.input,
+            job.output,
+            Status.DONE,
+            seconds=time.perf_counter() - start,
+            steps=painting.steps,
+            losses=painting.losses,
+            provider=painting.provider,
+            precision=painting.precision,
+        )
+        batch.folder.keep(claim, job, painting, outcome, made_from, curve.points)
+    except StoppedError as error:
+        raise KeyboardInterrupt from error
+    except UsageError:
+        raise
+    except Exception as error:  # whatever it is, the other photos may be fine
+        if fault := end_of_batch(error):
+            raise BatchStoppedError(fault) from error
+        log.debug("The traceback of %s", printable(job.input), exc_info=error)
+        seconds = time.perf_counter() - start
+        outcome = Outcome(job.input, job.output, Status.FAILED, _reason(error), seconds)
+        batch.folder.note_failure(job, outcome, made_from)
+    return outcome
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, NstbatchError):
+        return str(error)
+    if is_out_of_memory(error):
+        return "There is not enough memory for it; a smaller --size or --batch needs less."
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename}."
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,232 @@
+"""What people see while a batch runs: a bar on a terminal, a line per photo elsewhere.
+
+Results alone go to standard output, one line each; everything else goes to standard error. File
+names are text here, never markup.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from nstbatch.cli.batch.batch import Summary
+from nstbatch.cli.jobs.painting import Outcome, Status
+from nstbatch.cli.jobs.plan import Job
+from nstbatch.cli.text import count, duration, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+    from nstbatch.runtime.descent.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+def print_result(outcome: Outcome, *, as_json: bool) -> None:
+    """Print what other programs read: a JSON line for every photo, or the path of each picture."""
+    if as_json:
+        print_json(outcome)
+    elif outcome.status is Status.DONE and outcome.output is not None:
+        print(printable(outcome.output), flush=True)
+
+
+def print_json(outcome: Outcome) -> None:
+    """Print the line that other programs rely on."""
+    print(json.dumps(outcome.record(), allow_nan=False), flush=True)
+
+
+def summary_line(summary: Summary) -> str:
+    """Return ``3 pictures done, 1 already there, 2 failed in 1 min 20 s``."""
+    parts = [f"{count(summary.counts[Status.DONE], 'picture')} done"]
+    if summary.counts[Status.SKIPPED]:
+        parts.append(f"{summary.counts[Status.SKIPPED]} already there")
+    if summary.counts[Status.FAILED]:
+        parts.append(f"{summary.counts[Status.FAILED]} failed")
+    if summary.left:
+        parts.append(f"{summary.left} not tried")
+    interrupted = "interrupted: " if summary.interrupted else ""
+    return f"{interrupted}{', '.join(parts)} in {duration(summary.seconds)}"
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """Return one line on what became of a photo."""
+    name = printable(outcome.input)
+    if outcome.status is Status.DONE and outcome.output is not None:
+        total = f", loss {outcome.losses['total']:.4g}" if "total" in outcome.losses else ""
+        made = f"{duration(outcome.seconds)}, {count(outcome.steps, 'step')}{total}"
+        return f"done {name} -> {printable(outcome.output)} ({made})"
+    if outcome.status is Status.PLANNED and outcome.output is not None:
+        return f"{name} -> {printable(outcome.output)}"
+    return f"{outcome.status.value} {name}: {printable(outcome.reason or '')}"
+
+
+class Reporter(AbstractContextManager["Reporter"]):
+    """Prints the results, and the failures as they come; nothing else (``--quiet``)."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def started(self, job: Job) -> None:
+        """A photo is about to be painted."""
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """Its painter made a step."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """Print the result, or why there is none."""
+        print_result(outcome, as_json=self._as_json)
+        if outcome.status is Status.FAILED:
+            print(outcome_line(outcome), file=sys.stderr, flush=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is held."""
+
+
+class LineReporter(Reporter):
+    """Prints one line for every photo: for logs."""
+
+    def __init__(self, photos: int, *, as_json: bool) -> None:
+        super().__init__(as_json=as_json)
+        self._photos = photos
+        self._finished = 0
+        self._parts: dict[Path, tuple[str, int]] = {}
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """Say once that a new scale has begun, to whoever wants to know much."""
+        part = (progress.stage, progress.scale)
+        if self._parts.get(job.output) != part:
+            self._parts[job.output] = part
+            place = f"{progress.stage} {progress.width}x{progress.height}".lstrip()
+            name = printable(job.input)
+            log.debug("%s: scale %s/%s, %s", name, progress.scale, progress.scales, place)
+
+    def finished(self, outcome: Outcome) -> None:
+        """Print the line."""
+        self._finished += 1
+        if outcome.output is not None:
+            self._parts.pop(outcome.output, None)
+        print_result(outcome, as_json=self._as_json)
+        line = f"[{self._finished}/{self._photos}] {outcome_line(outcome)}"
+        print(line, file=sys.stderr, flush=True)
+
+
+class BarReporter(Reporter):
+    """Shows a bar with the time left, and prints failures above it: for terminals.
+
+    Args:
+        photos: How many there are to paint, without those that are there already.
+        as_json: See :func:`print_result`.
+        console: Where to show it; standard error by default.
+    """
+
+    def __init__(self, photos: int, *, as_json: bool, console: Console | None = None) -> None:
+        super().__init__(as_json=as_json)
+        self._bar = _bar(console)
+        self._task = self._bar.add_task("", total=photos, photos=photos, done=0, detail="")
+        self._done = 0
+        self._under_way: dict[Path, tuple[Job, Progress | None]] = {}
+
+    def __enter__(self) -> BarReporter:
+        """Show it."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove it."""
+        self._bar.stop()
+
+    def started(self, job: Job) -> None:
+        """Show the photo's name."""
+        self._under_way[job.output] = (job, None)
+        self._show()
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """Move the bar by a part of a photo."""
+        self._under_way[job.output] = (job, progress)
+        self._show()
+
+    def finished(self, outcome: Outcome) -> None:
+        """Move the bar to the next photo."""
+        super().finished(outcome)
+        if outcome.status is not Status.SKIPPED and outcome.output is not None:
+            self._done += 1
+            self._under_way.pop(outcome.output, None)
+            self._show()
+
+    def _show(self) -> None:
+        """Of several photos under way, the oldest one by its name, and how many more there are."""
+        moving = [(job, progress) for job, progress in self._under_way.values() if progress]
+        job, progress = next(iter(moving or self._under_way.values()), (None, None))
+        name = printable(job.input.name) if job else ""
+        more = f" +{len(moving) - 1}" if len(moving) > 1 else ""
+        self._bar.update(
+            self._task,
+            completed=self._done + sum(each.share for _, each in moving),
+            done=self._done,
+            description=name + more,
+            detail=_detail(progress) if progress else "",
+        )
+
+
+def _detail(progress: Progress) -> str:
+    size = f"{progress.width}x{progress.height}"
+    return f"{progress.stage} {size} {progress.step}/{progress.steps} steps".lstrip()
+
+
+def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> Reporter:
+    """Return the reporter that fits where standard error leads.
+
+    Args:
+        photos: How many photos there are.
+        to_paint: How many of them are not there already.
+        as_json: See :func:`print_result`.
+        quiet: Whether results and failures are enough.
+    """
+    if quiet:
+        return Reporter(as_json=as_json)
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        return BarReporter(to_paint, as_json=as_json)
+    return LineReporter(photos, as_json=as_json)
+
+
+def _bar(console: Console | None) -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+    from rich.table import Column
+
+    def text(template: str, max_width: int | None = None) -> TextColumn:
+        column = Column(max_width=max_width, no_wrap=True, overflow="ellipsis")
+        return TextColumn(template, markup=False, table_column=column)
+
+    return RichProgress(
+        text("{task.fields[done]}/{task.fields[photos]}"),
+        BarColumn(bar_width=20),
+        text("{task.description}", 28),
+        text("{task.fields[detail]}"),
+        TimeRemainingColumn(),
+        text("left"),
+        console=console or Console(stderr=True),
+        transient=True,
+        # On a terminal, results appear above the bar; elsewhere they stay on standard output.
+        redirect_stdout=sys.stdout.isatty(),
+        # The last scales take longest: only a long memory does not forget them.
+        speed_estimate_period=3600,
+    )

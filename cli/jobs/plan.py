@@ -1,0 +1,268 @@
+"""The plan of a batch: which photo becomes which picture, settled before the first step.
+
+Whatever would make a batch destroy something is found here: two photos that would become one
+picture, a picture that would overwrite a photo.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nstbatch.cli.text import printable
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.pictures.images import SUFFIXES, WRITABLE_SUFFIXES
+
+from .naming import Naming
+
+log = logging.getLogger(__name__)
+
+# For photos of a format that cannot be written: lossless, and everybody can open it.
+FALLBACK_SUFFIX = ".png"
+
+SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo and the picture to make of it.
+
+    Attributes:
+        input: The photo.
+        output: The picture.
+        variation: Which of several pictures of one photo it is, from 0 on.
+        of_file: Whether there is a photo; else ``input`` is a word for what is made from nothing.
+        checkpoint: A file that a painting under way may be kept in, and gone on from.
+    """
+
+    input: Path
+    output: Path
+    variation: int = 0
+    of_file: bool = True
+    checkpoint: Path | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A folder that could not be looked into, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a batch will do, in this order, and the folders it could not look into."""
+
+    jobs: tuple[Job, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+def make_plan(
+    inputs: Iterable[Path],
+    out: Path,
+    *,
+    recursive: bool = False,
+    keep: Sequence[Path] = (),
+    suffix: str | None = None,
+    variations: int = 1,
+    naming: Naming | None = None,
+) -> Plan:
+    """Settle what becomes what.
+
+    A file becomes ``out/NAME``; the photos in a folder become ``out/PATH``, their path within that
+    folder. A picture keeps its photo's suffix, or takes .png where that format cannot be written.
+    Of a folder, hidden files (``.x.jpg``, and the ``._x.jpg`` that macOS leaves) are no photos; the
+    output folder and links to folders are not descended into.
+
+    Args:
+        inputs: Files and folders. A file is taken whatever its suffix, since somebody named it.
+        out: The folder for the pictures.
+        recursive: Whether to descend into the folders within folders.
+        keep: Further files that no picture may overwrite.
+        suffix: Of all pictures; that of its photo by default.
+        variations: How many pictures to make of each photo; NAME-1, NAME-2 and so on if several.
+        naming: Of the pictures; the names of their photos by default.
+
+    Raises:
+        UsageError: An input that does not exist, two photos that would become one picture, or a
+            picture that would overwrite a photo or a file in ``keep``.
+    """
+    identity = _Identities()
+    jobs: dict[tuple[str, str], Job] = {}  # in order, without those named twice
+    unreadable = []
+    photos: dict[str, int] = {}  # how many there were before each
+    inputs = list(inputs)
+    if suffix is not None:
+        _refuse_own_results(inputs, out, identity)
+    for folder, found in _found(inputs, out, recursive, identity):
+        if isinstance(found, Unreadable):
+            unreadable.append(found)
+            continue
+        path = _picture_path(out / found.relative_to(folder), suffix)
+        source = identity(found)
+        index = photos.setdefault(source, len(photos))
+        for variation in range(variations):
+            output = _named(path, index, variation, variations, naming)
+            jobs.setdefault((source, identity(output)), Job(found, output, variation))
+    _refuse(_problems(jobs, {identity(path) for path in keep}))
+    return Plan(tuple(jobs.values()), tuple(unreadable))
+
+
+def find_images(
+    inputs: Iterable[Path], out: Path, *, recursive: bool = False
+) -> tuple[list[Path], list[Unreadable]]:
+    """Find the images that one result is made of, and the folders that cannot be looked into.
+
+    Args:
+        inputs: Files, and folders of photos.
+        out: The folder for the results; it is not looked into.
+        recursive: Whether to descend into the folders within folders.
+
+    Raises:
+        UsageError: An input that does not exist, or that is the output folder.
+    """
+    identity = _Identities()
+    inputs = list(inputs)
+    _refuse_own_results(inputs, out, identity)
+    images: dict[str, Path] = {}  # in order, without those named twice
+    unreadable = []
+    for _, found in _found(inputs, out, recursive, identity):
+        if isinstance(found, Unreadable):
+            unreadable.append(found)
+        else:
+            images.setdefault(identity(found), found)
+    return list(images.values()), unreadable
+
+
+def make_writable(folder: Path) -> None:
+    """Create a folder, if need be, and make sure that files can be created in it.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"The output folder {printable(folder)} cannot be written to: {error.strerror}."
+        ) from error
+
+
+def _refuse_own_results(inputs: Iterable[Path], out: Path, identity: _Identities) -> None:
+    """Raise a UsageError where pictures of other names than their photos would lie among them."""
+    if identity(out) in map(identity, inputs):
+        raise UsageError(
+            f"Results in {printable(out)} would be taken for photos the next time. "
+            "Choose another output folder with --out."
+        )
+
+
+def _found(
+    inputs: Iterable[Path], out: Path, recursive: bool, identity: _Identities
+) -> Iterator[tuple[Path, Path | Unreadable]]:
+    """Yield what is found in each input, behind the folder that its name is to be kept from."""
+    for path in inputs:
+        if not os.path.lexists(path):
+            raise UsageError(f"There is no file or folder {printable(path)}.")
+        if path.is_dir():
+            for found in _scan(path, identity(out), recursive, identity):
+                yield path, found
+        else:
+            yield path.parent, path
+
+
+def _scan(
+    folder: Path, out: str, recursive: bool, identity: _Identities
+) -> Iterator[Path | Unreadable]:
+    """Yield the photos in a folder in the order of their names, and what cannot be looked into."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        yield Unreadable(folder, f"The folder cannot be read: {error.strerror}.")
+        return
+    for entry in found:
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if recursive and identity(path) != out:
+                yield from _scan(path, out, recursive, identity)
+        elif entry.is_dir():
+            log.info("not followed, as it is a link to a folder: %s", printable(path))
+        elif path.suffix.lower() in SUFFIXES:  # a broken link too: it will say so
+            yield path
+
+
+def _picture_path(path: Path, wanted: str | None) -> Path:
+    suffix = path.suffix.lower()
+    if wanted is None and suffix in WRITABLE_SUFFIXES:
+        return path
+    if suffix in SUFFIXES:
+        return path.with_suffix(wanted or FALLBACK_SUFFIX)
+    return path.with_name(path.name + (wanted or FALLBACK_SUFFIX))
+
+
+def _named(path: Path, index: int, variation: int, variations: int, naming: Naming | None) -> Path:
+    tells_variations = False
+    if naming is not None:
+        path, tells_variations = naming.renamed(path, index, variation), naming.tells_variations
+    if variations == 1 or tells_variations:
+        return path
+    return path.with_stem(f"{path.stem}-{variation + 1}")
+
+
+class _Identities:
+    """What two names of one file have in common, also of one that does not exist yet.
+
+    Each folder is resolved once: ten thousand photos lie in few of them.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: Path) -> str:
+        folder, name = os.path.split(path)
+        if not name or name == ".." or path.is_symlink():
+            resolved = os.path.realpath(path)
+        else:
+            if folder not in self._folders:
+                self._folders[folder] = os.path.realpath(folder or ".")
+            resolved = os.path.join(self._folders[folder], name)  # noqa: PTH118, for its speed
+        resolved = os.path.normcase(resolved)
+        return resolved.casefold() if sys.platform == "darwin" else resolved
+
+
+def _problems(jobs: dict[tuple[str, str], Job], keep: set[str]) -> list[str]:
+    problems = []
+    taken: dict[str, Job] = {}
+    precious = {source for source, _ in jobs} | keep
+    for (_, target), job in jobs.items():
+        if target in precious:
+            problems.append(f"{printable(job.output)} would overwrite a file that is read")
+        first = taken.setdefault(target, job)
+        if first is not job:
+            both = f"{printable(first.input)} and {printable(job.input)}"
+            problems.append(f"{both} would both become {printable(job.output)}")
+    return problems
+
+
+def _refuse(problems: list[str]) -> None:
+    if not problems:
+        return
+    lines = problems[:SHOWN_PROBLEMS]
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"... and {len(problems) - SHOWN_PROBLEMS} more")
+    raise UsageError(
+        "Nothing was done, since\n  "
+        + "\n  ".join(lines)
+        + "\nChoose another output folder with --out, or give the inputs one after the other."
+    )

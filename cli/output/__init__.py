@@ -1,0 +1,1 @@
+"""The output folder: ledger, claims, fingerprints, settings. Knows no Typer."""

@@ -1,0 +1,258 @@
+"""The output folder of a batch under way: pictures, ledger and claims, kept in step.
+
+Nothing here is ever half done. A picture is complete before it has its name; its line in the ledger
+follows, or is found by the next run (:mod:`.claims`). So a process may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import nstbatch
+from nstbatch.cli.batch.faults import BatchStoppedError
+from nstbatch.cli.jobs.plan import Job, make_writable
+from nstbatch.cli.options import config
+from nstbatch.cli.options.invocation import Invocation
+from nstbatch.cli.text import printable
+from nstbatch.runtime.devices.devices import RUNTIME_PACKAGES
+from nstbatch.runtime.errors import ImageError, UsageError
+from nstbatch.runtime.files import write_atomically
+
+from .claims import Claim, Claims
+from .fingerprint import Hashed, Origin, stamp
+from .ledger import Ledger, Line
+from .picture_writer import PictureWriter
+from .survey import is_as_made, key_of
+
+if TYPE_CHECKING:
+    from nstbatch.cli.jobs.painting import Outcome, Painting
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The network of a run, for the ledger."""
+
+    name: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+class OutputFolder:
+    """Where a batch keeps what it has made."""
+
+    def __init__(self, path: Path, writer: PictureWriter | None = None) -> None:
+        """Nothing is touched yet.
+
+        Args:
+            path: The folder; it need not be there.
+            writer: Makes the files of pictures; one of the defaults if None.
+
+        Raises:
+            UsageError: Its ledger cannot be read.
+        """
+        self.path = path
+        self._writer = writer or PictureWriter()
+        self.run = secrets.token_hex(6)
+        self.claims = Claims(path)
+        self.ledger = Ledger(path, self.claims.ledger_lock)
+        self._identity: tuple[int, int] | None = None
+
+    def __enter__(self) -> OutputFolder:
+        """Make sure that everything can be written, and clear up after runs that were killed.
+
+        Raises:
+            UsageError: Something cannot.
+        """
+        make_writable(self.path)
+        self.claims.check_writable()
+        self.ledger.check_writable()
+        status = self.path.stat()
+        self._identity = (status.st_dev, status.st_ino)
+        try:
+            with self.claims.ledger_lock():
+                config.sweep(self.path)
+            for claim in self.claims.left_behind():
+                with claim:
+                    self._recover(claim)
+            self.ledger.refresh()
+        except OSError as error:
+            raise UsageError(
+                f"The output folder {printable(self.path)} cannot be used: {error.strerror}."
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave nothing that only served the batch."""
+        self.claims.close()
+
+    def check(self) -> None:
+        """Raise a BatchStoppedError where the folder is no longer the one that it was.
+
+        A disk that was taken away leaves an empty folder in its place.
+        """
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise BatchStoppedError(
+                f"The output folder {printable(self.path)} is gone: {error.strerror}."
+            ) from error
+        if (status.st_dev, status.st_ino) != self._identity:
+            raise BatchStoppedError(
+                f"The output folder {printable(self.path)} is gone: another one is in its place."
+            )
+
+    def begin(self, invocation: Invocation, origin: Origin, bundle: Bundle) -> None:
+        """Write the ledger's line about this run, and its settings file."""
+        if invocation.verb:
+            with self.claims.ledger_lock():
+                config.save(invocation, self.path)
+        self.ledger.append(
+            {
+                "kind": "run",
+                "run": self.run,
+                "time": _now(),
+                "verb": invocation.verb,
+                "command": invocation.command,
+                "cwd": os.fspath(Path.cwd()),
+                "settings": dict(invocation.settings),
+                "style": invocation.settings.get("style"),
+                "files": dict(origin.files),
+                "versions": _versions(),
+                "bundle": {"name": bundle.name, "sha256": dict(bundle.sha256)},
+            }
+        )
+
+    def claim(self, job: Job) -> Claim | None:
+        """Claim a picture, or return None where another process has.
+
+        Raises:
+            BatchStoppedError: The folder is gone.
+        """
+        self.check()
+        claim = self.claims.take(key_of(job.output, self.path))
+        if claim is not None:
+            try:
+                self._recover(claim)
+                self.ledger.refresh()
+            except BaseException:
+                claim.__exit__(None, None, None)
+                raise
+        return claim
+
+    def keep(
+        self,
+        claim: Claim,
+        job: Job,
+        painting: Painting,
+        outcome: Outcome,
+        made_from: tuple[str | None, Hashed | None],
+        curve: list[list[float]],
+    ) -> None:
+        """Write a finished picture, and then its line in the ledger.
+
+        Args:
+            claim: On the picture.
+            job: Whose picture it is.
+            painting: What was painted.
+            outcome: What is said of it.
+            made_from: The fingerprint and the photo's hash.
+            curve: Steps and total losses.
+
+        Raises:
+            BatchStoppedError: The folder is gone.
+            ImageError: The picture's format cannot hold it, or it cannot be written.
+            OSError: The ledger cannot be written. The picture is there, and its line will be
+                written by the next run.
+        """
+        file = self._writer.encode(job, painting)
+        self.check()
+        height, width = painting.image.shape[:2]
+        record = self._line(job, outcome, made_from) | {
+            "curve": curve,
+            "output_sha256": hashlib.sha256(file.data).hexdigest(),
+            "width": width,
+            "height": height,
+        }
+        try:
+            job.output.parent.mkdir(parents=True, exist_ok=True)
+            claim.intend(record)
+            for suffix, companion in painting.companions.items():
+                write_atomically(job.output.with_suffix(suffix), companion, claim.token)
+            # The last one, since a picture that is there says that all is done.
+            write_atomically(job.output, file.data, claim.token, modified_ns=file.modified_ns)
+        except OSError as error:
+            claim.carried_out()
+            raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
+        self.ledger.append(record | {"output_stamp": stamp(job.output)})
+        claim.carried_out()
+
+    def note_failure(
+        self, job: Job, outcome: Outcome, made_from: tuple[str | None, Hashed | None]
+    ) -> None:
+        """Write the ledger's line about a photo that failed; an OSError where it cannot be."""
+        self.check()
+        self.ledger.append(self._line(job, outcome, made_from))
+
+    def _line(
+        self, job: Job, outcome: Outcome, made_from: tuple[str | None, Hashed | None]
+    ) -> dict[str, Any]:
+        fingerprint, photo = made_from
+        return {
+            "kind": "image",
+            "run": self.run,
+            "time": _now(),
+            "fingerprint": fingerprint,
+            **outcome.record(),
+            "output_in_folder": key_of(job.output, self.path),
+            "input_sha256": photo and photo.sha256,
+            "input_stamp": photo and photo.stamp,
+        }
+
+    def _recover(self, claim: Claim) -> None:
+        """Finish what a process that was killed while it held this claim had begun."""
+        record = claim.intended
+        line = None if record is None else Line.parse(record)
+        if record is not None and line is not None:
+            output = self.path / line.output
+            claim.sweep(output.parent)
+            if self._is_unknown(line) and is_as_made(output, line):
+                log.info("finished by a run that was killed: %s", printable(output))
+                self.ledger.append(record | {"output_stamp": stamp(output)})
+        claim.carried_out()
+
+    def _is_unknown(self, line: Line) -> bool:
+        """Tell whether the ledger lacks a line of a run."""
+        self.ledger.refresh()
+        last = self.ledger.last(line.output)
+        return last is None or last.run != line.run
+
+
+def _now() -> str:
+    return datetime.fromtimestamp(int(time.time()), UTC).isoformat()
+
+
+def _versions() -> dict[str, str]:
+    versions = {"nstbatch": nstbatch.__version__, "python": platform.python_version()}
+    for package in RUNTIME_PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions["onnxruntime"] = metadata.version(package)
+    return versions

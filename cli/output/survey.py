@@ -1,0 +1,171 @@
+"""How the pictures of a plan stand before the first step: to be painted, done, or in the way."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nstbatch.cli.jobs.plan import SHOWN_PROBLEMS, Job, Plan
+from nstbatch.cli.text import count, printable
+from nstbatch.runtime.errors import UsageError
+
+from .fingerprint import Hashed, Origin, Stamp, hash_file, stamp
+
+if TYPE_CHECKING:
+    from .ledger import Ledger, Line
+
+
+class Standing(StrEnum):
+    """How a picture stands, as a sentence where it is not to be painted."""
+
+    TO_DO = "To be painted."
+    DONE = "The picture is already there."
+    UNKNOWN = "A file that was not painted here is in its place; --overwrite paints over it."
+    CHANGED = "The picture was changed after it was painted; --overwrite paints it again."
+    OUTDATED = "The picture was made with other settings, or from another photo."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A job, and how it stands.
+
+    Attributes:
+        job: What is to become of what.
+        key: The picture's path in the output folder, with ``/``.
+        standing: How it stands.
+        line: The last one of the ledger on it.
+        difference: What an outdated picture was made from or with, in words.
+    """
+
+    job: Job
+    key: str
+    standing: Standing
+    line: Line | None = None
+    difference: str = ""
+
+
+def key_of(output: Path, out: Path) -> str:
+    """Return the name that the ledger knows a picture by; it outlives a move of the folder."""
+    return output.relative_to(out).as_posix()
+
+
+class Photos:
+    """The SHA-256 of photos, computed where it is needed, and again only after a change."""
+
+    def __init__(self) -> None:
+        self._hashed: dict[Path, Hashed | None] = {}
+
+    def hashed(self, job: Job, line: Line | None = None) -> Hashed | None:
+        """Return it, from the ledger's line on the photo where its stamp is still the same.
+
+        What is made from nothing has the hash of the word for it.
+        """
+        path = job.input
+        if not job.of_file:
+            return Hashed(hashlib.sha256(os.fsencode(path)).hexdigest(), None)
+        if line and line.input_sha256 and _is(path, line.input_stamp):
+            return Hashed(line.input_sha256, line.input_stamp)
+        known = self._hashed.get(path)
+        if known is None or not _is(path, known.stamp):
+            known = self._hashed[path] = hash_file(path)
+        return known
+
+
+def survey(
+    plan: Plan, out: Path, ledger: Ledger, origin: Origin, photos: Photos, *, overwrite: bool
+) -> list[Entry]:
+    """Find out how every picture of a plan stands.
+
+    Args:
+        plan: What is to become of what.
+        out: The output folder.
+        ledger: Its ledger.
+        origin: What the pictures are to be made from.
+        photos: Hashes photos.
+        overwrite: Whether all are to be painted, whatever is there.
+    """
+
+    def entry(job: Job) -> Entry:
+        key = key_of(job.output, out)
+        line = ledger.last(key)
+        if overwrite or not job.output.is_file():
+            return Entry(job, key, Standing.TO_DO, line)
+        made = ledger.last_done(key)
+        if made is None:
+            return Entry(job, key, Standing.UNKNOWN, line)
+        if not is_as_made(job.output, made):
+            return Entry(job, key, Standing.CHANGED, line)
+        photo = photos.hashed(job, made)
+        if photo is None:  # its painter will say what is wrong with it
+            return Entry(job, key, Standing.TO_DO, line)
+        if origin.fingerprint(photo.sha256, job.variation) == made.fingerprint:
+            return Entry(job, key, Standing.DONE, line)
+        difference = _difference(photo, made, ledger, origin)
+        return Entry(job, key, Standing.OUTDATED, line, difference)
+
+    return [entry(job) for job in plan.jobs]
+
+
+def is_as_made(output: Path, line: Line) -> bool:
+    """Tell whether a picture has the bytes that the ledger says it has."""
+    if _is(output, line.output_stamp):
+        return True
+    size = line.output_stamp[0] if line.output_stamp else None
+    now = stamp(output)
+    if now is None or (size is not None and now[0] != size):
+        return False
+    hashed = hash_file(output)  # a copy, or a folder that was moved to another disk
+    return hashed is not None and hashed.sha256 == line.output_sha256
+
+
+def _is(path: Path, known: Stamp | None) -> bool:
+    return known is not None and stamp(path) == known
+
+
+def _difference(photo: Hashed, made: Line, ledger: Ledger, origin: Origin) -> str:
+    if photo.sha256 != made.input_sha256:
+        return "from another photo of that name, or an older one"
+    run = ledger.runs.get(made.run, {})
+    changed = list(_changed_settings(run.get("settings"), origin))
+    return f"with another {', '.join(changed)}" if changed else "with other settings"
+
+
+def _changed_settings(before: object, origin: Origin) -> Iterator[str]:
+    """Yield the settings in which a run differs; files have the same name and other bytes."""
+    if not isinstance(before, dict):
+        return
+    for name, value in origin.in_the_picture.items():
+        if before.get(name) != value:
+            yield f"--{name.replace('_', '-')} ({_shown(before.get(name))}, now {_shown(value)})"
+    for name in origin.files:
+        if before.get(name) != origin.settings.get(name):
+            now = origin.settings.get(name)
+            yield f"--{name.replace('_', '-')} ({_shown(before.get(name))}, now {_shown(now)})"
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else printable(str(value))
+
+
+def refuse_outdated(entries: Sequence[Entry]) -> None:
+    """Raise a UsageError where pictures are there that the same command would not make."""
+    outdated = [entry for entry in entries if entry.standing is Standing.OUTDATED]
+    if not outdated:
+        return
+    lines = [
+        f"{printable(entry.job.output)}: made {entry.difference}"
+        for entry in outdated[:SHOWN_PROBLEMS]
+    ]
+    if len(outdated) > SHOWN_PROBLEMS:
+        lines.append(f"... and {len(outdated) - SHOWN_PROBLEMS} more")
+    raise UsageError(
+        f"Nothing was done, since {count(len(outdated), 'picture')} of another making would stay"
+        " among the new ones\n  "
+        + "\n  ".join(lines)
+        + "\nPaint all anew with --overwrite, or choose another output folder with --out."
+    )

@@ -1,0 +1,179 @@
+"""A batch under way, as a page can ask for it at any moment, from another thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nstbatch.cli.batch.batch import Reporter
+from nstbatch.cli.jobs.painting import Outcome, Status
+from nstbatch.cli.jobs.plan import Job
+from nstbatch.cli.text import printable
+from nstbatch.runtime.errors import UsageError
+
+from .data import Report, read_report
+from .page import record
+from .thumbnails import budget, thumbnail
+
+if TYPE_CHECKING:
+    from nstbatch.runtime.descent.progress import Progress
+
+# Entries in one answer. Their thumbnails are made for it, at 20 to 80 ms each, and a page that is
+# opened late should show something soon.
+PORTION = 12
+
+# Of the work, before the time left is worth telling; a guess.
+ENOUGH_TO_TELL = 0.01
+
+
+class Tee:
+    """Tells two reporters."""
+
+    def __init__(self, first: Reporter, second: Reporter) -> None:
+        self._both = (first, second)
+
+    def started(self, job: Job) -> None:
+        """A photo is about to be painted."""
+        for reporter in self._both:
+            reporter.started(job)
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """Its painter made a step."""
+        for reporter in self._both:
+            reporter.progressed(job, progress)
+
+    def finished(self, outcome: Outcome) -> None:
+        """That is what became of a photo."""
+        for reporter in self._both:
+            reporter.finished(outcome)
+
+
+class LiveBatch:
+    """Is told how a batch goes, and tells it on.
+
+    What is finished comes from the ledger, so that it is the same as in the report; what is under
+    way from the painter.
+
+    Args:
+        folder: The output folder.
+        to_paint: How many pictures are to be made.
+    """
+
+    def __init__(self, folder: Path, to_paint: int) -> None:
+        self.folder = folder
+        self._to_paint = to_paint
+        self._start = time.monotonic()
+        self._lock = threading.Lock()
+        self._finished = self._failed = 0
+        self._under_way: dict[Path, tuple[Job, Progress | None]] = {}
+        self._ended = False
+
+    def started(self, job: Job) -> None:
+        """A photo is about to be painted."""
+        with self._lock:
+            self._under_way[job.output] = (job, None)
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """Its painter made a step."""
+        with self._lock:
+            self._under_way[job.output] = (job, progress)
+
+    def finished(self, outcome: Outcome) -> None:
+        """That is what became of a photo."""
+        if outcome.status is Status.SKIPPED:
+            return
+        with self._lock:
+            self._finished += 1
+            self._failed += outcome.status is Status.FAILED
+            if outcome.output is not None:
+                self._under_way.pop(outcome.output, None)
+
+    def end(self) -> None:
+        """No more will come."""
+        with self._lock:
+            self._ended = True
+
+    def report(self) -> Report:
+        """What the ledger says by now; nothing as long as there is none."""
+        try:
+            return read_report(self.folder)
+        except UsageError:
+            return Report(self.folder, {}, ())
+
+    def news(self, after: int) -> dict[str, Any]:
+        """What ``report_live.js`` shows.
+
+        Args:
+            after: The line of the ledger that is known already.
+
+        Returns:
+            ``entries``, the next few, as in the report; ``newest``, the line to ask after next;
+            ``more``, whether to ask at once; ``current``, the oldest picture under way; ``batch``;
+            and ``ended``.
+        """
+        with self._lock:  # before the ledger is read: what has been said to end is in there
+            under_way, ended = list(self._under_way.values()), self._ended
+            batch = self._batch([progress for _, progress in under_way if progress])
+        report = self.report()
+        later = sorted(
+            (entry for entry in report.entries if entry.line > after), key=lambda each: each.line
+        )
+        size = budget(max(self._to_paint, len(report.entries)))
+        records = [_served(record(report, entry, size)) for entry in later[:PORTION]]
+        return {
+            "entries": records,
+            "newest": records[-1]["line"] if records else after,
+            "more": len(later) > PORTION,
+            "current": self._current(*under_way[0]) if under_way else None,
+            "batch": batch,
+            "ended": ended,
+        }
+
+    def _batch(self, under_way: list[Progress]) -> dict[str, Any]:
+        done = self._finished + sum(progress.share for progress in under_way)
+        share = done / max(1, self._to_paint)
+        seconds = time.monotonic() - self._start
+        return {
+            "pictures": self._to_paint,
+            "finished": self._finished,
+            "failed": self._failed,
+            "share": share,
+            "seconds": seconds,
+            "left": seconds / share - seconds if ENOUGH_TO_TELL < share < 1 else None,
+        }
+
+    @staticmethod
+    def _current(job: Job, progress: Progress | None) -> dict[str, Any]:
+        return {
+            "name": printable(job.input),
+            "photo": _photo(job.input),
+            "share": progress.share if progress else 0,
+            "facts": _facts(progress) if progress else "",
+        }
+
+
+@lru_cache(maxsize=1)  # asked for every second
+def _photo(path: Path) -> str | None:
+    small = thumbnail(path)
+    return small.uri if small else None
+
+
+def _facts(progress: Progress) -> str:
+    parts = [
+        progress.stage,
+        f"{progress.width}x{progress.height}",
+        f"{progress.step} of {progress.steps} steps",
+        f"loss {progress.losses['total']:.4g}" if "total" in progress.losses else "",
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def _served(entry: dict[str, Any]) -> dict[str, Any]:
+    """The same entry, its links to files that are there now links to this server."""
+    files = {
+        kind: link and f"files/{kind}/{entry['line']}" for kind, link in entry["links"].items()
+    }
+    return entry | {"links": files}

@@ -1,0 +1,153 @@
+"""Serves the page of a batch to this machine while the batch runs.
+
+Only what the page needs can be had: itself, its news, and the files that the ledger names, by
+number. Requests under another name than this machine's are refused: a web site that points its own
+name here (DNS rebinding) sees nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import mimetypes
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from nstbatch.runtime.errors import UsageError
+
+from .live_batch import LiveBatch
+from .page import is_file, render
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+
+# Seconds. A page that is open asks every second, and should hear of the end before its server goes;
+# what is stopped by Ctrl-C is to be gone within two.
+LISTENING, FAREWELL = 3.0, 1.2
+
+FILE = re.compile(r"/files/(photo|picture)/(\d{1,9})")
+
+
+class ProgressServer(ThreadingHTTPServer):
+    """The server of one batch, and whether somebody is looking."""
+
+    daemon_threads = True
+    # A port that the last batch has just left can be had; one that is taken, not. (On Windows the
+    # first of the two would share it.)
+    allow_reuse_address = os.name != "nt"
+    allow_reuse_port = False
+
+    def __init__(self, live: LiveBatch, port: int) -> None:
+        super().__init__((HOST, port), _Handler)
+        self.live = live
+        self.told = threading.Event()  # of the end
+        self.asked = float("-inf")
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://{HOST}:{self.server_port}/"
+
+    def say_goodbye(self) -> None:
+        """Let a page that is open ask once more."""
+        self.live.end()
+        if time.monotonic() - self.asked < LISTENING:
+            self.told.wait(FAREWELL)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what went wrong with a request, such as a page that was closed meanwhile."""
+        log.debug("A request failed", exc_info=True)
+
+
+@contextmanager
+def serving(live: LiveBatch, port: int | None = None) -> Iterator[str]:
+    """Serve a batch as long as the ``with`` block takes; gives the page's address.
+
+    Args:
+        live: The batch.
+        port: Any free one by default.
+
+    Raises:
+        UsageError: The port cannot be used.
+    """
+    try:
+        server = ProgressServer(live, port or 0)
+    except OSError as error:
+        raise UsageError(
+            f"Port {port} cannot be used: {error.strerror}. "
+            "Choose another --watch-port, or leave it out for any free one."
+        ) from error
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+    thread.start()
+    try:
+        yield server.address
+        server.say_goodbye()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ProgressServer
+
+    def do_GET(self) -> None:
+        if self.headers["Host"] not in {
+            f"{name}:{self.server.server_port}" for name in (HOST, "localhost")
+        }:
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
+        address = urlsplit(self.path)
+        if address.path == "/":
+            page = render(self.server.live.report(), [], live=True)
+            self._answer(page.encode("utf-8"), "text/html; charset=utf-8")
+        elif address.path == "/progress.json":
+            self._news(parse_qs(address.query).get("after", [""])[0])
+        elif match := FILE.fullmatch(address.path):
+            self._file(match[1], int(match[2]))
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def _news(self, after: str) -> None:
+        self.server.asked = time.monotonic()
+        news = self.server.live.news(int(after) if re.fullmatch(r"\d{1,9}", after) else 0)
+        self._answer(json.dumps(news, allow_nan=False).encode("utf-8"), "application/json")
+        if news["ended"] and not news["more"]:
+            self.server.told.set()
+
+    def _file(self, kind: str, line: int) -> None:
+        report = self.server.live.report()
+        path: Path | None = None
+        for entry in report.entries:
+            if entry.line == line:
+                path = report.output_path(entry) if kind == "picture" else report.input_path(entry)
+        if path is None or not is_file(path):
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        guessed = mimetypes.guess_type(path.name)[0] or ""
+        scripted = not guessed.startswith("image/") or "svg" in guessed  # not to be opened here
+        self._answer(path.read_bytes(), "application/octet-stream" if scripted else guessed)
+
+    def _answer(self, data: bytes, kind: str) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("X-Frame-Options", "DENY")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *values: object) -> None:  # noqa: A002, its name there
+        log.debug(format, *values)

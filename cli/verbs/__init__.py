@@ -1,0 +1,1 @@
+"""One file per command, and what those that work through a batch share."""

@@ -1,0 +1,126 @@
+"""What ``nstbatch bench`` shows, and the files that it writes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nstbatch.cli.text import printable
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.files import write_atomically
+
+if TYPE_CHECKING:
+    from nstbatch.benchmarks.compare import Comparison
+    from nstbatch.benchmarks.report import Report
+    from nstbatch.benchmarks.table import Grid
+
+# Columns, where nobody looks at it on a terminal: no row is wider.
+PLAIN_WIDTH = 240
+
+STANDARD_OUTPUT = Path("-")
+
+# --- Printing ---------------------------------------------------------------------------------
+
+
+def print_report(report: Report, *, to_stderr: bool) -> None:
+    """Show the tables, and below them what they leave open."""
+    from nstbatch.benchmarks.table import STAGES_TITLE, headline, notes, speed_grid, stage_grid
+
+    file = sys.stderr if to_stderr else sys.stdout
+    print(printable(headline(report)), file=file)
+    _print_grid(speed_grid(report), to_stderr=to_stderr)
+    if report.stages:
+        print(f"{STAGES_TITLE}:", file=file)
+        _print_grid(stage_grid(report.stages), to_stderr=to_stderr)
+    for note in notes(report):
+        print(printable(note), file=file)
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Show the changes, and what keeps them from being taken at their word."""
+    if comparison.changes:
+        _print_grid(comparison.grid(), to_stderr=False)
+    else:
+        print("The reports have no row in common.")
+    for warning in comparison.warnings:
+        print(f"Warning: {printable(warning)}", file=sys.stderr)
+
+
+def _print_grid(grid: Grid, *, to_stderr: bool) -> None:
+    """Show a table; on a terminal in several parts, where it is too wide for one."""
+    from rich.console import Console
+
+    console = Console(stderr=to_stderr)
+    if not console.is_terminal:  # nothing folds a row in a file
+        console = Console(stderr=to_stderr, width=PLAIN_WIDTH)
+    for part in grid.split(console.width):
+        console.print(part.to_rich())
+
+
+# --- Files ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a report goes beside the screen; None for nowhere."""
+
+    json: Path | None
+    markdown: Path | None
+    plot: Path | None
+
+    @property
+    def use_standard_output(self) -> bool:
+        """Whether one of them goes where the table would."""
+        return STANDARD_OUTPUT in (self.json, self.markdown)
+
+    def check(self) -> None:
+        """Find out now what would keep the results of minutes from being written.
+
+        Raises:
+            UsageError: Two files want standard output, a folder is not there or read-only, or no
+                plot can be drawn.
+        """
+        if self.json == self.markdown == STANDARD_OUTPUT:
+            raise UsageError("--json and --markdown cannot both go to standard output.")
+        for path in (self.json, self.markdown, self.plot):
+            if path is not None and path != STANDARD_OUTPUT:
+                _check_place(path)
+        if self.plot is not None:
+            from nstbatch.benchmarks.plot import check_plot
+
+            check_plot(self.plot)
+
+    def write(self, report: Report) -> None:
+        """Write those that are wanted."""
+        from nstbatch.benchmarks.plot import plot
+        from nstbatch.benchmarks.table import to_markdown
+
+        if self.json is not None:
+            _write(self.json, report.to_json().encode())
+        if self.markdown is not None:
+            _write(self.markdown, to_markdown(report).encode())
+        if self.plot is not None:
+            _write(self.plot, plot(report, self.plot.suffix[1:].lower()))
+
+
+def _check_place(path: Path) -> None:
+    reason = None
+    if path.is_dir():
+        reason = "it is a folder"
+    elif not path.parent.is_dir():
+        reason = "there is no such folder"
+    elif not os.access(path.parent, os.W_OK):
+        reason = "its folder is read-only"
+    if reason:
+        raise UsageError(f"{printable(path)} cannot be written: {reason}.")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; or to standard output."""
+    if path == STANDARD_OUTPUT:
+        sys.stdout.write(content.decode())
+    else:
+        write_atomically(path, content)

@@ -1,0 +1,112 @@
+"""``nstbatch doctor``: what can be used here, and exactly why the rest cannot."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nstbatch.cli.text import columns, count, printable
+
+if TYPE_CHECKING:
+    from nstbatch.runtime.devices.providers import Finding
+
+# What the answer to a bug report starts with.
+PACKAGES = (
+    "nstbatch",
+    "numpy",
+    "onnx",
+    "onnx-ir",
+    "onnxscript",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "onnxruntime-ep-openvino",
+    "opencv-python-headless",
+    "pillow",
+    "torch",
+    "torchvision",
+)
+
+
+def doctor() -> None:
+    """Show which devices can be used, and which command would make the others usable."""
+    from nstbatch.runtime.devices import providers
+
+    findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]
+    sections = (_machine(), _devices(findings), _mixed(), _models(), _cache(), _packages())
+    print("\n\n".join(text for text in map("\n".join, sections) if text))
+
+
+def _machine() -> Iterator[str]:
+    from nstbatch.runtime.devices.processor import available_cores, has_bf16
+
+    bf16 = {True: "with bf16", False: "without bf16", None: "bf16 unknown"}[has_bf16()]
+    cores = count(available_cores(), "core")
+    yield f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    yield f"processor: {cores} for this process, {bf16}"
+
+
+def _devices(findings: list[Finding]) -> Iterator[str]:
+    yield "Devices"
+    rows = [
+        (finding.device, "usable" if finding.usable else "no", _describe(finding))
+        for finding in findings
+    ]
+    for line, finding in zip(columns(rows), findings, strict=True):
+        yield f"  {line}"
+        if finding.fix:
+            yield f"      to change that: {finding.fix}"
+
+
+def _describe(finding: Finding) -> str:
+    if not finding.usable:
+        return finding.detail
+    default, *others = finding.precisions
+    precisions = ", ".join([f"{default} by default", *others] if others else [default])
+    return f"{precisions} ({finding.detail})"
+
+
+def _mixed() -> Iterator[str]:
+    from nstbatch.runtime.devices.providers import conflicting_packages
+
+    mixed = conflicting_packages()
+    if mixed:
+        yield f"WARNING: {' and '.join(mixed)} overwrite each other's files."
+        yield f"  to change that: pip uninstall -y {' '.join(mixed)}, then install one of them"
+
+
+def _models() -> Iterator[str]:
+    from nstbatch.runtime.bundles.bundle import Bundle, installed
+    from nstbatch.runtime.errors import NstbatchError
+
+    yield "Models"
+    for name in installed():
+        try:
+            Bundle.load(name).verify()
+        except NstbatchError as error:
+            yield f"  {printable(name)}: {printable(str(error))}"
+        else:
+            yield f"  {printable(name)}: sound"
+
+
+def _cache() -> Iterator[str]:
+    from nstbatch.runtime.engine.cache import VARIABLE, current_cache
+
+    cache = current_cache()
+    yield "Cache"
+    if cache is None:
+        yield f"  switched off by ${VARIABLE}"
+    else:
+        yield f"  {printable(cache.folder)}: {cache.size / 1e6:.0f} MB"
+
+
+def _packages() -> Iterator[str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    yield "Packages"
+    for package in PACKAGES:
+        try:
+            yield f"  {package} {version(package)}"
+        except PackageNotFoundError:
+            yield f"  {package}: not installed"

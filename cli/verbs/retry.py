@@ -1,0 +1,121 @@
+"""``nstbatch retry``: what failed in an output folder, once more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nstbatch.cli.console.logs import set_verbosity
+from nstbatch.cli.options import painting as cli
+from nstbatch.cli.options.invocation import PROGRAM, Call
+from nstbatch.cli.output.fingerprint import hash_file
+from nstbatch.cli.text import count, printable, shell
+from nstbatch.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from nstbatch.cli.output.ledger import Ledger, Line
+
+INTERRUPTED = 130
+
+
+def retry(
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="The output folder of a batch.", show_default=False),
+    ],
+    verbose: cli.Verbose = False,
+) -> None:
+    """Paint once more what failed in an output folder.
+
+    The commands that failed are called again as they were, from the folders that they were called
+    in, for those pictures alone. What they print is what they printed then.
+
+    Exit codes: 0 nothing is left that failed, 1 something is, 2 no batch was painted there,
+    130 interrupted.
+    """
+    set_verbosity(quiet=False, verbose=verbose)
+    ledger = _ledger(out)
+    failures = ledger.failures
+    if not failures:
+        print(f"Nothing has failed in {printable(out)}.", file=sys.stderr)
+        return
+    out = out.absolute()
+    for words, folder, lines in _commands(ledger, failures):
+        print(f"{count(len(lines), 'picture')} of: {shell(words)}", file=sys.stderr)
+        if _call_again(words, folder, out, lines) == INTERRUPTED:
+            raise typer.Exit(INTERRUPTED)
+    ledger.refresh()
+    raise typer.Exit(1 if ledger.failures else 0)
+
+
+def _ledger(out: Path) -> Ledger:
+    from nstbatch.cli.output.ledger import Ledger
+
+    ledger = Ledger(out)
+    if not ledger.path.is_file():
+        raise UsageError(
+            f"No batch was painted in {printable(out)}: there is no {ledger.path.name}."
+        )
+    return ledger
+
+
+def _commands(
+    ledger: Ledger, failures: Iterable[Line]
+) -> list[tuple[tuple[str, ...], str, list[Line]]]:
+    """Return the commands that failed, the folders that they were called in, and for what."""
+    calls: dict[tuple[tuple[str, ...], str], list[Line]] = {}
+    for line in failures:
+        run = ledger.runs.get(line.run, {})
+        if changed := _changed_files(run):
+            print(
+                f"nstbatch: {printable(line.input)} is left alone: {changed} is another picture by "
+                "now. Call the command itself, with --overwrite, to paint all of them anew.",
+                file=sys.stderr,
+            )
+        elif key := _call_of(run):
+            calls.setdefault(key, []).append(line)
+        else:
+            name = printable(line.input)
+            print(f"nstbatch: The ledger does not say how {name} was painted.", file=sys.stderr)
+    return [(words, folder, lines) for (words, folder), lines in calls.items()]
+
+
+def _call_of(run: dict[str, Any]) -> tuple[tuple[str, ...], str] | None:
+    words, folder = run.get("command"), run.get("cwd")
+    if not isinstance(words, list) or not isinstance(folder, str):
+        return None
+    if len(words) < 2 or words[0] != PROGRAM or not all(isinstance(word, str) for word in words):
+        return None
+    return tuple(words), folder
+
+
+def _changed_files(run: dict[str, Any]) -> str:
+    """Return the options whose pictures are not those of the run any more; empty if none."""
+    files, settings, folder = run.get("files"), run.get("settings"), run.get("cwd")
+    if not (isinstance(files, dict) and isinstance(settings, dict) and isinstance(folder, str)):
+        return ""
+    now = {name: hash_file(Path(folder, str(settings.get(name)))) for name in files}
+    changed = [name for name, found in now.items() if found and found.sha256 != files[name]]
+    return ", ".join(f"--{name}" for name in changed)
+
+
+def _call_again(words: tuple[str, ...], folder: str, out: Path, lines: list[Line]) -> int:
+    """Call a command for some of its pictures; the output folder may have been moved since."""
+    from nstbatch.cli.main import run
+
+    arguments = words[1:]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    moved = (*arguments[:end], "--out", os.fspath(out), *arguments[end:])
+    call = Call(arguments, frozenset(line.output for line in lines), ("retry", os.fspath(out)))
+    try:
+        with contextlib.chdir(folder):
+            return run(moved, call)
+    except OSError as error:
+        print(f"nstbatch: {printable(folder)}: {error.strerror}.", file=sys.stderr)
+        return 1

@@ -1,0 +1,60 @@
+"""Estimates are rough, and say what they go by."""
+
+import pytest
+
+from nstbatch.cli.console.dry_run import estimate
+from nstbatch.cli.jobs.effort import Effort
+from nstbatch.cli.output.ledger import Ledger
+
+DEFAULT = Effort(512, 300)
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Ledger:
+    return Ledger(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch):
+    monkeypatch.setattr("nstbatch.runtime.devices.processor.available_cores", lambda: 2)
+
+
+def painted(ledger: Ledger, output: str, seconds: float, run: str = "r", **changes) -> None:
+    line = {"kind": "image", "run": run, "input": "a", "output_in_folder": output}
+    line |= {"status": "done", "seconds": seconds, "steps": 100, "width": 1000, "height": 500}
+    ledger.append(line | changes)
+    ledger.refresh()
+
+
+def test_without_a_ledger_it_goes_by_the_documents(ledger):
+    # README.md: up to four minutes a photo on two cores, and 2 GB
+    assert estimate(1, DEFAULT, ledger, "vgg16") == (
+        "very roughly 3 min 51 s on the processor, and 2.0 GB of memory"
+    )
+    assert "very roughly 24.0 s" in estimate(1, DEFAULT, ledger, "alexnet")
+    assert "38 min 30 s" in estimate(10, DEFAULT, ledger, "vgg16")
+    assert "8.0 GB" in estimate(1, Effort(1024, 200), ledger, "vgg16")
+
+
+def test_with_one_it_goes_by_what_pictures_took(ledger):
+    ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}})
+    for number, seconds in enumerate((50, 100, 5000)):  # the median is 2 s a megapixel step
+        painted(ledger, f"{number}.png", seconds)
+    half = Effort(1000, 100)
+    assert estimate(3, half, ledger, "vgg16").startswith("about 6 min 40 s, going by the ledger")
+    assert estimate(3, half, ledger, "alexnet").startswith("very roughly")
+
+
+@pytest.mark.parametrize("changes", [{"steps": 0}, {"width": 0}, {"status": "failed"}])
+def test_what_says_nothing_of_time_is_left_out(ledger, changes):
+    ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}})
+    painted(ledger, "a.png", 50, **changes)
+    assert estimate(1, DEFAULT, ledger, "vgg16").startswith("very roughly")
+
+
+@pytest.mark.parametrize("bundle", [None, "vgg16", {}])
+def test_a_run_that_is_not_known_is_left_out(ledger, bundle):
+    ledger.append({"kind": "run", "run": "r", "bundle": bundle})
+    painted(ledger, "a.png", 50)
+    painted(ledger, "b.png", 50, run="unknown")
+    assert estimate(1, DEFAULT, ledger, "vgg16").startswith("very roughly")

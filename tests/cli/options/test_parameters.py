@@ -1,0 +1,106 @@
+import inspect
+import shlex
+import typing
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from nstbatch.cli.main import app
+from nstbatch.cli.options.invocation import invocation
+from nstbatch.cli.options.parameters import command_words, inputs_of, is_place, parameters
+
+VERBS = {
+    name: command
+    for name, command in get_command(app).commands.items()
+    if any(parameter.name == "config" for parameter in command.params)
+}
+
+
+def by_name(verb: str = "stylize") -> dict:
+    return {parameter.name: parameter for parameter in parameters(VERBS[verb])}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_path_of_a_verb_is_known_as_one(verb):
+    """They are told by what the help calls them, so a new word for a path has to be known."""
+    hints = typing.get_type_hints(inspect.unwrap(VERBS[verb].callback))
+    for parameter in by_name(verb).values():
+        assert parameter.is_path == takes_path(hints[parameter.key]), parameter.name
+
+
+def takes_path(hint) -> bool:
+    return hint is Path or any(map(takes_path, typing.get_args(hint)))
+
+
+def test_names_are_the_long_ones():
+    known = by_name()
+    assert {"inputs", "style", "tv_weight", "format", "json"} <= set(known)
+    assert known["json"].key == "as_json"
+    assert known["tv_weight"].option == "--tv-weight"
+    assert not {"config", "help"} & set(known)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_with_settings_files_has_inputs(verb):
+    assert inputs_of(parameters(VERBS[verb])) is not None
+
+
+def test_other_verbs_have_none():
+    assert inputs_of(parameters(get_command(app).commands["export"])) is None
+
+
+def test_what_shapes_a_picture():
+    known = by_name()
+    shaping = {name for name, parameter in known.items() if parameter.shapes_picture}
+    assert {"style", "size", "seed", "model", "quality", "inputs"} <= shaping
+    assert not {"out", "recursive", "overwrite", "dry_run", "json", "quiet"} & shaping
+
+
+def run(*arguments: str):
+    """The invocation that a command line leads to."""
+    context = VERBS["stylize"].make_context("stylize", list(arguments))
+    return invocation(typing.cast(typer.Context, context))
+
+
+def test_settings_are_all_values_of_a_run():
+    settings = run(
+        "a.jpg", "b", "-s", "s.png", "--size", "64", "--style-layers", "x=2", "-q"
+    ).values
+    assert settings["inputs"] == ["a.jpg", "b"]
+    assert settings["style"] == "s.png"
+    assert (settings["size"], settings["seed"]) == (64, 0)
+    assert settings["style_layers"] == ["x=2"]
+    assert (settings["quiet"], settings["verbose"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a.jpg -s s.png",
+        "a.jpg b.jpg --style s.png --size 64 --tv-weight 0.25 --recursive",
+        "a.jpg -s s.png --style-layers x=2,y --style-layers z",
+        "-s=-s.png -o 'an out' -- -a.jpg",
+        "'<img src=x onerror=alert(1)>.jpg' -s $s.png --name '{stem} {index}'",
+        "'new\nline.jpg' -s s.png --learning-rate 1e-5",
+    ],
+)
+def test_a_command_of_the_same_settings(line):
+    before = run(*shlex.split(line))
+    words = command_words("stylize", before.parameters, before.values)
+    assert words[:2] == ["nstbatch", "stylize"]
+    after = run(*words[2:])
+    assert after.values == before.values
+    assert len(words) <= 2 + len(shlex.split(line)) + 2  # a default is not spelled out
+
+
+def test_words_that_may_be_paths(tmp_path):
+    known = by_name()
+    (tmp_path / "mine").touch()
+    assert is_place(known["style"], "photo", tmp_path)
+    assert not is_place(known["init"], "photo", tmp_path)
+    assert is_place(known["init"], "mine", tmp_path)
+    assert is_place(known["model"], "./own", tmp_path)
+    assert not is_place(known["model"], "vgg16", tmp_path)
+    assert not is_place(known["device"], "a/b", tmp_path)

@@ -1,0 +1,72 @@
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from nstbatch.cli.main import run
+from nstbatch.cli.verbs import doctor
+from nstbatch.runtime.devices import devices, providers
+from nstbatch.runtime.devices.providers import Finding
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("NSTBATCH_HOME", str(tmp_path))
+    return tmp_path / "bundles"
+
+
+def test_every_device_is_usable_or_has_a_reason(capsys):
+    assert run(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for device in ("cpu", "openvino", "cuda", "tensorrt"):
+        finding = providers.check(device)
+        (line,) = [line for line in lines if line.split()[:1] == [device]]
+        assert line.split()[1] == ("usable" if finding.usable else "no")
+        assert finding.detail in line
+        assert finding.fix is None or f"      to change that: {finding.fix}" in lines
+    (runtime,) = filter(devices._is_installed, devices.RUNTIME_PACKAGES)
+    assert f"  {runtime} {version(runtime)}" in lines
+    assert f"  nstbatch {version('nstbatch')}" in lines
+    assert any(f"{providers.available_cores()} core" in line for line in lines)
+
+
+def test_the_default_precision_comes_first(monkeypatch):
+    finding = Finding("openvino", True, "1.8.1", None, ("bf16", "fp32"))
+    assert doctor._describe(finding) == "bf16 by default, fp32 (1.8.1)"
+
+
+def test_models_are_checked(home, capsys):
+    (home / "broken").mkdir(parents=True)
+    (home / "broken" / "bundle.json").write_text("{")
+    assert run(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "  vgg16: sound\n" in out
+    assert "  broken: " in out
+    assert "  broken: sound" not in out
+
+
+def test_the_cache_is_shown(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "nstbatch"
+    (folder / "openvino").mkdir(parents=True)
+    (folder / "openvino" / "compiled").write_bytes(bytes(3_000_000))
+    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
+    assert run(["doctor"]) == 0
+    assert f"Cache\n  {folder}: 3 MB\n" in capsys.readouterr().out
+    monkeypatch.setenv("NSTBATCH_CACHE", "off")
+    assert run(["doctor"]) == 0
+    assert "Cache\n  switched off by $NSTBATCH_CACHE\n" in capsys.readouterr().out
+
+
+def test_packages_that_break_each_other_are_named(monkeypatch, capsys):
+    mixed = ("onnxruntime", "onnxruntime-gpu")
+    monkeypatch.setattr(providers, "conflicting_packages", lambda: mixed)
+    assert run(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "WARNING: onnxruntime and onnxruntime-gpu overwrite each other's files." in out
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in out
+
+
+def test_what_is_absent_is_said_to_be(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "PACKAGES", ("nstbatch", "no-such-package"))
+    assert run(["doctor"]) == 0
+    assert "  no-such-package: not installed\n" in capsys.readouterr().out
