@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nstbatch.exporter import zoo
-from nstbatch.exporter.pooling import use_pooling
-from nstbatch.exporter.rebuild import rebuild
+from nstbatch.exporter.networks import zoo
+from nstbatch.exporter.networks.pooling import use_pooling
+from nstbatch.exporter.networks.rebuild import rebuild
 from nstbatch.runtime.bundles.bundle import Bundle, Preprocessing
 
 from .matrix_rate import Product

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nstbatch.exporter.networks.weights import load
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.errors import BundleError, UsageError
 
 from .export import export_bundle, find_backbone
 from .template import Template
-from .weights import load
 
 
 def check_checkpoints(source: str, files: Sequence[Path], layers: Sequence[str]) -> None:

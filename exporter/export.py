@@ -15,6 +15,12 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
+from nstbatch.exporter.networks import backbones
+from nstbatch.exporter.networks.backbones import Backbone
+from nstbatch.exporter.networks.custom import custom
+from nstbatch.exporter.networks.layers import measure
+from nstbatch.exporter.networks.pooling import use_pooling
+from nstbatch.exporter.networks.weights import load, to_storage
 from nstbatch.runtime.bundles.bundle import (
     MANIFEST,
     POOLINGS,
@@ -28,15 +34,9 @@ from nstbatch.runtime.bundles.bundle import (
 )
 from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
 
-from . import backbones
-from .backbones import Backbone
-from .custom import custom
-from .layers import measure
-from .pooling import use_pooling
 from .rules import ReluRule
 from .store import WeightStore
 from .trace import OPSET, LayerNetwork, forward_graph, vjp_graph
-from .weights import load, to_storage
 
 Log: TypeAlias = Callable[[str], None]
 Graphs: TypeAlias = list[tuple[str, ir.Model]]

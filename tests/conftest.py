@@ -124,8 +124,8 @@ class Reference:
     def __init__(self, model: str, pooling: str, dtype: str = "float32") -> None:
         import torch
 
-        from nstbatch.exporter.pooling import use_pooling
-        from nstbatch.exporter.rebuild import rebuild
+        from nstbatch.exporter.networks.pooling import use_pooling
+        from nstbatch.exporter.networks.rebuild import rebuild
         from nstbatch.exporter.trace import LayerNetwork
         from nstbatch.runtime.bundles.bundle import Bundle
 

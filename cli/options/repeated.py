@@ -11,7 +11,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-# What tells a checkpoint from a photo behind it; see nstbatch.exporter.weights.read_state.
+# What tells a checkpoint from a photo behind it; see nstbatch.exporter.networks.weights.read_state.
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 

@@ -16,8 +16,8 @@ from nstbatch.cli.text import columns, printable
 from nstbatch.runtime.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
+    from nstbatch.exporter.checks.verify import Row
     from nstbatch.exporter.export import Export
-    from nstbatch.exporter.verify import Row
 
 INSTALL_TORCH = "pip install 'torch>=2.13' 'torchvision>=0.28'"
 
@@ -135,7 +135,7 @@ def _no_progress(line: str) -> None:
 
 def _verify(exported: Export, log: Callable[[str], None]) -> None:
     """Print the errors against autograd; a BundleError where one is too large."""
-    from nstbatch.exporter.verify import TOLERANCE, verify
+    from nstbatch.exporter.checks.verify import TOLERANCE, verify
 
     rows = verify(exported, log)
     titles = ("GRAPH", "PICTURE", "SIZE", "BATCH", "LAYERS", "GRADIENT", "")
@@ -149,7 +149,7 @@ def _verify(exported: Export, log: Callable[[str], None]) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     gradient = "-" if row.gradient is None else f"{row.gradient:.1e}"
-    # Rounding alone may have turned a decision there: see nstbatch.exporter.margins.
+    # Rounding alone may have turned a decision there: see nstbatch.exporter.checks.margins.
     note = "" if row.is_clear else "(a close decision)"
     size = f"{row.height}x{row.width}"
     return row.graph, row.picture, size, str(row.batch), f"{row.layers:.1e}", gradient, note

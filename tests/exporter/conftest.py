@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from nstbatch.exporter.checks.pictures import Draw
 from nstbatch.exporter.export import Export
-from nstbatch.exporter.pictures import Draw
-from nstbatch.exporter.rebuild import rebuild
+from nstbatch.exporter.networks.rebuild import rebuild
 from nstbatch.exporter.trace import LayerNetwork
 from nstbatch.runtime.bundles.bundle import Bundle, Preprocessing
 from nstbatch.runtime.pictures.images import read

@@ -12,11 +12,11 @@ import torch
 
 from nstbatch.cli.main import run
 from nstbatch.exporter import export as export_module
+from nstbatch.exporter.checks.verify import verify
 from nstbatch.exporter.export import Export, export_bundle
 from nstbatch.exporter.rules import ReluRule
 from nstbatch.exporter.store import WeightStore
 from nstbatch.exporter.trace import vjp_graph
-from nstbatch.exporter.verify import verify
 from nstbatch.runtime.bundles.bundle import MANIFEST, WEIGHTS, Bundle, file_names, installed
 from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
 

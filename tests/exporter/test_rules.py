@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from nstbatch.exporter import rules
-from nstbatch.exporter.autograd import vector_jacobian_product
+from nstbatch.exporter.checks.autograd import vector_jacobian_product
 from nstbatch.exporter.rules import RELU_BACKWARD, ReluRule
 from nstbatch.exporter.trace import vjp_graph
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from nstbatch.exporter import template as template_module
-from nstbatch.exporter.autograd import vector_jacobian_product
-from nstbatch.exporter.backbones import IMAGENET
+from nstbatch.exporter.checks.autograd import vector_jacobian_product
 from nstbatch.exporter.export import Export
+from nstbatch.exporter.networks.backbones import IMAGENET
 from nstbatch.exporter.rules import ReluRule
 from nstbatch.exporter.template import Template
 from nstbatch.exporter.trace import LayerNetwork, forward_graph, vjp_graph

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from nstbatch.exporter import backbones
-from nstbatch.exporter.pictures import flat_areas, photo_like
+from nstbatch.exporter.checks.pictures import flat_areas, photo_like
+from nstbatch.exporter.networks import backbones
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, centre_square
 from nstbatch.runtime.deconvnet.maxima import FilterMaxima, Maximum
 from nstbatch.runtime.deconvnet.options import STRONGEST, DeconvnetOptions

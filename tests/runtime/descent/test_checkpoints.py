@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from nstbatch.exporter.pictures import photo_like
+from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.descent.pyramid import Checkpoint

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nstbatch.exporter.pictures import photo_like
+from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason, descend
 from nstbatch.runtime.engine.batching import Batcher, Start
 from nstbatch.runtime.errors import StoppedError, UsageError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nstbatch.exporter.pictures import photo_like
+from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import Bounds, descend
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.devices import check

@@ -11,8 +11,8 @@ import onnx
 import pytest
 import torch
 
-from nstbatch.exporter.margins import rounding_errors
-from nstbatch.exporter.pictures import clear_picture, flat_areas, photo_like
+from nstbatch.exporter.checks.margins import rounding_errors
+from nstbatch.exporter.checks.pictures import clear_picture, flat_areas, photo_like
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.engine.session import Session
@@ -252,7 +252,7 @@ def style_transfer(bundle: Bundle) -> Objective:
 
 @cache
 def typical_errors(network):
-    """Float32's rounding error at every decision of a network, see exporter/margins.py."""
+    """Float32's rounding error at every decision of a network, see exporter/checks/margins.py."""
     rng = np.random.default_rng(0)
     pictures = np.stack([draw(rng, 97, 131) for draw in (photo_like, flat_areas)])
     return rounding_errors(network, torch.from_numpy(pictures))

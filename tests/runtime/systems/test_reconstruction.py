@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nstbatch.exporter.pictures import photo_like
+from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.engine.engine import Engine

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nstbatch.exporter.pictures import photo_like
+from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.engine import engine as engine_module

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nstbatch.exporter.pictures import photo_like
+from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.pictures.colours import match_histogram

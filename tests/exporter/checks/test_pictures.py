@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from nstbatch.exporter.margins import CLEAR, rounding_errors
-from nstbatch.exporter.pictures import (
+from nstbatch.exporter.checks.margins import CLEAR, rounding_errors
+from nstbatch.exporter.checks.pictures import (
     PATCH,
     PICTURES,
     RETOUCHES,

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from nstbatch.exporter import backbones
-from nstbatch.exporter.layers import activations, measure
+from nstbatch.exporter.networks import backbones
+from nstbatch.exporter.networks.layers import activations, measure
 from nstbatch.runtime.bundles.bundle import Layer
 from nstbatch.runtime.errors import UsageError
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from nstbatch.exporter import backbones, packaged
-from nstbatch.exporter.packaged import ArrayUnpickler, PackagedWeights
+from nstbatch.exporter.networks import backbones, packaged
+from nstbatch.exporter.networks.packaged import ArrayUnpickler, PackagedWeights
 from nstbatch.runtime.errors import BundleError
 
 LAYERS = {"conv1": "features.0", "relu1": "features.1", "conv2": "features.2"}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from .rules import ReluRule
+from nstbatch.exporter.rules import ReluRule
 
 
 def vector_jacobian_product(

@@ -13,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nstbatch.exporter.export import Export
+from nstbatch.exporter.rules import ReluRule
+from nstbatch.exporter.trace import LayerNetwork
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind, Pooling, graph_name
 from nstbatch.runtime.bundles.manifest import MAX_POOLING_ONLY
 from nstbatch.runtime.devices.providers import resolve
@@ -20,11 +23,8 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE
 
 from .autograd import vector_jacobian_product
-from .export import Export
 from .margins import rounding_errors
 from .pictures import PICTURES, Draw, clear_picture
-from .rules import ReluRule
-from .trace import LayerNetwork
 
 Sessions: TypeAlias = Mapping[GraphKind, ort.InferenceSession]
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from nstbatch.exporter import backbones
-from nstbatch.exporter.pooling import use_pooling
+from nstbatch.exporter.networks import backbones
+from nstbatch.exporter.networks.pooling import use_pooling
 from nstbatch.runtime.errors import UsageError
 
 

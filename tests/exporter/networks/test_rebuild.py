@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nstbatch.exporter.rebuild import rebuild
+from nstbatch.exporter.networks.rebuild import rebuild
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.errors import BundleError, UnknownNameError
 

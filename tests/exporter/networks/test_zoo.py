@@ -4,7 +4,7 @@ import sys
 import torch
 from torch import nn
 
-from nstbatch.exporter import zoo
+from nstbatch.exporter.networks import zoo
 
 
 def test_nothing_is_left_in_place_or_in_training():

@@ -9,8 +9,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from nstbatch.exporter import backbones, weights
-from nstbatch.exporter.weights import DownloadedWeights, fill, load, read_state, to_storage
+from nstbatch.exporter.networks import backbones, weights
+from nstbatch.exporter.networks.weights import DownloadedWeights, fill, load, read_state, to_storage
 from nstbatch.runtime.errors import BundleError, UsageError
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from nstbatch.exporter.margins import Margin, Sign, Switch, least_margin, rounding_errors
+from nstbatch.exporter.checks.margins import Margin, Sign, Switch, least_margin, rounding_errors
 
 ERROR = 1e-7
 

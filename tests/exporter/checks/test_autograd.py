@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nstbatch.exporter.autograd import vector_jacobian_product
+from nstbatch.exporter.checks.autograd import vector_jacobian_product
 from nstbatch.exporter.rules import ReluRule
 
 X = torch.tensor([[-1.0, -1.0, 2.0, 2.0]])

@@ -9,13 +9,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nstbatch.exporter import backbones, rules, verify
+from nstbatch.exporter import rules
+from nstbatch.exporter.checks import verify
+from nstbatch.exporter.checks.pictures import PICTURES, flat_areas
+from nstbatch.exporter.checks.verify import BATCHES, SIZES, TOLERANCE, Row, compare, open_session
 from nstbatch.exporter.export import Export
-from nstbatch.exporter.pictures import PICTURES, flat_areas
-from nstbatch.exporter.pooling import use_pooling
+from nstbatch.exporter.networks import backbones
+from nstbatch.exporter.networks.pooling import use_pooling
 from nstbatch.exporter.rules import ReluRule
 from nstbatch.exporter.trace import LayerNetwork, vjp_graph
-from nstbatch.exporter.verify import BATCHES, SIZES, TOLERANCE, Row, compare, open_session
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.errors import UsageError
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from nstbatch.exporter import backbones
-from nstbatch.exporter.layers import activations
+from nstbatch.exporter.networks import backbones
+from nstbatch.exporter.networks.layers import activations
 from nstbatch.runtime.errors import UnknownNameError
 
 # torchvision's documentation gives the parameters of the whole networks: VGG-16 138357544,
@@ -144,7 +144,7 @@ def test_classes_are_the_thousand_of_imagenet():
 
 
 def test_googlenets_preprocessing_is_torchvisions_transform_of_its_input():
-    from nstbatch.exporter import zoo
+    from nstbatch.exporter.networks import zoo
 
     torchvision = zoo.models().googlenet(
         weights=None, transform_input=True, aux_logits=False, init_weights=False

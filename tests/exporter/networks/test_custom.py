@@ -4,8 +4,8 @@ import textwrap
 import pytest
 import torch
 
-from nstbatch.exporter import backbones
-from nstbatch.exporter.custom import custom, spread
+from nstbatch.exporter.networks import backbones
+from nstbatch.exporter.networks.custom import custom, spread
 from nstbatch.runtime.bundles.bundle import Preprocessing
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 

@@ -1,0 +1,1 @@
+"""Holds an exported bundle against the network that it was made of."""
