@@ -18,6 +18,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from nstbatch.benchmarks.gpu.probes import CHECKS, Check, CheckJob, run_check
+from nstbatch.benchmarks.gpu.speed import VARIANTS, Speed, Variant, speed_rows
+from nstbatch.benchmarks.reports.machine import describe_machine
+from nstbatch.benchmarks.reports.report import Report, Row
+from nstbatch.benchmarks.reports.table import NOTHING, Grid, milliseconds, plus_minus
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.devices.processor import available_cores
@@ -25,12 +30,7 @@ from nstbatch.runtime.errors import NstbatchError
 from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.systems.style_transfer_options import one_of
 
-from .gpu_probes import CHECKS, Check, CheckJob, run_check
-from .gpu_speed import VARIANTS, Speed, Variant, speed_rows
-from .machine import describe_machine
 from .options import Entry, parse_numbers, words
-from .report import Report, Row
-from .table import NOTHING, Grid, milliseconds, plus_minus
 
 ON_GPU = ("cuda", "tensorrt")
 FAILED, NO_GPU = 1, 3

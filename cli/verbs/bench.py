@@ -25,7 +25,7 @@ from nstbatch.runtime.errors import ImageError, UsageError
 from .bench_output import Files, print_comparison, print_report
 
 if TYPE_CHECKING:
-    from nstbatch.benchmarks.report import Report
+    from nstbatch.benchmarks.reports.report import Report
 
 DEFAULTS = BenchOptions()
 DEFAULT_PROVIDERS = as_list(DEFAULTS.providers)
@@ -209,8 +209,8 @@ def compare(before: Before, after: After) -> None:
 
     A speed-up of 2 means that AFTER takes half the time of BEFORE.
     """
-    from nstbatch.benchmarks.compare import compare as hold_against
-    from nstbatch.benchmarks.compare import read_report
+    from nstbatch.benchmarks.reports.compare import compare as hold_against
+    from nstbatch.benchmarks.reports.compare import read_report
 
     print_comparison(hold_against(read_report(before), read_report(after)))
 
@@ -229,7 +229,7 @@ def _refuse_options(context: typer.Context) -> None:
 
 
 def _run(options: BenchOptions, quiet: bool) -> Report:
-    from nstbatch.benchmarks.contest import run
+    from nstbatch.benchmarks.contest.contest import run
 
     def log(line: str) -> None:
         if not quiet:

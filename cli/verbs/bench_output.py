@@ -13,9 +13,9 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.files import write_atomically
 
 if TYPE_CHECKING:
-    from nstbatch.benchmarks.compare import Comparison
-    from nstbatch.benchmarks.report import Report
-    from nstbatch.benchmarks.table import Grid
+    from nstbatch.benchmarks.reports.compare import Comparison
+    from nstbatch.benchmarks.reports.report import Report
+    from nstbatch.benchmarks.reports.table import Grid
 
 # Columns, where nobody looks at it on a terminal: no row is wider.
 PLAIN_WIDTH = 240
@@ -27,7 +27,13 @@ STANDARD_OUTPUT = Path("-")
 
 def print_report(report: Report, *, to_stderr: bool) -> None:
     """Show the tables, and below them what they leave open."""
-    from nstbatch.benchmarks.table import STAGES_TITLE, headline, notes, speed_grid, stage_grid
+    from nstbatch.benchmarks.reports.table import (
+        STAGES_TITLE,
+        headline,
+        notes,
+        speed_grid,
+        stage_grid,
+    )
 
     file = sys.stderr if to_stderr else sys.stdout
     print(printable(headline(report)), file=file)
@@ -89,14 +95,14 @@ class Files:
             if path is not None and path != STANDARD_OUTPUT:
                 _check_place(path)
         if self.plot is not None:
-            from nstbatch.benchmarks.plot import check_plot
+            from nstbatch.benchmarks.reports.plot import check_plot
 
             check_plot(self.plot)
 
     def write(self, report: Report) -> None:
         """Write those that are wanted."""
-        from nstbatch.benchmarks.plot import plot
-        from nstbatch.benchmarks.table import to_markdown
+        from nstbatch.benchmarks.reports.plot import plot
+        from nstbatch.benchmarks.reports.table import to_markdown
 
         if self.json is not None:
             _write(self.json, report.to_json().encode())

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from nstbatch.benchmarks.contest import measured_row, with_ratios
-from nstbatch.benchmarks.report import Case, Report, Row, Stages
-from nstbatch.benchmarks.turns import Turn
-from nstbatch.benchmarks.worker import Opened
+from nstbatch.benchmarks.contest.contest import measured_row, with_ratios
+from nstbatch.benchmarks.contest.worker import Opened
+from nstbatch.benchmarks.reports.report import Case, Report, Row, Stages
+from nstbatch.benchmarks.tasks.turns import Turn
 
 MACHINE = {
     "processor": "Abacus 2",

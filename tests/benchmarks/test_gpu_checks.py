@@ -5,9 +5,9 @@ import json
 import pytest
 
 from nstbatch.benchmarks import gpu_checks
+from nstbatch.benchmarks.gpu.probes import Check
 from nstbatch.benchmarks.gpu_checks import Results, checks_grid, main, speed_grid
-from nstbatch.benchmarks.gpu_probes import Check
-from nstbatch.benchmarks.report import Case, Report, Row
+from nstbatch.benchmarks.reports.report import Case, Report, Row
 from nstbatch.runtime.devices.devices import Finding
 
 QUICK = ["--devices", "cpu", "--model", "alexnet", "--check-size", "64", "--check-steps", "12"]

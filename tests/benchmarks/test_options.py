@@ -10,7 +10,7 @@ from nstbatch.benchmarks.options import (
     parse_entries,
     parse_numbers,
 )
-from nstbatch.benchmarks.tasks import MAKERS
+from nstbatch.benchmarks.tasks.tasks import MAKERS
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 
 

@@ -89,13 +89,13 @@ def test_reports_of_other_machines_are_compared_with_a_warning(measured, tmp_pat
 def reported(report_of_nothing, monkeypatch):
     """A benchmark that is over at once."""
     monkeypatch.setattr(
-        "nstbatch.benchmarks.contest.run", lambda options, tell: report_of_nothing(options)
+        "nstbatch.benchmarks.contest.contest.run", lambda options, tell: report_of_nothing(options)
     )
 
 
 @pytest.fixture
 def report_of_nothing():
-    from nstbatch.benchmarks.report import Case, Report, Row
+    from nstbatch.benchmarks.reports.report import Case, Report, Row
 
     def make(options):
         machine = {"processor": "Abacus", "cores": 1, "gpu": None}
@@ -147,7 +147,7 @@ def test_wrong_usage_is_found_before_anything_is_measured(
     monkeypatch, tmp_path, capsys, arguments, message
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nstbatch.benchmarks.contest.Worker", None)
+    monkeypatch.setattr("nstbatch.benchmarks.contest.contest.Worker", None)
     assert run([*TINY, *arguments]) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nstbatch.benchmarks.judge import Judge
-from nstbatch.benchmarks.tasks import make_task
+from nstbatch.benchmarks.contest.judge import Judge
+from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine import engine as engine_module

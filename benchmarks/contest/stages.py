@@ -1,0 +1,169 @@
+"""Where the time of one picture goes, from file to file, on one device.
+
+It runs in a process of its own, with all that a picture has by default but the number of steps. The
+engine and its descents are timed where they are called, so the stages are those of every run.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from nstbatch.benchmarks.options import STAGE_ITERATIONS
+from nstbatch.benchmarks.reports.report import Stages
+from nstbatch.benchmarks.tasks.tasks import synthetic_pictures
+from nstbatch.runtime.descent.loop import Descent
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.engine.engine import Engine, Targets
+from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.pictures import images
+from nstbatch.runtime.systems.style_transfer import StyleTransfer
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+
+from .worker import Worker, reporting_failures
+
+# In the order that a picture goes through them.
+READ, OPEN, TARGETS, STEPS, UPDATE, WRITE, REST = STAGES = (
+    "read",
+    "open",
+    "targets",
+    "steps",
+    "update",
+    "write",
+    "rest",
+)
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """Which picture, and on what."""
+
+    model: str
+    provider: Provider
+    size: int
+    """Long side of the picture, in pixels."""
+    threads: int
+    iterations: int = STAGE_ITERATIONS
+
+
+def measure_stages(job: StageJob) -> Stages:
+    """Take a picture from file to file in a new process; a ContestantError where that fails."""
+    with Worker(serve_stages, job) as worker:
+        stages: Stages = worker.answer()
+        return stages
+
+
+def serve_stages(pipe: Connection, job: StageJob) -> None:
+    """What runs in the process."""
+    with reporting_failures(pipe, job.threads), tempfile.TemporaryDirectory() as folder:
+        pipe.send(stages_of(job, Path(folder)))
+
+
+class Stopwatch:
+    """Adds up the time spent in each stage; a stage within another takes its time from it."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._running = [REST]
+        self._since = clock()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """What happens within is of this stage."""
+        self._switch()
+        self._running.append(name)
+        try:
+            yield
+        finally:
+            self._switch()
+            self._running.pop()
+
+    def stop(self) -> None:
+        """Nothing that happens from here on is the rest's."""
+        self._switch()
+
+    def _switch(self) -> None:
+        now = self._clock()
+        self.seconds[self._running[-1]] += now - self._since
+        self._since = now
+
+
+def stages_of(job: StageJob, folder: Path) -> Stages:
+    """Paint a picture in this process and time its stages.
+
+    Args:
+        job: Which picture.
+        folder: An empty one, for the files.
+    """
+    photo_path, style_path = folder / "photo.jpg", folder / "style.jpg"
+    for path, picture in zip(
+        (photo_path, style_path), synthetic_pictures(2, job.size), strict=True
+    ):
+        images.write(path, images.from_nchw(picture[None]))
+    options = StyleTransferOptions(size=job.size, iterations=job.iterations)
+    device, precision = job.provider.device, job.provider.precision
+
+    watch = Stopwatch()
+    with watch.stage(OPEN):
+        transfer = StyleTransfer(job.model, device=device, precision=precision)
+        transfer.engine = TimedEngine(job, watch)
+    with watch.stage(READ):
+        photo, style = images.read(photo_path), images.read(style_path)
+    result = transfer(photo, style, options)
+    with watch.stage(WRITE):
+        images.write(folder / "painted.jpg", result.image, result.alpha)
+    watch.stop()
+    return Stages(device, precision, job.model, job.size, result.steps, watch.seconds)
+
+
+# --- Timed from outside -----------------------------------------------------------------------
+
+
+class TimedEngine(Engine):
+    """An engine that a stopwatch looks at."""
+
+    def __init__(self, job: StageJob, watch: Stopwatch) -> None:
+        device, precision = job.provider.device, job.provider.precision
+        super().__init__(job.model, device=device, precision=precision, threads=job.threads)
+        self._watch = watch
+
+    def targets(self, *args: Any, **kwargs: Any) -> Targets:
+        """As in an engine; sessions that are opened for it count as opening."""
+        with self._watch.stage(TARGETS):
+            return super().targets(*args, **kwargs)
+
+    def descent(self, *args: Any, **kwargs: Any) -> Descent:
+        """As in an engine."""
+        with self._watch.stage(OPEN):
+            descent = super().descent(*args, **kwargs)
+            assert isinstance(descent, Descent)  # nobody shares the engine
+            return TimedDescent(descent, self._watch)
+
+    def _kept(self, key: Hashable, open_session: Callable[[], Session]) -> Session:
+        with self._watch.stage(OPEN):
+            return super()._kept(key, open_session)
+
+
+class TimedDescent(Descent):
+    """A descent over the buffers of another, whose passes a stopwatch looks at."""
+
+    def __init__(self, descent: Descent, watch: Stopwatch) -> None:
+        vars(self).update(vars(descent))
+        self._watch = watch
+
+    def compute(self) -> None:
+        """As in a descent."""
+        with self._watch.stage(STEPS):
+            super().compute()
+
+    def update(self) -> None:
+        """As in a descent."""
+        with self._watch.stage(UPDATE):
+            super().update()

@@ -1,0 +1,1 @@
+"""What is looked at on a GPU: probes, speed, and the same in PyTorch."""

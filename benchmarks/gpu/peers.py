@@ -1,0 +1,133 @@
+"""PyTorch as one runs it on a GPU: in TF32, under autocast, compiled, or as one CUDA graph.
+
+**Not run on a GPU yet**; what a processor can do of it is tested there.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nstbatch.benchmarks.contest.worker import open_warm, reporting_failures
+from nstbatch.benchmarks.peers.peers import Peer
+from nstbatch.benchmarks.tasks.matrix_rate import Product
+from nstbatch.benchmarks.tasks.tasks import AdamSettings, Task
+from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, take_turn
+
+from .speed import Variant, VariantJob
+
+# What the loss is multiplied by before it goes back through float16, and the gradient divided by.
+# A guess that keeps the pictures finite; GradScaler would find one, and a CUDA graph cannot look.
+LOSS_SCALE = 2.0**10
+
+# torch.cuda.graph's own example takes three steps on another stream before it records.
+STEPS_BEFORE_RECORDING = 3
+
+
+class GpuPeer(Peer):
+    """A task in PyTorch, one of the ways of :data:`.speed.VARIANTS`."""
+
+    def __init__(self, task: Task, variant: Variant, threads: int, device: str) -> None:
+        """Build the network, and record a step where the variant says so.
+
+        Raises:
+            AbsentError: PyTorch finds no GPU, or a CUDA graph is to be recorded without one.
+        """
+        super().__init__(task, "torch", threads, device)
+        self.precision = variant.precision
+        self._loss_scale = LOSS_SCALE if variant.precision == "fp16" else 1.0
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = variant.tf32
+        torch.backends.cudnn.benchmark = True  # as ONNX Runtime's exhaustive search
+        if variant.channels_last:
+            self._features = self._features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._image.data = self._image.data.contiguous(memory_format=torch.channels_last)
+        if variant.compiled:
+            self._losses = torch.compile(self._plain_losses, fullgraph=True)
+        self._recorded: _Recorded | None = None
+        if variant.graphed:
+            self._recorded = self._record(task)
+
+    def step(self) -> None:
+        """Take one step, all of it."""
+        if self._recorded is None:
+            losses = self._pass()
+        else:
+            self._recorded.graph.replay()
+            losses = self._recorded.losses
+        self.losses = losses.cpu().numpy()
+        self._wait()
+
+    def products(self) -> tuple[Product, ...]:
+        """None: a share of a peak is the benchmark's business."""
+        return ()
+
+    def _pass(self) -> Tensor:
+        if self._image.grad is not None:
+            self._image.grad.zero_()  # in place, as a CUDA graph wants it
+        losses = self._losses(self._image)
+        (self._loss_scale * losses.sum()).backward()  # type: ignore[no-untyped-call]
+        if self._loss_scale != 1:
+            assert self._image.grad is not None
+            self._image.grad /= self._loss_scale
+        self._move(losses.sum(1))
+        with torch.no_grad():
+            self._image.clamp_(*self._bounds)
+        return losses.detach()
+
+    def _autocast(self) -> Any:
+        """float16 for the network alone: the objective stays in float32."""
+        if self.precision != "fp16":
+            return nullcontext()
+        return torch.autocast(self.device, dtype=torch.float16)
+
+    def _record(self, task: Task) -> _Recorded:
+        """A whole step as a CUDA graph; torch.cuda.graph's documentation, "whole-network"."""
+        if self.device != "cuda":
+            raise AbsentError("a CUDA graph is recorded on a GPU only")
+        settings = task.optimizer
+        assert isinstance(settings, AdamSettings)
+        adam = torch.optim.Adam(
+            [self._image],
+            settings.learning_rate,
+            settings.betas,
+            settings.epsilon,
+            capturable=True,
+        )
+        self._move = lambda losses: adam.step()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(STEPS_BEFORE_RECORDING):
+                self._pass()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            losses = self._pass()
+        return _Recorded(graph, losses)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A CUDA graph, and where it leaves the losses."""
+
+    graph: torch.cuda.CUDAGraph
+    losses: Tensor
+
+
+def serve_variant(pipe: Connection, job: VariantJob) -> None:
+    """What runs in the process of a variant; as :func:`.worker.serve`."""
+    with reporting_failures(pipe, job.threads):
+        peer, opened = open_warm(
+            lambda: GpuPeer(job.task, job.variant, job.threads, job.device), job.warm_up
+        )
+        if not np.isfinite(opened.images).all():
+            raise ContestantError("its pictures are not finite")
+        pipe.send(opened)
+        while pipe.recv():
+            pipe.send(take_turn(peer.step, (), job.steps))

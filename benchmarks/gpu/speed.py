@@ -1,0 +1,182 @@
+"""How fast a GPU steps, for all sizes and batches that fit into its memory, beside PyTorch.
+
+Contestants come one after the other, each with the GPU to itself: all at once they would have to
+share its memory, which is what the large cases need. So nothing cancels as it does in
+:mod:`.contest`, and ratios are those of two runs. **Not run on a GPU yet.**
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from nstbatch.benchmarks.contest.contest import measured_row
+from nstbatch.benchmarks.contest.worker import Job, Worker, serve
+from nstbatch.benchmarks.options import Entry
+from nstbatch.benchmarks.reports.report import Case, Row
+from nstbatch.benchmarks.reports.statistics import unpaired_ratio
+from nstbatch.benchmarks.tasks.tasks import Task, make_task
+from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError
+from nstbatch.runtime.devices.gpu_memory import gpu_memory
+from nstbatch.runtime.engine.batch_size import OVERHEAD, bytes_of_step
+from nstbatch.runtime.systems.style_transfer import StyleTransfer
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+
+Tell = Callable[[str], None]
+
+# The side of the picture that the memory of larger ones is told from.
+COUNTED_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run PyTorch."""
+
+    name: str
+    precision: str
+    """Of the network: "fp32", "tf32" or "fp16" by autocast."""
+    tf32: bool = False
+    channels_last: bool = False
+    compiled: bool = False
+    graphed: bool = False
+
+
+VARIANTS = (
+    Variant("torch", "fp32"),
+    Variant("torch-tf32", "tf32", tf32=True),
+    Variant("torch-fp16", "fp16", tf32=True, channels_last=True),
+    Variant("torch-compile", "fp16", tf32=True, channels_last=True, compiled=True),
+    Variant("torch-graph", "fp16", tf32=True, channels_last=True, graphed=True),
+)
+
+
+@dataclass(frozen=True)
+class VariantJob:
+    """What the process of a variant is for; as :class:`.worker.Job`."""
+
+    variant: Variant
+    task: Task
+    threads: int
+    warm_up: int
+    steps: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What is measured, and how often."""
+
+    model: str
+    entries: tuple[Entry, ...]
+    """Devices with their precisions."""
+    variants: tuple[Variant, ...]
+    sizes: tuple[int, ...]
+    batches: tuple[int, ...]
+    rounds: int
+    steps: int
+    warm_up: int
+    threads: int
+    peer_device: str
+    """Where PyTorch runs: "cuda", or "cpu" to try it out."""
+
+
+def speed_rows(speed: Speed, tell: Tell) -> list[Row]:
+    """A row for everybody in every case, each with a status and a reason where it was not done."""
+    rows: list[Row] = []
+    one = bytes_of_one(speed.model)
+    for size, batch in product(speed.sizes, speed.batches):
+        case = Case("stylize", speed.model, size, batch)
+        lack = memory_lack(one, size, batch, gpu_memory("free"))
+        if lack is None:
+            rows += with_ratios(list(_rows_of(case, speed, tell)))
+        else:
+            rows += [Row(name, p, case, "skipped", lack) for name, p in _everybody(speed)]
+    return rows
+
+
+def bytes_of_one(model: str) -> int:
+    """What one picture of :data:`COUNTED_SIDE` takes in a step, in float32."""
+    options = StyleTransferOptions()
+    transfer = StyleTransfer(model, device="cpu", precision="fp32")
+    size = (COUNTED_SIDE, COUNTED_SIDE)
+    bundle, terms = transfer.engine.bundle, transfer.objective(options).terms
+    return bytes_of_step(bundle, terms, options.pooling, size)
+
+
+def memory_lack(one: int, size: int, batch: int, free: int | None) -> str | None:
+    """Why a case does not fit into memory; None if it may. One picture's bytes go by its pixels."""
+    wanted = OVERHEAD * one * batch * (size / COUNTED_SIDE) ** 2
+    if free is None or wanted <= free:
+        return None
+    return f"it would take about {wanted / 1e9:.0f} GB in fp32, and {free / 1e9:.0f} are free"
+
+
+def with_ratios(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a case, each with how many times as fast it is as each variant of PyTorch."""
+    rounds = {row.provider: _rounds(row) for row in rows if row.rounds}
+    peers = [variant.name for variant in VARIANTS if variant.name in rounds]
+    return [_with_ratios(row, peers, rounds) if row.rounds else row for row in rows]
+
+
+def _rounds(row: Row) -> list[list[float]]:
+    """The samples of each round."""
+    samples: list[list[float]] = np.reshape(row.samples_ms, (row.rounds, -1)).tolist()
+    return samples
+
+
+def _with_ratios(
+    row: Row, peers: Sequence[str], rounds: Mapping[str, Sequence[Sequence[float]]]
+) -> Row:
+    own = _rounds(row)
+    ratios = {peer: unpaired_ratio(rounds[peer], own) for peer in peers if peer != row.provider}
+    return replace(
+        row,
+        ratio={peer: ratio.value for peer, ratio in ratios.items()},
+        ratio_interval={peer: (ratio.low, ratio.high) for peer, ratio in ratios.items()},
+    )
+
+
+def _everybody(speed: Speed) -> list[tuple[str, str]]:
+    ours = [(entry.name, entry.precision) for entry in speed.entries]
+    return ours + [(variant.name, variant.precision) for variant in speed.variants]
+
+
+def _rows_of(case: Case, speed: Speed, tell: Tell) -> Iterator[Row]:
+    task = make_task(case.verb, case.model, case.size, case.batch)
+    for entry in speed.entries:
+        job = Job(entry, task, speed.threads, speed.warm_up, speed.steps)
+        tell(f"{case.size} pixels, batch {case.batch}: {entry}")
+        yield _row(case, speed, entry.name, entry.precision, lambda job=job: Worker(serve, job))  # type: ignore[misc]
+    for variant in speed.variants:
+        job_of = VariantJob(
+            variant, task, speed.threads, speed.warm_up, speed.steps, speed.peer_device
+        )
+        tell(f"{case.size} pixels, batch {case.batch}: {variant.name}")
+        yield _row(case, speed, variant.name, variant.precision, lambda job=job_of: _peer(job))  # type: ignore[misc]
+
+
+def _peer(job: VariantJob) -> Worker:
+    try:
+        from .peers import serve_variant
+    except ImportError as error:
+        raise AbsentError(f"PyTorch does not load ({error})") from error
+    return Worker(serve_variant, job)
+
+
+def _row(case: Case, speed: Speed, name: str, precision: str, open_it: Callable[[], Worker]) -> Row:
+    try:
+        with open_it() as worker:
+            opened = worker.answer()
+            turns = [worker.turn() for _ in range(speed.rounds)]
+    except ContestantError as error:
+        status = "skipped" if _is_memory(str(error)) else error.status
+        return Row(name, precision, case, status, str(error))
+    return measured_row(name, case, opened, turns, None)
+
+
+def _is_memory(reason: str) -> bool:
+    """Whether a GPU's memory has run out: PyTorch's words, or ONNX Runtime's arena's."""
+    return "out of memory" in reason.lower() or "Failed to allocate memory" in reason

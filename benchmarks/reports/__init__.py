@@ -1,0 +1,1 @@
+"""Timings as tables, pictures and JSON, and the comparison of two reports."""

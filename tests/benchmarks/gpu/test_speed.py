@@ -1,0 +1,135 @@
+"""Cases that do not fit, and PyTorch's ways as far as a processor goes them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from nstbatch.benchmarks.gpu import speed as gpu_speed
+from nstbatch.benchmarks.gpu.peers import GpuPeer
+from nstbatch.benchmarks.gpu.speed import (
+    VARIANTS,
+    Speed,
+    bytes_of_one,
+    memory_lack,
+    speed_rows,
+    with_ratios,
+)
+from nstbatch.benchmarks.options import Entry
+from nstbatch.benchmarks.peers.peers import Peer
+from nstbatch.benchmarks.reports.report import Case, Row
+from nstbatch.benchmarks.tasks.tasks import make_task
+from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError
+
+SPEED = Speed(
+    model="alexnet",
+    entries=(Entry("cpu", "fp32"),),
+    variants=VARIANTS[:1],
+    sizes=(64,),
+    batches=(1, 16),
+    rounds=1,
+    steps=1,
+    warm_up=1,
+    threads=1,
+    peer_device="cpu",
+)
+
+
+@pytest.fixture(autouse=True)
+def switches():
+    """The switches of PyTorch as they were."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    benchmark, threads = torch.backends.cudnn.benchmark, torch.get_num_threads()
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+    torch.backends.cudnn.benchmark = benchmark
+    torch.set_num_threads(threads)
+
+
+def test_memory_goes_by_pixels_and_pictures():
+    one = 10**9  # at 256 pixels
+    assert memory_lack(one, 256, 1, 2 * 10**9) is None
+    assert memory_lack(one, 2048, 16, None) is None
+    lack = memory_lack(one, 512, 4, 20 * 10**9)
+    assert lack == "it would take about 24 GB in fp32, and 20 are free"
+
+
+def test_what_is_counted_is_more_for_a_larger_network():
+    assert 5 * bytes_of_one("alexnet") < bytes_of_one("vgg16") < 2**31
+
+
+def test_cases_without_memory_are_rows_with_a_reason(monkeypatch):
+    monkeypatch.setattr(gpu_speed, "bytes_of_one", lambda model: 10**9)
+    monkeypatch.setattr(gpu_speed, "gpu_memory", lambda which: 10**9)
+    done = Row("cpu", "fp32", Case("stylize", "alexnet", 64, 1))
+    monkeypatch.setattr(gpu_speed, "_rows_of", lambda case, speed, tell: iter([done]))
+    rows = speed_rows(SPEED, lambda line: None)
+    assert rows[0] is done
+    assert [(row.provider, row.status) for row in rows[1:]] == [
+        ("cpu", "skipped"),
+        ("torch", "skipped"),
+    ]
+    assert rows[1].reason == "it would take about 2 GB in fp32, and 1 are free"
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "skipped"),
+        ("RuntimeException: Failed to allocate memory for requested buffer", "skipped"),
+        ("RuntimeException: CUDNN failure", "failed"),
+    ],
+)
+def test_who_runs_out_of_memory_is_skipped(reason, status):
+    def fail():
+        raise ContestantError(reason)
+
+    row = gpu_speed._row(Case("stylize", "alexnet", 64, 1), SPEED, "cuda", "fp16", fail)
+    assert (row.status, row.reason) == (status, reason)
+
+
+def test_ratios_are_to_every_way_of_pytorch():
+    case = Case("stylize", "alexnet", 64, 1)
+    cuda = Row("cuda", "fp16", case, rounds=2, samples_ms=(1.0, 1.0, 1.0, 1.0))
+    rows = [
+        cuda,
+        replace(cuda, provider="torch", samples_ms=(4.0, 4.0, 4.0, 4.0)),
+        Row("torch-graph", "fp16", case, "failed", "no"),
+        replace(cuda, provider="torch-fp16", samples_ms=(2.0, 2.0, 2.0, 2.0)),
+    ]
+    found = with_ratios(rows)
+    assert found[0].ratio == {"torch": 4.0, "torch-fp16": 2.0}
+    assert found[1].ratio == {"torch-fp16": 0.5}
+    assert not found[2].ratio
+
+
+@pytest.mark.parametrize("variant", [v for v in VARIANTS if not (v.compiled or v.graphed)])
+def test_every_way_of_pytorch_goes_the_same_way(variant):
+    task = make_task("stylize", "alexnet", 64, 1)
+    peer, plain = GpuPeer(task, variant, 1, "cpu"), Peer(task, "torch", 1, "cpu")
+    assert torch.backends.cudnn.allow_tf32 is False  # the plain one has turned it off again
+    for _ in range(3):
+        peer.step()
+        plain.step()
+    np.testing.assert_allclose(peer.losses, plain.losses, rtol=0.03)
+    assert (peer.precision, peer.products()) == (variant.precision, ())
+    assert peer.images.shape == plain.images.shape
+    cosine = torch.nn.functional.cosine_similarity(
+        *(torch.tensor(p.gradient).flatten() for p in (peer, plain)), dim=0
+    )
+    assert cosine > 0.98
+
+
+def test_tf32_is_on_where_the_variant_says_so():
+    task = make_task("stylize", "alexnet", 64, 1)
+    for variant in VARIANTS[:2]:
+        GpuPeer(task, variant, 1, "cpu")
+        assert torch.backends.cudnn.allow_tf32 is variant.tf32
+        assert torch.backends.cuda.matmul.allow_tf32 is variant.tf32
+
+
+def test_a_cuda_graph_needs_a_gpu():
+    task = make_task("stylize", "alexnet", 64, 1)
+    with pytest.raises(AbsentError, match="on a GPU only"):
+        GpuPeer(task, next(v for v in VARIANTS if v.graphed), 1, "cpu")
