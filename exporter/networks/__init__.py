@@ -1,1 +1,1 @@
-"""PyTorch networks: the built-in ones, those of the model zoo, and a user's own, with their weights."""
+"""PyTorch networks and their weights: built-in, from the model zoo, or a user's own."""

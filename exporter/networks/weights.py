@@ -1,7 +1,7 @@
 """Pretrained weights: where they come from, how they are read, checked and stored.
 
 A file of weights is data. Safetensors files are read as such, PyTorch files with
-``weights_only=True``, the packaged ones as `nstbatch.exporter.networks.packaged` says: nothing here is
+``weights_only=True``, the packaged ones as :mod:`.packaged` says: nothing here is
 unpickled freely.
 """
 

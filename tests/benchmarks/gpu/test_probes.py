@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nstbatch.benchmarks.gpu import probes as gpu_probes
+from nstbatch.benchmarks.gpu import probes
 from nstbatch.benchmarks.gpu.probes import (
     CHECKS,
     CheckJob,
@@ -39,7 +39,7 @@ def test_fp32_is_pytorchs():
 
 
 def test_a_precision_that_is_not_fp32_fails_the_parity(monkeypatch):
-    monkeypatch.setattr(gpu_probes, "engine_on", lambda job, precision: engine_on(job, "fp16"))
+    monkeypatch.setattr(probes, "engine_on", lambda job, precision: engine_on(job, "fp16"))
     assert check("parity-fp32").status == "failed"
 
 
@@ -76,7 +76,7 @@ def test_recordings_are_skipped_where_there_are_none():
 
 def test_the_checks_with_lbfgs_step_by_lbfgs():
     jobs = {name: replace(JOB, name=name) for name in CHECKS}
-    found = {name for name, job in jobs.items() if "LBFGS" in repr(gpu_probes._task(job).optimizer)}
+    found = {name for name, job in jobs.items() if "LBFGS" in repr(probes._task(job).optimizer)}
     assert found == {name for name in CHECKS if name.endswith("-lbfgs")}
 
 
@@ -94,11 +94,11 @@ def test_recorded_losses_are_compared_with_the_others(monkeypatch, name, broken,
         engine.provider = Recording("cpu", precision)
         return engine
 
-    monkeypatch.setattr(gpu_probes, "engine_on", on_recording)
+    monkeypatch.setattr(probes, "engine_on", on_recording)
     if broken:  # the recorded passes step twice
-        losses = gpu_probes._losses
+        losses = probes._losses
         monkeypatch.setattr(
-            gpu_probes,
+            probes,
             "_losses",
             lambda descent, steps: losses(descent, steps) * (1 + descent.is_captured),
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nstbatch.benchmarks.gpu import speed as gpu_speed
+from nstbatch.benchmarks.gpu import speed
 from nstbatch.benchmarks.gpu.peers import GpuPeer
 from nstbatch.benchmarks.gpu.speed import (
     VARIANTS,
@@ -60,10 +60,10 @@ def test_what_is_counted_is_more_for_a_larger_network():
 
 
 def test_cases_without_memory_are_rows_with_a_reason(monkeypatch):
-    monkeypatch.setattr(gpu_speed, "bytes_of_one", lambda model: 10**9)
-    monkeypatch.setattr(gpu_speed, "gpu_memory", lambda which: 10**9)
+    monkeypatch.setattr(speed, "bytes_of_one", lambda model: 10**9)
+    monkeypatch.setattr(speed, "gpu_memory", lambda which: 10**9)
     done = Row("cpu", "fp32", Case("stylize", "alexnet", 64, 1))
-    monkeypatch.setattr(gpu_speed, "_rows_of", lambda case, speed, tell: iter([done]))
+    monkeypatch.setattr(speed, "_rows_of", lambda case, speed, tell: iter([done]))
     rows = speed_rows(SPEED, lambda line: None)
     assert rows[0] is done
     assert [(row.provider, row.status) for row in rows[1:]] == [
@@ -85,7 +85,7 @@ def test_who_runs_out_of_memory_is_skipped(reason, status):
     def fail():
         raise ContestantError(reason)
 
-    row = gpu_speed._row(Case("stylize", "alexnet", 64, 1), SPEED, "cuda", "fp16", fail)
+    row = speed._row(Case("stylize", "alexnet", 64, 1), SPEED, "cuda", "fp16", fail)
     assert (row.status, row.reason) == (status, reason)
 
 

@@ -3,16 +3,16 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nstbatch.benchmarks.peers import products as peer_products
+from nstbatch.benchmarks.peers import products
 from nstbatch.benchmarks.peers.products import _chain, torch_products
 from nstbatch.benchmarks.tasks.matrix_rate import CHAIN, chain_operations, measured_rate
 
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(peer_products, "MATRIX_SIDES", (8,))
-    monkeypatch.setattr(peer_products, "MAP_SIDES", (4,))
-    monkeypatch.setattr(peer_products, "CHANNELS", (16,))
+    monkeypatch.setattr(products, "MATRIX_SIDES", (8,))
+    monkeypatch.setattr(products, "MAP_SIDES", (4,))
+    monkeypatch.setattr(products, "CHANNELS", (16,))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
