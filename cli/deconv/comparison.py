@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nstbatch.cli.jobs.painting import Status, Stop
+from nstbatch.cli.output.survey import Standing
 from nstbatch.runtime.deconvnet.comparison import NetworkStatistics, comparison_sheet, measure
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 from nstbatch.runtime.deconvnet.first_layer import first_layer
@@ -15,8 +17,6 @@ from nstbatch.runtime.errors import UsageError
 
 from .outcomes import SheetOutcome, SheetReporter, planned_sheet
 from .sheet_file import OneSheet
-from nstbatch.cli.jobs.painting import Status, Stop
-from nstbatch.cli.output.survey import Standing
 
 SHEET = "compare.png"
 

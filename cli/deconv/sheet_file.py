@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.pictures import images
-
-from nstbatch.cli.text import printable
 
 
 @dataclass(frozen=True)

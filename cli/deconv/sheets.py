@@ -12,6 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nstbatch.cli.jobs.painting import Status, Stop
+from nstbatch.cli.output.survey import Standing
+from nstbatch.cli.text import printable
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
 from nstbatch.runtime.deconvnet.maxima import FilterMaxima
@@ -22,9 +25,6 @@ from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.pictures import images as pictures
 
 from .outcomes import SheetOutcome, SheetReporter, planned_sheet
-from nstbatch.cli.jobs.painting import Status, Stop
-from nstbatch.cli.output.survey import Standing
-from nstbatch.cli.text import printable
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The sheets of `nstbatch deconv`, of each kind."""
