@@ -19,16 +19,17 @@ from pathlib import Path
 from rich.console import Console
 
 from nstbatch.benchmarks.gpu.probes import CHECKS, Check, CheckJob, run_check
-from nstbatch.benchmarks.gpu.speed import VARIANTS, Speed, Variant, speed_rows
+from nstbatch.benchmarks.gpu.speed import Speed, speed_rows
+from nstbatch.benchmarks.gpu.variants import VARIANTS, Variant
 from nstbatch.benchmarks.reports.machine import describe_machine
 from nstbatch.benchmarks.reports.report import Report, Row
 from nstbatch.benchmarks.reports.table import NOTHING, Grid, milliseconds, plus_minus
 from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.checks import one_of
 from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.devices.processor import available_cores
 from nstbatch.runtime.errors import NstbatchError
 from nstbatch.runtime.files import write_atomically
-from nstbatch.runtime.systems.style_transfer_options import one_of
 
 from .options import Entry, parse_numbers, words
 

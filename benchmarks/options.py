@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from nstbatch.runtime.checks import at_least, one_of
 from nstbatch.runtime.devices.provider_options import EXECUTION_PROVIDERS
 from nstbatch.runtime.devices.providers import PRECISIONS
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.systems.style_transfer_options import at_least, one_of
 
 PROVIDERS = tuple(EXECUTION_PROVIDERS)
 

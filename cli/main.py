@@ -32,11 +32,10 @@ from nstbatch.cli.verbs.stylize import stylize
 from nstbatch.cli.verbs.texture import texture
 from nstbatch.runtime.errors import NstbatchError, UsageError
 
+from .exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USAGE
 from .text import printable
 
 log = logging.getLogger(__name__)
-
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="nstbatch",
@@ -109,7 +108,7 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
         return WRONG_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
+    return DONE
 
 
 def _without_onnxruntime() -> str:

@@ -23,15 +23,14 @@ from nstbatch.exporter.networks.pooling import use_pooling
 from nstbatch.exporter.networks.weights import load, to_storage
 from nstbatch.runtime.bundles.bundle import (
     MANIFEST,
-    POOLINGS,
     Bundle,
-    Pooling,
     Preprocessing,
     graph_name,
     sha256_of,
     user_folder,
     write_manifest,
 )
+from nstbatch.runtime.checks import POOLINGS, Pooling
 from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
 
 from .rules import ReluRule

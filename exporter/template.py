@@ -20,10 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nstbatch.runtime.arrays import Array
+
 from .export import Export, Graphs, Log, trace_graphs
 from .trace import preprocessing_convolution
 
-Array: TypeAlias = NDArray[np.float32]
 Content: TypeAlias = tuple[tuple[int, ...], bytes]
 
 # What a graph may hold in place of a parameter, where the exporter has folded small filters: see

@@ -19,8 +19,9 @@ from nstbatch.benchmarks.reports.statistics import (
     paired_ratio,
     percentile95,
 )
-from nstbatch.benchmarks.tasks.tasks import Array, make_task
+from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, Turn, play
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.devices.processor import available_cores
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.errors import ProviderError

@@ -9,12 +9,12 @@ from nstbatch.benchmarks.options import Entry
 from nstbatch.benchmarks.tasks.matrix_rate import Product, onnx_products
 from nstbatch.benchmarks.tasks.tasks import (
     AdamSettings,
-    Array,
     LBFGSSettings,
     OptimizerSettings,
     Task,
     WeightedTerm,
 )
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.loop import Bounds, Descent
 from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam, Optimizer

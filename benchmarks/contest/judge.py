@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 
 from nstbatch.benchmarks.tasks.flops import operations
-from nstbatch.benchmarks.tasks.tasks import Array, Task
+from nstbatch.benchmarks.tasks.tasks import Task
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.graphs.live_bytes import bytes_of
 from nstbatch.runtime.graphs.step_graph import step_graph

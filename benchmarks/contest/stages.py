@@ -22,7 +22,7 @@ from nstbatch.runtime.descent.loop import Descent
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.engine import Engine, Targets
 from nstbatch.runtime.engine.session import Session
-from nstbatch.runtime.pictures import images
+from nstbatch.runtime.pictures import images, sizes
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
@@ -106,7 +106,7 @@ def stages_of(job: StageJob, folder: Path) -> Stages:
     for path, picture in zip(
         (photo_path, style_path), synthetic_pictures(2, job.size), strict=True
     ):
-        images.write(path, images.from_nchw(picture[None]))
+        images.write(path, sizes.from_nchw(picture[None]))
     options = StyleTransferOptions(size=job.size, iterations=job.iterations)
     device, precision = job.provider.device, job.provider.precision
 

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from nstbatch.benchmarks.options import Entry
 from nstbatch.benchmarks.tasks.matrix_rate import fastest
 from nstbatch.benchmarks.tasks.memory import peak_resident
-from nstbatch.benchmarks.tasks.tasks import Array, Task
+from nstbatch.benchmarks.tasks.tasks import Task
 from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, Turn, take_turn
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.devices.gpu_memory import gpu_memory
 from nstbatch.runtime.errors import NstbatchError, ProviderError
 

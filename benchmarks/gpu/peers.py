@@ -20,7 +20,7 @@ from nstbatch.benchmarks.tasks.matrix_rate import Product
 from nstbatch.benchmarks.tasks.tasks import AdamSettings, Task
 from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, take_turn
 
-from .speed import Variant, VariantJob
+from .variants import Variant, VariantJob
 
 # What the loss is multiplied by before it goes back through float16, and the gradient divided by.
 # A guess that keeps the pictures finite; GradScaler would find one, and a CUDA graph cannot look.

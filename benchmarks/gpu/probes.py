@@ -16,8 +16,9 @@ import numpy as np
 
 from nstbatch.benchmarks.contest.contestants import objective_of, open_descent, targets_of
 from nstbatch.benchmarks.contest.worker import Worker, reporting_failures
-from nstbatch.benchmarks.tasks.tasks import AdamSettings, Array, Task, make_task, settings_of
+from nstbatch.benchmarks.tasks.tasks import AdamSettings, Task, make_task, settings_of
 from nstbatch.benchmarks.tasks.turns import ContestantError
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.loop import Descent, StopReason, descend
 from nstbatch.runtime.descent.optimizers import LBFGS
 from nstbatch.runtime.devices.providers import Provider

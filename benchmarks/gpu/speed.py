@@ -18,51 +18,19 @@ from nstbatch.benchmarks.contest.worker import Job, Worker, serve
 from nstbatch.benchmarks.options import Entry
 from nstbatch.benchmarks.reports.report import Case, Row
 from nstbatch.benchmarks.reports.statistics import unpaired_ratio
-from nstbatch.benchmarks.tasks.tasks import Task, make_task
+from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError
 from nstbatch.runtime.devices.gpu_memory import gpu_memory
 from nstbatch.runtime.engine.batch_size import OVERHEAD, bytes_of_step
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
+from .variants import VARIANTS, Variant, VariantJob
+
 Tell = Callable[[str], None]
 
 # The side of the picture that the memory of larger ones is told from.
 COUNTED_SIDE = 256
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way to run PyTorch."""
-
-    name: str
-    precision: str
-    """Of the network: "fp32", "tf32" or "fp16" by autocast."""
-    tf32: bool = False
-    channels_last: bool = False
-    compiled: bool = False
-    graphed: bool = False
-
-
-VARIANTS = (
-    Variant("torch", "fp32"),
-    Variant("torch-tf32", "tf32", tf32=True),
-    Variant("torch-fp16", "fp16", tf32=True, channels_last=True),
-    Variant("torch-compile", "fp16", tf32=True, channels_last=True, compiled=True),
-    Variant("torch-graph", "fp16", tf32=True, channels_last=True, graphed=True),
-)
-
-
-@dataclass(frozen=True)
-class VariantJob:
-    """What the process of a variant is for; as :class:`.worker.Job`."""
-
-    variant: Variant
-    task: Task
-    threads: int
-    warm_up: int
-    steps: int
-    device: str
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from nstbatch.benchmarks.options import PEERS
 from nstbatch.benchmarks.tasks.matrix_rate import Product
-from nstbatch.benchmarks.tasks.tasks import Array, Task, WeightedTerm
+from nstbatch.benchmarks.tasks.tasks import Task, WeightedTerm
 from nstbatch.benchmarks.tasks.turns import AbsentError
 from nstbatch.exporter.networks import zoo
 from nstbatch.exporter.networks.pooling import use_pooling
 from nstbatch.exporter.networks.rebuild import rebuild
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Preprocessing
 
 from .optimizers import open_optimizer

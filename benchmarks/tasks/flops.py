@@ -8,12 +8,11 @@ of the plain formulas; an implementation that gets by with less (Winograd) count
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import onnx
 import onnx_ir as ir
 
-Shape: TypeAlias = tuple[int, ...]
+from nstbatch.runtime.arrays import Shape
 
 
 def operations(model: onnx.ModelProto) -> int:

@@ -18,17 +18,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nstbatch.runtime.arrays import Array
 
 if TYPE_CHECKING:
     import onnx
 
     from nstbatch.runtime.devices.providers import Provider
 
-Array: TypeAlias = NDArray[np.float32]
 
 VALUES, PRODUCT = "values", "product"
 

@@ -11,17 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nstbatch.runtime.bundles.manifest import Pooling
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.pictures.synthetic import photo_like
 
 if TYPE_CHECKING:
     from nstbatch.runtime.descent.optimizers import Optimizer
     from nstbatch.runtime.objectives.terms import Objective
     from nstbatch.runtime.systems.system import System
-
-Array: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

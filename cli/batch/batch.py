@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from nstbatch.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from nstbatch.cli.jobs.painting import Outcome, Painter, Status, Stop
 from nstbatch.cli.jobs.plan import Job, Unreadable
 from nstbatch.cli.output.fingerprint import Hashed, Origin
@@ -58,8 +59,8 @@ class Summary:
     def exit_code(self) -> int:
         """0: all done or already there, 1: some failed, 130: interrupted."""
         if self.interrupted:
-            return 130
-        return 1 if self.counts[Status.FAILED] or self.fault else 0
+            return INTERRUPTED
+        return FAILED if self.counts[Status.FAILED] or self.fault else DONE
 
 
 class Reporter(Protocol):

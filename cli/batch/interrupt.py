@@ -15,8 +15,9 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+from nstbatch.cli.exit_codes import INTERRUPTED
+
 STDERR = 2
-INTERRUPTED = 130
 
 # "Finish cleanly within two seconds", less what the end of a process takes.
 GRACE = 1.0

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
+from nstbatch.runtime.checks import OPTIMIZER_NAMES, POOLINGS
 from nstbatch.runtime.devices.providers import DEVICES, PRECISIONS
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.picture_options import FORMATS, QUALITIES
-from nstbatch.runtime.systems.style_transfer_options import OPTIMIZERS, POOLINGS
 
 DEFAULT_OUT = Path("stylized")
 DEFAULT_MODEL = "vgg16"
@@ -260,9 +260,9 @@ OptimizerName = Annotated[
     str,
     typer.Option(
         "--optimizer",
-        metavar="|".join(OPTIMIZERS),
+        metavar="|".join(OPTIMIZER_NAMES),
         help="What makes the steps.",
-        autocompletion=_complete(OPTIMIZERS),
+        autocompletion=_complete(OPTIMIZER_NAMES),
         rich_help_panel=PAINTING,
     ),
 ]

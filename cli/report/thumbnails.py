@@ -82,7 +82,8 @@ def _read(path: Path) -> Picture:
 
 
 def _resized(picture: Picture, side: int) -> Picture:
-    from nstbatch.runtime.pictures.images import Picture, fit_long_side, resize
+    from nstbatch.runtime.pictures.images import Picture
+    from nstbatch.runtime.pictures.sizes import fit_long_side, resize
 
     height, width = picture.pixels.shape[:2]
     size = fit_long_side(height, width, side)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from nstbatch.cli.exit_codes import DONE, FAILED, NOTHING_MATCHED
 from nstbatch.cli.options.invocation import Invocation
 from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import ImageError, NonFiniteError, NstbatchError, UsageError
@@ -25,14 +26,12 @@ if TYPE_CHECKING:
     from nstbatch.cli.jobs.plan import Plan
     from nstbatch.cli.output.output_folder import OutputFolder
     from nstbatch.cli.output.survey import Entry
+    from nstbatch.runtime.checks import Pooling
     from nstbatch.runtime.descent.loop import StopReason
     from nstbatch.runtime.engine.engine import Engine
     from nstbatch.runtime.objectives.terms import Objective
     from nstbatch.runtime.pictures.images import Picture
-    from nstbatch.runtime.systems.style_transfer_options import Pooling
     from nstbatch.runtime.systems.system import Result
-
-NOTHING_MATCHED = 3
 
 STDERR = 2
 # DECTCEM of ECMA-48 terminals: a bar that is shown hides the cursor.
@@ -265,7 +264,7 @@ def _show(
     if not batch.quiet:
         print_totals(entries, folder.ledger, effort, network)
     refuse_outdated(entries)
-    return 1 if plan.unreadable else 0
+    return FAILED if plan.unreadable else DONE
 
 
 def _paint(work: Batch, batch: BatchOptions, engine: Engine | None) -> Summary:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol, cast
 import typer
 
 from nstbatch.cli.console.logs import set_verbosity
+from nstbatch.cli.exit_codes import INTERRUPTED
 from nstbatch.cli.options import painting as cli
 from nstbatch.runtime.deconvnet.options import RULES, DeconvnetOptions, FilterChoice, Rule
 from nstbatch.runtime.errors import UsageError
@@ -244,7 +245,7 @@ def _draw(drawing: Drawing, reporter: SheetReporter) -> int:
         except KeyboardInterrupt:
             interrupted = True
     reporter.summary(interrupted=interrupted, seconds=time.perf_counter() - start)
-    return 130 if interrupted else reporter.exit_code
+    return INTERRUPTED if interrupted else reporter.exit_code
 
 
 def _show(drawing: Drawing, reporter: SheetReporter) -> int:

@@ -13,6 +13,7 @@ from nstbatch.cli.options import dream as own
 from nstbatch.cli.options import painting as cli
 from nstbatch.cli.options.config import Config
 from nstbatch.cli.options.invocation import invocation
+from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.films import Video
 from nstbatch.runtime.systems.dream_options import (
@@ -21,7 +22,6 @@ from nstbatch.runtime.systems.dream_options import (
     DreamOptions,
     ZoomOptions,
 )
-from nstbatch.runtime.systems.style_transfer_options import Pooling
 
 from .carry_out import BatchOptions, carry_out, picture_options
 from .dream_painters import Film, Network, dreams_of_photos, films, pictures_of_classes

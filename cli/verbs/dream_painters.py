@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from nstbatch.cli.options.dream import parse_classes
 from nstbatch.cli.text import printable
+from nstbatch.runtime.checks import at_least
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.pictures.films import Video, check_encoder, encode
 from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
-from nstbatch.runtime.systems.style_transfer_options import at_least
 
 from .carry_out import BatchOptions, check_finished, find_photos, painting_of, read_picture
 

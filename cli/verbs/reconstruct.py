@@ -14,9 +14,10 @@ from nstbatch.cli.options import painting as cli
 from nstbatch.cli.options.config import Config
 from nstbatch.cli.options.invocation import invocation
 from nstbatch.cli.text import printable
+from nstbatch.runtime.checks import OPTIMIZER_NAMES, Pooling
+from nstbatch.runtime.checks import OptimizerName as Choice
 from nstbatch.runtime.errors import NonFiniteError, UsageError
 from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP, ReconstructionOptions
-from nstbatch.runtime.systems.style_transfer_options import OPTIMIZERS, Optimizer, Pooling
 
 from .carry_out import BatchOptions, carry_out, check_finished, find_photos, picture_options
 
@@ -61,7 +62,7 @@ OptimizerName = Annotated[
     str | None,
     typer.Option(
         "--optimizer",
-        metavar="|".join(OPTIMIZERS),
+        metavar="|".join(OPTIMIZER_NAMES),
         help="What makes the steps; adam where there is jitter, and lbfgs elsewhere by default.",
         show_default=False,
         rich_help_panel=cli.PAINTING,
@@ -176,7 +177,7 @@ def reconstruct(
         layers=cli.parse_layers(layers),
         size=size,
         iterations=iterations,
-        optimizer=cast("Optimizer | None", optimizer),
+        optimizer=cast("Choice | None", optimizer),
         learning_rate=learning_rate,
         tv_weights=TV_SWEEP if sweep_tv else None if tv_weight is None else (tv_weight,),
         tv_beta=tv_beta,

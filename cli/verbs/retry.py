@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nstbatch.cli.console.logs import set_verbosity
+from nstbatch.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from nstbatch.cli.options import painting as cli
 from nstbatch.cli.options.invocation import PROGRAM, Call
 from nstbatch.cli.output.fingerprint import hash_file
@@ -20,8 +21,6 @@ from nstbatch.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from nstbatch.cli.output.ledger import Ledger, Line
-
-INTERRUPTED = 130
 
 
 def retry(
@@ -51,7 +50,7 @@ def retry(
         if _call_again(words, folder, out, lines) == INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
     ledger.refresh()
-    raise typer.Exit(1 if ledger.failures else 0)
+    raise typer.Exit(FAILED if ledger.failures else DONE)
 
 
 def _ledger(out: Path) -> Ledger:
@@ -118,4 +117,4 @@ def _call_again(words: tuple[str, ...], folder: str, out: Path, lines: list[Line
             return run(moved, call)
     except OSError as error:
         print(f"nstbatch: {printable(folder)}: {error.strerror}.", file=sys.stderr)
-        return 1
+        return FAILED

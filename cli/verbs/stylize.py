@@ -13,13 +13,9 @@ from nstbatch.cli.options import painting as cli
 from nstbatch.cli.options.config import Config
 from nstbatch.cli.options.invocation import invocation
 from nstbatch.cli.text import printable
+from nstbatch.runtime.checks import OptimizerName, Pooling
 from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.systems.style_transfer_options import (
-    Init,
-    Optimizer,
-    Pooling,
-    StyleTransferOptions,
-)
+from nstbatch.runtime.systems.style_transfer_options import Init, StyleTransferOptions
 
 from .carry_out import (
     BatchOptions,
@@ -96,7 +92,7 @@ def stylize(
         size=size,
         iterations=iterations,
         scales=scales,
-        optimizer=cast("Optimizer", optimizer),
+        optimizer=cast("OptimizerName", optimizer),
         learning_rate=learning_rate,
         content_weight=content_weight,
         style_weight=style_weight,

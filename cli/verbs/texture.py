@@ -13,8 +13,8 @@ from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.options import painting as cli
 from nstbatch.cli.options.config import Config
 from nstbatch.cli.options.invocation import invocation
+from nstbatch.runtime.checks import OptimizerName, Pooling
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.systems.style_transfer_options import Optimizer, Pooling
 from nstbatch.runtime.systems.texture_options import TextureOptions
 
 from .carry_out import BatchOptions, carry_out, find_photos, painting_of, picture_options, share
@@ -162,7 +162,7 @@ def texture(
         up_to=up_to,
         iterations=iterations,
         scales=scales,
-        optimizer=cast("Optimizer", optimizer),
+        optimizer=cast("OptimizerName", optimizer),
         learning_rate=learning_rate,
         tolerance=tolerance,
         tileable=tileable,

@@ -7,14 +7,13 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.pictures.synthetic import photo_like
 
 from .margins import Margin, least_margin
 
-Array: TypeAlias = NDArray[np.float32]
 Draw: TypeAlias = Callable[[np.random.Generator, int, int], Array]
 """Random numbers, height, width -> a picture (3, height, width), RGB in [0, 1]."""
 

@@ -16,8 +16,9 @@ from torch import Tensor
 from nstbatch.exporter.export import Export
 from nstbatch.exporter.rules import ReluRule
 from nstbatch.exporter.trace import LayerNetwork
-from nstbatch.runtime.bundles.bundle import Bundle, GraphKind, Pooling, graph_name
+from nstbatch.runtime.bundles.bundle import Bundle, GraphKind, graph_name
 from nstbatch.runtime.bundles.manifest import MAX_POOLING_ONLY
+from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE

@@ -16,8 +16,8 @@ from nstbatch.runtime.bundles.bundle import Preprocessing
 from nstbatch.runtime.errors import UnknownNameError
 
 from . import packaged, zoo
+from .downloaded import DownloadedWeights
 from .packaged import PackagedWeights
-from .weights import DownloadedWeights
 
 # https://docs.pytorch.org/vision/stable/models.html: the mean and std of ImageNet's training set.
 IMAGENET = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

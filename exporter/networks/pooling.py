@@ -10,7 +10,7 @@ import copy
 
 from torch import nn
 
-from nstbatch.runtime.bundles.bundle import Pooling
+from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.errors import UsageError
 
 

@@ -8,9 +8,6 @@ unpickled freely.
 from __future__ import annotations
 
 import fnmatch
-import re
-import sys
-import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +23,7 @@ from torch import Tensor, nn
 from nstbatch.runtime.bundles.bundle import Preprocessing, sha256_of
 from nstbatch.runtime.errors import BundleError, UsageError
 
+from .downloaded import DownloadedWeights
 from .packaged import PackagedWeights
 
 if TYPE_CHECKING:
@@ -39,47 +37,6 @@ NAMED_OFFENDERS = 3
 
 # Tensors below this many elements stay float32: together they are nothing beside the filters.
 SMALLEST_HALF = 1024
-
-
-@dataclass(frozen=True)
-class DownloadedWeights:
-    """A file of a model zoo, whose name ends in the first digits of its SHA-256."""
-
-    url: str
-    origin: str
-    licence: str
-
-    def __str__(self) -> str:
-        """Where the file is, as the manifest says it."""
-        return f"{self.url} ({self.origin})"
-
-    def fetch(self) -> Path:
-        """The file in PyTorch's own cache, downloaded if it is not there yet.
-
-        Raises:
-            BundleError: it cannot be downloaded, or its SHA-256 is not the one in its name.
-        """
-        path = Path(
-            torch.hub.get_dir(), "checkpoints", Path(urllib.parse.urlparse(self.url).path).name
-        )
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(self.url, str(path), progress=sys.stderr.isatty())
-            except OSError as error:
-                raise BundleError(
-                    f"Cannot download {self.url}: {error}. Name a file of weights instead."
-                ) from error
-        return self._checked(path)
-
-    def _checked(self, path: Path) -> Path:
-        expected = re.search(r"-([0-9a-f]{8,})\.", path.name)
-        found = sha256_of(path)
-        if expected is None or not found.startswith(expected[1]):
-            raise BundleError(
-                f"{path} has the SHA-256 {found}, not the one in its name; remove it."
-            )
-        return path
 
 
 @dataclass(frozen=True)

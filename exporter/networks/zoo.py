@@ -11,7 +11,7 @@ from torch import nn
 
 from nstbatch.runtime.errors import UsageError
 
-from .weights import DownloadedWeights
+from .downloaded import DownloadedWeights
 
 
 def models() -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from nstbatch.runtime.checks import POOLINGS, Pooling
 from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
 from nstbatch.runtime.files import write_atomically
 
@@ -24,12 +25,10 @@ from .manifest import (
     MANIFEST,
     MAX_POOLING_ONLY,
     NAME,
-    POOLINGS,
     WEIGHTS,
     GraphKind,
     Layer,
     Manifest,
-    Pooling,
     Preprocessing,
     file_names,
     graph_name,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
+from nstbatch.runtime.checks import POOLINGS, Pooling
 from nstbatch.runtime.errors import BundleError
 
 from .json_fields import Fields
@@ -19,9 +20,7 @@ FORMAT = 1
 MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
 
-Pooling = Literal["avg", "max"]
 GraphKind = Literal["forward", "gradient", "deconv", "guided"]
-POOLINGS: tuple[Pooling, ...] = ("avg", "max")
 # Deconvnets go back through the switches that max pooling recorded.
 MAX_POOLING_ONLY: tuple[GraphKind, ...] = ("deconv", "guided")
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.pictures.contact_sheet import DARK, LABEL_SIZE, WHITE, draw_text, text_width
 
 # Bins of a quarter of an octave between 2^-24 and 2^24: activations of networks on pixels in [0, 1]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.pictures.contact_sheet import LabelledPicture, contact_sheet
 

@@ -20,15 +20,16 @@ from typing import TypeVar
 
 import numpy as np
 
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.engine.engine import Engine
-from nstbatch.runtime.engine.session import Array
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.graphs.link import link_targets
 from nstbatch.runtime.graphs.receptive_field import Box, ReceptiveField, receptive_field
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.names import IMAGE, TARGET
-from nstbatch.runtime.objectives.projection import projection
-from nstbatch.runtime.pictures.images import read, resize, to_nchw
+from nstbatch.runtime.objectives.terms import projection
+from nstbatch.runtime.pictures.images import read
+from nstbatch.runtime.pictures.sizes import resize, to_nchw
 
 from .maxima import FilterMaxima, Maximum, StrongestActivations
 from .options import STRONGEST, DeconvnetOptions

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.engine.session import Array
 from nstbatch.runtime.errors import BundleError
 from nstbatch.runtime.graphs.smallest_side import ints
 

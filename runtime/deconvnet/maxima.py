@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 
 from .options import STRONGEST
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from nstbatch.runtime.checks import at_least, one_of
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.systems.style_transfer_options import at_least, one_of
 
 Rule = Literal["deconv", "gradient", "guided"]
 RULES: tuple[Rule, ...] = get_args(Rule)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.pictures.contact_sheet import Cell, LabelledPicture, contact_sheet
 
 from .deconvnet import GREY, LayerMaxima, Projection

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import cv2
 import numpy as np
 
-from .optimizer_state import ImageShape, Shape, State, resized, zeros
+from nstbatch.runtime.arrays import ImageShape, Shape
+
+from .optimizer_state import State, resized, zeros
 
 if TYPE_CHECKING:
     import onnx

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from nstbatch.runtime.arrays import Array, ImageShape, Shape
 from nstbatch.runtime.errors import UsageError
 
-from .optimizer_state import Array, ImageShape, Shape, State, resized, zeros
+from .optimizer_state import State, resized, zeros
 
 if TYPE_CHECKING:
     import onnx
@@ -79,7 +80,9 @@ class LBFGS:
 
         from .lbfgs_formula import lbfgs_formula
 
-        formula = lbfgs_formula(image_shape, self.history, self.longest_move, self.neighbourhood)
+        formula = lbfgs_formula(
+            image_shape, self.history, self.longest_move, self.neighbourhood, MIN_CURVATURE
+        )
         return update_model(formula, image_shape, self.state_shapes(image_shape))
 
     def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from onnxscript import INT64, script
 
+from nstbatch.runtime.arrays import ImageShape
 from nstbatch.runtime.objectives.notation import Mask, Tensor, op
 
-from .lbfgs import MIN_CURVATURE
 from .lbfgs_guess import alike, by_place, total
-from .optimizer_state import ImageShape
 
 
 @script(default_opset=op)
@@ -95,7 +94,11 @@ def no_longer_than(longest: Tensor, move: Tensor, values: Tensor) -> Tensor:
 
 
 def lbfgs_formula(
-    image_shape: ImageShape, history: int, longest_move: float, neighbourhood: int | None
+    image_shape: ImageShape,
+    history: int,
+    longest_move: float,
+    neighbourhood: int | None,
+    min_curvature: float,
 ) -> Any:
     """(image, gradient, learning_rate, lower, upper, *state) -> (image, *state)."""
     pictures = list(range(image_shape[0]))
@@ -103,7 +106,6 @@ def lbfgs_formula(
     all_rows = [-1, int(np.prod(image_shape[1:]))]
     slots = [float(slot) for slot in range(history)]
     last_slot = slots[-1]
-    min_curvature = MIN_CURVATURE
     values = float(np.prod(image_shape[1:]))
     guessed, scale_of = alike() if neighbourhood is None else by_place(neighbourhood)
     direction = two_loops(guessed)

@@ -14,7 +14,8 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from nstbatch.runtime.engine.session import Array, Session
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.errors import StoppedError
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, STATE, STATE_OUT
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from .optimizer_state import ImageShape, Shape, State
+from nstbatch.runtime.arrays import ImageShape, Shape
+
+from .optimizer_state import State
 
 if TYPE_CHECKING:
     import onnx

@@ -7,11 +7,9 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Shape: TypeAlias = tuple[int, ...]
-ImageShape: TypeAlias = tuple[int, int, int, int]
-Array: TypeAlias = NDArray[np.float32]
+from nstbatch.runtime.arrays import Array, Shape
+
 State: TypeAlias = dict[str, Array]
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from nstbatch.runtime.arrays import ImageShape, Shape
 from nstbatch.runtime.errors import UnknownNameError
 
 from .adam import Adam
 from .lbfgs import LBFGS
-from .optimizer_state import ImageShape, Shape, State
+from .optimizer_state import State
 
 if TYPE_CHECKING:
     import onnx

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.objectives.terms import Objective
 
 from .pyramid import Level, share_done

@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from nstbatch.runtime.engine.session import Array
-from nstbatch.runtime.pictures.images import fit_long_side, resize, to_nchw
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.pictures.sizes import fit_long_side, resize, resize_batch, to_nchw
 
 from .loop import Outcome, Steppable, descend
 from .optimizers import Optimizer, State
@@ -220,9 +220,3 @@ def _of_place(
             )
 
     return keep
-
-
-def resize_batch(images: Array, size: tuple[int, int]) -> Array:
-    """(N, 3, H, W) in [0, 1] -> (N, 3, *size)."""
-    resized = [resize(image.transpose(1, 2, 0), size).transpose(2, 0, 1) for image in images]
-    return np.ascontiguousarray(np.stack(resized))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 
 # A loss may go up and down from step to step, with Adam above all: a single step says little. A
 # guess.

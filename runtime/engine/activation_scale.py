@@ -14,13 +14,15 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from nstbatch.runtime.bundles.bundle import Bundle, Pooling
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.graphs.half_precision import reached_from
 from nstbatch.runtime.graphs.smallest_side import smallest_side
 from nstbatch.runtime.names import IMAGE
 
-from .session import Array, Session
+from .session import Session
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 # What an optimiser may find beyond the extreme pictures. A guess.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from nstbatch.runtime.names import IMAGE
 
 if TYPE_CHECKING:
-    from nstbatch.runtime.bundles.bundle import Bundle, Pooling
+    from nstbatch.runtime.bundles.bundle import Bundle
+    from nstbatch.runtime.checks import Pooling
     from nstbatch.runtime.objectives.terms import Term
 
 # Of what is counted: cuDNN's workspaces and the arena's gaps. A guess.

@@ -20,11 +20,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.loop import Descent
 from nstbatch.runtime.descent.optimizers import State
 from nstbatch.runtime.errors import StoppedError, UsageError
-
-from .session import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import onnxruntime as ort
 
-from nstbatch.runtime.bundles.bundle import Bundle, GraphKind, Pooling
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
+from nstbatch.runtime.checks import Pooling, at_least
 from nstbatch.runtime.descent.loop import Bounds, Descent, Steppable, Varying, nothing_varies
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, State
 from nstbatch.runtime.devices.gpu_memory import gpu_memory
@@ -21,17 +23,15 @@ from nstbatch.runtime.devices.processor import available_cores
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE, TARGET, WEIGHT
-from nstbatch.runtime.objectives.projection import projection
-from nstbatch.runtime.objectives.terms import Objective, Term
+from nstbatch.runtime.objectives.terms import Objective, Term, projection
 from nstbatch.runtime.objectives.views import View
-from nstbatch.runtime.systems.style_transfer_options import at_least
 
 from .batch_size import bytes_of_step, largest_batch
 from .batching import Batcher, Start
 from .kept import Kept
 from .network_facts import smallest_sides
 from .ready_graph import Recipe
-from .session import Array, Session
+from .session import Session
 from .stored_values import remembered_arrays
 
 if TYPE_CHECKING:

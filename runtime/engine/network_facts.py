@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nstbatch.runtime.bundles.bundle import Bundle, GraphKind, Pooling
+from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
+from nstbatch.runtime.checks import Pooling
 
 from .stored_values import remembered_fact
 

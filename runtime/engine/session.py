@@ -11,12 +11,13 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from nstbatch.runtime.arrays import Array, Shapes
 from nstbatch.runtime.bundles.manifest import WEIGHTS
 from nstbatch.runtime.devices.providers import Provider, assert_on_device, engine_key
 from nstbatch.runtime.errors import StoppedError
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     import onnx
 
 log = logging.getLogger(__name__)
-
-Array: TypeAlias = NDArray[np.float32]
-Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 
 class Session:

@@ -30,7 +30,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 from onnxscript import optimizer
 
-from nstbatch.runtime.descent.optimizer_state import ImageShape, Shape
+from nstbatch.runtime.arrays import ImageShape, Shape
 from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE, STATE_OUT
 
 

@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 
 from .formula import Formula
 from .views import View

@@ -24,14 +24,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nstbatch.runtime.arrays import Array
 
 from .formula import Formula
 
-Array: TypeAlias = NDArray[np.float32]
 FORMULAS = "nstbatch.runtime.objectives.term_formulas"
 
 
@@ -133,3 +132,18 @@ def style(layer: str) -> Objective:
 def total_variation() -> Objective:
     """Total variation: mean squared difference of neighbouring pixels (style-transfer-pytorch)."""
     return Objective(((1.0, Term("tv", None, Formula(FORMULAS, "total_variation_loss"))),))
+
+
+# --- Projection -------------------------------------------------------------------------------
+
+
+def projection(layer: str) -> Term:
+    """The inner product of a layer's activation with its target: a term that projects the target.
+
+    The derivative of the inner product of an activation F and a tensor v is v itself, so linking
+    this term to a gradient graph makes the gradient what v becomes on its way back to the image:
+    with the deconv graph, the projection of Zeiler & Fergus 2014, section 2.1. All other layers
+    have no term, and their cotangents are zeros.
+    """
+    loss, target = Formula(FORMULAS, "inner_product"), Formula(FORMULAS, "content_target")
+    return Term("projection", layer, loss, target)

@@ -1,4 +1,4 @@
-"""The formulas of the views that move pixels; :mod:`.views` and :mod:`.wrapping` tell of them."""
+"""The formulas of the views that move pixels; see :mod:`.views`."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.names import VIEW
 
 from .formula import Formula
@@ -74,3 +74,19 @@ def random_jitter(pixels: int, seed: int) -> Callable[[], Mapping[str, Array]]:
         }
 
     return draw
+
+
+# --- Wrapping ---------------------------------------------------------------------------------
+
+
+def wrapped(margin: int) -> View:
+    """The image continued around its edges: the view that makes a picture tile.
+
+    A network pads with zeros, so it sees an edge where there is one. Through this view it sees
+    beyond each edge what a tiling shows there: the rows and columns at the opposite edge.
+
+    Args:
+        margin: In pixels, at least 1; no more than the shorter side of the image.
+    """
+    see, pull_back = Formula(FORMULAS, "see_wrapped"), Formula(FORMULAS, "pull_back_wrapped")
+    return View("wrapped", see, pull_back, attributes=(("margin", margin),))

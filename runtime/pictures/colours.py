@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 
 
 def match_histogram(pixels: Array, reference: Array) -> Array:

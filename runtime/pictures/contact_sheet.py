@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nstbatch.runtime.errors import ImageError
 
-from .images import fit_long_side, resize
+from .sizes import fit_long_side, resize
 
 WHITE, DARK = 255, 32
 

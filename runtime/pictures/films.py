@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from nstbatch.runtime.checks import one_of
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.systems.style_transfer_options import one_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

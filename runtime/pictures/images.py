@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from . import encoding
 from .decoding import decode
 from .encoding import FORMATS, Format
 from .metadata import Metadata
+from .sizes import resize
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,45 +202,3 @@ def _check_values(pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None
         raise ImageError(f"An alpha of {alpha.shape} does not fit a picture of {pixels.shape}.")
     if not np.isfinite(pixels).all() or (alpha is not None and not np.isfinite(alpha).all()):
         raise ImageError("The picture has values that are not finite.")
-
-
-# --- Sizes and layouts ------------------------------------------------------------------------
-
-
-def resize(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Resample to (height, width): area averages to shrink, bicubic to enlarge, clipped to [0, 1].
-
-    Each axis by itself, so that a picture made taller and narrower is antialiased too.
-
-    Args:
-        pixels: (H, W, C), or (H, W) for an alpha, in [0, 1].
-        size: The new height and width, both at least 1.
-    """
-    height, width = size
-    shrunk = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
-    small = cv2.resize(np.ascontiguousarray(pixels), shrunk, interpolation=cv2.INTER_AREA)
-    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    # cv2 drops a channel axis of length one.
-    return np.clip(large, 0, 1).astype(np.float32).reshape(height, width, *pixels.shape[2:])
-
-
-def fit_long_side(height: int, width: int, size: int) -> tuple[int, int]:
-    """The (height, width) of the same proportions whose long side is ``size``, neither below 1."""
-    long_side = max(height, width)
-    return max(1, round(height * size / long_side)), max(1, round(width * size / long_side))
-
-
-def to_nchw(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W, 3) to a contiguous batch of one, (1, 3, H, W)."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
-
-
-def from_nchw(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A batch of one, (1, 3, H, W), to a contiguous (H, W, 3).
-
-    Raises:
-        ValueError: More or less than one image.
-    """
-    if image.shape[0] != 1:
-        raise ValueError(f"Expected one image, got a batch of {image.shape[0]}.")
-    return np.ascontiguousarray(image[0].transpose(1, 2, 0))

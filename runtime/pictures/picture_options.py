@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from nstbatch.runtime.checks import one_of
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.systems.style_transfer_options import one_of
 
 Keep = Literal["telling", "everything", "nothing"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)

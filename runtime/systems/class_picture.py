@@ -20,18 +20,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from nstbatch.runtime.bundles.bundle import Bundle, Layer, Pooling
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.bundles.bundle import Bundle, Layer
+from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.loop import Bounds, Steppable
 from nstbatch.runtime.descent.optimizers import Adam, State
 from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
 from nstbatch.runtime.descent.pyramid import Level, coarse_to_fine
-from nstbatch.runtime.engine.session import Array
 from nstbatch.runtime.errors import BundleError, UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.dream_terms import likelihood, score
 from nstbatch.runtime.objectives.spectrum import SPECTRUM, Spectrum
 from nstbatch.runtime.objectives.terms import Objective, content, total_variation
-from nstbatch.runtime.pictures.images import ImageLike, as_picture, from_nchw, to_nchw
+from nstbatch.runtime.pictures.images import ImageLike, as_picture
+from nstbatch.runtime.pictures.sizes import from_nchw, to_nchw
 
 from .class_names import find_class
 from .dream_options import ClassPictureOptions

@@ -15,27 +15,21 @@ from typing import ClassVar
 
 import numpy as np
 
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
 from nstbatch.runtime.descent.loop import PIXEL_BOUNDS, Steppable
 from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.optimizers import State
 from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
-from nstbatch.runtime.descent.pyramid import Level, coarse_to_fine, plan_levels, resize_batch
+from nstbatch.runtime.descent.pyramid import Level, coarse_to_fine, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.session import Array
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.dream_terms import energy, guide
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.objectives.views import JITTER, random_jitter
-from nstbatch.runtime.pictures.images import (
-    ImageLike,
-    as_picture,
-    fit_long_side,
-    from_nchw,
-    resize,
-    to_nchw,
-)
+from nstbatch.runtime.pictures.images import ImageLike, as_picture
+from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, resize_batch, to_nchw
 
 from .dream_options import DREAM_LAYERS, DreamOptions
 from .system import Result, System

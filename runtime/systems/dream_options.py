@@ -5,12 +5,10 @@ Nothing heavy is imported here, so that the command line can show the defaults w
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from nstbatch.runtime.checks import POOLINGS, Pooling, above, at_least, one_of
 from nstbatch.runtime.errors import UsageError
-
-from .style_transfer_options import POOLINGS, Pooling, at_least, one_of
 
 # Chosen by eye on examples/photos: deep enough for forms, not so deep that they get lost.
 DREAM_LAYERS = {
@@ -125,9 +123,3 @@ class ZoomOptions:
     def __post_init__(self) -> None:
         at_least("frames", self.frames, 1)
         at_least("zoom", self.zoom, 1)
-
-
-def above(name: str, value: float, bound: float) -> None:
-    """Raise a UsageError that names the option where a value is not finite or not above a bound."""
-    if not bound < value < math.inf:
-        raise UsageError(f"The {name} must be a number above {bound}, not {value}.")

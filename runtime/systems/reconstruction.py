@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
 from nstbatch.runtime.descent.loop import (
     PIXEL_BOUNDS,
@@ -33,19 +34,12 @@ from nstbatch.runtime.descent.loop import (
 from nstbatch.runtime.descent.optimizers import Optimizer, optimizer_named
 from nstbatch.runtime.descent.progress import Progress, ProgressCallback, named_losses
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.session import Array
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.prior_terms import alpha_norm, total_variation_beta
 from nstbatch.runtime.objectives.terms import Objective, content
 from nstbatch.runtime.objectives.views import JITTER, View, random_jitter
-from nstbatch.runtime.pictures.images import (
-    ImageLike,
-    as_picture,
-    fit_long_side,
-    from_nchw,
-    resize,
-    to_nchw,
-)
+from nstbatch.runtime.pictures.images import ImageLike, as_picture
+from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, to_nchw
 
 from .reconstruction_options import ReconstructionOptions
 from .system import System

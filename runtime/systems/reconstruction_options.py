@@ -8,9 +8,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from nstbatch.runtime.checks import (
+    OPTIMIZER_NAMES,
+    POOLINGS,
+    OptimizerName,
+    Pooling,
+    at_least,
+    one_of,
+)
 from nstbatch.runtime.errors import UsageError
-
-from .style_transfer_options import OPTIMIZERS, POOLINGS, Optimizer, Pooling, at_least, one_of
 
 # Mahendran & Vedaldi (CVPR 2015), table 3: lambda 1, 2 and 3 of the total variation. In their code,
 # deep-goggle, experiment_cnn.m, these are lambdaTV / 2.
@@ -65,7 +71,7 @@ class ReconstructionOptions:
     layers: tuple[str, ...] | None = None
     size: int = 224  # what the networks were trained on
     iterations: int = 350  # nnpreimage, get_defaults.m
-    optimizer: Optimizer | None = None  # docs/decisions/0010-two-ways-to-reconstruct.md
+    optimizer: OptimizerName | None = None  # docs/decisions/0010-two-ways-to-reconstruct.md
     learning_rate: float | None = None
     tv_weights: tuple[float, ...] | None = None
     tv_beta: float = 2.0  # deep-goggle, experiment_cnn.m: opts.TVbeta
@@ -76,7 +82,7 @@ class ReconstructionOptions:
     pooling: Pooling = "max"  # the network as it was trained
 
     def __post_init__(self) -> None:
-        one_of("optimizer", self.optimizer or "adam", OPTIMIZERS)
+        one_of("optimizer", self.optimizer or "adam", OPTIMIZER_NAMES)
         one_of("pooling", self.pooling, POOLINGS)
         for name, lowest in (
             ("size", 1),
@@ -119,11 +125,11 @@ class ReconstructionOptions:
             return self.jitter
         return 0 if self.optimizer == "lbfgs" else int((stride or WIDEST_STRIDE) * JITTER_OF_STRIDE)
 
-    def optimizer_of(self, stride: int | None) -> Optimizer:
+    def optimizer_of(self, stride: int | None) -> OptimizerName:
         """The name of the optimiser for a layer of this stride."""
         return self.optimizer or ("adam" if self.jitter_of(stride) else "lbfgs")
 
-    def learning_rate_of(self, optimizer: Optimizer) -> float | None:
+    def learning_rate_of(self, optimizer: OptimizerName) -> float | None:
         """The step size of an optimiser; None for its own."""
         if self.learning_rate is not None:
             return self.learning_rate

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nstbatch.runtime.engine.session import Array
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.pictures.contact_sheet import LabelledPicture, contact_sheet
 
 from .reconstruction import ReconstructedLayer, ReconstructionResult

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nstbatch.runtime.bundles.bundle import Pooling
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
 from nstbatch.runtime.descent.loop import PIXEL_BOUNDS, Steppable, StopReason
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, State, optimizer_named
@@ -27,17 +28,10 @@ from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, re
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, coarse_to_fine, plan_levels
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.kept import Kept
-from nstbatch.runtime.engine.session import Array
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
-from nstbatch.runtime.pictures.images import (
-    ImageLike,
-    as_picture,
-    fit_long_side,
-    from_nchw,
-    resize,
-    to_nchw,
-)
+from nstbatch.runtime.pictures.images import ImageLike, as_picture
+from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, to_nchw
 
 from .style_transfer_options import StyleTransferOptions
 from .system import Result, System

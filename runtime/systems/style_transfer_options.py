@@ -6,19 +6,23 @@ Nothing heavy is imported here, so that the command line can show the defaults w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nstbatch.runtime.errors import UnknownNameError, UsageError
+from nstbatch.runtime.checks import (
+    OPTIMIZER_NAMES,
+    POOLINGS,
+    OptimizerName,
+    Pooling,
+    at_least,
+    one_of,
+)
+from nstbatch.runtime.errors import UsageError
 
-Optimizer = Literal["adam", "lbfgs"]
 Init = Literal["photo", "noise", "image"]
-Pooling = Literal["avg", "max"]
 
-OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 INITS: tuple[Init, ...] = get_args(Init)
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class StyleTransferOptions:
     # From 181 to 512 pixels; style-transfer-pytorch goes from 128 to 512, by the same factor.
     scales: int = 4
     # neural-style, Gatys et al. 2016: docs/decisions/0019-lbfgs-by-default.md.
-    optimizer: Optimizer = "lbfgs"
+    optimizer: OptimizerName = "lbfgs"
     learning_rate: float | None = None
     # Losses are relative to their targets, so no other program's weights carry over. These were
     # chosen by eye on examples/: docs/decisions/0004-relative-losses.md.
@@ -68,7 +72,7 @@ class StyleTransferOptions:
 
     def __post_init__(self) -> None:
         for name, choice, known in (
-            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("optimizer", self.optimizer, OPTIMIZER_NAMES),
             ("init", self.init, INITS),
             ("pooling", self.pooling, POOLINGS),
         ):
@@ -83,15 +87,3 @@ class StyleTransferOptions:
             at_least(f"weight of {name}", weight, 0)
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise UsageError(f"The learning_rate must be above 0, not {self.learning_rate}.")
-
-
-def one_of(name: str, choice: str, known: Sequence[str]) -> None:
-    """Raise an UnknownNameError that lists the right choices of an option."""
-    if choice not in known:
-        raise UnknownNameError(name, choice, known)
-
-
-def at_least(name: str, value: float, lowest: float) -> None:
-    """Raise a UsageError that names the option where a value is not finite or too low."""
-    if not lowest <= value < math.inf:  # also false for NaN
-        raise UsageError(f"The {name} must be a number from {lowest} up, not {value}.")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.engine.engine import Engine
-from nstbatch.runtime.engine.session import Array
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,34 +18,21 @@ from pathlib import Path
 
 import numpy as np
 
-from nstbatch.runtime.bundles.bundle import Pooling
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
 from nstbatch.runtime.descent.loop import PIXEL_BOUNDS, Steppable, StopReason
 from nstbatch.runtime.descent.optimizers import State, optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
-from nstbatch.runtime.descent.pyramid import (
-    MARGIN,
-    Level,
-    coarse_to_fine,
-    plan_levels,
-    resize_batch,
-)
+from nstbatch.runtime.descent.pyramid import MARGIN, Level, coarse_to_fine, plan_levels
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.kept import Kept
-from nstbatch.runtime.engine.session import Array
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.objectives.terms import Objective, Term, style
-from nstbatch.runtime.objectives.views import View
-from nstbatch.runtime.objectives.wrapping import wrapped
+from nstbatch.runtime.objectives.views import View, wrapped
 from nstbatch.runtime.pictures.colours import match_histogram
-from nstbatch.runtime.pictures.images import (
-    ImageLike,
-    as_picture,
-    fit_long_side,
-    from_nchw,
-    resize,
-    to_nchw,
-)
+from nstbatch.runtime.pictures.images import ImageLike, as_picture
+from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, resize_batch, to_nchw
 
 from .system import Result, System
 from .texture_options import TextureOptions

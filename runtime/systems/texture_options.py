@@ -9,9 +9,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nstbatch.runtime.checks import (
+    OPTIMIZER_NAMES,
+    POOLINGS,
+    OptimizerName,
+    Pooling,
+    at_least,
+    one_of,
+)
 from nstbatch.runtime.errors import UsageError
-
-from .style_transfer_options import OPTIMIZERS, POOLINGS, Optimizer, Pooling, at_least, one_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class TextureOptions:
     # Chosen by eye, as a compromise with time: docs/decisions/0009-texture-defaults.md.
     iterations: int = 300
     scales: int = 4  # from 181 to 512 pixels, as for a style transfer
-    optimizer: Optimizer = "lbfgs"  # Gatys et al. 2015
+    optimizer: OptimizerName = "lbfgs"  # Gatys et al. 2015
     learning_rate: float | None = None
     tileable: bool = False
     histogram: bool = True  # DeepTextures' example
@@ -57,7 +63,7 @@ class TextureOptions:
     pooling: Pooling = "avg"  # Gatys et al. 2015, section 2
 
     def __post_init__(self) -> None:
-        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        one_of("optimizer", self.optimizer, OPTIMIZER_NAMES)
         one_of("pooling", self.pooling, POOLINGS)
         for name in ("width", "height", "iterations", "scales"):
             at_least(name, getattr(self, name), 1)

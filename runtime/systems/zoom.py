@@ -15,14 +15,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.checkpoints import digest_of
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.descent.progress import Progress, ProgressCallback
-from nstbatch.runtime.engine.session import Array
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.objectives.spectrum import Spectrum
-from nstbatch.runtime.pictures.images import ImageLike, as_picture, from_nchw, read, write
+from nstbatch.runtime.pictures.images import ImageLike, as_picture, read, write
+from nstbatch.runtime.pictures.sizes import from_nchw
 
 from .deepdream import DeepDream
 from .dream_options import FILM_ITERATIONS, DreamOptions, ZoomOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NoReturn
 
-INTERRUPTED = 130
+from nstbatch.cli.exit_codes import INTERRUPTED
 
 
 def main() -> NoReturn:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nstbatch.runtime.pictures.images import read, resize, write
+from nstbatch.runtime.pictures.images import read, write
+from nstbatch.runtime.pictures.sizes import resize
 from nstbatch.runtime.systems.class_picture import ClassPicture
 
 CLASSES = ("goldfish", "flamingo", "daisy", "volcano", "castle")

@@ -16,7 +16,8 @@ from nstbatch.runtime.descent.loop import Bounds, descend
 from nstbatch.runtime.descent.optimizers import LBFGS
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.objectives.terms import content, style, total_variation
-from nstbatch.runtime.pictures.images import read, resize, to_nchw
+from nstbatch.runtime.pictures.images import read
+from nstbatch.runtime.pictures.sizes import resize, to_nchw
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"

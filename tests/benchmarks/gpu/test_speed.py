@@ -8,14 +8,8 @@ import torch
 
 from nstbatch.benchmarks.gpu import speed
 from nstbatch.benchmarks.gpu.peers import GpuPeer
-from nstbatch.benchmarks.gpu.speed import (
-    VARIANTS,
-    Speed,
-    bytes_of_one,
-    memory_lack,
-    speed_rows,
-    with_ratios,
-)
+from nstbatch.benchmarks.gpu.speed import Speed, bytes_of_one, memory_lack, speed_rows, with_ratios
+from nstbatch.benchmarks.gpu.variants import VARIANTS
 from nstbatch.benchmarks.options import Entry
 from nstbatch.benchmarks.peers.peers import Peer
 from nstbatch.benchmarks.reports.report import Case, Row

@@ -12,7 +12,7 @@ import pytest
 from nstbatch.cli.main import run
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures import images
+from nstbatch.runtime.pictures import images, sizes
 
 QUICK = ("--model", "alexnet", "--size", "64", "--device", "cpu", "--threads", "1")
 LAYER = ("--layer", "relu2")
@@ -32,7 +32,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 def save(path: str, seed: int = 0) -> None:
     colours = np.random.default_rng(seed).random((9, 11, 3), np.float32)
-    images.write(path, images.resize(colours, (70, 90)))
+    images.write(path, sizes.resize(colours, (70, 90)))
 
 
 def deconv(*arguments: str) -> int:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from nstbatch.cli.main import run
-from nstbatch.runtime.pictures import images
+from nstbatch.runtime.pictures import images, sizes
 
 PLACE = ("--device", "cpu", "--threads", "1")
 QUICK = ("--size", "64", "--iterations", "2", "--octaves", "1", *PLACE)
@@ -65,7 +65,7 @@ def test_a_folder_dreams_and_again_nothing(capsys):
     assert [record["status"] for record in records(capsys)] == ["done", "done"]
     assert files() == ["a.jpg", "b.png"]
     dreamed = images.read("dreamed/b.png").pixels
-    photo = images.resize(images.read("photos/b.png").pixels, (48, 64))
+    photo = sizes.resize(images.read("photos/b.png").pixels, (48, 64))
     assert 0.005 < np.abs(dreamed - photo).mean() < 0.05
     assert dream("photos", *QUICK) == 0
     assert "2 already there" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from PIL import Image
 
 from nstbatch.cli.main import run
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
-from nstbatch.runtime.pictures import images
+from nstbatch.runtime.pictures import images, sizes
 
 QUICK = ("--size", "64", "--iterations", "2", "--scales", "1", "--device", "cpu")
 
@@ -65,7 +65,7 @@ def test_a_folder_becomes_pictures_and_again_nothing(capsys):
     ]
     painted = images.read("stylized/b.png").pixels
     assert painted.shape == (48, 64, 3)
-    photo = images.resize(images.read("photos/b.png").pixels, (48, 64))
+    photo = sizes.resize(images.read("photos/b.png").pixels, (48, 64))
     assert 0.005 < np.abs(painted - photo).mean() < 0.3
     before = Path("stylized/b.png").stat().st_mtime_ns
     assert stylize("photos", "-n", "20") == 0

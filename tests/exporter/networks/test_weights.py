@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from nstbatch.exporter.networks import backbones, weights
-from nstbatch.exporter.networks.weights import DownloadedWeights, fill, load, read_state, to_storage
+from nstbatch.exporter.networks.downloaded import DownloadedWeights
+from nstbatch.exporter.networks.weights import fill, load, read_state, to_storage
 from nstbatch.runtime.errors import BundleError, UsageError
 
 

@@ -13,7 +13,8 @@ import onnx
 import pytest
 
 from nstbatch.cli.main import run
-from nstbatch.runtime.bundles.bundle import POOLINGS, Bundle
+from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.checks import POOLINGS
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.errors import BundleError
 from nstbatch.runtime.pictures import images

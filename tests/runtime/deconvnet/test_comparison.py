@@ -18,7 +18,7 @@ from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 from nstbatch.runtime.deconvnet.first_layer import first_layer
 from nstbatch.runtime.deconvnet.options import DeconvnetOptions
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures import images
+from nstbatch.runtime.pictures import images, sizes
 
 PLANTED = (0, 7, 8, 63)
 
@@ -28,7 +28,7 @@ def paths(tmp_path_factory) -> list[Path]:
     folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for index in range(10):
         colours = rng.random((9, 9, 3), np.float32)
-        images.write(folder / f"{index}.png", images.resize(colours, (64, 64)))
+        images.write(folder / f"{index}.png", sizes.resize(colours, (64, 64)))
     return sorted(folder.iterdir())
 
 

@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 
 from nstbatch.runtime.descent.loop import Outcome, StopReason
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
-from nstbatch.runtime.descent.pyramid import (
-    FACTOR,
-    Level,
-    coarse_to_fine,
-    plan_levels,
-    resize_batch,
-    share_done,
-)
-from nstbatch.runtime.pictures.images import resize
+from nstbatch.runtime.descent.pyramid import FACTOR, Level, coarse_to_fine, plan_levels, share_done
+from nstbatch.runtime.pictures.sizes import resize, resize_batch
 
 SIDES = st.integers(1, 5000)
 PLANS = {
@@ -308,13 +301,3 @@ def test_levels_of_one_size_share_images_and_state():
     assert isinstance(outcome, Outcome)
     np.testing.assert_allclose(outcome.images, 0.02)
     np.testing.assert_array_equal(states[1]["step"], [1])
-
-
-def test_a_batch_is_resized_picture_by_picture():
-    batch = np.random.default_rng(0).random((3, 3, 8, 10), np.float32)
-    resized = resize_batch(batch, (12, 15))
-    assert resized.shape == (3, 3, 12, 15)
-    assert resized.flags.c_contiguous
-    for image, original in zip(resized, batch, strict=True):
-        expected = resize(original.transpose(1, 2, 0), (12, 15))
-        np.testing.assert_array_equal(image.transpose(1, 2, 0), expected)

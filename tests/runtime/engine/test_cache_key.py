@@ -16,8 +16,7 @@ from nstbatch.runtime.engine.cache_key import cache_key
 from nstbatch.runtime.objectives.formula import Formula
 from nstbatch.runtime.objectives.prior_terms import alpha_norm
 from nstbatch.runtime.objectives.terms import content, style
-from nstbatch.runtime.objectives.views import JITTER
-from nstbatch.runtime.objectives.wrapping import wrapped
+from nstbatch.runtime.objectives.views import JITTER, wrapped
 
 TERM = style("relu1_1").terms[0]
 SHAPES = [("image", (1, 3, 64, 64))]

@@ -5,11 +5,9 @@ import pytest
 from nstbatch.runtime.objectives import (
     dream_terms,
     prior_terms,
-    projection,
     spectrum,
     terms,
     views,
-    wrapping,
 )
 from nstbatch.runtime.objectives.formula import Formula
 
@@ -23,9 +21,9 @@ TERMS = [
     *dream_terms.guide("a").terms,
     *dream_terms.score("a").terms,
     *dream_terms.likelihood("a").terms,
-    projection.projection("a"),
+    terms.projection("a"),
 ]
-VIEWS = [views.JITTER, spectrum.SPECTRUM, wrapping.wrapped(2)]
+VIEWS = [views.JITTER, spectrum.SPECTRUM, views.wrapped(2)]
 FORMULAS = [formula for term in TERMS for formula in (term.loss, term.target) if formula]
 FORMULAS += [formula for view in VIEWS for formula in (view.see, view.pull_back)]
 

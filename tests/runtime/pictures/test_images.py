@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures import images
-from nstbatch.runtime.pictures.images import Picture, from_nchw, resize, to_nchw
+from nstbatch.runtime.pictures import images, sizes
+from nstbatch.runtime.pictures.images import Picture
 
 ROWS, COLUMNS = np.mgrid[0:40, 0:56]
 SMOOTH = np.stack([COLUMNS / 56, ROWS / 40, (ROWS + COLUMNS) / 96], axis=-1).astype(np.float32)
@@ -59,7 +59,7 @@ def test_a_jpeg_can_be_read_at_a_fraction_of_its_size(
     Image.fromarray(ramp).save(path)
     small = images.read(path, at_least=100).pixels
     assert small.shape == (*size, 3)
-    whole = images.resize(images.read(path).pixels, size)
+    whole = sizes.resize(images.read(path).pixels, size)
     np.testing.assert_allclose(small, whole, atol=0.03)
 
 
@@ -310,77 +310,3 @@ def test_pictures_are_as_public_as_any_file_of_the_user(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
-
-
-# --- Sizes and layouts ------------------------------------------------------------------------
-
-sizes = st.tuples(st.integers(1, 30), st.integers(1, 30))
-
-
-@given(pixels=pictures, size=sizes)
-def test_resized_values_stay_in_range(pixels: NDArray[np.float32], size: tuple[int, int]) -> None:
-    resized = resize(pixels, size)
-    assert resized.shape == (*size, 3)
-    assert resized.dtype == np.float32
-    assert 0 <= resized.min() <= resized.max() <= 1
-
-
-@given(value=unit_floats, before=sizes, after=sizes)
-def test_a_flat_picture_stays_flat(
-    value: float, before: tuple[int, int], after: tuple[int, int]
-) -> None:
-    flat = np.full((*before, 3), value, np.float32)
-    # The average of 900 equal float32 has been seen to be off by 1.2e-6.
-    np.testing.assert_allclose(resize(flat, after), value, atol=1e-5)
-
-
-@given(pixels=pictures, factor=st.integers(2, 4))
-def test_shrinking_averages(pixels: NDArray[np.float32], factor: int) -> None:
-    enlarged = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
-    np.testing.assert_allclose(resize(enlarged, pixels.shape[:2]), pixels, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [(8, 8), (8, 64), (8, 100), (100, 8)])
-def test_a_fine_checkerboard_becomes_grey(size: tuple[int, int]) -> None:
-    board = (np.indices((64, 64)).sum(axis=0) % 2).astype(np.float32)
-    np.testing.assert_allclose(resize(board, size), 0.5, atol=1e-5)
-
-
-def test_enlarging_a_ramp_is_smooth() -> None:
-    ramp = np.tile(np.linspace(0, 1, 8, dtype=np.float32)[:, None], (1, 8))
-    steps = np.diff(resize(ramp, (64, 8))[:, 0])
-    assert steps.min() >= 0
-    assert steps.max() < 0.04  # nearest neighbours would step by 1/7
-
-
-@pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
-def test_resize_keeps_the_channels(channels: tuple[int, ...]) -> None:
-    assert resize(np.zeros((6, 5, *channels), np.float32), (4, 9)).shape == (4, 9, *channels)
-
-
-def test_resize_to_the_same_size_changes_nothing() -> None:
-    np.testing.assert_array_equal(resize(SMOOTH, SMOOTH.shape[:2]), SMOOTH)
-
-
-@given(height=st.integers(1, 20_000), width=st.integers(1, 20_000), size=st.integers(1, 4096))
-def test_fit_long_side_keeps_the_proportions(height: int, width: int, size: int) -> None:
-    fitted = images.fit_long_side(height, width, size)
-    assert max(fitted) == size
-    exact = height * size / max(height, width), width * size / max(height, width)
-    for side, wanted in zip(fitted, exact, strict=True):
-        assert side >= 1
-        assert abs(side - wanted) <= 0.5 or side == 1
-
-
-@given(pixels=pictures)
-def test_layouts_are_each_others_inverse(pixels: NDArray[np.float32]) -> None:
-    batch = to_nchw(pixels)
-    assert batch.shape == (1, 3, *pixels.shape[:2])
-    assert batch.flags.c_contiguous
-    np.testing.assert_array_equal(batch[0, 1], pixels[..., 1])
-    np.testing.assert_array_equal(from_nchw(batch), pixels)
-
-
-def test_from_nchw_takes_one_image() -> None:
-    with pytest.raises(ValueError, match="batch of 2"):
-        from_nchw(np.zeros((2, 3, 4, 4), np.float32))

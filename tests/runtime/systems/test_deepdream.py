@@ -8,7 +8,8 @@ import pytest
 from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
-from nstbatch.runtime.pictures.images import Picture, resize
+from nstbatch.runtime.pictures.images import Picture
+from nstbatch.runtime.pictures.sizes import resize
 from nstbatch.runtime.systems.deepdream import DeepDream
 from nstbatch.runtime.systems.dream_options import DREAM_LAYERS, DreamOptions
 

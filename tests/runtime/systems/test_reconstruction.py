@@ -15,7 +15,7 @@ from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.errors import ImageError, UnknownNameError
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.objectives.terms import content
-from nstbatch.runtime.pictures.images import fit_long_side, resize
+from nstbatch.runtime.pictures.sizes import fit_long_side, resize
 from nstbatch.runtime.systems import reconstruction as module
 from nstbatch.runtime.systems.reconstruction import Reconstruction, last_of_stages, matching_layers
 from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP, ReconstructionOptions

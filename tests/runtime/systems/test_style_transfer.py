@@ -13,7 +13,8 @@ from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.engine import engine as engine_module
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
-from nstbatch.runtime.pictures.images import Picture, read, resize
+from nstbatch.runtime.pictures.images import Picture, read
+from nstbatch.runtime.pictures.sizes import resize
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 

@@ -11,7 +11,8 @@ from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.pictures.colours import match_histogram
-from nstbatch.runtime.pictures.images import Picture, resize, to_nchw
+from nstbatch.runtime.pictures.images import Picture
+from nstbatch.runtime.pictures.sizes import resize, to_nchw
 from nstbatch.runtime.systems.texture import KEPT_TARGETS, Texture
 from nstbatch.runtime.systems.texture_options import TextureOptions
 

@@ -11,7 +11,7 @@ from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import content
-from nstbatch.runtime.objectives.wrapping import wrapped
+from nstbatch.runtime.objectives.views import wrapped
 
 CPU = resolve("cpu")
 

@@ -1,0 +1,53 @@
+"""Sizes and layouts of pictures that are arrays: resampled, fitted, as batches."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from nstbatch.runtime.arrays import Array
+
+
+def resize(pixels: Array, size: tuple[int, int]) -> Array:
+    """Resample to (height, width): area averages to shrink, bicubic to enlarge, clipped to [0, 1].
+
+    Each axis by itself, so that a picture made taller and narrower is antialiased too.
+
+    Args:
+        pixels: (H, W, C), or (H, W) for an alpha, in [0, 1].
+        size: The new height and width, both at least 1.
+    """
+    height, width = size
+    shrunk = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
+    small = cv2.resize(np.ascontiguousarray(pixels), shrunk, interpolation=cv2.INTER_AREA)
+    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    # cv2 drops a channel axis of length one.
+    return np.clip(large, 0, 1).astype(np.float32).reshape(height, width, *pixels.shape[2:])
+
+
+def fit_long_side(height: int, width: int, size: int) -> tuple[int, int]:
+    """The (height, width) of the same proportions whose long side is ``size``, neither below 1."""
+    long_side = max(height, width)
+    return max(1, round(height * size / long_side)), max(1, round(width * size / long_side))
+
+
+def to_nchw(pixels: Array) -> Array:
+    """(H, W, 3) to a contiguous batch of one, (1, 3, H, W)."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+
+
+def from_nchw(image: Array) -> Array:
+    """A batch of one, (1, 3, H, W), to a contiguous (H, W, 3).
+
+    Raises:
+        ValueError: More or less than one image.
+    """
+    if image.shape[0] != 1:
+        raise ValueError(f"Expected one image, got a batch of {image.shape[0]}.")
+    return np.ascontiguousarray(image[0].transpose(1, 2, 0))
+
+
+def resize_batch(images: Array, size: tuple[int, int]) -> Array:
+    """(N, 3, H, W) in [0, 1] -> (N, 3, *size)."""
+    resized = [resize(image.transpose(1, 2, 0), size).transpose(2, 0, 1) for image in images]
+    return np.ascontiguousarray(np.stack(resized))
