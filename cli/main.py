@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import nstbatch
-from nstbatch.cli.options.invocation import PROGRAM, Call
+from nstbatch.cli.jobs.invocation import PROGRAM, Call
 from nstbatch.cli.options.repeated import WithCheckpoints
 from nstbatch.cli.verbs.bench import bench
 from nstbatch.cli.verbs.deconv import deconv
@@ -86,14 +86,14 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
 
     Args:
         arguments: The words after the program's name; those it was started with by default.
-        call: What they were called by; themselves by default.
+        call: The call that they belong to; by default a new one.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the locale lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         words = sys.argv[1:] if arguments is None else arguments
-        app(args=words, prog_name=PROGRAM, obj=call or Call(tuple(words)))
+        app(args=words, prog_name=PROGRAM, obj=call or Call(tuple(words), run=run))
     except SystemExit as end:  # Typer's way to end, well or badly
         return end.code if isinstance(end.code, int) else FAILED
     except (NstbatchError, OSError) as error:  # such as a full disk behind standard output

@@ -14,19 +14,20 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from nstbatch.cli.exit_codes import DONE, FAILED, INTERRUPTED
-from nstbatch.cli.jobs.painting import Outcome, Painter, Status, Stop
+from nstbatch.cli.jobs.painting import BatchStoppedError, Outcome, Painter, Status, Stop
 from nstbatch.cli.jobs.plan import Job, Unreadable
+from nstbatch.cli.jobs.reporter import OneByOne, Reporter
 from nstbatch.cli.output.fingerprint import Hashed, Origin
 from nstbatch.cli.output.survey import Entry, Photos, Standing
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import NstbatchError, StoppedError, UsageError
 
-from .faults import BatchStoppedError, end_of_batch, is_out_of_memory
+from .faults import end_of_batch, is_out_of_memory
 from .loss_curve import Curve
-from .side_by_side import OneByOne, side_by_side
+from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from nstbatch.cli.output.claims import Claim
@@ -61,19 +62,6 @@ class Summary:
         if self.interrupted:
             return INTERRUPTED
         return FAILED if self.counts[Status.FAILED] or self.fault else DONE
-
-
-class Reporter(Protocol):
-    """Is told how a batch goes."""
-
-    def started(self, job: Job) -> None:
-        """A photo is about to be painted."""
-
-    def progressed(self, job: Job, progress: Progress) -> None:
-        """Its painter made a step."""
-
-    def finished(self, outcome: Outcome) -> None:
-        """That is what became of a photo."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +156,7 @@ def _outcomes(
 
 def skipped(entry: Entry) -> Outcome:
     """Return what becomes of a photo whose picture is not to be painted."""
-    return Outcome(entry.job.input, entry.job.output, Status.SKIPPED, entry.standing.value)
+    return Outcome.of(entry.job, Status.SKIPPED, entry.standing.value)
 
 
 def _attempt(entry: Entry, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome | None:
@@ -190,12 +178,12 @@ def _by_another(job: Job, line: Line, batch: Batch) -> Outcome:
     """Return what another process made of a photo since this batch began."""
     if not line.done:
         reason = f"Another process could not paint it: {line.reason}"
-        return Outcome(job.input, job.output, Status.FAILED, reason)
+        return Outcome.of(job, Status.FAILED, reason)
     fingerprint, _ = _made_from(job, batch)
     if fingerprint == line.fingerprint:
-        return Outcome(job.input, job.output, Status.SKIPPED, "Another process has painted it.")
+        return Outcome.of(job, Status.SKIPPED, "Another process has painted it.")
     reason = "Another process has painted it meanwhile, with other settings."
-    return Outcome(job.input, job.output, Status.FAILED, reason)
+    return Outcome.of(job, Status.FAILED, reason)
 
 
 def _made_from(job: Job, batch: Batch) -> tuple[str | None, Hashed | None]:
@@ -217,15 +205,15 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
     made_from = _made_from(job, batch)
     try:
         painting = batch.painter(replace(job, checkpoint=claim.checkpoint), progressed, stop)
-        outcome = Outcome(
-            job.input,
-            job.output,
+        outcome = Outcome.of(
+            job,
             Status.DONE,
             seconds=time.perf_counter() - start,
             steps=painting.steps,
             losses=painting.losses,
             provider=painting.provider,
             precision=painting.precision,
+            details=painting.details,
         )
         batch.folder.keep(claim, job, painting, outcome, made_from, curve.points)
     except StoppedError as error:
@@ -237,7 +225,7 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
             raise BatchStoppedError(fault) from error
         log.debug("The traceback of %s", printable(job.input), exc_info=error)
         seconds = time.perf_counter() - start
-        outcome = Outcome(job.input, job.output, Status.FAILED, _reason(error), seconds)
+        outcome = Outcome.of(job, Status.FAILED, _reason(error), seconds=seconds)
         batch.folder.note_failure(job, outcome, made_from)
     return outcome
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nstbatch.cli.jobs.painting import BatchStoppedError
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import NonFiniteError, NstbatchError
 
@@ -48,10 +49,6 @@ OUT_OF_MEMORY = re.compile(
     r"|CL_MEM_OBJECT_ALLOCATION_FAILURE|insufficient memory",
     re.IGNORECASE,
 )
-
-
-class BatchStoppedError(NstbatchError):
-    """What ends a batch before its time, though it may be gone on with later."""
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Outcome
-    from nstbatch.cli.jobs.plan import Job
     from nstbatch.cli.output.survey import Entry
-    from nstbatch.runtime.descent.progress import Progress
-
-    from .batch import Reporter
 
 # Seconds before signals, and the claims of other processes, are looked at again.
 PATIENCE = 0.25
@@ -90,26 +86,3 @@ def _first_done(
     if not under_way:
         time.sleep(PATIENCE)
     return wait(under_way, PATIENCE, FIRST_COMPLETED).done
-
-
-class OneByOne:
-    """Tells a reporter what several threads have to say, one after the other."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-        self._lock = threading.Lock()
-
-    def started(self, job: Job) -> None:
-        """A photo is about to be painted."""
-        with self._lock:
-            self._reporter.started(job)
-
-    def progressed(self, job: Job, progress: Progress) -> None:
-        """Its painter made a step."""
-        with self._lock:
-            self._reporter.progressed(job, progress)
-
-    def finished(self, outcome: Outcome) -> None:
-        """That is what became of a photo."""
-        with self._lock:
-            self._reporter.finished(outcome)

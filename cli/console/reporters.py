@@ -57,17 +57,23 @@ def summary_line(summary: Summary) -> str:
 
 def outcome_line(outcome: Outcome) -> str:
     """Return one line on what became of a photo."""
-    name = printable(outcome.input)
+    name = printable(outcome.name)
     if outcome.status is Status.DONE and outcome.output is not None:
         total = f", loss {outcome.losses['total']:.4g}" if "total" in outcome.losses else ""
         made = f"{duration(outcome.seconds)}, {count(outcome.steps, 'step')}{total}"
-        return f"done {name} -> {printable(outcome.output)} ({made})"
+        return f"done {_way(outcome)} ({made})"
     if outcome.status is Status.PLANNED and outcome.output is not None:
-        return f"{name} -> {printable(outcome.output)}"
+        return _way(outcome)
     return f"{outcome.status.value} {name}: {printable(outcome.reason or '')}"
 
 
-class Reporter(AbstractContextManager["Reporter"]):
+def _way(outcome: Outcome) -> str:
+    """``photo -> picture``, or the picture alone if it is made of many images."""
+    ends = (outcome.input, outcome.output)
+    return " -> ".join(printable(end) for end in ends if end is not None)
+
+
+class QuietReporter(AbstractContextManager["QuietReporter"]):
     """Prints the results, and the failures as they come; nothing else (``--quiet``)."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -94,7 +100,7 @@ class Reporter(AbstractContextManager["Reporter"]):
         """Nothing is held."""
 
 
-class LineReporter(Reporter):
+class LineReporter(QuietReporter):
     """Prints one line for every photo: for logs."""
 
     def __init__(self, photos: int, *, as_json: bool) -> None:
@@ -122,7 +128,7 @@ class LineReporter(Reporter):
         print(line, file=sys.stderr, flush=True)
 
 
-class BarReporter(Reporter):
+class BarReporter(QuietReporter):
     """Shows a bar with the time left, and prints failures above it: for terminals.
 
     Args:
@@ -190,7 +196,7 @@ def _detail(progress: Progress) -> str:
     return f"{progress.stage} {size} {progress.step}/{progress.steps} steps".lstrip()
 
 
-def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> Reporter:
+def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> QuietReporter:
     """Return the reporter that fits where standard error leads.
 
     Args:
@@ -200,7 +206,7 @@ def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> Repor
         quiet: Whether results and failures are enough.
     """
     if quiet:
-        return Reporter(as_json=as_json)
+        return QuietReporter(as_json=as_json)
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return BarReporter(to_paint, as_json=as_json)
     return LineReporter(photos, as_json=as_json)

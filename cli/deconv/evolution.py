@@ -1,15 +1,17 @@
-"""``nstbatch deconv --checkpoints``: the same filters over the epochs of training."""
+"""``nstbatch deconv --checkpoints``: the same filters after several epochs of training."""
 
 from __future__ import annotations
 
+import json
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nstbatch.cli.jobs.painting import Status, Stop
-from nstbatch.cli.output.survey import Standing
+from nstbatch.cli.jobs.painting import Painting, Stop
+from nstbatch.cli.jobs.plan import Job, Source
+from nstbatch.cli.text import count
 from nstbatch.cli.verbs.export import torch_needed
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
 from nstbatch.runtime.deconvnet.maxima_file import fingerprint, maximum_record
@@ -18,37 +20,42 @@ from nstbatch.runtime.deconvnet.sheets import evolution_sheet, file_stem
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
 
-from .outcomes import SheetOutcome, SheetReporter, planned_sheet
-from .sheet_file import OneSheet
+from .drawing import Say, of_images
+
+if TYPE_CHECKING:
+    from nstbatch.runtime.descent.progress import ProgressCallback
+    from nstbatch.runtime.engine.engine import Engine
+
+FORMAT = 1
 
 
 @dataclass(frozen=True)
 class CheckpointSeries:
-    """One network and its weights at several epochs."""
+    """One network and its weights after several epochs of training."""
 
     source: str
-    """As ``nstbatch export`` takes it."""
+    """The network, as ``nstbatch export`` takes it."""
     files: tuple[Path, ...]
     folder: Path
-    """Where their bundles go."""
+    """Folder for the bundles."""
     load: Callable[[Path], Deconvnet]
 
     @property
     def names(self) -> list[str]:
-        """What the columns are called: the files' names, with their folders if need be."""
+        """Names of the columns: the files' names, with their folders if two are alike."""
         stems = [file.stem for file in self.files]
         return stems if len(set(stems)) == len(stems) else [str(file) for file in self.files]
 
     @property
     def read_files(self) -> list[Path]:
-        """All that the networks are made of."""
+        """All files that the networks are made from."""
         place = Path(self.source.rpartition(":")[0])
         return [*self.files, place] if place.suffix == ".py" else [*self.files]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Evolution:
-    """A sheet for each layer: a row for each filter, a column for each checkpoint."""
+    """A sheet for each layer: a row for each filter, a column for each epoch."""
 
     series: CheckpointSeries
     images: Sequence[Path]
@@ -57,9 +64,14 @@ class Evolution:
     options: DeconvnetOptions
     out: Path
     overwrite: bool
+    suffix: str
+    say: Say
+    engines: list[Engine] = field(default_factory=list)
+    unreadable: dict[Path, str] = field(default_factory=dict)
+    _epochs: dict[str, dict[str, Epoch]] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Raise a UsageError for what is wrong with all sheets."""
+        """Raise a UsageError for a fault of all sheets."""
         if not self.layers:
             raise UsageError("Which layer? Name one with --layer.")
         check_enough(len(self.images))
@@ -67,90 +79,98 @@ class Evolution:
             from nstbatch.exporter.checkpoints import check_checkpoints
         check_checkpoints(self.series.source, self.series.files, self.layers)
 
-    def planned(self) -> Iterator[SheetOutcome]:
-        """What a dry run shows."""
-        for layer in self.layers:
-            yield planned_sheet(self._sheet(layer).path, self.overwrite, {"layer": layer})
+    def search(self, progress: Callable[[int], None], stop: Stop) -> None:
+        """Do nothing: the sheets are known without looking at the images."""
 
-    def draw(self, reporter: SheetReporter, stop: Stop) -> None:
-        """Export the checkpoints, visualise each, and draw the sheets.
+    def jobs(self) -> list[Job]:
+        """Return a sheet for each layer."""
+        return [
+            Job(
+                Path(f"{layer}, {self.filters}"),
+                self._path(layer),
+                source=Source.IMAGES,
+                digest=self._fingerprint(layer),
+                details={"layer": layer},
+                settings={"layer": [layer]},
+            )
+            for layer in self.layers
+        ]
+
+    def paint(self, job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
+        """Draw the sheet of one layer; the first one exports and searches for all of them.
 
         Raises:
-            UsageError: The folder holds sheets of other images or settings.
             ImageError: Fewer than nine images can be read.
             KeyboardInterrupt: ``stop`` said so.
         """
-        missing = []
-        for layer in self.layers:
-            sheet = self._sheet(layer)
-            if sheet.is_finished(self.overwrite):
-                skipped = SheetOutcome(Status.SKIPPED, sheet.path, reason=Standing.DONE.value)
-                reporter.finished(skipped)
-            else:
-                missing.append(layer)
-        if missing:
-            self._draw(missing, reporter, stop)
-
-    def _sheet(self, layer: str) -> OneSheet:
-        settings = ["evolution", self.series.source, layer, self.options, self.filters]
-        key = fingerprint([*self.images, *self.series.read_files], [], settings)
-        return OneSheet(self.out / f"{file_stem(layer)}_evolution.png", key)
-
-    def _draw(self, layers: Sequence[str], reporter: SheetReporter, stop: Stop) -> None:
-        from nstbatch.exporter.checkpoints import export_checkpoints
-
-        start = time.perf_counter()
-        series = self.series
-        bundles = export_checkpoints(
-            series.source, series.files, layers, series.folder, reporter.say
-        )
-        chosen: dict[str, tuple[int, ...]] = {}
-        epochs: dict[str, dict[str, Epoch]] = {layer: {} for layer in layers}
-        # The last one first: it says which filters are the strongest.
-        for name, bundle in reversed(list(zip(series.names, bundles, strict=True))):
-            deconvnet = series.load(bundle.path)
-            with reporter.passing(len(self.images)) as progress:
-                found = deconvnet.search(self.images, layers, progress=progress, stop=stop)
-            for layer in layers:
-                if layer not in chosen:
-                    strengths = [f.strength for f in found[layer].filters]
-                    chosen[layer] = self.filters.of(layer, strengths)
-                epochs[layer][name] = Epoch.of(deconvnet, found[layer], chosen[layer])
-        reporter.left_out(next(iter(found.values())).unreadable)
-        for layer in layers:
-            in_order = {name: epochs[layer][name] for name in series.names}
-            self._write(layer, in_order, reporter, time.perf_counter() - start)
-
-    def _write(
-        self, layer: str, epochs: Mapping[str, Epoch], reporter: SheetReporter, seconds: float
-    ) -> None:
-        sheet = self._sheet(layer)
+        layer = str(job.details["layer"])
+        if layer not in self._epochs:
+            self._search(layer, progress, stop)
+        epochs = {name: self._epochs[layer][name] for name in self.series.names}
         title = f"{self.series.source}, {layer}, {self.options.rule}"
-        pixels = evolution_sheet(title, {name: e.projections for name, e in epochs.items()})
+        checkpoints = [
+            {"file": os.fspath(file), "filters": epochs[name].records}
+            for name, file in zip(self.series.names, self.series.files, strict=True)
+        ]
         numbers = {
+            "format": FORMAT,
+            "fingerprint": job.digest,
             "source": self.series.source,
             "layer": layer,
             "rule": self.options.rule,
             "size": self.options.size,
-            "checkpoints": [
-                {"file": os.fspath(file), "filters": epochs[name].records}
-                for name, file in zip(self.series.names, self.series.files, strict=True)
-            ],
+            "checkpoints": checkpoints,
         }
-        sheet.write(pixels, numbers)
-        steps = sum(p is not None for e in epochs.values() for p in e.projections.values())
+        text = json.dumps(numbers, indent=1, allow_nan=False)
         provider = epochs[self.series.names[-1]].provider
-        reporter.finished(
-            SheetOutcome(
-                Status.DONE,
-                sheet.path,
-                seconds=seconds,
-                steps=steps,
-                provider=provider.device,
-                precision=provider.precision,
-                details={"layer": layer, "checkpoints": numbers["checkpoints"]},
-            )
+        return Painting(
+            evolution_sheet(title, {name: each.projections for name, each in epochs.items()}),
+            None,
+            {},
+            sum(p is not None for each in epochs.values() for p in each.projections.values()),
+            provider.device,
+            provider.precision,
+            companions={".json": f"{text}\n".encode()},
+            details={"checkpoints": checkpoints},
         )
+
+    def finish(self, stop: Stop) -> list[Path]:
+        """Return no further files."""
+        return []
+
+    def _path(self, layer: str) -> Path:
+        return self.out / f"{file_stem(layer)}_evolution{self.suffix}"
+
+    def _fingerprint(self, layer: str) -> str:
+        settings = ["evolution", self.series.source, layer, self.options, self.filters]
+        return fingerprint([*self.images, *self.series.read_files], [], settings)
+
+    def _search(self, first: str, progress: ProgressCallback, stop: Stop) -> None:
+        """Export the epochs, and visualise each: this layer, and those that are not there yet."""
+        from nstbatch.exporter.checkpoints import export_checkpoints
+
+        series = self.series
+        layers = [
+            layer
+            for layer in self.layers
+            if layer == first or self.overwrite or not self._path(layer).is_file()
+        ]
+        bundles = export_checkpoints(series.source, series.files, layers, series.folder, self.say)
+        chosen: dict[str, tuple[int, ...]] = {}
+        # The last one first: its activations say which filters are the strongest.
+        for name, bundle in reversed(list(zip(series.names, bundles, strict=True))):
+            deconvnet = series.load(bundle.path)
+            self.engines.append(deconvnet.engine)
+            self.say(f"passing over {count(len(self.images), 'image')} with {name}")
+            report = of_images(progress, name, len(self.images), self.options.size)
+            found = deconvnet.search(self.images, layers, progress=report, stop=stop)
+            for layer in layers:
+                if layer not in chosen:
+                    strengths = [each.strength for each in found[layer].filters]
+                    chosen[layer] = self.filters.of(layer, strengths)
+                epoch = Epoch.of(deconvnet, found[layer], chosen[layer])
+                self._epochs.setdefault(layer, {})[name] = epoch
+        self.unreadable.update(next(iter(found.values())).unreadable)
 
 
 @dataclass(frozen=True)

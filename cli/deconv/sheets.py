@@ -1,42 +1,45 @@
-"""The sheets of ``nstbatch deconv``: the pass over the images, and then one filter after another.
+"""A sheet for each filter: the pass over the images, and then one filter after another.
 
-The maxima are kept in ``deconv.json`` and each sheet appears whole, so that a run that was ended
-goes on where it stopped.
+The maxima are kept in ``deconv.json``, so a run that was killed does not repeat the pass.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nstbatch.cli.jobs.painting import Status, Stop
-from nstbatch.cli.output.survey import Standing
+from nstbatch.cli.jobs.painting import Painting, Stop
+from nstbatch.cli.jobs.plan import Job, Source
+from nstbatch.cli.output.ledger import Ledger
 from nstbatch.cli.text import printable
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
-from nstbatch.runtime.deconvnet.maxima import FilterMaxima
+from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, check_enough
 from nstbatch.runtime.deconvnet.maxima_file import MaximaFile, fingerprint, maximum_record
 from nstbatch.runtime.deconvnet.options import FilterChoice
-from nstbatch.runtime.deconvnet.sheets import file_stem, filter_sheet, overview_sheet, sheet_path
-from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.pictures import images as pictures
+from nstbatch.runtime.deconvnet.sheets import file_stem, filter_sheet, sheet_path
+from nstbatch.runtime.errors import UsageError
 
-from .outcomes import SheetOutcome, SheetReporter, planned_sheet
+from .overviews import Overviews
+
+if TYPE_CHECKING:
+    from nstbatch.runtime.descent.progress import ProgressCallback
+    from nstbatch.runtime.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 
 MAXIMA = "deconv.json"
 
-# Filters on one overview: about as high as it is wide.
-OVERVIEW = 16
+Naming = Callable[[Path, int, str, int], Path]
+"""(path, index, layer, filter) -> the path under the name that ``--name`` gives it."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class FilterSheets:
-    """A sheet for each filter: what is to be drawn, with what, and where to."""
+    """A sheet for each filter of some layers."""
 
     deconvnet: Deconvnet
     images: Sequence[Path]
@@ -44,40 +47,35 @@ class FilterSheets:
     filters: FilterChoice
     out: Path
     overwrite: bool
+    suffix: str
+    """Suffix of the sheets."""
+    rename: Naming
+    unreadable: dict[Path, str] = field(default_factory=dict)
+    _found: dict[str, LayerMaxima] = field(default_factory=dict)
+    _overviews: Overviews | None = None
+    _jobs: dict[Job, tuple[str, int]] = field(default_factory=dict)
+    _fingerprints: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def engines(self) -> list[Engine]:
+        """The one network."""
+        return [self.deconvnet.engine]
 
     @property
     def title(self) -> str:
-        """What every sheet begins with."""
+        """The beginning of every sheet's title."""
         return f"{self.deconvnet.engine.bundle.name}, {self.deconvnet.options.rule}"
 
-    def fingerprint(self, layer: str) -> str:
-        """What the maxima and the sheets of a layer depend on."""
-        bundle = self.deconvnet.engine.bundle
-        return fingerprint(self.images, [bundle], [layer, self.deconvnet.options])
-
     def check(self) -> None:
-        """Raise a UsageError for what is wrong with all sheets."""
+        """Raise a UsageError for a fault of all sheets."""
         layers_named(self.layers, self.deconvnet.engine.bundle)
         check_enough(len(self.images))
         self.deconvnet.check(self.layers)
         for layer in self.layers:
             self.filters.check(layer, self.deconvnet.engine.bundle.layer(layer).channels)
 
-    def planned(self) -> Iterator[SheetOutcome]:
-        """What a dry run shows: every sheet that is known before the images are looked at."""
-        for layer in self.layers:
-            channels = self.deconvnet.engine.bundle.layer(layer).channels
-            if not (self.filters.everything or self.filters.ranges):
-                sheets = self.out / f"{file_stem(layer)}_filter_*.png"
-                yield SheetOutcome(Status.PLANNED, sheets, details={"layer": layer, "filter": None})
-                continue
-            for number in self.filters.of(layer, [0.0] * channels):
-                path = sheet_path(self.out, layer, number)
-                details = {"layer": layer, "filter": number}
-                yield planned_sheet(path, self.overwrite, details)
-
-    def draw(self, reporter: SheetReporter, stop: Stop) -> None:
-        """Find the maxima, and draw a sheet for each filter, and overviews.
+    def search(self, progress: Callable[[int], None], stop: Stop) -> None:
+        """Find the strongest activations of the layers that ``deconv.json`` does not have yet.
 
         Raises:
             UsageError: The folder holds sheets of other images or settings.
@@ -85,125 +83,123 @@ class FilterSheets:
             KeyboardInterrupt: ``stop`` said so.
         """
         file = MaximaFile(self.out / MAXIMA)
-        layers = _maxima(self, file, reporter, stop)
-        reporter.left_out(next(iter(layers.values())).unreadable)
-        for layer, found in layers.items():
-            chosen = self.filters.of(layer, [f.strength for f in found.filters])
-            parts = [chosen[start : start + OVERVIEW] for start in range(0, len(chosen), OVERVIEW)]
-            for number, part in enumerate(parts, start=1):
-                suffix = f"_{number}" if len(parts) > 1 else ""
-                name = f"{file_stem(layer)}_overview{suffix}.png"
-                _draw_part(self, found, part, name, file, reporter, stop)
+        wanted = {layer: self._fingerprint(layer) for layer in self.layers}
+        there = {layer: file.is_of(layer, wanted[layer]) for layer in self.layers}
+        others = [layer for layer, same in there.items() if same is False]
+        if others and not self.overwrite:
+            raise UsageError(
+                f"{printable(self.out)} holds sheets of {', '.join(others)} of other images or "
+                "settings. Replace them with --overwrite, or choose another folder with --out."
+            )
+        found = {layer: file.load(layer) for layer, same in there.items() if same}
+        missing = [layer for layer in self.layers if layer not in found]
+        if missing:
+            found |= self.deconvnet.search(self.images, missing, progress=progress, stop=stop)
+        for layer in missing:
+            self._remove_sheets(layer)
+            file.store(found[layer], self.deconvnet, wanted[layer])
+        self._found = {layer: found[layer] for layer in self.layers}
+        self.unreadable.update(next(iter(found.values())).unreadable)
+        self._overviews = Overviews(
+            self.deconvnet, self._found, file, self.title, self.out, self.suffix, self.overwrite
+        )
+
+    def jobs(self) -> list[Job]:
+        """Return the sheets; of a layer that was not searched, one job for all its filters."""
+        for layer in self.layers:
+            if layer in self._found or self.filters.everything or self.filters.ranges:
+                for number in self._numbers(layer):
+                    self._jobs[self._job(layer, number, len(self._jobs))] = (layer, number)
+            else:
+                self._jobs[self._job_of_all(layer)] = (layer, 0)
+        if self._overviews is not None:
+            self._overviews.expect(self._jobs)
+        return list(self._jobs)
+
+    def paint(self, job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
+        """Project the strongest activations of a filter, and draw its sheet.
+
+        Raises:
+            ImageError: An image can no longer be read.
+        """
+        layer, number = self._jobs[job]
+        found = self._found[layer]
+        maxima = found.filters[number].maxima
+        projections = self.deconvnet.project(found, maxima)
+        if self._overviews is not None:
+            self._overviews.keep(layer, number, projections)
+        provider = self.deconvnet.engine.provider
+        return Painting(
+            filter_sheet(self.title, found, number, projections),
+            None,
+            {},
+            len(maxima),
+            provider.device,
+            provider.precision,
+        )
+
+    def finish(self, stop: Stop) -> list[Path]:
+        """Draw the overviews, and return the new ones."""
+        return [] if self._overviews is None else self._overviews.draw_missing(stop)
+
+    def _fingerprint(self, layer: str) -> str:
+        """SHA-256 of all that the maxima of a layer depend on."""
+        if layer not in self._fingerprints:  # it looks at every image
+            networks, settings = [self.deconvnet.engine.bundle], [layer, self.deconvnet.options]
+            self._fingerprints[layer] = fingerprint(self.images, networks, settings)
+        return self._fingerprints[layer]
+
+    def _numbers(self, layer: str) -> Sequence[int]:
+        found = self._found.get(layer)
+        if found is not None:
+            return self.filters.of(layer, [each.strength for each in found.filters])
+        return self.filters.of(layer, [0.0] * self.deconvnet.engine.bundle.layer(layer).channels)
+
+    def _job(self, layer: str, number: int, index: int) -> Job:
+        path = sheet_path(self.out, layer, number).with_suffix(self.suffix)
+        return Job(
+            Path(f"{layer}, filter {number}"),
+            self.rename(path, index, layer, number),
+            source=Source.IMAGES,
+            digest=hashlib.sha256(f"{self._fingerprint(layer)} {number}".encode()).hexdigest(),
+            details={"layer": layer, "filter": number, **self._record(layer, number)},
+            settings={"layer": [layer], "filters": str(number)},
+        )
+
+    def _job_of_all(self, layer: str) -> Job:
+        """Return a job that stands for the strongest filters, before they are known."""
+        return Job(
+            Path(f"{layer}, {self.filters}"),
+            self.out / f"{file_stem(layer)}_filter_*{self.suffix}",
+            source=Source.IMAGES,
+            details={"layer": layer, "filter": None},
+        )
+
+    def _record(self, layer: str, number: int) -> dict[str, object]:
+        if layer not in self._found:
+            return {}
+        found = self._found[layer]
+        of_filter = found.filters[number]
+        return {
+            "dead": of_filter.is_dead,
+            "fires": of_filter.fires,
+            "maxima": [maximum_record(found, each, self.deconvnet) for each in of_filter.maxima],
+        }
+
+    def _remove_sheets(self, layer: str) -> None:
+        """Remove the sheets of former maxima: they would pass for sheets of the new ones."""
+        for path in self._former_sheets(layer):
+            path.unlink(missing_ok=True)
+
+    def _former_sheets(self, layer: str) -> Iterator[Path]:
+        for kind in ("filter", "overview"):
+            yield from self.out.glob(f"{file_stem(layer)}_{kind}*.*")
+        for line in Ledger(self.out).finished:
+            if line.input.startswith(f"{layer}, filter "):
+                yield self.out / line.output
 
 
 def layers_named(layers: Sequence[str], bundle: Bundle) -> None:
-    """Raise a UsageError that lists the layers where none was asked for."""
+    """Raise a UsageError that lists the layers if none is named."""
     if not layers:
         raise UsageError(f"Which layer? Name one with --layer: {', '.join(bundle.layer_names)}.")
-
-
-def _maxima(
-    run: FilterSheets, file: MaximaFile, reporter: SheetReporter, stop: Stop
-) -> dict[str, LayerMaxima]:
-    """What was found before, and what is found now in one pass for all the other layers."""
-    wanted = {layer: run.fingerprint(layer) for layer in run.layers}
-    there = {layer: file.is_of(layer, wanted[layer]) for layer in run.layers}
-    others = [layer for layer, same in there.items() if same is False]
-    if others and not run.overwrite:
-        raise UsageError(
-            f"{printable(run.out)} holds sheets of {', '.join(others)} of other images or "
-            "settings. Replace them with --overwrite, or choose another folder with --out."
-        )
-    found = {layer: file.load(layer) for layer, same in there.items() if same}
-    missing = [layer for layer in run.layers if layer not in found]
-    if missing:
-        with reporter.passing(len(run.images)) as progress:
-            found |= run.deconvnet.search(run.images, missing, progress=progress, stop=stop)
-    for layer in missing:  # or they would be taken for sheets of the new maxima
-        for kind in ("filter", "overview"):
-            for sheet in run.out.glob(f"{file_stem(layer)}_{kind}*.png"):
-                sheet.unlink()
-    for layer in missing:
-        file.store(found[layer], run.deconvnet, wanted[layer])
-    return {layer: found[layer] for layer in run.layers}
-
-
-def _draw_part(
-    run: FilterSheets,
-    found: LayerMaxima,
-    filters: Sequence[int],
-    overview: str,
-    file: MaximaFile,
-    reporter: SheetReporter,
-    stop: Stop,
-) -> None:
-    """Draw the sheets of a few filters, and the overview of these."""
-    has_overview = len(filters) > 1 and (
-        run.overwrite
-        or file.overview(found.layer, overview) != list(filters)
-        or not (run.out / overview).is_file()
-    )
-    projections: dict[int, Sequence[Projection]] = {}
-    for number in filters:
-        if stop():
-            raise KeyboardInterrupt
-        shown = _draw_sheet(run, found, number, has_overview, reporter)
-        if shown is not None:
-            projections[number] = shown
-    if has_overview and len(projections) == len(filters):
-        pictures.write(run.out / overview, overview_sheet(run.title, found, projections))
-        file.store_overview(found.layer, overview, filters)
-        reporter.say(f"overview {run.out / overview}")
-
-
-def _draw_sheet(
-    run: FilterSheets,
-    found: LayerMaxima,
-    number: int,
-    has_overview: bool,
-    reporter: SheetReporter,
-) -> Sequence[Projection] | None:
-    """Draw a filter's sheet, if it is not there, and return the projections, if they are needed."""
-    start = time.perf_counter()
-    path = sheet_path(run.out, found.layer, number)
-    is_there = path.is_file() and not run.overwrite
-    of_filter, projections = found.filters[number], None
-    try:
-        if has_overview or not is_there:
-            projections = run.deconvnet.project(found, of_filter.maxima)
-        if projections is not None and not is_there:
-            pictures.write(path, filter_sheet(run.title, found, number, projections))
-    except ImageError as error:
-        log.debug("The traceback of %s", printable(path), exc_info=error)
-        reporter.finished(SheetOutcome(Status.FAILED, path, reason=str(error)))
-        return None
-    seconds = time.perf_counter() - start
-    reporter.finished(_outcome(run, found, of_filter, path, is_there, seconds))
-    return projections
-
-
-def _outcome(
-    run: FilterSheets,
-    found: LayerMaxima,
-    of_filter: FilterMaxima,
-    path: Path,
-    is_there: bool,
-    seconds: float,
-) -> SheetOutcome:
-    provider = run.deconvnet.engine.provider
-    return SheetOutcome(
-        Status.SKIPPED if is_there else Status.DONE,
-        path,
-        reason=Standing.DONE.value if is_there else None,
-        seconds=0.0 if is_there else seconds,
-        steps=0 if is_there else len(of_filter.maxima),
-        provider=None if is_there else provider.device,
-        precision=None if is_there else provider.precision,
-        details={
-            "layer": found.layer,
-            "filter": of_filter.filter,
-            "dead": of_filter.is_dead,
-            "fires": of_filter.fires,
-            "maxima": [maximum_record(found, m, run.deconvnet) for m in of_filter.maxima],
-        },
-    )

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstbatch.cli.options.parameters import Setting
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UnknownNameError, UsageError
+
+from .parameters import Setting
 
 # Of one name in a folder, on all common file systems.
 MAX_NAME_BYTES = 255

@@ -1,4 +1,4 @@
-"""What a painter is, what it makes of a photo, and what became of it: the words of every batch."""
+"""Painters, the pictures that they make, and the outcome of a job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from nstbatch.runtime.errors import NstbatchError
+
+from .plan import Job, Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,11 +20,9 @@ if TYPE_CHECKING:
 
     from nstbatch.runtime.descent.progress import ProgressCallback
 
-    from .plan import Job
-
 
 class Status(StrEnum):
-    """What became of a photo."""
+    """The result of a job."""
 
     DONE = "done"
     SKIPPED = "skipped"
@@ -40,23 +42,26 @@ class Painting:
     provider: str
     precision: str
     companions: Mapping[str, bytes] = field(default_factory=dict)
-    """Further files that belong to the picture, by what replaces its suffix: ``.json``."""
+    """Further files of the picture, by the suffix that replaces the picture's: ``.json``."""
     encoded: bytes | None = None
-    """The output itself where it is not this image, such as a film."""
+    """The bytes of the output file if it is not this image: a film."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """Further fields of the line in ``--json`` and the ledger, beside those of the job."""
 
 
 Stop = Callable[[], bool]
 
-# From a photo to a picture. Raises KeyboardInterrupt when it was stopped, a UsageError for what is
-# wrong with the whole batch, and any other exception for what is wrong with this photo.
-Painter = Callable[["Job", "ProgressCallback", Stop], Painting]
+# Makes the picture of a job. Raises KeyboardInterrupt if it was stopped, a UsageError for a fault
+# of the whole batch, and any other exception for a fault of this job.
+Painter = Callable[[Job, "ProgressCallback", Stop], Painting]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photo, or of a folder that could not be looked into."""
+    """The result of one job, or a file or folder that could not be read."""
 
-    input: Path
+    input: Path | None
+    """The photo, or a word for what the picture is made from; None for many images."""
     output: Path | None
     status: Status
     reason: str | None = None
@@ -65,11 +70,24 @@ class Outcome:
     losses: Mapping[str, float] = field(default_factory=dict)
     provider: str | None = None
     precision: str | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job, status: Status, reason: str | None = None, **facts: Any) -> Outcome:
+        """Return the outcome of a job; ``facts`` are further fields."""
+        source = None if job.source is Source.IMAGES else job.input
+        details = {**job.details, **facts.pop("details", {})}
+        return cls(source, job.output, status, reason, details=details, **facts)
+
+    @property
+    def name(self) -> Path:
+        """The name for people: that of the input, or else that of the output."""
+        return self.input or self.output or Path()
 
     def record(self) -> dict[str, object]:
         """Return the object that ``--json`` prints; other programs rely on its fields."""
         return {
-            "input": os.fspath(self.input),
+            "input": None if self.input is None else os.fspath(self.input),
             "output": None if self.output is None else os.fspath(self.output),
             "status": self.status.value,
             "reason": self.reason,
@@ -81,4 +99,9 @@ class Outcome:
             },
             "provider": self.provider,
             "precision": self.precision,
+            **self.details,
         }
+
+
+class BatchStoppedError(NstbatchError):
+    """A fault that stops the whole batch; the batch can be resumed later."""

@@ -10,8 +10,9 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from nstbatch.cli.text import printable
@@ -19,6 +20,7 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES, WRITABLE_SUFFIXES
 
 from .naming import Naming
+from .parameters import Setting
 
 log = logging.getLogger(__name__)
 
@@ -28,23 +30,44 @@ FALLBACK_SUFFIX = ".png"
 SHOWN_PROBLEMS = 5
 
 
+class Source(StrEnum):
+    """What a picture is made from."""
+
+    PHOTO = "photo"
+    NOTHING = "nothing"
+    """Noise; the job's ``input`` is a word for it, such as the name of a class."""
+    IMAGES = "images"
+    """Many images at once; the job's ``input`` is a word for the part of them that is shown."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """One photo and the picture to make of it.
+    """One picture to make, and its source.
 
     Attributes:
-        input: The photo.
+        input: The photo; or a word, see :class:`Source`.
         output: The picture.
-        variation: Which of several pictures of one photo it is, from 0 on.
-        of_file: Whether there is a photo; else ``input`` is a word for what is made from nothing.
-        checkpoint: A file that a painting under way may be kept in, and gone on from.
+        variation: Number of the variation among several pictures of one photo, from 0 on.
+        source: The kind of its source.
+        digest: SHA-256 of all that a picture of many images is made from.
+        details: Further fields of its line in ``--json`` and the ledger.
+        settings: Settings that make this picture alone, for its recipe; None removes one.
+        checkpoint: A file for the unfinished painting, to resume from.
     """
 
     input: Path
     output: Path
     variation: int = 0
-    of_file: bool = True
+    source: Source = Source.PHOTO
+    digest: str = ""
+    details: Mapping[str, object] = field(default_factory=dict, compare=False)
+    settings: Mapping[str, Setting] = field(default_factory=dict, compare=False)
     checkpoint: Path | None = field(default=None, compare=False)
+
+    @property
+    def photo(self) -> Path | None:
+        """The photo, if there is one."""
+        return self.input if self.source is Source.PHOTO else None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
-"""Settings files: ``--config batch.toml``, and the one that every batch leaves beside its pictures.
+"""Settings files: ``--config batch.toml``; :mod:`.settings_file` writes one for every batch.
 
 A file holds options by their long names, with underscores or dashes, and the inputs. Its values
-take the place of the defaults, so what the command line says comes first.
+replace the defaults, so options on the command line win.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import tomllib
 from pathlib import Path
@@ -14,24 +13,17 @@ from typing import Annotated
 
 import typer
 
+from nstbatch.cli.jobs.invocation import SAVED
+from nstbatch.cli.jobs.parameters import Parameter, Scope, is_place
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UnknownNameError, UsageError
-from nstbatch.runtime.files import temporary_name, write_atomically
 
-from .invocation import Invocation
-from .painting import BATCH
-from .parameters import Parameter, Setting, is_place, parameters
-
-log = logging.getLogger(__name__)
-
-SAVED = "nstbatch.toml"
-"""The settings of the last run, in its output folder."""
-
-_TOKEN = "settings"
+from .panels import SELECTION
+from .parameters import parameters
 
 
 def _load(context: typer.Context, path: Path | None) -> Path | None:
-    """Have the rest of the command line take its defaults from a file.
+    """Let the rest of the command line take its defaults from a file.
 
     Raises:
         UsageError: The file cannot be read, or has an option that the verb lacks, or a value that
@@ -58,10 +50,11 @@ Config = Annotated[
         metavar="FILE",
         callback=_load,
         is_eager=True,  # before the options that it has the defaults of
-        help=f"Take what is not given here from a TOML file, such as {SAVED} of another batch.",
+        help=f"TOML file with further options, such as {SAVED} of another batch.",
         show_default=False,
-        rich_help_panel=BATCH,
+        rich_help_panel=SELECTION,
     ),
+    Scope.CALL,
 ]
 
 
@@ -75,9 +68,13 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _words(parameter: Parameter, value: object, path: Path) -> str | list[str]:
-    """A value as the words that would stand for it on the command line."""
-    if parameter.is_list:
-        values = value if isinstance(value, list) else [value]
+    """Return the words of the command line that mean this value."""
+    values = value if isinstance(value, list) else [value]
+    if parameter.words not in (1, len(values)):
+        raise UsageError(
+            f"In {printable(path)}, {parameter.name!r} should be a list of {parameter.words}."
+        )
+    if parameter.is_list or parameter.words > 1:
         return [_word(parameter, element, path) for element in values]
     return _word(parameter, value, path)
 
@@ -95,61 +92,5 @@ def _word(parameter: Parameter, value: object, path: Path) -> str:
 
 
 def _resolved(parameter: Parameter, value: str, folder: Path) -> str:
-    """A path in a file starts from the file's folder."""
+    """Resolve a path: one in a file starts from the file's folder."""
     return os.path.normpath(folder / value) if is_place(parameter, value, folder) else value
-
-
-# --- Saving -----------------------------------------------------------------------------------
-
-
-# What is meant for one call, and would do harm or astonish in the next one.
-OF_ONE_CALL = frozenset(
-    {
-        *("overwrite", "dry_run", "json", "quiet", "verbose"),
-        *("report", "watch_progress", "watch_port"),
-    }
-)
-
-
-def save(run: Invocation, out: Path) -> None:
-    """Write what a batch was told into its output folder, as ``--config`` reads it.
-
-    For one process at a time.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    import tomli_w
-
-    places = {parameter.name: parameter for parameter in run.parameters if parameter.may_be_path}
-    data = {
-        name: _relative(places[name], value, out) if name in places else value
-        for name, value in run.values.items()
-        if name not in OF_ONE_CALL and value is not None and value != []  # TOML has no null
-    }
-    heading = (
-        f"# What this folder was last painted with; nstbatch {run.verb} --config reads it.\n\n"
-    )
-    try:
-        text = (heading + tomli_w.dumps(data)).encode()
-    except UnicodeEncodeError:  # a name that is not UTF-8: TOML cannot hold it
-        log.warning("%s is not written: a file's name is not UTF-8.", SAVED)
-        return
-    sweep(out)
-    write_atomically(out / SAVED, text, _TOKEN)
-
-
-def sweep(out: Path) -> None:
-    """Remove what a process that was killed was writing."""
-    (out / temporary_name(_TOKEN)).unlink(missing_ok=True)
-
-
-def _relative(parameter: Parameter, value: Setting, out: Path) -> Setting:
-    if isinstance(value, list):
-        return [_relative(parameter, element, out) for element in value]
-    if not isinstance(value, str) or not is_place(parameter, value, Path()):
-        return value
-    try:
-        return Path(os.path.relpath(value, out)).as_posix()
-    except ValueError:  # on another drive
-        return Path(value).absolute().as_posix()

@@ -1,49 +1,57 @@
-"""The options of ``nstbatch dream`` alone; those it shares are in :mod:`.painting`."""
+"""The options of ``nstbatch dream`` alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.films import VIDEOS
 from nstbatch.runtime.systems.dream_options import (
     FILM_ITERATIONS,
     ClassPictureOptions,
     DreamOptions,
+    ZoomOptions,
 )
 
-from .painting import PAINTING
+from .optimization import PoolingName
+from .panels import PICTURE
 
 DEFAULT_OUT = Path("dreamed")
 DEFAULT_FPS = 15.0  # a guess: a zoom of 1.05 then doubles the picture every second
+DEFAULT_MODEL = "squeezenet1_1"  # the fastest, and the one with classes
 
-OF_PHOTOS, OF_CLASSES = DreamOptions(), ClassPictureOptions()
+OF_PHOTOS, OF_CLASSES, OF_ZOOM = DreamOptions(), ClassPictureOptions(), ZoomOptions()
 
-PHOTO = "A photo, or a film"
-CLASSES = "A class"
-FILM = "A film"
+PHOTO = "Photos and films"
+CLASSES = "Classes"
+FILM = "Films"
 
 Inputs = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="INPUT",
-        help="Photos, and folders of photos; none for --class, or for --frames from noise.",
+        help="Photos, and folders of photos. None with --class, or for a film from noise.",
         show_default=False,
     ),
+    Scope.PICTURE,
 ]
 Size = Annotated[
     int | None,
     typer.Option(
         "--size",
         metavar="PIXELS",
-        help=f"Long side of the pictures; {OF_PHOTOS.size}, or {OF_CLASSES.size} for a class.",
+        help=f"Long side of the pictures. Default: {OF_PHOTOS.size}; for classes "
+        f"{OF_CLASSES.size}.",
         show_default=False,
-        rich_help_panel=PAINTING,
+        rich_help_panel=PICTURE,
     ),
+    Scope.PICTURE,
 ]
 Iterations = Annotated[
     int | None,
@@ -51,74 +59,85 @@ Iterations = Annotated[
         "--iterations",
         "-n",
         metavar="N",
-        help=f"Steps at each octave: {OF_PHOTOS.iterations}, or {FILM_ITERATIONS} in a film; "
-        f"or {OF_CLASSES.iterations} for a class.",
+        help=f"Steps at each octave. Default: {OF_PHOTOS.iterations}; {FILM_ITERATIONS} in films; "
+        f"{OF_CLASSES.iterations} for classes.",
         show_default=False,
-        rich_help_panel=PAINTING,
+        rich_help_panel=PICTURE,
     ),
+    Scope.PICTURE,
 ]
 LayerName = Annotated[
     str | None,
     typer.Option(
         "--layer",
         metavar="LAYER",
-        help="What it sees, more of it; the model's own by default.",
+        help="Layer whose activations are amplified. Default: the network's own.",
         show_default=False,
         rich_help_panel=PHOTO,
     ),
+    Scope.PICTURE,
 ]
 Channels = Annotated[
     list[str] | None,
     typer.Option(
         "--channels",
         metavar="N,...",
-        help="Channels of the layer that count; all by default. May be repeated.",
+        help="Channels of the layer to amplify. Default: all. May be repeated.",
         show_default=False,
         rich_help_panel=PHOTO,
     ),
+    Scope.PICTURE,
 ]
 Guide = Annotated[
     Path | None,
     typer.Option(
         "--guide",
         metavar="IMAGE",
-        help="Another picture, whose features are sought in the photo.",
+        help="Picture whose features are amplified in the photo.",
         show_default=False,
         rich_help_panel=PHOTO,
     ),
+    Scope.PICTURE,
 ]
 Octaves = Annotated[
     int,
     typer.Option(
         "--octaves",
         metavar="N",
-        help="Sizes to work through, coarse to fine.",
+        help="Number of sizes to work through, from small to full size.",
         rich_help_panel=PHOTO,
     ),
+    Scope.PICTURE,
 ]
 OctaveScale = Annotated[
     float,
     typer.Option(
-        "--octave-scale", metavar="X", help="From octave to octave.", rich_help_panel=PHOTO
+        "--octave-scale",
+        metavar="X",
+        help="Size of an octave, relative to the one before.",
+        rich_help_panel=PHOTO,
     ),
+    Scope.PICTURE,
 ]
 StepSize = Annotated[
     float,
     typer.Option(
         "--step-size",
         metavar="X",
-        help="Mean change of a pixel in a step, of 255.",
+        help="Mean change of a pixel in one step, from 0 to 255.",
         rich_help_panel=PHOTO,
     ),
+    Scope.PICTURE,
 ]
 Jitter = Annotated[
     int,
     typer.Option(
         "--jitter",
         metavar="PIXELS",
-        help="How far the photo is moved before a step, at most.",
+        help="Largest random shift of the photo before a step.",
         rich_help_panel=PHOTO,
     ),
+    Scope.PICTURE,
 ]
 Classes = Annotated[
     list[str] | None,
@@ -129,47 +148,80 @@ Classes = Annotated[
         show_default=False,
         rich_help_panel=CLASSES,
     ),
+    Scope.MAKING,
 ]
 Frames = Annotated[
     int | None,
     typer.Option(
         "--frames",
         metavar="N",
-        help="Make a film: each frame is dreamed on from the one before, scaled up.",
+        help="Make a film of N frames. Each is dreamed from the one before, enlarged.",
         show_default=False,
         rich_help_panel=FILM,
     ),
+    Scope.PICTURE,
 ]
 Zoom = Annotated[
     float,
-    typer.Option("--zoom", metavar="X", help="From frame to frame.", rich_help_panel=FILM),
+    typer.Option(
+        "--zoom", metavar="X", help="Enlargement from frame to frame.", rich_help_panel=FILM
+    ),
+    Scope.PICTURE,
 ]
 VideoKind = Annotated[
     str,
     typer.Option(
         "--video",
         metavar="|".join(VIDEOS),
-        help="What is made of the frames, beside their folder.",
+        help="Format of the film; none keeps the folder of frames only.",
         rich_help_panel=FILM,
     ),
+    Scope.PICTURE,
 ]
 FramesPerSecond = Annotated[
     float,
-    typer.Option("--fps", metavar="X", help="Frames a second.", rich_help_panel=FILM),
+    typer.Option("--fps", metavar="X", help="Frames per second.", rich_help_panel=FILM),
+    Scope.PICTURE,
 ]
 Seed = Annotated[
     int,
     typer.Option(
-        "--seed", metavar="N", help="Of the jitter and the noise.", rich_help_panel=PAINTING
+        "--seed",
+        metavar="N",
+        help="Random seed for the jitter and the noise.",
+        rich_help_panel=PICTURE,
     ),
+    Scope.PICTURE,
 ]
 
 
+@dataclass(frozen=True)
+class Dreaming:
+    """How a network dreams, as the command line says it."""
+
+    layer: LayerName = None
+    channels: Channels = None
+    guide: Guide = None
+    octaves: Octaves = OF_PHOTOS.octaves
+    octave_scale: OctaveScale = OF_PHOTOS.octave_scale
+    step_size: StepSize = OF_PHOTOS.step_size
+    jitter: Jitter = OF_PHOTOS.jitter
+    classes: Classes = None
+    frames: Frames = None
+    zoom: Zoom = OF_ZOOM.zoom
+    video: VideoKind = "mp4"
+    fps: FramesPerSecond = DEFAULT_FPS
+    size: Size = None
+    iterations: Iterations = None
+    seed: Seed = OF_PHOTOS.seed
+    pooling: PoolingName = OF_PHOTOS.pooling
+
+
 def parse_channels(values: Sequence[str] | None) -> tuple[int, ...] | None:
-    """Read ``["11,42", "7"]`` as ``(11, 42, 7)``; None where the option was not given.
+    """Read ``["11,42", "7"]`` as ``(11, 42, 7)``; None if the option was not given.
 
     Raises:
-        UsageError: For what is no number, and for no channel.
+        UsageError: A word is not a number, or there is no channel.
     """
     if not values:
         return None
@@ -179,7 +231,7 @@ def parse_channels(values: Sequence[str] | None) -> tuple[int, ...] | None:
     except ValueError:
         raise UsageError(f"--channels takes numbers, not {','.join(words)!r}.") from None
     if not channels:
-        raise UsageError("--channels names none.")
+        raise UsageError("--channels needs at least one channel.")
     return channels
 
 
@@ -187,10 +239,10 @@ def parse_classes(values: Sequence[str]) -> tuple[str, ...]:
     """Read ``["banana,954", "crane"]`` as ``("banana", "954", "crane")``.
 
     Raises:
-        UsageError: For no class.
+        UsageError: There is no class.
     """
     words = (word.strip() for value in values for word in value.split(","))
     classes = tuple(dict.fromkeys(word for word in words if word))
     if not classes:
-        raise UsageError("--class names none.")
+        raise UsageError("--class needs at least one class name.")
     return classes

@@ -1,9 +1,9 @@
-"""What a picture was made from, as one SHA-256: the same one means that it need not be made again.
+"""The fingerprint of a picture: one SHA-256 of all it is made from.
 
-It covers the bytes of the photo and of all other pictures that went in, the verb, its settings, the
-network's files, and which of several variations it is. Where it was computed and how precisely,
-and what was printed meanwhile, is not part of it: a batch that began on one machine may go on on
-another.
+While the fingerprint is the same, a picture need not be made again. It covers the bytes of the
+photo and of the other pictures that went in, the verb, its settings, the network's files and the
+number of the variation. It does not cover device, precision and messages: a batch that began on one
+machine may be finished on another.
 """
 
 from __future__ import annotations
@@ -18,29 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from nstbatch.cli.options.invocation import Invocation
+from nstbatch.cli.jobs.invocation import Invocation
+from nstbatch.cli.jobs.parameters import Scope
 
-# Raise it where the same settings come to mean another picture.
+# Raise it when a change of the code makes other pictures from the same settings.
 FORMAT = 1
-
-# Options that choose what is painted, where, and what is said about it. The network is known by its
-# files, not by its name.
-NOT_IN_THE_PICTURE = frozenset(
-    {
-        *("out", "recursive", "overwrite", "dry_run", "fail_fast"),
-        *("json", "quiet", "verbose", "report", "watch_progress", "watch_port", "config"),
-        *("model", "device", "precision", "threads", "batch"),
-        *("format", "name"),  # another name, another picture
-        "class",  # each is the "photo" of its picture
-        "variations",  # which one of them is told apart from the settings
-    }
-)
 
 # The coarsest clock of a common file system: FAT's has two seconds.
 CLOCK_TICK = 2_000_000_000
 
 Stamp: TypeAlias = tuple[int, int, int]
-"""Size in bytes, and when content and metadata were last changed, in nanoseconds."""
+"""Size in bytes, and the times of the last change of content and metadata, in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +37,8 @@ class Hashed:
 
     Attributes:
         sha256: 64 hexadecimal digits.
-        stamp: As long as the file has it, it is the same file; None where it was too young to tell.
+        stamp: While the file has this stamp it is unchanged; None if the file was too young to
+            tell.
     """
 
     sha256: str
@@ -58,11 +47,11 @@ class Hashed:
 
 @dataclass(frozen=True)
 class Origin:
-    """What all pictures of a batch are made from, besides their photos.
+    """All that the pictures of a batch are made from, besides their photos.
 
     Attributes:
         verb: The command.
-        settings: The options, by their long names.
+        settings: The options that shape a picture, by their long names.
         files: SHA-256 of the pictures that the options name, by the options' names.
         bundle: SHA-256 of the network's files, by their names.
     """
@@ -74,9 +63,8 @@ class Origin:
 
     @property
     def in_the_picture(self) -> dict[str, object]:
-        """The settings that make a difference to a picture."""
-        left_out = NOT_IN_THE_PICTURE | self.files.keys()
-        return {name: value for name, value in self.settings.items() if name not in left_out}
+        """The settings that count by their values; of files, their bytes count."""
+        return {name: value for name, value in self.settings.items() if name not in self.files}
 
     def fingerprint(self, input_sha256: str, variation: int = 0) -> str:
         """Return 64 hexadecimal digits for the picture of a photo."""
@@ -105,11 +93,14 @@ def origin_of(
     """
     hashed = {name: hash_file(path) for name, path in sources.items() if path is not None}
     files = {name: found.sha256 for name, found in hashed.items() if found is not None}
-    return Origin(invocation.verb, invocation.settings, files, bundle)
+    settings = invocation.within(Scope.PICTURE)
+    for name in invocation.arguments:
+        settings.pop(name, None)  # each photo has its own hash
+    return Origin(invocation.verb, settings, files, bundle)
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Return the stamp of a file, or None where there is none to hash: a folder, a pipe, nothing.
+    """Return the stamp of a file, or None if there is no regular file.
 
     A program can set the time of a content's change, and not that of the metadata's (on POSIX).
     """
@@ -121,7 +112,7 @@ def stamp(path: Path) -> Stamp | None:
 
 
 def hash_file(path: Path) -> Hashed | None:
-    """Hash a file bit by bit; None where it is no regular file, or cannot be read."""
+    """Hash a file piece by piece; None if it is no regular file or cannot be read."""
     if stamp(path) is None:  # opening a pipe would wait for its other end
         return None
     try:

@@ -12,7 +12,7 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,15 +22,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import nstbatch
-from nstbatch.cli.batch.faults import BatchStoppedError
+from nstbatch.cli.jobs.invocation import Invocation
+from nstbatch.cli.jobs.painting import BatchStoppedError
 from nstbatch.cli.jobs.plan import Job, make_writable
-from nstbatch.cli.options import config
-from nstbatch.cli.options.invocation import Invocation
 from nstbatch.cli.text import printable
 from nstbatch.runtime.devices.devices import RUNTIME_PACKAGES
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.files import write_atomically
 
+from . import settings_file
 from .claims import Claim, Claims
 from .fingerprint import Hashed, Origin, stamp
 from .ledger import Ledger, Line
@@ -39,16 +39,29 @@ from .survey import is_as_made, key_of
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Outcome, Painting
+    from nstbatch.runtime.bundles.bundle import Bundle
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Bundle:
+class NetworkRecord:
     """The network of a run, for the ledger."""
 
     name: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, networks: Sequence[Bundle]) -> NetworkRecord:
+        """Return the record of one network, or of several together."""
+        if len(networks) == 1:
+            return cls(networks[0].name, networks[0].sha256)
+        hashes = {
+            f"{each.name}/{file}": sha256
+            for each in networks
+            for file, sha256 in each.sha256.items()
+        }
+        return cls(", ".join(each.name for each in networks), hashes)
 
 
 class OutputFolder:
@@ -84,7 +97,7 @@ class OutputFolder:
         self._identity = (status.st_dev, status.st_ino)
         try:
             with self.claims.ledger_lock():
-                config.sweep(self.path)
+                settings_file.sweep(self.path)
             for claim in self.claims.left_behind():
                 with claim:
                     self._recover(claim)
@@ -120,11 +133,11 @@ class OutputFolder:
                 f"The output folder {printable(self.path)} is gone: another one is in its place."
             )
 
-    def begin(self, invocation: Invocation, origin: Origin, bundle: Bundle) -> None:
+    def begin(self, invocation: Invocation, origin: Origin, bundle: NetworkRecord) -> None:
         """Write the ledger's line about this run, and its settings file."""
         if invocation.verb:
             with self.claims.ledger_lock():
-                config.save(invocation, self.path)
+                settings_file.save(invocation, self.path)
         self.ledger.append(
             {
                 "kind": "run",
@@ -222,6 +235,7 @@ class OutputFolder:
             "time": _now(),
             "fingerprint": fingerprint,
             **outcome.record(),
+            "input": os.fspath(job.input),  # a word for many images, where --json says null
             "output_in_folder": key_of(job.output, self.path),
             "input_sha256": photo and photo.sha256,
             "input_stamp": photo and photo.stamp,

@@ -1,18 +1,18 @@
-"""How a picture is written, and the recipe in it: what would make it again."""
+"""How a picture is written, with the recipe in it: the command that makes it again."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nstbatch
-from nstbatch.cli.options.invocation import Invocation
-from nstbatch.cli.options.parameters import Setting, command_words
+from nstbatch.cli.jobs.invocation import Invocation
+from nstbatch.cli.jobs.parameters import Scope, Setting, command_words
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.pictures.picture_options import PictureOptions
@@ -20,6 +20,7 @@ from nstbatch.runtime.pictures.picture_options import PictureOptions
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painting
     from nstbatch.cli.jobs.plan import Job
+    from nstbatch.runtime.bundles.bundle import Bundle
     from nstbatch.runtime.pictures.metadata import Metadata
 
 log = logging.getLogger(__name__)
@@ -27,33 +28,33 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PictureFile:
-    """All that a picture's file is to be."""
+    """The content and the date of a picture's file."""
 
     data: bytes
     modified_ns: int | None
-    """When it shall have been modified, in nanoseconds since 1970; None for now."""
+    """Its modification time, in nanoseconds since 1970; None for now."""
 
 
 class PictureWriter:
-    """Makes the files of the pictures of a batch, with what they take over from their photos."""
+    """Makes the files of a batch's pictures, with the metadata of their photos and the recipe."""
 
     def __init__(
-        self, options: PictureOptions | None = None, run: Invocation | None = None
+        self,
+        options: PictureOptions | None = None,
+        run: Invocation | None = None,
+        networks: Sequence[Bundle] = (),
     ) -> None:
-        """Look now at what all pictures have in common: files and networks may change later.
+        """Hash now what all pictures have in common: files and networks may change later.
 
         Args:
             options: How pictures are written.
             run: How the batch was called; None, or no verb, for pictures without a recipe.
-
-        Raises:
-            UsageError: There is no such network.
-            BundleError: It is damaged.
+            networks: The networks that pictures are made with.
         """
         self._options = options or PictureOptions()
         self._run = run if run and run.verb and self._options.keep != "nothing" else None
         self._files = _hashes(_values(self._run)) if self._run else {}
-        self._bundle = _bundle(self._run) if self._run else None
+        self._networks = [_network(each) for each in networks] if self._run else []
 
     def encode(self, job: Job, painting: Painting) -> PictureFile:
         """A picture's file, before it has a name.
@@ -78,30 +79,32 @@ class PictureWriter:
         return PictureFile(data, metadata.modified_ns)
 
     def _metadata(self, job: Job) -> Metadata:
-        """What is taken over; hours of painting are not lost for a photo that is gone by then."""
+        """Metadata of the photo; if the photo is gone by now, the painting is not lost for it."""
         from nstbatch.runtime.pictures.metadata import Metadata, read_metadata
 
         nothing = Metadata(profiled=self._options.keep != "nothing")
-        if not job.of_file:
+        if job.photo is None:
             return nothing
         try:
-            return read_metadata(job.input, self._options.keep)
+            return read_metadata(job.photo, self._options.keep)
         except ImageError as error:
-            log.warning("Nothing is taken over from %s: %s", printable(job.input), error)
+            log.warning("No metadata is kept from %s: %s", printable(job.photo), error)
             return nothing
 
     def _recipe(self, run: Invocation, job: Job, painting: Painting) -> str:
-        """JSON in ASCII, the same for the same picture: nothing in it is of the day or the run."""
+        """Return JSON in ASCII. Nothing in it depends on the day or the run."""
         import onnxruntime
 
-        photo = os.fspath(job.input)
         used = {"device": painting.provider, "precision": painting.precision}
-        settings = {name: used.get(name, value) for name, value in run.shaping.items()}
-        settings = {name: without_home(value) for name, value in settings.items()}
-        if run.inputs is not None:
-            settings[run.inputs] = [without_home(photo)] if job.of_file else []
-        if not job.of_file:  # a class among others
-            settings["class"] = [photo]
+        of_job = dict(job.settings)
+        if job.photo is not None and run.inputs is not None:
+            of_job[run.inputs] = [os.fspath(job.photo)]
+        settings = {**run.within(Scope.MAKING), **used, **of_job}
+        settings = {
+            name: without_home(value)
+            for name, value in settings.items()
+            if name in run.values or name in of_job
+        }
         if "variations" in settings:  # no more than it takes to make this one
             settings["variations"] = job.variation + 1
         recipe = {
@@ -110,8 +113,8 @@ class PictureWriter:
             "verb": run.verb,
             "settings": settings,
             "variation": job.variation,
-            "sha256": _hashes([photo]) | self._files,
-            "bundle": self._bundle,
+            "sha256": _hashes([] if job.photo is None else [os.fspath(job.photo)]) | self._files,
+            "bundle": self._networks[0] if len(self._networks) == 1 else self._networks or None,
             "versions": {
                 "nstbatch": nstbatch.__version__,
                 "onnxruntime": onnxruntime.__version__,
@@ -123,33 +126,29 @@ class PictureWriter:
 
 
 def _values(run: Invocation) -> Iterator[Setting]:
-    """The values of a run but for its inputs, which are looked at one by one."""
-    for name, value in run.shaping.items():
+    """Yield the values of a run except its inputs: those are hashed one by one."""
+    for name, value in run.within(Scope.MAKING).items():
         if name != run.inputs:
             yield from value if isinstance(value, list) else [value]
 
 
 def _hashes(values: Iterable[Setting]) -> dict[str, str]:
-    """SHA-256 of every value that is the name of a file, by that name."""
+    """Return the SHA-256 of every value that is the name of a file, by that name."""
     from nstbatch.runtime.bundles.bundle import sha256_of
 
     names = [value for value in values if isinstance(value, str) and Path(value).is_file()]
     return {str(without_home(name)): sha256_of(Path(name)) for name in names}
 
 
-def _bundle(run: Invocation) -> dict[str, str] | None:
-    """The network: the manifest's hash stands for all files, whose hashes are in it."""
-    from nstbatch.runtime.bundles.bundle import MANIFEST, Bundle, sha256_of
+def _network(bundle: Bundle) -> dict[str, str]:
+    """Name and hash of a network: its manifest holds the hashes of all its files."""
+    from nstbatch.runtime.bundles.bundle import MANIFEST, sha256_of
 
-    model = run.settings.get("model")
-    if not isinstance(model, str):
-        return None
-    bundle = Bundle.load(model)
     return {"name": bundle.name, "sha256": sha256_of(bundle.path / MANIFEST)}
 
 
 def without_home(value: Setting) -> Setting:
-    """A path below the user's folder with ``~`` for it: pictures are shown to others."""
+    """Replace the user's home folder by ``~``: pictures are shown to others."""
     if isinstance(value, list):
         return [without_home(element) for element in value]
     try:
@@ -162,7 +161,7 @@ def without_home(value: Setting) -> Setting:
 
 
 def with_home(value: Setting) -> Setting:
-    """The same value for the user who is here."""
+    """Replace ``~`` by the home folder of the current user."""
     if isinstance(value, list):
         return [with_home(element) for element in value]
     try:

@@ -61,13 +61,14 @@ class Photos:
         self._hashed: dict[Path, Hashed | None] = {}
 
     def hashed(self, job: Job, line: Line | None = None) -> Hashed | None:
-        """Return it, from the ledger's line on the photo where its stamp is still the same.
+        """Return the hash of a job's source; None if it cannot be read.
 
-        What is made from nothing has the hash of the word for it.
+        It comes from the ledger's line if the photo's stamp is still the same. A picture of many
+        images has their digest, and one of nothing the hash of the word for it.
         """
         path = job.input
-        if not job.of_file:
-            return Hashed(hashlib.sha256(os.fsencode(path)).hexdigest(), None)
+        if job.photo is None:
+            return Hashed(job.digest or hashlib.sha256(os.fsencode(path)).hexdigest(), None)
         if line and line.input_sha256 and _is(path, line.input_stamp):
             return Hashed(line.input_sha256, line.input_stamp)
         known = self._hashed.get(path)

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nstbatch.cli.batch.batch import Reporter
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.cli.text import printable
@@ -27,28 +26,6 @@ PORTION = 12
 
 # Of the work, before the time left is worth telling; a guess.
 ENOUGH_TO_TELL = 0.01
-
-
-class Tee:
-    """Tells two reporters."""
-
-    def __init__(self, first: Reporter, second: Reporter) -> None:
-        self._both = (first, second)
-
-    def started(self, job: Job) -> None:
-        """A photo is about to be painted."""
-        for reporter in self._both:
-            reporter.started(job)
-
-    def progressed(self, job: Job, progress: Progress) -> None:
-        """Its painter made a step."""
-        for reporter in self._both:
-            reporter.progressed(job, progress)
-
-    def finished(self, outcome: Outcome) -> None:
-        """That is what became of a photo."""
-        for reporter in self._both:
-            reporter.finished(outcome)
 
 
 class LiveBatch:

@@ -18,7 +18,9 @@ from nstbatch.benchmarks.options import (
     parse_numbers,
 )
 from nstbatch.cli.console.logs import set_verbosity
-from nstbatch.cli.options.painting import REPORT, RUNNING, Model, Quiet, Threads, Verbose
+from nstbatch.cli.options.computing import Model, Threads
+from nstbatch.cli.options.panels import COMPUTING, REPORTING
+from nstbatch.cli.options.reporting import Quiet, Verbose
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, UsageError
 
@@ -52,7 +54,7 @@ Providers = Annotated[
         "--providers",
         metavar="DEVICE[:PRECISION],...",
         help=f"What is measured: {', '.join(PROVIDERS)}. One that is not there says why.",
-        rich_help_panel=RUNNING,
+        rich_help_panel=COMPUTING,
     ),
 ]
 Against = Annotated[
@@ -61,7 +63,7 @@ Against = Annotated[
         "--against",
         metavar="BASELINE,...",
         help=f"PyTorch, to compare with: {', '.join(PEERS)}. An empty text for none.",
-        rich_help_panel=RUNNING,
+        rich_help_panel=COMPUTING,
     ),
 ]
 Sizes = Annotated[
@@ -125,7 +127,7 @@ JsonFile = Annotated[
         help="Write the report as JSON, every sample in it; - for standard output.",
         allow_dash=True,
         show_default=False,
-        rich_help_panel=REPORT,
+        rich_help_panel=REPORTING,
     ),
 ]
 MarkdownFile = Annotated[
@@ -136,7 +138,7 @@ MarkdownFile = Annotated[
         help="Write the tables as Markdown; - for standard output.",
         allow_dash=True,
         show_default=False,
-        rich_help_panel=REPORT,
+        rich_help_panel=REPORTING,
     ),
 ]
 PlotFile = Annotated[
@@ -146,7 +148,7 @@ PlotFile = Annotated[
         metavar="FILE",
         help="Draw time against size and batch, as .png, .svg or .pdf; needs matplotlib.",
         show_default=False,
-        rich_help_panel=REPORT,
+        rich_help_panel=REPORTING,
     ),
 ]
 Before = Annotated[

@@ -1,255 +1,176 @@
-"""``nstbatch deconv``: what a network's filters respond to."""
+"""``nstbatch deconv``: what the filters of a network respond to."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Protocol, cast
+from typing import TYPE_CHECKING
 
 import typer
 
-from nstbatch.cli.console.logs import set_verbosity
-from nstbatch.cli.exit_codes import INTERRUPTED
-from nstbatch.cli.options import painting as cli
-from nstbatch.runtime.deconvnet.options import RULES, DeconvnetOptions, FilterChoice, Rule
-from nstbatch.runtime.errors import UsageError
+from nstbatch.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from nstbatch.cli.options.deconv import DEFAULT_OUT, ComputingFeatures, Visualising
+from nstbatch.cli.options.groups import with_groups
+from nstbatch.cli.options.reporting import Reporting
+from nstbatch.cli.options.selection import Inputs, Selection
+from nstbatch.cli.options.writing import SheetWriting
+from nstbatch.cli.text import printable
+from nstbatch.runtime.errors import StoppedError
+
+from .batch_verb import batch_options
+from .carry_out import Work, carry_out, last_words, terminate, way_on
+from .prepare import BatchOptions, chosen, naming, nothing_found, still_there
 
 if TYPE_CHECKING:
-    from nstbatch.cli.deconv.outcomes import SheetOutcome, SheetReporter
-    from nstbatch.cli.jobs.painting import Stop
+    from nstbatch.cli.deconv.drawing import Drawing
     from nstbatch.cli.jobs.plan import Unreadable
     from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 
-DEFAULTS = DeconvnetOptions()
-DEFAULT_OUT = Path("deconv")
 
-VISUALISING = "What is visualised"
-
-Layer = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--layer",
-        "-l",
-        metavar="LAYER,...",
-        help="The layers whose filters to look at; `nstbatch models NAME` lists them. "
-        "May be repeated. With --compare the first ReLU by default, or one for each network.",
-        show_default=False,
-        rich_help_panel=VISUALISING,
-    ),
-]
-Filters = Annotated[
-    str,
-    typer.Option(
-        "--filters",
-        metavar="0-15,42|all|strongest[:N]",
-        help=f"Which filters; strongest are the {FilterChoice.strongest} that fire the most "
-        "strongly.",
-        rich_help_panel=VISUALISING,
-    ),
-]
-RuleName = Annotated[
-    str,
-    typer.Option(
-        "--rule",
-        metavar="|".join(RULES),
-        help="What a ReLU does on the way back to the pixels.",
-        autocompletion=lambda incomplete: [rule for rule in RULES if rule.startswith(incomplete)],
-        rich_help_panel=VISUALISING,
-    ),
-]
-Size = Annotated[
-    int,
-    typer.Option(
-        "--size",
-        metavar="PIXELS",
-        help="Side of the square that every image is brought to.",
-        rich_help_panel=VISUALISING,
-    ),
-]
-Checkpoints = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--checkpoints",
-        metavar="FILE...",
-        help="Weights of --model in training (.pth, .pt, .safetensors), from the first epoch on: "
-        "the same filters, a column for each. Needs PyTorch.",
-        show_default=False,
-        rich_help_panel=VISUALISING,
-    ),
-]
-Compare = Annotated[
-    tuple[str, str] | None,
-    typer.Option(
-        "--compare",
-        metavar="MODEL MODEL",
-        help="Two networks side by side: first filters, activations, dead filters.",
-        show_default=False,
-        rich_help_panel=VISUALISING,
-    ),
-]
-ModelOrSource = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        metavar="NAME|FOLDER",
-        help="The network: a name that `nstbatch models` lists, or a bundle's folder. With "
-        "--checkpoints, what `nstbatch export` takes.",
-        rich_help_panel=cli.RUNNING,
-    ),
-]
-Out = Annotated[
-    Path,
-    typer.Option(
-        "--out", "-o", metavar="FOLDER", help="Where the sheets go.", rich_help_panel=VISUALISING
-    ),
-]
-Recursive = Annotated[
-    bool,
-    typer.Option(
-        "--recursive",
-        "-r",
-        help="Descend into the folders within folders.",
-        rich_help_panel=VISUALISING,
-    ),
-]
-Overwrite = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite", help="Draw again what is there already.", rich_help_panel=VISUALISING
-    ),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run", help="Show what would be drawn, and check it.", rich_help_panel=VISUALISING
-    ),
-]
-
-
+@with_groups
 def deconv(
-    inputs: cli.Inputs,
-    layer: Layer = None,
-    filters: Filters = "strongest",
-    rule: RuleName = DEFAULTS.rule,
-    size: Size = DEFAULTS.size,
-    checkpoints: Checkpoints = None,
-    compare: Compare = None,
-    out: Out = DEFAULT_OUT,
-    recursive: Recursive = False,
-    overwrite: Overwrite = False,
-    dry_run: DryRun = False,
-    model: ModelOrSource = cli.DEFAULT_MODEL,
-    device: cli.Device = "auto",
-    precision: cli.Precision = "fp32",
-    threads: cli.Threads = None,
-    as_json: cli.Json = False,
-    quiet: cli.Quiet = False,
-    verbose: cli.Verbose = False,
+    context: typer.Context,
+    inputs: Inputs,
+    visualising: Visualising = Visualising(),
+    selection: Selection = Selection(DEFAULT_OUT),
+    computing: ComputingFeatures = ComputingFeatures(precision="fp32"),
+    writing: SheetWriting = SheetWriting(),
+    reporting: Reporting = Reporting(),
 ) -> None:
     """Show what the filters of a network respond to, with a deconvnet.
 
-    Finds the nine strongest activations of every filter over all images, and draws
-    each, projected back to the pixels, beside the patch that it came from.
+    Finds the nine strongest activations of every filter over all images. Draws each
+    of them, projected back to the pixels, beside the part of the image it came from.
 
-    Prints the path of each sheet it has drawn, or with --json a line a sheet;
-    all else goes to standard error. What is there already is skipped.
+    Prints the path of each new sheet, or with --json one line for each sheet.
+    Messages go to standard error. Sheets that are already there are skipped.
 
     Exit codes: 0 all done or already there, 1 some failed, 2 wrong usage,
     3 no photo found, 130 interrupted.
     """
-    set_verbosity(quiet=quiet, verbose=verbose)
-    if checkpoints and compare:
-        raise UsageError("--checkpoints and --compare exclude each other.")
-    options = DeconvnetOptions(rule=cast("Rule", rule), size=size)
-    choice = FilterChoice.parse(filters)
-    layers = cli.parse_layers(layer) or ()
-    images, unreadable = _find_images(inputs, out, recursive)
-
-    from nstbatch.cli.deconv.outcomes import SheetReporter
-    from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
-
-    def load(bundle: str | os.PathLike[str]) -> Deconvnet:
-        return Deconvnet(bundle, options, device=device, precision=precision, threads=threads)
-
+    batch = batch_options(context, selection, writing, reporting)
+    visualising.check()
+    images, folders = _find_images(inputs, batch)
     with ExitStack() as stack:
-        drawing: Drawing
-        if compare:
-            from nstbatch.cli.deconv.comparison import Comparison
-
-            drawing = Comparison(
-                (load(compare[0]), load(compare[1])), images, layers, out, overwrite
-            )
-        elif checkpoints:
-            from nstbatch.cli.deconv.evolution import CheckpointSeries, Evolution
-
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="nstbatch-")))
-            series = CheckpointSeries(model, tuple(checkpoints), folder, load)
-            drawing = Evolution(series, images, layers, choice, options, out, overwrite)
-        else:
-            from nstbatch.cli.deconv.sheets import FilterSheets
-
-            drawing = FilterSheets(load(model), images, layers, choice, out, overwrite)
+        drawing = _drawing(visualising, computing, images, batch, stack)
         drawing.check()
-        reporter = SheetReporter(as_json=as_json, quiet=quiet)
-        for place in unreadable:
-            reporter.left_out({place.path: place.reason})
-        raise typer.Exit(_show(drawing, reporter) if dry_run else _draw(drawing, reporter))
-
-
-class Drawing(Protocol):
-    """Sheets of one of the three kinds."""
-
-    @property
-    def out(self) -> Path:
-        """Where they go."""
-
-    def check(self) -> None:
-        """Raise a UsageError for what is wrong with all sheets."""
-
-    def planned(self) -> Iterable[SheetOutcome]:
-        """What a dry run shows."""
-
-    def draw(self, reporter: SheetReporter, stop: Stop) -> None:
-        """Draw the sheets that are not there yet; a KeyboardInterrupt if ``stop`` says so."""
+        if not batch.dry_run:
+            _search(drawing, len(images), batch)
+        raise typer.Exit(_draw(drawing, folders, batch))
 
 
 def _find_images(
-    inputs: Iterable[Path], out: Path, recursive: bool
+    inputs: Iterable[Path], batch: BatchOptions
 ) -> tuple[list[Path], list[Unreadable]]:
-    """Find the images, or end the command with exit code 3 where there is none."""
+    """Find the images, or end the command with exit code 3 if there is none."""
     from nstbatch.cli.jobs.plan import find_images
 
-    from .carry_out import nothing_found
-
-    inputs = list(inputs)
-    images, unreadable = find_images(inputs, out, recursive=recursive)
+    inputs = still_there(inputs, batch)
+    images, unreadable = find_images(inputs, batch.out, recursive=batch.recursive)
     if not images and not unreadable:
-        raise nothing_found(inputs, recursive=recursive)
+        raise nothing_found(inputs, recursive=batch.recursive)
     return images, unreadable
 
 
-def _draw(drawing: Drawing, reporter: SheetReporter) -> int:
+def _drawing(
+    visualising: Visualising,
+    computing: ComputingFeatures,
+    images: Sequence[Path],
+    batch: BatchOptions,
+    stack: ExitStack,
+) -> Drawing:
+    """Return the kind of sheets that the options ask for."""
+    options, layers, choice = visualising.options, visualising.layers, visualising.choice
+    suffix = batch.pictures.suffix or ".png"
+
+    def load(bundle: str | os.PathLike[str]) -> Deconvnet:
+        from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
+
+        return Deconvnet(bundle, options, **computing.place)
+
+    say = partial(_say, quiet=batch.quiet)
+    if visualising.compare:
+        from nstbatch.cli.deconv.comparison import Comparison
+
+        first, second = visualising.compare
+        output = batch.out / f"compare{suffix}"
+        return Comparison((load(first), load(second)), images, layers, output, say)
+    if visualising.checkpoints:
+        from nstbatch.cli.deconv.evolution import CheckpointSeries, Evolution
+
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="nstbatch-")))
+        series = CheckpointSeries(computing.model, tuple(visualising.checkpoints), folder, load)
+        kept = (batch.out, batch.overwrite, suffix, say)
+        return Evolution(series, images, layers, choice, options, *kept)
+    from nstbatch.cli.deconv.sheets import FilterSheets
+
+    network = load(computing.model)
+    named = partial(_named, batch)
+    return FilterSheets(network, images, layers, choice, batch.out, batch.overwrite, suffix, named)
+
+
+def _named(batch: BatchOptions, path: Path, index: int, layer: str, number: int) -> Path:
+    """Give a sheet the name that ``--name`` asks for."""
+    template = naming(batch, layer=layer.replace("/", "_"), filter=number)
+    return path if template is None else template.renamed(path, index, 0)
+
+
+def _search(drawing: Drawing, images: int, batch: BatchOptions) -> None:
+    """Pass over the images; Ctrl-C ends the command with exit code 130."""
     from nstbatch.cli.batch.interrupt import Interrupt
+    from nstbatch.cli.console.passing import passing
     from nstbatch.cli.jobs.plan import make_writable
 
-    make_writable(drawing.out)
-    start = time.perf_counter()
-    with Interrupt() as interrupt:
-        try:
-            drawing.draw(reporter, interrupt)
-            interrupted = False
-        except KeyboardInterrupt:
-            interrupted = True
-    reporter.summary(interrupted=interrupted, seconds=time.perf_counter() - start)
-    return INTERRUPTED if interrupted else reporter.exit_code
+    make_writable(batch.out)
+    stop = partial(terminate, drawing.engines)
+    try:
+        with (
+            Interrupt(stop, partial(last_words, batch)) as interrupt,
+            passing(images, quiet=batch.quiet) as progress,
+        ):
+            drawing.search(progress, interrupt)
+    except (KeyboardInterrupt, StoppedError) as error:
+        print(way_on(batch), file=sys.stderr, end="")
+        raise typer.Exit(INTERRUPTED) from error
 
 
-def _show(drawing: Drawing, reporter: SheetReporter) -> int:
-    for outcome in drawing.planned():
-        reporter.finished(outcome)
-    reporter.say("a dry run, nothing was drawn")
-    return reporter.exit_code
+def _draw(drawing: Drawing, folders: Sequence[Unreadable], batch: BatchOptions) -> int:
+    """Draw the sheets, and then what belongs to several of them; return the exit code."""
+    from nstbatch.cli.batch.interrupt import Interrupt
+    from nstbatch.cli.jobs.plan import Plan, Unreadable
+
+    before = dict(drawing.unreadable)
+    unreadable = (*folders, *(Unreadable(path, reason) for path, reason in before.items()))
+    plan = chosen(Plan(tuple(drawing.jobs()), unreadable), batch)
+    code = carry_out(Work(plan, drawing.paint, drawing.engines), batch)
+    if batch.dry_run or code not in (DONE, FAILED):
+        return code
+    try:
+        with Interrupt(partial(terminate, drawing.engines), partial(last_words, batch)) as stop:
+            for path in drawing.finish(stop):
+                _say(f"overview {path}", quiet=batch.quiet)
+    except (KeyboardInterrupt, StoppedError):
+        return INTERRUPTED
+    late = {path: why for path, why in drawing.unreadable.items() if path not in before}
+    _report_unreadable(late, batch)
+    return FAILED if late else code
+
+
+def _report_unreadable(unreadable: dict[Path, str], batch: BatchOptions) -> None:
+    """Report the images that turned out to be unreadable while sheets were drawn."""
+    from nstbatch.cli.console.reporters import QuietReporter
+    from nstbatch.cli.jobs.painting import Outcome, Status
+
+    reporter = QuietReporter(as_json=batch.as_json)
+    for path, reason in unreadable.items():
+        reporter.finished(Outcome(path, None, Status.FAILED, reason))
+
+
+def _say(line: str, *, quiet: bool) -> None:
+    if not quiet:
+        print(printable(line), file=sys.stderr, flush=True)

@@ -7,12 +7,19 @@ from typing import Any, cast
 
 import typer
 
-from nstbatch.cli.console.logs import set_verbosity
-from nstbatch.cli.jobs.effort import Effort
-from nstbatch.cli.options import dream as own
-from nstbatch.cli.options import painting as cli
-from nstbatch.cli.options.config import Config
-from nstbatch.cli.options.invocation import invocation
+from nstbatch.cli.options.computing import Computing
+from nstbatch.cli.options.dream import (
+    DEFAULT_MODEL,
+    DEFAULT_OUT,
+    Dreaming,
+    Inputs,
+    parse_channels,
+    parse_classes,
+)
+from nstbatch.cli.options.groups import with_groups
+from nstbatch.cli.options.reporting import Reporting
+from nstbatch.cli.options.selection import Selection
+from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.films import Video
@@ -23,14 +30,12 @@ from nstbatch.runtime.systems.dream_options import (
     ZoomOptions,
 )
 
-from .carry_out import BatchOptions, carry_out, picture_options
-from .dream_painters import Film, Network, dreams_of_photos, films, pictures_of_classes
+from .batch_verb import batch_options
+from .carry_out import Work, carry_out
+from .dream_painters import Film, dreams_of_photos, films, pictures_of_classes
+from .prepare import BatchOptions
 
-DEFAULTS = DreamOptions()
-ZOOM_DEFAULTS = ZoomOptions()
-DEFAULT_MODEL = "squeezenet1_1"  # the fastest, and the one with classes
-
-# What says nothing to a picture of a class, and to a dream that is no film.
+# Options that do not apply to --class, to pictures, and to films.
 OF_PHOTOS = (
     "inputs",
     "layer",
@@ -45,108 +50,85 @@ OF_FILMS = ("zoom", "video", "fps")
 OF_PICTURES = ("format_", "quality", "preserve", "strip")
 
 
+@with_groups
 def dream(
     context: typer.Context,
-    inputs: own.Inputs = None,
-    out: cli.Out = own.DEFAULT_OUT,
-    recursive: cli.Recursive = False,
-    overwrite: cli.Overwrite = False,
-    dry_run: cli.DryRun = False,
-    fail_fast: cli.FailFast = False,
-    layer: own.LayerName = None,
-    channels: own.Channels = None,
-    guide: own.Guide = None,
-    octaves: own.Octaves = DEFAULTS.octaves,
-    octave_scale: own.OctaveScale = DEFAULTS.octave_scale,
-    step_size: own.StepSize = DEFAULTS.step_size,
-    jitter: own.Jitter = DEFAULTS.jitter,
-    classes: own.Classes = None,
-    frames: own.Frames = None,
-    zoom: own.Zoom = ZOOM_DEFAULTS.zoom,
-    video: own.VideoKind = "mp4",
-    fps: own.FramesPerSecond = own.DEFAULT_FPS,
-    size: own.Size = None,
-    iterations: own.Iterations = None,
-    seed: own.Seed = DEFAULTS.seed,
-    pooling: cli.PoolingName = DEFAULTS.pooling,
-    model: cli.Model = DEFAULT_MODEL,
-    device: cli.Device = "auto",
-    precision: cli.Precision = "auto",
-    threads: cli.Threads = None,
-    format_: cli.Format = None,
-    quality: cli.Quality = None,
-    name: cli.NameTemplate = None,
-    preserve: cli.Preserve = False,
-    strip: cli.Strip = False,
-    config: Config = None,
-    report: cli.Report = False,
-    watch_progress: cli.WatchProgress = False,
-    watch_port: cli.WatchPort = None,
-    as_json: cli.Json = False,
-    quiet: cli.Quiet = False,
-    verbose: cli.Verbose = False,
+    inputs: Inputs = None,
+    selection: Selection = Selection(DEFAULT_OUT),
+    dreaming: Dreaming = Dreaming(),
+    computing: Computing = Computing(DEFAULT_MODEL),
+    writing: PhotoWriting = PhotoWriting(),
+    reporting: Reporting = Reporting(),
 ) -> None:
-    """Let a network paint what it sees: in photos, of a class, or as an endless zoom.
+    """Amplify what a network sees in photos, draw its classes, or make an endless zoom.
 
-    With photos, DeepDream: what a layer sees in them is made more of.
-    With --class, a picture of a class of the network, from noise.
-    With --frames, a film: dream after dream, scaled up in between.
+    With photos: DeepDream, which amplifies the activations of a layer.
+    With --class: pictures of classes that the network knows, from noise.
+    With --frames: a film, each frame dreamed from the one before, enlarged.
 
-    Prints the path of each picture or film it has made, or with --json a line
-    each; all else goes to standard error. What is there already is skipped.
+    Prints the path of each new picture or film, or with --json one line for each.
+    Messages go to standard error. Pictures that are already there are skipped.
 
     Exit codes: 0 all done or already there, 1 some failed, 2 wrong usage,
     3 no photo found, 130 interrupted.
     """
-    set_verbosity(quiet=quiet, verbose=verbose)
-    pictures = picture_options(format_, quality, name, preserve=preserve, strip=strip)
-    batch = BatchOptions(
-        *(out, recursive, overwrite, dry_run, fail_fast, as_json, quiet),
-        *(report, watch_progress, watch_port),
-        invocation=invocation(context),
-        pictures=pictures,
-    )
-    network = Network(model, device, precision, threads)
-    if iterations is None and frames is not None:
-        iterations = FILM_ITERATIONS
-    given = {"size": size, "iterations": iterations}
-    shared: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    shared |= {"seed": seed, "pooling": cast("Pooling", pooling)}
-    if classes:
-        _refuse(context, (*OF_PHOTOS, "frames", *OF_FILMS, "name"), "does not go with --class")
-        work = pictures_of_classes(classes, ClassPictureOptions(**shared), network, batch)
-        raise typer.Exit(carry_out(work.plan, work.painter, batch, engine=work.engine))
-
-    options = DreamOptions(
-        layer=layer,
-        channels=own.parse_channels(channels),
-        octaves=octaves,
-        octave_scale=octave_scale,
-        step_size=step_size,
-        jitter=jitter,
-        **shared,
-    )
-    if frames is not None:
-        _refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
-        if not inputs:
-            _refuse(context, ("name",), "needs a photo")
-        film = Film(ZoomOptions(frames, zoom), cast("Video", video), fps)
-        work = films(inputs or [], options, film, guide, network, batch)
+    batch = batch_options(context, selection, writing, reporting)
+    if dreaming.classes:
+        given = (*OF_PHOTOS, "frames", *OF_FILMS, "name")
+        _refuse(context, given, "does not go with --class")
+        options = ClassPictureOptions(**_shared(dreaming))
+        names = parse_classes(dreaming.classes)
+        work = pictures_of_classes(names, options, computing, batch)
+    elif dreaming.frames is not None:
+        work = _films(context, inputs or [], dreaming, computing, batch)
     elif inputs:
         _refuse(context, OF_FILMS, "needs --frames")
-        work = dreams_of_photos(inputs, options, guide, network, batch)
+        work = dreams_of_photos(inputs, _options(dreaming), dreaming.guide, computing, batch)
     else:
         raise UsageError(
-            "Give a photo to dream of; or --class for the picture of a class, or --frames for a "
-            "film from noise."
+            "Give a photo to dream of, --class for the picture of a class, or --frames for a film "
+            "from noise."
         )
-    sources = {"guide": guide}
-    effort = Effort(options.size, options.iterations * options.octaves * (frames or 1))
-    raise typer.Exit(
-        carry_out(
-            work.plan, work.painter, batch, engine=work.engine, sources=sources, effort=effort
-        )
+    raise typer.Exit(carry_out(work, batch))
+
+
+def _films(
+    context: typer.Context,
+    inputs: Sequence[Any],
+    dreaming: Dreaming,
+    computing: Computing,
+    batch: BatchOptions,
+) -> Work:
+    _refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
+    if not inputs:
+        _refuse(context, ("name",), "needs a photo")
+    zoom = ZoomOptions(cast("int", dreaming.frames), dreaming.zoom)
+    film = Film(zoom, cast("Video", dreaming.video), dreaming.fps)
+    options = _options(dreaming, iterations=FILM_ITERATIONS)
+    return films(inputs, options, film, dreaming.guide, computing, batch)
+
+
+def _options(dreaming: Dreaming, **defaults: Any) -> DreamOptions:
+    return DreamOptions(
+        layer=dreaming.layer,
+        channels=parse_channels(dreaming.channels),
+        octaves=dreaming.octaves,
+        octave_scale=dreaming.octave_scale,
+        step_size=dreaming.step_size,
+        jitter=dreaming.jitter,
+        **{**defaults, **_shared(dreaming)},
     )
+
+
+def _shared(dreaming: Dreaming) -> dict[str, Any]:
+    """Return the options of photos and classes alike, without those that were not given."""
+    values = {
+        "size": dreaming.size,
+        "iterations": dreaming.iterations,
+        "seed": dreaming.seed,
+        "pooling": cast("Pooling", dreaming.pooling),
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _refuse(context: typer.Context, names: Sequence[str], why: str) -> None:

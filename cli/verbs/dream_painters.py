@@ -1,65 +1,43 @@
-"""What ``nstbatch dream`` paints with: a plan and a painter each for photos, films and classes."""
+"""The plans and painters of ``nstbatch dream``: for photos, films and classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nstbatch.cli.options.dream import parse_classes
+from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.text import printable
 from nstbatch.runtime.checks import at_least
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.pictures.films import Video, check_encoder, encode
 from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
 
-from .carry_out import BatchOptions, check_finished, find_photos, painting_of, read_picture
+from .carry_out import Work
+from .prepare import BatchOptions, check_finished, chosen, find_photos, painting_of, read_picture
 
 if TYPE_CHECKING:
-    from nstbatch.cli.jobs.painting import Painter, Painting, Stop
-    from nstbatch.cli.jobs.plan import Job, Plan
+    from nstbatch.cli.jobs.painting import Painting, Stop
+    from nstbatch.cli.jobs.plan import Job
+    from nstbatch.cli.options.computing import Computing
     from nstbatch.runtime.descent.progress import ProgressCallback
-    from nstbatch.runtime.engine.engine import Engine
     from nstbatch.runtime.pictures.images import ImageLike, Picture
     from nstbatch.runtime.systems.deepdream import DeepDream
 
-# Frames a second: a GIF counts the hundredths that a frame stays in 16 bits.
+# Frames per second: a GIF stores the duration of a frame as hundredths of a second, in 16 bits.
 SLOWEST = 0.01
 
 NOISE = Path("noise")
-"""What stands for the photo in a film that is dreamed from none."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """What dreams, and where."""
-
-    model: str
-    device: str
-    precision: str
-    threads: int | None
-
-    def place(self) -> dict[str, Any]:
-        """Where, as the classes of the library take it."""
-        return {"device": self.device, "precision": self.precision, "threads": self.threads}
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be painted, by whom, and what it is computed with."""
-
-    plan: Plan
-    painter: Painter
-    engine: Engine
+"""Stands for the photo in a film that starts from noise."""
 
 
 @dataclass(frozen=True)
 class Film:
-    """What is made of frames.
+    """A film: its frames, its format and its speed.
 
     Raises:
-        UsageError: For a kind of film that cannot be made here, or a value that is out of range.
+        UsageError: The format cannot be made here, or a value is out of range.
     """
 
     zoom: ZoomOptions
@@ -72,15 +50,15 @@ class Film:
 
     @property
     def suffix(self) -> str:
-        """Of the output, which is the last frame where no film is made."""
+        """Suffix of the output, which is the last frame if only frames are made."""
         return ".png" if self.video == "none" else f".{self.video}"
 
     def folder(self, output: Path) -> Path:
-        """Where the frames of an output lie."""
+        """Return the folder of an output's frames."""
         return output.parent if self.video == "none" else output.with_suffix("")
 
     def job(self, job: Job) -> Job:
-        """The job with the output that says that all is done."""
+        """Return the job with the output that is written last."""
         from nstbatch.runtime.systems.zoom import frame_path
 
         if self.video != "none":
@@ -95,29 +73,30 @@ def dreams_of_photos(
     inputs: Sequence[Path],
     options: DreamOptions,
     guide: Path | None,
-    network: Network,
+    computing: Computing,
     batch: BatchOptions,
 ) -> Work:
-    """DeepDream on each photo."""
+    """Return the work for DeepDream on each photo."""
     guide_picture = read_picture(guide, "the guide") if guide else None
     plan = find_photos(inputs, batch, keep=[guide] if guide else [])
-    dream = _dreamer(network, options, guide, guide_picture)
+    dream = _dreamer(computing, options, guide, guide_picture)
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
 
         result = dream(job.input, options, guide_image=guide_picture, progress=progress, stop=stop)
         return painting_of(result)
 
-    return Work(plan, paint, dream.engine)
+    effort = Effort(options.size, options.iterations * options.octaves)
+    return Work(plan, paint, [dream.engine], {"guide": guide}, effort)
 
 
 def _dreamer(
-    network: Network, options: DreamOptions, guide: Path | None, guide_picture: Picture | None
+    computing: Computing, options: DreamOptions, guide: Path | None, guide_picture: Picture | None
 ) -> DeepDream:
-    """Load the network, and find out now what would be wrong with every photo."""
+    """Load the network, and raise now what would fail with every photo."""
     from nstbatch.runtime.systems.deepdream import DeepDream
 
-    dream = DeepDream(network.model, **network.place())
+    dream = DeepDream(computing.model, **computing.place)
     try:
         dream.check(options, guide_picture)
     except ImageError as error:
@@ -133,19 +112,20 @@ def films(
     options: DreamOptions,
     film: Film,
     guide: Path | None,
-    network: Network,
+    computing: Computing,
     batch: BatchOptions,
 ) -> Work:
-    """An endless zoom into each photo, or into noise where there is none."""
-    from nstbatch.cli.jobs.plan import Job, Plan
+    """Return the work for an endless zoom into each photo, or into noise if there is none."""
+    from nstbatch.cli.jobs.plan import Job, Plan, Source
 
     guide_picture = read_picture(guide, "the guide") if guide else None
     if inputs:
         plan = find_photos(inputs, batch, keep=[guide] if guide else [], suffix=film.suffix)
     else:
-        plan = Plan((Job(NOISE, batch.out / NOISE.with_suffix(film.suffix), of_file=False),))
+        output = batch.out / NOISE.with_suffix(film.suffix)
+        plan = chosen(Plan((Job(NOISE, output, source=Source.NOTHING),)), batch)
     plan = replace(plan, jobs=tuple(map(film.job, plan.jobs)))
-    dream = _dreamer(network, options, guide, guide_picture)
+    dream = _dreamer(computing, options, guide, guide_picture)
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         from nstbatch.runtime.systems.zoom import noise_picture
@@ -155,7 +135,8 @@ def films(
             _remove_frames(film.folder(job.output))
         return _film(job, start, dream, options, film, guide_picture, progress, stop)
 
-    return Work(plan, paint, dream.engine)
+    effort = Effort(options.size, options.iterations * options.octaves * film.zoom.frames)
+    return Work(plan, paint, [dream.engine], {"guide": guide}, effort)
 
 
 def _film(
@@ -200,7 +181,7 @@ def _film(
 
 
 def _remove_frames(folder: Path) -> None:
-    """Remove the frames of an earlier run, and nothing that somebody else has put there."""
+    """Remove the frames of an earlier run, and no other files."""
     from nstbatch.runtime.systems.zoom import MADE_FROM
 
     if (folder / MADE_FROM).is_file():
@@ -212,27 +193,27 @@ def _remove_frames(folder: Path) -> None:
 
 
 def pictures_of_classes(
-    names: Sequence[str], options: ClassPictureOptions, network: Network, batch: BatchOptions
+    names: Sequence[str], options: ClassPictureOptions, computing: Computing, batch: BatchOptions
 ) -> Work:
-    """A picture of each class."""
-    from nstbatch.cli.jobs.plan import Job, Plan
+    """Return the work for a picture of each class."""
+    from nstbatch.cli.jobs.plan import Job, Plan, Source
     from nstbatch.runtime.systems.class_names import file_stem
     from nstbatch.runtime.systems.class_picture import ClassPicture
 
-    picture = ClassPicture(network.model, **network.place())
+    picture = ClassPicture(computing.model, **computing.place)
     try:
         picture.check(options)
     except ImageError as error:  # no photo is at fault
         raise UsageError(str(error)) from error
     classes = picture.engine.bundle.classes
-    indices = dict.fromkeys(map(picture.find, parse_classes(names)))
     jobs = {
         Job(
             Path(classes[index]),
             batch.out / f"{file_stem(index, classes)}{batch.pictures.suffix or '.png'}",
-            of_file=False,
+            source=Source.NOTHING,
+            settings={"inputs": [], "class": [classes[index]]},
         ): index
-        for index in indices
+        for index in dict.fromkeys(map(picture.find, names))
     }
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
@@ -240,4 +221,4 @@ def pictures_of_classes(
         result = picture(jobs[job], options, progress=progress, stop=stop)
         return painting_of(result)
 
-    return Work(Plan(tuple(jobs)), paint, picture.engine)
+    return Work(chosen(Plan(tuple(jobs)), batch), paint, [picture.engine])

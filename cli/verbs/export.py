@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nstbatch.cli.console.logs import set_verbosity
-from nstbatch.cli.options.painting import Quiet, Verbose, parse_layers
+from nstbatch.cli.options.layers import parse_layers
+from nstbatch.cli.options.reporting import Quiet, Verbose
 from nstbatch.cli.text import columns, printable
 from nstbatch.runtime.errors import BundleError, UsageError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstbatch.cli.options.painting import Json
+from nstbatch.cli.options.reporting import Json
 from nstbatch.cli.text import columns, printable
 from nstbatch.runtime.errors import BundleError
 

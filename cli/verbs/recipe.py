@@ -10,8 +10,9 @@ from typing import Annotated, Any, cast
 import typer
 
 import nstbatch
-from nstbatch.cli.options.painting import Json
-from nstbatch.cli.options.parameters import Setting, command_words, inputs_of, parameters
+from nstbatch.cli.jobs.parameters import Scope, Setting, command_words, inputs_of
+from nstbatch.cli.options.parameters import parameters
+from nstbatch.cli.options.reporting import Json
 from nstbatch.cli.output.picture_writer import with_home
 from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import ImageError
@@ -38,7 +39,11 @@ def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> N
     # A picture may come from a stranger: only what shapes pictures is made a command of, so not
     # which folder is written to.
     is_verb = isinstance(verb, str) and verb in commands
-    known = [each for each in parameters(commands[verb]) if each.shapes_picture] if is_verb else []
+    known = (
+        [each for each in parameters(commands[verb]) if each.scope >= Scope.MAKING]
+        if is_verb
+        else []
+    )
     if inputs_of(known) is None or settings is None:
         raise ImageError(
             f"The recipe in {printable(picture)} is of a verb that this version lacks."

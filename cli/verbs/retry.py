@@ -1,4 +1,4 @@
-"""``nstbatch retry``: what failed in an output folder, once more."""
+"""``nstbatch retry``: the failed pictures of an output folder, once more."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import typer
 
 from nstbatch.cli.console.logs import set_verbosity
 from nstbatch.cli.exit_codes import DONE, FAILED, INTERRUPTED
-from nstbatch.cli.options import painting as cli
-from nstbatch.cli.options.invocation import PROGRAM, Call
+from nstbatch.cli.jobs.invocation import PROGRAM, Call
+from nstbatch.cli.options.reporting import Verbose
 from nstbatch.cli.output.fingerprint import hash_file
 from nstbatch.cli.text import count, printable, shell
 from nstbatch.runtime.errors import UsageError
@@ -24,19 +24,20 @@ if TYPE_CHECKING:
 
 
 def retry(
+    context: typer.Context,
     out: Annotated[
         Path,
         typer.Argument(metavar="OUT", help="The output folder of a batch.", show_default=False),
     ],
-    verbose: cli.Verbose = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Paint once more what failed in an output folder.
+    """Make the pictures again that failed in an output folder.
 
-    The commands that failed are called again as they were, from the folders that they were called
-    in, for those pictures alone. What they print is what they printed then.
+    Runs the commands that failed once more, from the folders that they were run in,
+    for the failed pictures only.
 
-    Exit codes: 0 nothing is left that failed, 1 something is, 2 no batch was painted there,
-    130 interrupted.
+    Exit codes: 0 no failures are left, 1 some failed again, 2 the folder is not the
+    output of a batch, 130 interrupted.
     """
     set_verbosity(quiet=False, verbose=verbose)
     ledger = _ledger(out)
@@ -47,7 +48,7 @@ def retry(
     out = out.absolute()
     for words, folder, lines in _commands(ledger, failures):
         print(f"{count(len(lines), 'picture')} of: {shell(words)}", file=sys.stderr)
-        if _call_again(words, folder, out, lines) == INTERRUPTED:
+        if _call_again(context, words, folder, out, lines) == INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
     ledger.refresh()
     raise typer.Exit(FAILED if ledger.failures else DONE)
@@ -67,14 +68,14 @@ def _ledger(out: Path) -> Ledger:
 def _commands(
     ledger: Ledger, failures: Iterable[Line]
 ) -> list[tuple[tuple[str, ...], str, list[Line]]]:
-    """Return the commands that failed, the folders that they were called in, and for what."""
+    """Return the commands that failed, with their folders and their failed pictures."""
     calls: dict[tuple[tuple[str, ...], str], list[Line]] = {}
     for line in failures:
         run = ledger.runs.get(line.run, {})
         if changed := _changed_files(run):
             print(
-                f"nstbatch: {printable(line.input)} is left alone: {changed} is another picture by "
-                "now. Call the command itself, with --overwrite, to paint all of them anew.",
+                f"nstbatch: {printable(line.input)} is left alone: the file given as {changed} "
+                "has changed since. To make all pictures again, run the command with --overwrite.",
                 file=sys.stderr,
             )
         elif key := _call_of(run):
@@ -95,7 +96,7 @@ def _call_of(run: dict[str, Any]) -> tuple[tuple[str, ...], str] | None:
 
 
 def _changed_files(run: dict[str, Any]) -> str:
-    """Return the options whose pictures are not those of the run any more; empty if none."""
+    """Return the options whose files have changed since the run; empty if none."""
     files, settings, folder = run.get("files"), run.get("settings"), run.get("cwd")
     if not (isinstance(files, dict) and isinstance(settings, dict) and isinstance(folder, str)):
         return ""
@@ -104,17 +105,20 @@ def _changed_files(run: dict[str, Any]) -> str:
     return ", ".join(f"--{name}" for name in changed)
 
 
-def _call_again(words: tuple[str, ...], folder: str, out: Path, lines: list[Line]) -> int:
-    """Call a command for some of its pictures; the output folder may have been moved since."""
-    from nstbatch.cli.main import run
-
+def _call_again(
+    context: typer.Context, words: tuple[str, ...], folder: str, out: Path, lines: list[Line]
+) -> int:
+    """Run a command for some of its pictures; the output folder may have been moved since."""
+    calling: Call = context.find_root().obj
+    assert calling.run is not None  # the program gives it
     arguments = words[1:]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = (*arguments[:end], "--out", os.fspath(out), *arguments[end:])
-    call = Call(arguments, frozenset(line.output for line in lines), ("retry", os.fspath(out)))
+    only = frozenset(line.output for line in lines)
+    call = Call(arguments, only, ("retry", os.fspath(out)), calling.run)
     try:
         with contextlib.chdir(folder):
-            return run(moved, call)
+            return calling.run(moved, call)
     except OSError as error:
         print(f"nstbatch: {printable(folder)}: {error.strerror}.", file=sys.stderr)
         return FAILED

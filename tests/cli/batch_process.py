@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nstbatch.cli.jobs.invocation import Call, Invocation
 from nstbatch.cli.jobs.painting import Painting
-from nstbatch.cli.options.invocation import Call, Invocation
-from nstbatch.cli.verbs.carry_out import BatchOptions, carry_out, find_photos
+from nstbatch.cli.verbs.carry_out import Work, carry_out
+from nstbatch.cli.verbs.prepare import BatchOptions, find_photos
 
 WORDS = ("stylize", "photos", "--size", "512")
 
@@ -58,7 +59,7 @@ def batch(out: str, painter=paint, limit: int | None = None, log: str = os.devnu
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
         plan = find_photos([Path("photos")], options(out))
-        code = carry_out(plan, painter, options(out), at_once=2)  # as the verbs do
+        code = carry_out(Work(plan, painter, at_once=2), options(out))  # as the verbs do
         sys.stderr.flush()
     except BaseException as error:
         os.write(2, repr(error).encode())

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nstbatch.cli.batch.faults import BatchStoppedError, end_of_batch, is_out_of_memory, resilient
+from nstbatch.cli.batch.faults import end_of_batch, is_out_of_memory, resilient
+from nstbatch.cli.jobs.painting import BatchStoppedError
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import ImageError, NonFiniteError, UsageError

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from nstbatch.cli.batch import side_by_side as module
-from nstbatch.cli.batch.side_by_side import OneByOne, side_by_side
+from nstbatch.cli.batch.side_by_side import side_by_side
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.jobs.plan import Job
+from nstbatch.cli.jobs.reporter import OneByOne
 from nstbatch.cli.output.survey import Entry, Standing
 
 WAIT = 20  # seconds; for a test that hangs

@@ -11,7 +11,7 @@ from nstbatch.cli.console.logs import set_verbosity
 from nstbatch.cli.console.reporters import (
     BarReporter,
     LineReporter,
-    Reporter,
+    QuietReporter,
     reporter,
     summary_line,
 )
@@ -38,7 +38,7 @@ def progress(step: int) -> Progress:
     )
 
 
-def tell(report: Reporter, *outcomes: Outcome) -> None:
+def tell(report: QuietReporter, *outcomes: Outcome) -> None:
     with report:
         for outcome in outcomes:
             report.finished(outcome)

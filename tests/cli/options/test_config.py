@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from nstbatch.cli.jobs.invocation import SAVED
 from nstbatch.cli.main import app
-from nstbatch.cli.options import config
 from nstbatch.cli.options.invocation import invocation
+from nstbatch.cli.output import settings_file
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 
 STYLIZE = get_command(app).commands["stylize"]
@@ -128,7 +129,7 @@ def test_what_is_saved_is_the_same_run(folder):
     line += ["-s", "art/s.jpg", "-o", "out/deep", "--init", "noise", "--style-layers", "a=2,b"]
     line += ["-r", "--name", "{stem}", "--learning-rate", "1e-05", "--seed", "7"]
     before = run(*line)
-    config.save(before, Path("out/deep"))
+    settings_file.save(before, Path("out/deep"))
     saved = tomllib.loads(Path("out/deep/nstbatch.toml").read_text(encoding="utf-8"))
     assert saved["inputs"][0] == "../../photos"
     assert (saved["out"], saved["init"]) == (".", "noise")
@@ -139,7 +140,9 @@ def test_what_is_saved_is_the_same_run(folder):
 
 
 def test_what_was_meant_for_one_call_is_not_saved(folder):
-    config.save(run("photos", "-s", "s.jpg", "--overwrite", "--quiet", "--json", "-r"), folder)
+    settings_file.save(
+        run("photos", "-s", "s.jpg", "--overwrite", "--quiet", "--json", "-r"), folder
+    )
     saved = tomllib.loads(Path("nstbatch.toml").read_text(encoding="utf-8"))
     assert saved["recursive"]
     assert not {"overwrite", "quiet", "json"} & set(saved)
@@ -147,7 +150,7 @@ def test_what_was_meant_for_one_call_is_not_saved(folder):
 
 def test_it_also_works_from_another_folder(folder, monkeypatch):
     Path("out").mkdir()
-    config.save(run("photos", "-s", "s.jpg", "-o", "out"), Path("out"))
+    settings_file.save(run("photos", "-s", "s.jpg", "-o", "out"), Path("out"))
     Path("else").mkdir()
     monkeypatch.chdir(folder / "else")
     found = run("--config", "../out/nstbatch.toml").values
@@ -155,6 +158,6 @@ def test_it_also_works_from_another_folder(folder, monkeypatch):
 
 
 def test_a_name_that_is_not_utf_8_is_no_reason_to_paint_nothing(folder, caplog):
-    config.save(run("a\udcff.jpg", "-s", "s.jpg"), folder)
+    settings_file.save(run("a\udcff.jpg", "-s", "s.jpg"), folder)
     assert "not UTF-8" in caplog.text
-    assert not (folder / config.SAVED).exists()
+    assert not (folder / SAVED).exists()

@@ -8,9 +8,10 @@ import pytest
 import typer
 from typer.main import get_command
 
+from nstbatch.cli.jobs.invocation import Call, Invocation
 from nstbatch.cli.main import app, run
-from nstbatch.cli.options.invocation import Call, Invocation, as_json, invocation
-from nstbatch.cli.verbs import stylize as verb
+from nstbatch.cli.options.invocation import as_json, invocation
+from nstbatch.cli.verbs import batch_verb
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def called(monkeypatch):
         seen.append(options)
         raise typer.Exit
 
-    monkeypatch.setattr(verb, "invocation", lambda context: look(invocation(context)))
+    monkeypatch.setattr(batch_verb, "invocation", lambda context: look(invocation(context)))
     return seen
 
 

@@ -7,9 +7,10 @@ import pytest
 import typer
 from typer.main import get_command
 
+from nstbatch.cli.jobs.parameters import Scope, command_words, inputs_of, is_place
 from nstbatch.cli.main import app
 from nstbatch.cli.options.invocation import invocation
-from nstbatch.cli.options.parameters import command_words, inputs_of, is_place, parameters
+from nstbatch.cli.options.parameters import parameters
 
 VERBS = {
     name: command
@@ -25,9 +26,10 @@ def by_name(verb: str = "stylize") -> dict:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_path_of_a_verb_is_known_as_one(verb):
     """They are told by what the help calls them, so a new word for a path has to be known."""
-    hints = typing.get_type_hints(inspect.unwrap(VERBS[verb].callback))
+    hints = inspect.signature(VERBS[verb].callback).parameters
     for parameter in by_name(verb).values():
-        assert parameter.is_path == takes_path(hints[parameter.key]), parameter.name
+        hint = hints[parameter.key].annotation
+        assert parameter.is_path == takes_path(hint), parameter.name
 
 
 def takes_path(hint) -> bool:
@@ -51,11 +53,36 @@ def test_other_verbs_have_none():
     assert inputs_of(parameters(get_command(app).commands["export"])) is None
 
 
-def test_what_shapes_a_picture():
-    known = by_name()
-    shaping = {name for name, parameter in known.items() if parameter.shapes_picture}
-    assert {"style", "size", "seed", "model", "quality", "inputs"} <= shaping
-    assert not {"out", "recursive", "overwrite", "dry_run", "json", "quiet"} & shaping
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_declares_its_scope(verb):
+    for name, parameter in inspect.signature(VERBS[verb].callback).parameters.items():
+        marks = [mark for mark in typing.get_args(parameter.annotation) if isinstance(mark, Scope)]
+        assert len(marks) == 1 or name == "context", name
+
+
+SCOPES = {
+    Scope.CALL: "overwrite dry_run json quiet verbose report watch_progress watch_port",
+    Scope.BATCH: "out recursive fail_fast",
+    Scope.MAKING: "model device precision threads batch format name variations class",
+}
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - {"deconv"}))
+def test_all_other_options_shape_the_picture(verb):
+    declared = {name: scope for scope, names in SCOPES.items() for name in names.split()}
+    for name, parameter in by_name(verb).items():
+        assert parameter.scope is declared.get(name, Scope.PICTURE), name
+
+
+def test_options_that_choose_sheets_do_not_shape_them():
+    known = by_name("deconv")
+    scopes = {name: known[name].scope for name in ("layer", "filters", "rule", "size")}
+    assert scopes == {
+        "layer": Scope.MAKING,
+        "filters": Scope.MAKING,
+        "rule": Scope.PICTURE,
+        "size": Scope.PICTURE,
+    }
 
 
 def run(*arguments: str):

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nstbatch.cli.batch.faults import BatchStoppedError
-from nstbatch.cli.jobs.painting import Outcome, Painting, Status
+from nstbatch.cli.jobs.invocation import Call, Invocation
+from nstbatch.cli.jobs.painting import BatchStoppedError, Outcome, Painting, Status
 from nstbatch.cli.jobs.plan import Job
-from nstbatch.cli.options.invocation import Call, Invocation
 from nstbatch.cli.output import output_folder
 from nstbatch.cli.output.fingerprint import Hashed, Origin
-from nstbatch.cli.output.output_folder import Bundle, OutputFolder
+from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.files import temporary_name
 from nstbatch.runtime.pictures import images
@@ -79,7 +78,7 @@ def test_the_line_about_a_run(monkeypatch):
     invocation = Invocation("stylize", settings, Call(("stylize", "a.png", "-s", "monet.jpg")))
     origin = Origin("stylize", settings, {"style": "5" * 64})
     with OutputFolder(OUT) as folder:
-        folder.begin(invocation, origin, Bundle("vgg16", {"weights.safetensors": "6" * 64}))
+        folder.begin(invocation, origin, NetworkRecord("vgg16", {"weights.safetensors": "6" * 64}))
     (line,) = lines()
     assert line.pop("versions").keys() == {"nstbatch", "python", "onnxruntime"}
     assert line.pop("run") == folder.run

@@ -12,14 +12,17 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
+from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.cli.main import app
 from nstbatch.cli.main import run as program
-from nstbatch.cli.options.invocation import Invocation
 from nstbatch.cli.options.parameters import parameters
+from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.cli.output.picture_writer import PictureWriter
-from nstbatch.cli.verbs.carry_out import BatchOptions, carry_out, find_photos, picture_options
+from nstbatch.cli.verbs.carry_out import Work, carry_out
+from nstbatch.cli.verbs.prepare import BatchOptions, find_photos
+from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures import images
 from nstbatch.runtime.pictures.metadata import read_recipe
@@ -52,7 +55,8 @@ def invocation(**settings) -> Invocation:
 def write(photo: str, output: str, options: PictureOptions | None = None, **settings) -> str:
     """Write a picture as a batch does, and return its recipe."""
     options = options or PictureOptions()
-    writer = PictureWriter(options, invocation(inputs=["photos"], **settings))
+    networks = [Bundle.load(settings.get("model", "vgg16"))]
+    writer = PictureWriter(options, invocation(inputs=["photos"], **settings), networks)
     Path(output).write_bytes(writer.encode(Job(Path(photo), Path(output)), PAINTING).data)
     recipe = read_recipe(output)
     assert recipe is not None
@@ -188,13 +192,13 @@ def test_pictures_without_a_recipe(capsys):
 
 def test_a_picture_is_written_though_its_photo_is_gone(caplog):
     recipe = json.loads(write("photos/gone.jpg", "a.jpg"))
-    assert "Nothing is taken over from" in caplog.text
+    assert "No metadata is kept from" in caplog.text
     assert list(recipe["sha256"]) == ["style.png"]
 
 
 def test_strip_leaves_pixels_and_bits():
     cv2.imwrite("photos/deep.png", np.full((6, 8, 3), 40_000, np.uint16))
-    options = picture_options(None, None, None, preserve=False, strip=True)
+    options = PhotoWriting(strip=True).pictures
     writer = PictureWriter(options, invocation())
     file = writer.encode(Job(Path("photos/deep.png"), Path("a.png")), PAINTING)
     Path("a.png").write_bytes(file.data)
@@ -206,11 +210,11 @@ def test_strip_leaves_pixels_and_bits():
 
 def test_preserve_and_strip_exclude_each_other():
     with pytest.raises(UsageError, match="exclude each other"):
-        picture_options(None, None, None, preserve=True, strip=True)
+        _ = PhotoWriting(preserve=True, strip=True).pictures
     with pytest.raises(UsageError, match=r"Unknown format 'jpeg'\. Did you mean 'jpg'"):
-        picture_options("jpeg", None, None, preserve=False, strip=False)
+        _ = PhotoWriting("jpeg").pictures
     with pytest.raises(UsageError, match="from 1 to 100, not 0"):
-        picture_options(None, 0, None, preserve=False, strip=False)
+        _ = PhotoWriting(quality=0).pictures
 
 
 # --- A batch ----------------------------------------------------------------------------------
@@ -233,7 +237,7 @@ def test_a_batch_in_another_format_under_other_names():
     photo("b.png")
     options = batch(invocation(), format="tiff", name="{stem}-{style}-{seed}")
     plan = find_photos([Path("photos")], options, suffix=".png")
-    assert carry_out(plan, paint, options) == 0
+    assert carry_out(Work(plan, paint), options) == 0
     written = sorted(path.name for path in Path("out").iterdir())
     assert written == ["a-style-7.tif", "b-style-7.tif", "nstbatch.jsonl", "nstbatch.toml"]
 
@@ -241,7 +245,7 @@ def test_a_batch_in_another_format_under_other_names():
 def test_the_settings_are_saved_beside_the_pictures():
     photo("a.jpg")
     options = batch(invocation(inputs=["photos"], out="out"))
-    carry_out(find_photos([Path("photos")], options), paint, options)
+    carry_out(Work(find_photos([Path("photos")], options), paint), options)
     saved = tomllib.loads(Path("out/nstbatch.toml").read_text(encoding="utf-8"))
     assert (saved["inputs"], saved["style"], saved["seed"]) == (["../photos"], "../style.png", 7)
 
@@ -254,7 +258,7 @@ def test_quality_reaches_the_file():
         plan = find_photos([Path("photos")], options)
         noise = np.random.default_rng(0).random((60, 80, 3), dtype=np.float32)
         painting = Painting(noise, None, {}, 1, "cpu", "fp32")
-        carry_out(plan, lambda *_, painting=painting: painting, options)
+        carry_out(Work(plan, lambda *_, painting=painting: painting), options)
         sizes.append(Path("out/a.jpg").stat().st_size)
         Path("out/a.jpg").unlink()
     assert sizes[0] < sizes[1] / 2
@@ -264,7 +268,7 @@ def test_the_date_of_a_photo_is_in_its_picture():
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2024:05:06 07:08:09"
     photo("a.jpg", exif=exif)
-    carry_out(find_photos([Path("photos")], batch()), paint, batch())
+    carry_out(Work(find_photos([Path("photos")], batch()), paint), batch())
     with Path("out/a.jpg").open("rb") as file:
         found = exifread.process_file(file)
     assert str(found["EXIF DateTimeOriginal"]) == "2024:05:06 07:08:09"

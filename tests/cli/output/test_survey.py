@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from nstbatch.cli.batch.batch import Batch, run
+from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.jobs.painting import Painting
-from nstbatch.cli.jobs.plan import Job, make_plan
-from nstbatch.cli.options.invocation import Invocation
+from nstbatch.cli.jobs.plan import Job, Source, make_plan
 from nstbatch.cli.output import survey as module
 from nstbatch.cli.output.fingerprint import Origin
-from nstbatch.cli.output.output_folder import Bundle, OutputFolder
+from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
 from nstbatch.cli.output.survey import Photos, Standing, refuse_outdated, survey
 from nstbatch.runtime.errors import UsageError
 
@@ -52,7 +52,7 @@ def painted(tmp_path, monkeypatch):
         Path("photos", name).write_text(name)
     with OutputFolder(OUT) as folder:
         invocation = Invocation(ORIGIN.verb, ORIGIN.settings)
-        folder.begin(invocation, ORIGIN, Bundle())
+        folder.begin(invocation, ORIGIN, NetworkRecord())
         entries = look()[:2]
         run(Batch(entries, paint, folder, ORIGIN), Quiet())
 
@@ -148,7 +148,9 @@ def test_a_photo_that_changes_while_the_batch_runs_is_hashed_again(monkeypatch):
 
 def test_a_job_without_a_photo_has_a_name_in_its_place():
     photos = Photos()
-    jobs = [Job(Path(name), OUT / "a.png", of_file=False) for name in ("tabby", "tiger cat")]
+    jobs = [
+        Job(Path(name), OUT / "a.png", source=Source.NOTHING) for name in ("tabby", "tiger cat")
+    ]
     tabby, tiger = (photos.hashed(job).sha256 for job in jobs)
     assert tabby != tiger
     assert photos.hashed(jobs[0]).sha256 == tabby

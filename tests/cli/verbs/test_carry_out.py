@@ -9,12 +9,12 @@ import pytest
 import typer
 
 from nstbatch.cli.jobs.effort import Effort
+from nstbatch.cli.jobs.invocation import SAVED, Call, Invocation
 from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.jobs.plan import Plan
-from nstbatch.cli.options import config
-from nstbatch.cli.options.invocation import Call, Invocation
 from nstbatch.cli.output.ledger import NAME
-from nstbatch.cli.verbs.carry_out import BatchOptions, carry_out, find_photos, read_picture
+from nstbatch.cli.verbs.carry_out import Work, carry_out
+from nstbatch.cli.verbs.prepare import BatchOptions, find_photos, read_picture
 from nstbatch.runtime.devices import providers
 from nstbatch.runtime.devices.devices import Finding
 from nstbatch.runtime.errors import ImageError, UsageError
@@ -57,13 +57,13 @@ def options(**changes) -> BatchOptions:
 
 def pictures() -> list[str]:
     """What is in the output folder beside the ledger and the settings."""
-    own = {NAME, config.SAVED}
+    own = {NAME, SAVED}
     return sorted(path.name for path in Path("stylized").iterdir() if path.name not in own)
 
 
 def test_a_batch_from_folder_to_folder(photos, capsys):
     plan = find_photos([photos], options(), keep=[])
-    assert carry_out(plan, paint, options()) == 0
+    assert carry_out(Work(plan, paint), options()) == 0
     out, err = capsys.readouterr()
     assert [Path(line).as_posix() for line in out.splitlines()] == [
         "stylized/a.png",
@@ -71,7 +71,7 @@ def test_a_batch_from_folder_to_folder(photos, capsys):
         "stylized/c.png",
     ]
     assert "3 pictures done in" in err.splitlines()[-1]
-    assert carry_out(plan, never, options()) == 0
+    assert carry_out(Work(plan, never), options()) == 0
     out, err = capsys.readouterr()
     assert out == ""
     assert "0 pictures done, 3 already there" in err
@@ -79,7 +79,7 @@ def test_a_batch_from_folder_to_folder(photos, capsys):
 
 def test_a_failure_is_exit_code_1(photos, capsys):
     (photos / "b.png").write_bytes(b"")
-    assert carry_out(find_photos([photos], options(), keep=[]), paint, options()) == 1
+    assert carry_out(Work(find_photos([photos], options(), keep=[]), paint), options()) == 1
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2
     assert sum("failed" in line and "b.png" in line for line in err.splitlines()) == 1
@@ -88,7 +88,7 @@ def test_a_failure_is_exit_code_1(photos, capsys):
 
 def test_quiet_keeps_stderr_empty(photos, capsys):
     quiet = options(quiet=True)
-    assert carry_out(find_photos([photos], quiet, keep=[]), paint, quiet) == 0
+    assert carry_out(Work(find_photos([photos], quiet, keep=[]), paint), quiet) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -96,7 +96,7 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(photos, capsys):
     Path("stylized").mkdir()
     images.write("stylized/b.png", GREY)
     plan = find_photos([photos], options(), keep=[])
-    assert carry_out(plan, never, options(dry_run=True)) == 0
+    assert carry_out(Work(plan, never), options(dry_run=True)) == 0
     out, err = capsys.readouterr()
     assert out.replace("\\", "/").splitlines() == [
         "photos/a.png -> stylized/a.png",
@@ -110,7 +110,7 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(photos, capsys):
 
 def test_a_dry_run_does_not_even_create_the_folder(photos, capsys):
     plan = find_photos([photos], options(), keep=[])
-    assert carry_out(plan, never, options(dry_run=True, as_json=True)) == 0
+    assert carry_out(Work(plan, never), options(dry_run=True, as_json=True)) == 0
     assert not Path("stylized").exists()
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [record["status"] for record in records] == ["planned"] * 3
@@ -126,7 +126,7 @@ def test_a_signal_ends_the_batch_with_130_and_nothing_half_written(photos, capfd
             raise KeyboardInterrupt
         return paint(job, progress, stop)
 
-    assert carry_out(find_photos([photos], options(), keep=[]), painter, options()) == 130
+    assert carry_out(Work(find_photos([photos], options(), keep=[]), painter), options()) == 130
     out, err = capfd.readouterr()
     assert len(out.splitlines()) == 1
     assert "interrupted: 1 picture done, 2 not tried" in err
@@ -137,7 +137,7 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_the_first_step(
     Path("stylized").touch()
     plan = find_photos([photos], options(), keep=[])
     with pytest.raises(UsageError, match="cannot be written to"):
-        carry_out(plan, never, options())
+        carry_out(Work(plan, never), options())
 
 
 def test_nothing_found_is_exit_code_3(capsys):
@@ -146,8 +146,7 @@ def test_nothing_found_is_exit_code_3(capsys):
         find_photos([Path("empty")], options(), keep=[])
     assert ended.value.exit_code == 3
     assert capsys.readouterr().err == (
-        "nstbatch: No photo was found in empty."
-        " To look into the folders within, give --recursive.\n"
+        "nstbatch: No photo was found in empty. Give --recursive to look into subfolders.\n"
     )
 
 
@@ -171,30 +170,30 @@ def with_settings(**settings) -> BatchOptions:
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_pictures_of_other_settings_are_not_mixed_with_new_ones(photos, dry_run):
     plan = find_photos([photos], options())
-    assert carry_out(plan, paint, with_settings(size=512)) == 0
+    assert carry_out(Work(plan, paint), with_settings(size=512)) == 0
     (photos / "d.png").write_bytes((photos / "a.png").read_bytes())
     plan, changed = find_photos([photos], options()), with_settings(size=256)
     with pytest.raises(UsageError, match=r"3 pictures of another making[\s\S]*--overwrite"):
-        carry_out(plan, never, replace(changed, dry_run=dry_run))
+        carry_out(Work(plan, never), replace(changed, dry_run=dry_run))
     assert pictures() == ["a.png", "b.png", "c.png"]
-    assert carry_out(plan, paint, replace(changed, overwrite=True)) == 0
-    assert carry_out(plan, never, changed) == 0
+    assert carry_out(Work(plan, paint), replace(changed, overwrite=True)) == 0
+    assert carry_out(Work(plan, never), changed) == 0
 
 
 def test_the_bytes_of_a_style_count(photos):
     plan, style = find_photos([photos], options()), Path("style.jpg")
     style.write_text("one")
-    assert carry_out(plan, paint, with_settings(size=512), sources={"style": style}) == 0
+    assert carry_out(Work(plan, paint, sources={"style": style}), with_settings(size=512)) == 0
     style.write_text("two")
     with pytest.raises(UsageError, match="of another making"):
-        carry_out(plan, never, with_settings(size=512), sources={"style": style})
+        carry_out(Work(plan, never, sources={"style": style}), with_settings(size=512))
 
 
 def test_a_run_that_has_nothing_to_do_writes_nothing(photos):
     plan = find_photos([photos], options())
-    carry_out(plan, paint, options())
+    carry_out(Work(plan, paint), options())
     before = Path("stylized", NAME).read_bytes()
-    carry_out(plan, never, options())
+    carry_out(Work(plan, never), options())
     assert Path("stylized", NAME).read_bytes() == before
 
 
@@ -206,7 +205,7 @@ def test_a_batch_that_was_stopped_says_how_to_go_on(photos, capfd):
         raise OSError(28, "No space left on device")
 
     batch = with_settings(size=512)
-    assert carry_out(find_photos([photos], batch), painter, batch) == 1
+    assert carry_out(Work(find_photos([photos], batch), painter), batch) == 1
     out, err = capfd.readouterr()
     assert out == ""
     assert "nstbatch: The batch was stopped. Nothing more can be written, No space left" in err
@@ -219,7 +218,7 @@ def test_an_interrupted_one_too_and_a_name_with_a_newline_is_one_line(photos, ca
 
     words = ("stylize", "a\nb \x1b[31m.png", "<img src=x onerror=alert(1)>.jpg", "it's")
     batch = options(invocation=Invocation("stylize", {}, Call(words)), quiet=True)
-    assert carry_out(find_photos([photos], batch), painter, batch) == 130
+    assert carry_out(Work(find_photos([photos], batch), painter), batch) == 130
     assert capfd.readouterr().err.splitlines()[-1] == (
         r"to go on: nstbatch stylize $'a\012b \033[31m.png' "
         """'<img src=x onerror=alert(1)>.jpg' 'it'"'"'s'"""
@@ -232,12 +231,12 @@ def test_an_interrupted_one_too_and_a_name_with_a_newline_is_one_line(photos, ca
 def test_a_dry_run_estimates(photos, capsys):
     batch, effort = with_settings(size=512), Effort(512, 200)
     plan = find_photos([photos], batch)
-    carry_out(plan, never, replace(batch, dry_run=True), effort=effort)
+    carry_out(Work(plan, never, effort=effort), replace(batch, dry_run=True))
     err = capsys.readouterr().err
     assert "3 pictures, 3 to be painted: very roughly " in err
     assert "2.0 GB of memory" in err
-    carry_out(Plan(plan.jobs[:1]), paint, batch, effort=effort)
-    carry_out(plan, never, replace(batch, dry_run=True), effort=effort)
+    carry_out(Work(Plan(plan.jobs[:1]), paint, effort=effort), batch)
+    carry_out(Work(plan, never, effort=effort), replace(batch, dry_run=True))
     assert "3 pictures, 2 to be painted: about " in capsys.readouterr().err
 
 
@@ -246,7 +245,7 @@ def test_hostile_names_are_text_in_console_and_ledger(photos, capfd):
     for name in names:
         images.write(photos / name, GREY)
     (photos / "d\x1b[2J.png").touch()
-    carry_out(find_photos([photos], options()), paint, options())
+    carry_out(Work(find_photos([photos], options()), paint), options())
     out, err = capfd.readouterr()
     for name in ("<img src=x onerror=alert(1)>.png", r"a\nb.png", "[red]c.png"):
         assert sum(name in line for line in out.splitlines()) == 1
@@ -280,13 +279,13 @@ def test_a_faster_device_that_lacks_packages_is_named(
 ):
     monkeypatch.setattr(providers, "within_reach", lambda: missing)
     batch = options(invocation=Invocation("stylize", settings))
-    carry_out(find_photos([photos], batch), paint, batch)
+    carry_out(Work(find_photos([photos], batch), paint), batch)
     sentence = (
         "nstbatch: The device 'cuda' would be faster and cannot be used: it was built without it. "
         "To change that: pip install it\n"
     )
     assert (sentence in capsys.readouterr().err) == said
-    carry_out(find_photos([photos], batch), never, batch)
+    carry_out(Work(find_photos([photos], batch), never), batch)
     assert sentence not in capsys.readouterr().err  # there is nothing to wait for
 
 
@@ -294,5 +293,5 @@ def test_a_quiet_batch_names_no_faster_device(photos, monkeypatch, capsys):
     monkeypatch.setattr(providers, "within_reach", lambda: MISSING)
     settings = {"device": "auto", "precision": "auto"}
     batch = options(invocation=Invocation("stylize", settings), quiet=True)
-    carry_out(find_photos([photos], batch), paint, batch)
+    carry_out(Work(find_photos([photos], batch), paint), batch)
     assert capsys.readouterr().err == ""

@@ -8,7 +8,8 @@ import pytest
 
 from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.main import run
-from nstbatch.cli.verbs.carry_out import BatchOptions, carry_out, find_photos
+from nstbatch.cli.verbs.carry_out import Work, carry_out
+from nstbatch.cli.verbs.prepare import BatchOptions, find_photos
 from nstbatch.runtime.errors import UsageError
 
 GREY = np.full((4, 6, 3), 0.5, np.float32)
@@ -58,14 +59,14 @@ def paint(job, progress, stop) -> Painting:
 
 def test_a_page_in_the_end(batch, photos, capsys):
     wanted = options(batch, report=True)
-    assert carry_out(find_photos([photos], wanted), paint, wanted) == 0
+    assert carry_out(Work(find_photos([photos], wanted), paint), wanted) == 0
     page = batch.out / "report.html"
     assert f"the page is {page}" in capsys.readouterr().err
     assert page.read_text(encoding="utf-8").count('"after":"data:') == 2
 
 
 def test_no_page_unless_it_is_asked_for(batch, photos):
-    assert carry_out(find_photos([photos], options(batch)), paint, options(batch)) == 0
+    assert carry_out(Work(find_photos([photos], options(batch)), paint), options(batch)) == 0
     assert not (batch.out / "report.html").exists()
 
 
@@ -75,7 +76,7 @@ def test_whoever_interrupts_does_not_wait_for_a_page(batch, photos, capsys):
         raise KeyboardInterrupt
 
     wanted = options(batch, report=True)
-    assert carry_out(find_photos([photos], wanted), interrupted, wanted) == 130
+    assert carry_out(Work(find_photos([photos], wanted), interrupted), wanted) == 130
     assert not (batch.out / "report.html").exists()
     assert f"nstbatch report {batch.out}" in capsys.readouterr().err
 
@@ -93,7 +94,7 @@ def test_the_progress_is_served_while_the_batch_runs(batch, photos, capsys):
         return paint(job, progress, stop)
 
     wanted = options(batch, watch_port=port)
-    assert carry_out(find_photos([photos], wanted), ask, wanted) == 0
+    assert carry_out(Work(find_photos([photos], wanted), ask), wanted) == 0
     assert f"progress at {address}" in capsys.readouterr().err
     assert [(answer["finished"], answer["pictures"]) for answer in answers] == [(0, 2), (1, 2)]
     with pytest.raises(OSError, match="refused"):
@@ -110,4 +111,4 @@ def test_a_port_that_is_taken_is_found_before_the_first_step(batch, photos):
     with serving(LiveBatch(batch.out, 1)) as address:
         wanted = options(batch, watch_port=int(address.rstrip("/").rpartition(":")[2]))
         with pytest.raises(UsageError, match="cannot be used"):
-            carry_out(find_photos([photos], wanted), never, wanted)
+            carry_out(Work(find_photos([photos], wanted), never), wanted)

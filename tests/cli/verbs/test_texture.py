@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from nstbatch.cli.main import run
-from nstbatch.cli.verbs.texture import parse_size
+from nstbatch.cli.options.texture import parse_size
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures import images
 

@@ -1,6 +1,6 @@
 import pytest
 
-from nstbatch.cli.options.painting import parse_layers, parse_weighted_layers
+from nstbatch.cli.options.layers import parse_layers, parse_weighted_layers
 from nstbatch.runtime.errors import UsageError
 
 
@@ -28,13 +28,13 @@ def test_an_option_that_was_not_given_is_none(parse):
 
 @pytest.mark.parametrize("parse", [parse_layers, parse_weighted_layers])
 def test_an_empty_list_is_refused(parse):
-    with pytest.raises(UsageError, match="names none"):
+    with pytest.raises(UsageError, match="needs at least one layer"):
         parse([" , "])
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [("a=much", "no number: 'much'"), ("a=", "no number: ''"), ("a,a=2", "named twice")],
+    [("a=much", "not a number: 'much'"), ("a=", "not a number: ''"), ("a,a=2", "named twice")],
 )
 def test_bad_weights_are_refused(value, message):
     with pytest.raises(UsageError, match=message):

@@ -1,0 +1,95 @@
+"""The network, and the device that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.runtime.devices.providers import DEVICES, PRECISIONS
+
+from .panels import COMPUTING, complete
+
+DEFAULT_MODEL = "vgg16"
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME|FOLDER",
+        help="Network: a name from `nstbatch models`, or the folder of a bundle.",
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.MAKING,
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help=f"{', '.join(DEVICES)}. `nstbatch doctor` shows which of them work here.",
+        autocompletion=complete(DEVICES),
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.MAKING,
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="PRECISION",
+        help=f"Precision of the convolutions: {', '.join(PRECISIONS)}.",
+        autocompletion=complete(PRECISIONS),
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.MAKING,
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        metavar="N",
+        help="Number of threads. Default: one for each core.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.MAKING,
+]
+Together = Annotated[
+    int | None,
+    typer.Option(
+        "--batch",
+        min=1,
+        metavar="N",
+        help="Number of pictures of one shape to optimise together. Default: 1; with adam on a "
+        "GPU, as many as fit.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.MAKING,
+]
+
+
+@dataclass(frozen=True)
+class Computing:
+    """The network, and the device that runs it."""
+
+    model: Model = DEFAULT_MODEL
+    device: Device = "auto"
+    precision: Precision = "auto"
+    threads: Threads = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where it runs, as keyword arguments of the library's classes."""
+        return {"device": self.device, "precision": self.precision, "threads": self.threads}
+
+
+@dataclass(frozen=True)
+class ComputingTogether(Computing):
+    """The same for verbs that optimise several pictures at a time."""
+
+    together: Together = None

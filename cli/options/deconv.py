@@ -1,0 +1,141 @@
+"""The options of ``nstbatch deconv`` alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.runtime.deconvnet.options import RULES, DeconvnetOptions, FilterChoice, Rule
+from nstbatch.runtime.errors import UsageError
+
+from .computing import Computing
+from .layers import parse_layers
+from .panels import COMPUTING, complete
+
+DEFAULTS = DeconvnetOptions()
+DEFAULT_OUT = Path("deconv")
+
+FEATURES = "Features"
+
+Layer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layer",
+        "-l",
+        metavar="LAYER,...",
+        help="Layers whose filters are drawn; `nstbatch models NAME` lists them. May be repeated. "
+        "With --compare: one layer, or one of each network; default: the first ReLU.",
+        show_default=False,
+        rich_help_panel=FEATURES,
+    ),
+    Scope.MAKING,  # it chooses sheets; each sheet's digest holds its own layer
+]
+Filters = Annotated[
+    str,
+    typer.Option(
+        "--filters",
+        metavar="0-15,42|all|strongest[:N]",
+        help="Filters to draw. strongest: the "
+        f"{FilterChoice.strongest} filters with the highest activations.",
+        rich_help_panel=FEATURES,
+    ),
+    Scope.MAKING,
+]
+RuleName = Annotated[
+    str,
+    typer.Option(
+        "--rule",
+        metavar="|".join(RULES),
+        help="Rule for ReLUs on the way back to the pixels.",
+        autocompletion=complete(RULES),
+        rich_help_panel=FEATURES,
+    ),
+    Scope.PICTURE,
+]
+Size = Annotated[
+    int,
+    typer.Option(
+        "--size",
+        metavar="PIXELS",
+        help="Side of the square that every image is resized to.",
+        rich_help_panel=FEATURES,
+    ),
+    Scope.PICTURE,
+]
+Checkpoints = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="FILE...",
+        help="Weights of --model after several epochs (.pth, .pt, .safetensors), oldest first: "
+        "draw the same filters for each. Needs PyTorch.",
+        show_default=False,
+        rich_help_panel=FEATURES,
+    ),
+    Scope.MAKING,
+]
+Compare = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        "--compare",
+        metavar="MODEL MODEL",
+        help="Compare two networks: first filters, activations, dead filters.",
+        show_default=False,
+        rich_help_panel=FEATURES,
+    ),
+    Scope.MAKING,
+]
+ModelOrSource = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME|FOLDER",
+        help="Network: a name from `nstbatch models`, or the folder of a bundle. With "
+        "--checkpoints: a backbone, or FILE.py:FACTORY, as for `nstbatch export`.",
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.MAKING,
+]
+
+
+@dataclass(frozen=True)
+class Visualising:
+    """What is visualised, as the command line says it."""
+
+    layer: Layer = None
+    filters: Filters = "strongest"
+    rule: RuleName = DEFAULTS.rule
+    size: Size = DEFAULTS.size
+    checkpoints: Checkpoints = None
+    compare: Compare = None
+
+    def check(self) -> None:
+        """Raise a UsageError for options that exclude each other."""
+        if self.checkpoints and self.compare:
+            raise UsageError("--checkpoints and --compare exclude each other.")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that were named."""
+        return parse_layers(self.layer) or ()
+
+    @property
+    def choice(self) -> FilterChoice:
+        """The filters to draw; a UsageError if they cannot be understood."""
+        return FilterChoice.parse(self.filters)
+
+    @property
+    def options(self) -> DeconvnetOptions:
+        """The options as the library takes them; a UsageError if one is out of range."""
+        return DeconvnetOptions(rule=cast("Rule", self.rule), size=self.size)
+
+
+@dataclass(frozen=True)
+class ComputingFeatures(Computing):
+    """The network and the device; the network may be one to be exported."""
+
+    model: ModelOrSource = Computing.model

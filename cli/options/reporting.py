@@ -1,0 +1,80 @@
+"""What a batch tells while it runs, and in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from nstbatch.cli.jobs.parameters import Scope
+
+from .panels import REPORTING
+
+Report = Annotated[
+    bool,
+    typer.Option(
+        "--report",
+        help="Write report.html at the end: a page with all pictures.",
+        rich_help_panel=REPORTING,
+    ),
+    Scope.CALL,
+]
+WatchProgress = Annotated[
+    bool,
+    typer.Option(
+        "--watch-progress",
+        help="Serve that page while the batch runs, on this machine only; prints its address.",
+        rich_help_panel=REPORTING,
+    ),
+    Scope.CALL,
+]
+WatchPort = Annotated[
+    int | None,
+    typer.Option(
+        "--watch-port",
+        min=1,
+        max=65535,
+        metavar="PORT",
+        help="Serve it at this port. Default: any free port.",
+        show_default=False,
+        rich_help_panel=REPORTING,
+    ),
+    Scope.CALL,
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print JSON on standard output, a line each.", rich_help_panel=REPORTING
+    ),
+    Scope.CALL,
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Print results and failures only.", rich_help_panel=REPORTING
+    ),
+    Scope.CALL,
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Print details, and the tracebacks of errors.",
+        rich_help_panel=REPORTING,
+    ),
+    Scope.CALL,
+]
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """What a batch tells while it runs, and in the end."""
+
+    report: Report = False
+    watch_progress: WatchProgress = False
+    watch_port: WatchPort = None
+    as_json: Json = False
+    quiet: Quiet = False
+    verbose: Verbose = False

@@ -1,0 +1,143 @@
+"""The options of ``nstbatch stylize`` alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.runtime.checks import OptimizerName, Pooling
+from nstbatch.runtime.systems.style_transfer_options import Init, StyleTransferOptions
+
+from .layers import parse_layers, parse_weighted_layers
+from .optimization import (
+    Iterations,
+    LearningRate,
+    Optimizer,
+    PoolingName,
+    Scales,
+    Seed,
+    Size,
+    Tolerance,
+)
+from .panels import PICTURE
+
+DEFAULTS = StyleTransferOptions()
+DEFAULT_OUT = Path("stylized")
+
+Style = Annotated[
+    Path,
+    typer.Option("--style", "-s", metavar="IMAGE", help="The picture whose style is taken."),
+    Scope.PICTURE,
+]
+ContentWeight = Annotated[
+    float,
+    typer.Option(
+        "--content-weight",
+        metavar="X",
+        help="Weight of the photo's content.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+StyleWeight = Annotated[
+    float,
+    typer.Option(
+        "--style-weight", metavar="X", help="Weight of the style.", rich_help_panel=PICTURE
+    ),
+    Scope.PICTURE,
+]
+TvWeight = Annotated[
+    float,
+    typer.Option(
+        "--tv-weight",
+        metavar="X",
+        help="Weight of the total variation: more is smoother.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+StyleLayers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--style-layers",
+        metavar="LAYER[=WEIGHT],...",
+        help="Layers of the style loss. Default: the network's own. May be repeated.",
+        show_default=False,
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+ContentLayers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--content-layers",
+        metavar="LAYER,...",
+        help="Layers of the content loss. Default: the network's own. May be repeated.",
+        show_default=False,
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+Start = Annotated[
+    str,
+    typer.Option(
+        "--init",
+        metavar="photo|noise|IMAGE",
+        help="Picture to start from.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+
+
+@dataclass(frozen=True)
+class Stylizing:
+    """How photos are stylized, as the command line says it."""
+
+    size: Size = DEFAULTS.size
+    iterations: Iterations = DEFAULTS.iterations
+    scales: Scales = DEFAULTS.scales
+    optimizer: Optimizer = DEFAULTS.optimizer
+    learning_rate: LearningRate = DEFAULTS.learning_rate
+    content_weight: ContentWeight = DEFAULTS.content_weight
+    style_weight: StyleWeight = DEFAULTS.style_weight
+    tv_weight: TvWeight = DEFAULTS.tv_weight
+    tolerance: Tolerance = DEFAULTS.tolerance
+    style_layers: StyleLayers = None
+    content_layers: ContentLayers = None
+    init: Start = DEFAULTS.init
+    seed: Seed = DEFAULTS.seed
+    pooling: PoolingName = DEFAULTS.pooling
+
+    @property
+    def init_path(self) -> Path | None:
+        """The picture to start from; None for the photo or noise."""
+        return None if self.init in ("photo", "noise") else Path(self.init)
+
+    @property
+    def options(self) -> StyleTransferOptions:
+        """The options as the library takes them.
+
+        Raises:
+            UsageError: One of them is out of range.
+        """
+        return StyleTransferOptions(
+            size=self.size,
+            iterations=self.iterations,
+            scales=self.scales,
+            optimizer=cast("OptimizerName", self.optimizer),
+            learning_rate=self.learning_rate,
+            content_weight=self.content_weight,
+            style_weight=self.style_weight,
+            style_layers=parse_weighted_layers(self.style_layers),
+            content_layers=parse_layers(self.content_layers),
+            tv_weight=self.tv_weight,
+            tolerance=self.tolerance,
+            init="image" if self.init_path else cast("Init", self.init),
+            seed=self.seed,
+            pooling=cast("Pooling", self.pooling),
+        )

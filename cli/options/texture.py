@@ -1,0 +1,171 @@
+"""The options of ``nstbatch texture`` alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.runtime.checks import OptimizerName, Pooling
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.systems.texture_options import TextureOptions
+
+from .layers import parse_weighted_layers
+from .optimization import (
+    Iterations,
+    LearningRate,
+    Optimizer,
+    PoolingName,
+    Scales,
+    Seed,
+    Tolerance,
+)
+from .panels import PICTURE
+
+DEFAULTS = TextureOptions()
+DEFAULT_OUT = Path("textures")
+
+Exemplars = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="EXEMPLAR",
+        help="Pictures of textures, and folders of such pictures.",
+        show_default=False,
+    ),
+    Scope.PICTURE,
+]
+Variations = Annotated[
+    int,
+    typer.Option(
+        "--variations",
+        min=1,
+        metavar="N",
+        help="Textures of each exemplar: NAME-1.png, NAME-2.png and so on.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.MAKING,
+]
+Size = Annotated[
+    str,
+    typer.Option(
+        "--size",
+        metavar="WIDTHxHEIGHT",
+        help="Size of the textures in pixels. One number is a square.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+ExemplarSize = Annotated[
+    int | None,
+    typer.Option(
+        "--exemplar-size",
+        min=1,
+        metavar="PIXELS",
+        help="Long side that exemplars are resized to. Default: their own size.",
+        show_default=False,
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layers",
+        metavar="LAYER[=WEIGHT],...",
+        help="Layers to match. Default: the network's style layers. May be repeated.",
+        show_default=False,
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+UpTo = Annotated[
+    str | None,
+    typer.Option(
+        "--up-to",
+        metavar="LAYER",
+        help="Leave out the layers that are deeper than this one.",
+        show_default=False,
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+Tileable = Annotated[
+    bool,
+    typer.Option(
+        "--tileable",
+        help="Make textures that continue at the opposite edge and can be tiled.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+Histogram = Annotated[
+    bool,
+    typer.Option(
+        "--histogram/--no-histogram",
+        help="Match the colours of the exemplar at the end.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+]
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """How textures are made, as the command line says it."""
+
+    variations: Variations = 1
+    size: Size = f"{DEFAULTS.width}x{DEFAULTS.height}"
+    exemplar_size: ExemplarSize = DEFAULTS.exemplar_size
+    layers: Layers = None
+    up_to: UpTo = DEFAULTS.up_to
+    iterations: Iterations = DEFAULTS.iterations
+    scales: Scales = DEFAULTS.scales
+    optimizer: Optimizer = DEFAULTS.optimizer
+    learning_rate: LearningRate = DEFAULTS.learning_rate
+    tolerance: Tolerance = DEFAULTS.tolerance
+    tileable: Tileable = DEFAULTS.tileable
+    histogram: Histogram = DEFAULTS.histogram
+    seed: Seed = DEFAULTS.seed
+    pooling: PoolingName = DEFAULTS.pooling
+
+    @property
+    def options(self) -> TextureOptions:
+        """The options as the library takes them.
+
+        Raises:
+            UsageError: One of them is out of range.
+        """
+        width, height = parse_size(self.size)
+        return TextureOptions(
+            width=width,
+            height=height,
+            exemplar_size=self.exemplar_size,
+            layers=parse_weighted_layers(self.layers),
+            up_to=self.up_to,
+            iterations=self.iterations,
+            scales=self.scales,
+            optimizer=cast("OptimizerName", self.optimizer),
+            learning_rate=self.learning_rate,
+            tolerance=self.tolerance,
+            tileable=self.tileable,
+            histogram=self.histogram,
+            seed=self.seed,
+            pooling=cast("Pooling", self.pooling),
+        )
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read ``"768x512"`` as (768, 512), width before height, and ``"512"`` as (512, 512).
+
+    Raises:
+        UsageError: It is neither.
+    """
+    found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text.strip(), re.ASCII)
+    if not found:
+        raise UsageError(f"A --size is WIDTHxHEIGHT or one number, such as 768x512, not {text!r}.")
+    width, height = found.groups()
+    return int(width), int(height or width)

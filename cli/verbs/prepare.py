@@ -1,0 +1,181 @@
+"""Before a batch: its options, its pictures and its plan."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from nstbatch.cli.exit_codes import NOTHING_MATCHED
+from nstbatch.cli.jobs.invocation import Invocation
+from nstbatch.cli.text import printable
+from nstbatch.runtime.errors import ImageError, NonFiniteError, NstbatchError, UsageError
+from nstbatch.runtime.pictures.picture_options import PictureOptions
+
+if TYPE_CHECKING:
+    from nstbatch.cli.jobs.naming import Naming
+    from nstbatch.cli.jobs.painting import Painting
+    from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.runtime.checks import Pooling
+    from nstbatch.runtime.descent.loop import StopReason
+    from nstbatch.runtime.engine.engine import Engine
+    from nstbatch.runtime.objectives.terms import Objective
+    from nstbatch.runtime.pictures.images import Picture
+    from nstbatch.runtime.systems.system import Result
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """The options of a batch, from all the groups of a verb."""
+
+    out: Path
+    recursive: bool
+    overwrite: bool
+    dry_run: bool
+    fail_fast: bool
+    as_json: bool
+    quiet: bool
+    report: bool = False
+    watch_progress: bool = False
+    watch_port: int | None = None
+    invocation: Invocation = field(default_factory=Invocation)
+    pictures: PictureOptions = field(default_factory=PictureOptions)
+
+
+def read_picture(path: Path, role: str) -> Picture:
+    """Read a picture that the whole batch needs, such as "the style".
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    from nstbatch.runtime.pictures import images
+
+    try:
+        return images.read(path)
+    except ImageError as error:
+        raise UsageError(f"{printable(path)} cannot be {role}: {error}") from error
+
+
+def find_photos(
+    inputs: Iterable[Path],
+    batch: BatchOptions,
+    keep: Sequence[Path] = (),
+    *,
+    suffix: str | None = None,
+    variations: int = 1,
+) -> Plan:
+    """Make the plan, or end the command with exit code 3 if there is no photo.
+
+    See :func:`.plan.make_plan`. ``--format`` wins over the verb's ``suffix``.
+    """
+    from nstbatch.cli.jobs.plan import make_plan
+
+    inputs = still_there(inputs, batch)
+    plan = make_plan(
+        inputs,
+        batch.out,
+        recursive=batch.recursive,
+        keep=keep,
+        suffix=batch.pictures.suffix or suffix,
+        variations=variations,
+        naming=naming(batch),
+    )
+    if batch.invocation.call.only is None and not (plan.jobs or plan.unreadable):
+        raise nothing_found(inputs, recursive=batch.recursive)
+    return chosen(plan, batch)
+
+
+def naming(batch: BatchOptions, **more: str | int) -> Naming | None:
+    """Return how the batch names its pictures, with further fields; None for default names."""
+    from nstbatch.cli.jobs.naming import Naming, fields
+
+    template = batch.pictures.name
+    if template is None:
+        return None
+    return Naming(template, {**fields(batch.invocation.settings), **more})
+
+
+def nothing_found(inputs: Iterable[Path], *, recursive: bool) -> typer.Exit:
+    """Say that there is no photo, and return the exit of the command."""
+    places = ", ".join(map(printable, inputs))
+    hint = "" if recursive else " Give --recursive to look into subfolders."
+    print(f"nstbatch: No photo was found in {places}.{hint}", file=sys.stderr)
+    return typer.Exit(NOTHING_MATCHED)
+
+
+def still_there(inputs: Iterable[Path], batch: BatchOptions) -> list[Path]:
+    """Return the inputs; of an earlier command, those that have not been removed since."""
+    if batch.invocation.call.only is None:
+        return list(inputs)
+    return [path for path in inputs if os.path.lexists(path)]
+
+
+def chosen(plan: Plan, batch: BatchOptions) -> Plan:
+    """Return the part of a plan that a call is for, and say which of its pictures are not in it."""
+    from nstbatch.cli.output.survey import key_of
+
+    only = batch.invocation.call.only
+    if only is None:
+        return plan
+    jobs = {key_of(job.output, batch.out): job for job in plan.jobs}
+    for key in sorted(only - jobs.keys()):
+        print(f"nstbatch: The photo of {printable(batch.out / key)} is gone.", file=sys.stderr)
+    return replace(plan, jobs=tuple(job for key, job in jobs.items() if key in only))
+
+
+def check_finished(reason: StopReason) -> None:
+    """Raise the error of a painter whose run ended early."""
+    from nstbatch.runtime.descent.loop import StopReason
+
+    if reason is StopReason.STOPPED:
+        raise KeyboardInterrupt
+    if reason is StopReason.NON_FINITE:
+        raise NonFiniteError(reason.value)
+    if not reason.is_success:
+        raise NstbatchError(reason.value)
+
+
+def painting_of(result: Result) -> Painting:
+    """Return the picture of a finished run; see :func:`check_finished`."""
+    from nstbatch.cli.jobs.painting import Painting
+
+    check_finished(result.reason)
+    return Painting(
+        result.image,
+        result.alpha,
+        result.losses,
+        result.steps,
+        result.provider,
+        result.precision,
+    )
+
+
+def share(
+    engine: Engine,
+    together: int | None,
+    objective: Objective,
+    optimizer: str,
+    pooling: Pooling,
+    size: tuple[int, int],
+) -> int:
+    """Let an engine optimise pictures together, and return the number of jobs to run at a time.
+
+    Args:
+        engine: The engine.
+        together: Largest number of pictures in a batch; None for :meth:`.Engine.best_batch`.
+        objective: The objective of the pictures.
+        optimizer: The name of their optimiser.
+        pooling: The variant of the network.
+        size: Height and width of the largest picture, in pixels.
+    """
+    from nstbatch.runtime.descent.optimizers import optimizer_named
+
+    batch = together or engine.best_batch(objective, optimizer_named(optimizer), pooling, size)
+    engine.share(batch)
+    # As many again are read, written, or wait for a place in the batch.
+    return 2 * batch
