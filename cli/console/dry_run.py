@@ -40,7 +40,7 @@ def show(plan: Plan, entries: Sequence[Entry], *, as_json: bool) -> None:
     ]
     for entry in entries:
         if entry.standing is Standing.TO_DO:
-            outcomes.append(Outcome(entry.job.input, entry.job.output, Status.PLANNED))
+            outcomes.append(Outcome.of(entry.job, Status.PLANNED))
         else:
             outcomes.append(skipped(entry))
     for outcome in outcomes:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nstbatch.cli.jobs.plan import SHOWN_PROBLEMS, Job, Plan
+from nstbatch.cli.jobs.plan import SHOWN_PROBLEMS, Job, Plan, Source
 from nstbatch.cli.text import count, printable
 from nstbatch.runtime.errors import UsageError
 
@@ -106,7 +106,7 @@ def survey(
             return Entry(job, key, Standing.TO_DO, line)
         if origin.fingerprint(photo.sha256, job.variation) == made.fingerprint:
             return Entry(job, key, Standing.DONE, line)
-        difference = _difference(photo, made, ledger, origin)
+        difference = _difference(job, photo, made, ledger, origin)
         return Entry(job, key, Standing.OUTDATED, line, difference)
 
     return [entry(job) for job in plan.jobs]
@@ -128,7 +128,9 @@ def _is(path: Path, known: Stamp | None) -> bool:
     return known is not None and stamp(path) == known
 
 
-def _difference(photo: Hashed, made: Line, ledger: Ledger, origin: Origin) -> str:
+def _difference(job: Job, photo: Hashed, made: Line, ledger: Ledger, origin: Origin) -> str:
+    if photo.sha256 != made.input_sha256 and job.source is Source.IMAGES:
+        return "from other images, or with another network or layer"
     if photo.sha256 != made.input_sha256:
         return "from another photo of that name, or an older one"
     run = ledger.runs.get(made.run, {})

@@ -139,7 +139,8 @@ def test_filters_form(checkpoints, capsys, monkeypatch):
     assert Path("deconv/relu1_evolution.png").stat().st_mtime_ns == before
     assert len(traced) == 1
     assert evolve(*options, "--checkpoints", *checkpoints[:4]) == 2
-    assert "is of other images or settings" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "relu1_evolution.png: made from other images, or with another network or layer" in err
 
 
 def test_a_checkpoint_that_does_not_fit_is_named_before_anything_is_drawn(checkpoints, capsys):

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nstbatch.cli.jobs.invocation import SAVED
 from nstbatch.cli.main import run
+from nstbatch.cli.output.ledger import NAME
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.pictures import images, sizes
@@ -44,7 +46,8 @@ def records(capsys) -> list[dict]:
 
 
 def files(out: str = "deconv") -> list[str]:
-    return sorted(path.name for path in Path(out).iterdir())
+    """What is in the output folder beside the ledger and the settings."""
+    return sorted({path.name for path in Path(out).iterdir()} - {NAME, SAVED})
 
 
 # ---- sheets -----------------------------------------------------------------------------------
@@ -54,7 +57,7 @@ def test_a_sheet_for_each_filter_and_again_nothing(capsys):
     assert deconv(*FEW) == 0
     out, err = capsys.readouterr()
     assert out.split() == [str(Path("deconv", name)) for name in SHEETS]
-    assert "3 sheets done" in err
+    assert "3 pictures done" in err
     assert files() == sorted([*SHEETS, "deconv.json", "relu2_overview.png"])
     for name in (*SHEETS, "relu2_overview.png"):
         assert images.read(Path("deconv", name)).pixels.std() > 0.1
@@ -62,7 +65,7 @@ def test_a_sheet_for_each_filter_and_again_nothing(capsys):
     assert deconv(*FEW) == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert "0 sheets done, 3 already there" in err
+    assert "0 pictures done, 3 already there" in err
     assert "passing over" not in err
     assert {path: path.stat().st_mtime_ns for path in Path("deconv").iterdir()} == before
 
@@ -90,7 +93,7 @@ def test_a_json_line_for_every_sheet(capsys):
 def test_more_filters_and_layers_are_added(capsys):
     assert deconv(*FEW) == 0
     assert deconv("--layer", "relu2", "--filters", "8-9") == 0
-    assert "passing over" in capsys.readouterr().err.split("3 sheets done")[0]
+    assert "passing over" in capsys.readouterr().err.split("3 pictures done")[0]
     assert "relu2_filter_0009.png" in files()
     assert deconv("--layer", "relu1,relu2", "--filters", "8-9", "-q") == 0
     assert "relu1_filter_0008.png" in files()
@@ -293,7 +296,8 @@ def test_two_networks_side_by_side(capsys):
 def test_a_comparison_of_something_else_is_not_mixed_up(capsys):
     assert deconv("--compare", "alexnet", "squeezenet1_1") == 0
     assert deconv("--compare", "alexnet", "alexnet") == 2
-    assert "compare.png is of other images or settings" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "compare.png: made from other images, or with another network or layer" in err
     assert deconv("--compare", "alexnet", "alexnet", "--layer", "relu2", "--overwrite") == 0
 
 

@@ -1,0 +1,252 @@
+"""The rules of the house: which way imports run, and what each room may know.
+
+docs/architecture.md describes them. Imports count wherever they stand: at the top of a file, within
+a function, and for type checkers alone.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HOUSES = ("cli", "benchmarks", "exporter", "runtime")
+
+# Rooms from the top down. A room imports the rooms below it, and none beside it on its line. What
+# lies at the root of a house is called by its name there: "cli.main"; "cli" stands for the rest.
+LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "cli": (
+        ("cli.main",),
+        ("cli.verbs",),
+        ("cli.deconv", "cli.console", "cli.report"),
+        ("cli.batch",),
+        ("cli.output", "cli.options"),
+        ("cli.jobs",),
+        ("cli",),
+    ),
+    "runtime": (
+        ("runtime.systems", "runtime.deconvnet"),
+        ("runtime.engine",),
+        ("runtime.descent",),
+        ("runtime.graphs",),
+        ("runtime.objectives",),
+        ("runtime.bundles", "runtime.devices", "runtime.pictures"),
+        ("runtime",),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, and where the statement stands."""
+
+    source: str
+    """The importing module, such as ``runtime.engine.session``."""
+    target: str
+    """The imported module of this project, or an outside package."""
+    line: int
+    relative: bool
+    at_top: bool
+    """True for an import that runs when the module is imported."""
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """Every module of the four houses, by its name below ``nstbatch``."""
+    found = {}
+    for house in HOUSES:
+        for path in sorted((root / house).rglob("*.py")):
+            name = ".".join(path.relative_to(root).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def imports(root: Path) -> list[Import]:
+    """Every import in the four houses, of this project and of others."""
+    known = modules(root)
+    return [found for name, path in known.items() for found in _imports_of(name, path, known)]
+
+
+def _imports_of(name: str, path: Path, known: Mapping[str, Path]) -> Iterator[Import]:
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    top = set(_top_level(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                target = alias.name.removeprefix("nstbatch.")
+                yield Import(name, target, node.lineno, False, node in top)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])]).removeprefix("nstbatch.")
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                target = whole if whole in known else base
+                yield Import(name, target, node.lineno, node.level > 0, node in top)
+
+
+def _top_level(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Statements that run on import: not in functions, and not for type checkers alone."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        if isinstance(node, ast.If | ast.Try):
+            yield from (each for each in ast.walk(node) if isinstance(each, ast.stmt))
+
+
+def room(module: str) -> str:
+    """The room of a module; a file at the root of a house belongs to the house itself."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if len(parts) > 2 else parts[0]
+
+
+def place(module: str, layers: tuple[tuple[str, ...], ...]) -> int:
+    """The line of a module's room, counted from the top."""
+    for number, names in enumerate(layers):
+        if module in names or room(module) in names:
+            return number
+    raise AssertionError(f"{module} is in no room that has a line")
+
+
+# --- The rules --------------------------------------------------------------------------------
+
+
+def against_the_direction(found: list[Import]) -> list[str]:
+    """Imports that run up, or to a room on the same line."""
+    wrong = []
+    for each in found:
+        house = each.source.split(".")[0]
+        layers = LAYERS.get(house)
+        if layers is None or each.target.split(".")[0] != house or each.target == house:
+            continue
+        here, there = place(each.source, layers), place(each.target, layers)
+        same_room = room(each.source) == room(each.target)
+        if there < here or (there == here and not same_room):
+            wrong.append(f"{each.source}:{each.line} imports {each.target}")
+    return wrong
+
+
+def wrongly_spelled(found: list[Import], known: Mapping[str, Path]) -> list[str]:
+    """Relative imports across rooms, and absolute ones within a room."""
+    wrong = []
+    for each in found:
+        if each.target not in known:
+            continue
+        if (room(each.source) == room(each.target)) != each.relative:
+            wrong.append(f"{each.source}:{each.line} imports {each.target}")
+    return wrong
+
+
+def circles(found: list[Import], known: Mapping[str, Path]) -> list[str]:
+    """Modules that import each other, however far around."""
+    edges: dict[str, set[str]] = {name: set() for name in known}
+    for each in found:
+        if each.target in known and each.target != each.source:
+            edges[each.source].add(each.target)
+    done: set[str] = set()
+    wrong: list[str] = []
+
+    def visit(name: str, path: list[str]) -> None:
+        if name in path:
+            wrong.append(" -> ".join([*path[path.index(name) :], name]))
+        elif name not in done:
+            for target in sorted(edges[name]):
+                visit(target, [*path, name])
+            done.add(name)
+
+    for name in known:
+        visit(name, [])
+    return wrong
+
+
+# Rooms and files that must not know a package, wherever the import stands.
+WITHOUT = {
+    "cli.jobs": {"typer"},
+    "cli.output": {"typer"},
+    "cli.batch": {"typer"},
+    "runtime.descent": {"onnxruntime"},
+    "runtime.graphs": {"onnxruntime"},
+    "runtime.objectives": {"onnxruntime"},
+}
+
+
+def forbidden(found: list[Import]) -> list[str]:
+    """Imports of packages that a room must not know."""
+    return [
+        f"{each.source}:{each.line} imports {each.target}"
+        for each in found
+        if each.target.split(".")[0] in WITHOUT.get(room(each.source), set())
+    ]
+
+
+def heavy_options(found: list[Import]) -> list[str]:
+    """Options that import numpy or ONNX Runtime, directly or through others, when imported."""
+    at_top: dict[str, set[str]] = {}
+    for each in found:
+        if each.at_top:
+            at_top.setdefault(each.source, set()).add(each.target)
+
+    def reached(module: str, seen: set[str]) -> set[str]:
+        for target in at_top.get(module, set()) - seen:
+            seen.add(target)
+            reached(target, seen)
+        return seen
+
+    options = [name for name in at_top if name.rpartition(".")[2].endswith("options")]
+    options += [name for name in at_top if room(name) == "cli.options"]
+    return [
+        f"{name} reaches {heavy}"
+        for name in options
+        for heavy in sorted(reached(name, set()))
+        if heavy.split(".")[0] in {"numpy", "onnxruntime", "onnx", "cv2", "torch"}
+    ]
+
+
+def early_onnxscript(found: list[Import]) -> list[str]:
+    """Files without formulas that import onnxscript as soon as they are imported."""
+    return [
+        f"{each.source}:{each.line}"
+        for each in found
+        if each.target.split(".")[0] == "onnxscript"
+        and each.at_top
+        and not _holds_formulas(each.source)
+    ]
+
+
+# Graph passes that are written with onnxscript, and are imported when a graph has to be made.
+GRAPH_PASSES = frozenset()
+
+
+def _holds_formulas(module: str) -> bool:
+    name = module.rpartition(".")[2]
+    return name.endswith(("_formula", "_formulas", "notation")) or module in GRAPH_PASSES
+
+
+KNOWN = modules(ROOT)
+FOUND = imports(ROOT)
+
+
+def test_rooms_import_one_way() -> None:
+    assert against_the_direction(FOUND) == []
+
+
+def test_imports_are_relative_within_a_room_and_absolute_across() -> None:
+    assert wrongly_spelled(FOUND, KNOWN) == []
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(FOUND, KNOWN) == []
+
+
+def test_rooms_know_no_more_than_they_may() -> None:
+    assert forbidden(FOUND) == []
+
+
+def test_options_are_light() -> None:
+    assert heavy_options(FOUND) == []
+
+
+def test_onnxscript_is_imported_early_where_formulas_are_alone() -> None:
+    assert early_onnxscript(FOUND) == []
