@@ -23,7 +23,7 @@ USABLE = [
 
 
 def small_model() -> bytes:
-    """One 3x3 convolution over eight channels, its weights inside."""
+    """One 3x3 convolution over eight channels, with its weights in the graph."""
     model = onnx.parser.parse_model(
         """
         <ir_version: 10, opset_import: ["": 20]>
@@ -43,7 +43,7 @@ def open_session(provider: Provider, threads: int | None = None) -> ort.Inferenc
 
 @pytest.fixture(autouse=True)
 def unregistered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every test find out for itself; the real plugin is registered by collection at most."""
+    """Bypass the cache of the plugin's registration, so that every test registers it itself."""
     monkeypatch.setattr(devices, "_register_openvino", devices._register_openvino.__wrapped__)
 
 
@@ -92,7 +92,7 @@ INTEL = (
 )
 
 
-# ---- what runs here ---------------------------------------------------------------------------
+# ---- usable devices ---------------------------------------------------------------------------
 
 
 def test_the_processor_is_always_usable() -> None:
@@ -204,9 +204,7 @@ def test_what_a_removed_twin_leaves_behind(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_session_that_fell_back_is_refused() -> None:
     session = open_session(Provider("cpu", "fp32"))
-    with pytest.raises(
-        ProviderError, match="asked to run on CUDAExecutionProvider and runs on CPU"
-    ):
+    with pytest.raises(ProviderError, match="should run on CUDAExecutionProvider, but runs on CPU"):
         providers.assert_on_device(session, Provider("cuda", "fp16"))
 
 
@@ -217,7 +215,7 @@ def test_a_provider_without_nodes_is_refused() -> None:
             SimpleNamespace(ep_name="CPUExecutionProvider")
         ],
     )
-    with pytest.raises(ProviderError, match="took no part of the graph"):
+    with pytest.raises(ProviderError, match="took no node of the graph"):
         providers.assert_on_device(session, Provider("openvino", "bf16"))
 
 
@@ -279,10 +277,10 @@ def test_openvino_defaults_to_bf16_where_the_processor_has_it(
     ("machine", "python", "bf16", "packages", "fix"),
     [
         ("x86_64", (3, 13), True, ("onnxruntime",), devices.INSTALL_AMD),
-        ("x86_64", (3, 13), False, ("onnxruntime",), None),  # in fp32 there is nothing to gain
+        ("x86_64", (3, 13), False, ("onnxruntime",), None),  # in fp32 it is no faster
         ("aarch64", (3, 13), True, ("onnxruntime",), None),  # there is no wheel
-        ("x86_64", (3, 14), True, ("onnxruntime",), None),  # likewise
-        ("x86_64", (3, 13), True, ("onnxruntime-gpu",), None),  # CUDA would be gone
+        ("x86_64", (3, 14), True, ("onnxruntime",), None),  # there is no wheel
+        ("x86_64", (3, 13), True, ("onnxruntime-gpu",), None),  # it would replace CUDA
     ],
 )
 def test_openvino_on_another_makers_processor(
@@ -310,7 +308,7 @@ def test_a_device_is_tried_with_one_relu() -> None:
 
 
 def with_openvino_inside(monkeypatch: pytest.MonkeyPatch, session: Any) -> FakeRuntime:
-    """An ONNX Runtime that was built with OpenVINO, on a processor that its plugin refuses."""
+    """An ONNX Runtime built with OpenVINO, on a processor that the plugin refuses."""
     amd = ep_device("CPUExecutionProvider", vendor="AMD")
     runtime = use(monkeypatch, FakeRuntime(amd, providers=("OpenVINOExecutionProvider",)))
     monkeypatch.setattr(devices, "has_bf16", lambda: True)
@@ -321,7 +319,7 @@ def with_openvino_inside(monkeypatch: pytest.MonkeyPatch, session: Any) -> FakeR
 
 
 class FakeOptions:
-    """Session options that remember which providers were added, and how."""
+    """Session options that record which providers were added, with their options."""
 
     def __init__(self) -> None:
         self.added: list[tuple[str, dict[str, str]]] = []
@@ -347,7 +345,7 @@ def test_openvino_inside_onnxruntime_needs_no_plugin(monkeypatch: pytest.MonkeyP
 
 
 def test_a_registered_plugin_is_not_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ONNX Runtime lists it among its providers all the same."""
+    """ONNX Runtime lists it among its providers nevertheless."""
     runtime = use(monkeypatch, FakeRuntime(*INTEL, providers=("OpenVINOExecutionProvider",)))
     runtime.registered.append("OpenVINO")
     assert not provider_options.openvino_is_built_in()
@@ -388,7 +386,7 @@ def test_openvino_is_always_told_the_precision(precision: str, hint: str) -> Non
 
 
 class FakeDriver:
-    """libcuda with so many GPUs, or with an error."""
+    """A libcuda with ``gpus`` GPUs, or one that returns the error ``status``."""
 
     def __init__(self, gpus: int, status: int = 0) -> None:
         self.gpus = gpus
@@ -457,7 +455,7 @@ def test_tensorrt_without_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_cuda_session_that_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    # This very runtime, made to claim a provider that it cannot load.
+    # The installed runtime, made to claim a provider that it cannot load.
     with_driver(monkeypatch, FakeDriver(gpus=1))
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(ort, "preload_dlls", lambda: None)
@@ -530,7 +528,7 @@ def test_tensorrt_keeps_nothing_where_nothing_can_be_kept(
         (1, True, (), "cuda"),
         (0, True, (), "openvino"),
         (None, True, (), "openvino"),  # there is no driver
-        (0, False, (), None),  # in fp32 there is nothing to gain
+        (0, False, (), None),  # in fp32 OpenVINO is no faster
         (0, None, (), None),
         (0, True, ("OpenVINOExecutionProvider",), None),
     ],
