@@ -51,7 +51,7 @@ class Provider:
 
     @property
     def execution_provider(self) -> str:
-        """ONNX Runtime's name for it, such as ``"OpenVINOExecutionProvider"``."""
+        """ONNX Runtime's name of the provider, such as ``"OpenVINOExecutionProvider"``."""
         return EXECUTION_PROVIDERS[self.device]
 
     @property
