@@ -1,1 +1,1 @@
-"""Runs objectives on exported graphs: numpy, onnx and onnxruntime, no torch."""
+"""Runs objectives on exported graphs with numpy, onnx and onnxruntime. Never imports torch."""

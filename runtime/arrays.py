@@ -1,4 +1,4 @@
-"""The array and shape types of the whole project; imports numpy and nothing else."""
+"""The array and shape types of the whole project. Imports numpy and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of option values, and the words that several options choose from. Imports no numpy."""
+"""Checks of option values, and choices that several options share. Imports no numpy."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def one_of(name: str, choice: str, known: Sequence[str]) -> None:
 
 
 def at_least(name: str, value: float, lowest: float) -> None:
-    """Raise a UsageError that names the option if its value is below a bound or not finite."""
+    """Raise a UsageError that names the option unless its value is finite and not below a bound."""
     if not lowest <= value < math.inf:  # also false for NaN
-        raise UsageError(f"The {name} must be a number from {lowest} up, not {value}.")
+        raise UsageError(f"The {name} must be a number of at least {lowest}, not {value}.")
 
 
 def above(name: str, value: float, bound: float) -> None:
-    """Raise a UsageError that names the option if its value is not above a bound or not finite."""
+    """Raise a UsageError that names the option unless its value is finite and above a bound."""
     if not bound < value < math.inf:
         raise UsageError(f"The {name} must be a number above {bound}, not {value}.")

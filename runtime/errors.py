@@ -1,4 +1,4 @@
-"""The few errors this project raises itself: what is wrong, what was expected, what to do."""
+"""The project's own errors. Each says what is wrong, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class UsageError(NstbatchError):
 
 
 class UnknownNameError(UsageError):
-    """A layer, model, device or other name that does not exist; the message lists those that do."""
+    """A layer, model, device or other name does not exist; the message lists the valid ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = list(known)
@@ -25,23 +25,23 @@ class UnknownNameError(UsageError):
 
 
 class ProviderError(UsageError):
-    """A device that was asked for and cannot be used; says why and how to get it."""
+    """A requested device cannot be used; the message says why and how to make it usable."""
 
 
 class BundleError(NstbatchError):
-    """A bundle, or a weights file, that is missing, damaged or of the wrong shape."""
+    """A bundle or a weights file is missing, damaged or of the wrong shape."""
 
 
 class ImageError(NstbatchError):
-    """A picture that cannot be read, written or worked on."""
+    """A picture cannot be read, written or processed."""
 
 
 class NonFiniteError(NstbatchError):
-    """A run whose loss stopped being a finite number."""
+    """The loss of a run is no longer a finite number."""
 
 
 class StoppedError(NstbatchError):
-    """A pass that was ended in the middle, on request."""
+    """A run was stopped on request before it was complete."""
 
     def __init__(self) -> None:
         super().__init__("It was stopped on request.")

@@ -1,4 +1,4 @@
-"""Files that appear under their names whole or not at all."""
+"""Atomic writing: a file appears under its name complete or not at all."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from pathlib import Path
 def write_atomically(
     path: Path, data: bytes, token: str | None = None, *, modified_ns: int | None = None
 ) -> None:
-    """Write a file; until it is complete and on disk, whatever had its name before is untouched.
+    """Write a file; an existing file of that name stays until the new one is complete and on disk.
 
     Args:
-        path: Its folder exists.
-        data: All of it.
-        token: What :func:`temporary_name` makes a name of; a random one by default. Who chooses it
-            can find what a process that was killed has left behind.
-        modified_ns: When it shall have been modified, in nanoseconds since 1970; None for now.
+        path: The file to write; its folder must exist.
+        data: The whole content.
+        token: Part of the temporary file's name, see :func:`temporary_name`; random by default.
+            A caller that chooses it can find the temporary file of a process that was killed.
+        modified_ns: Modification time to set, in nanoseconds since 1970; None for now.
 
     Raises:
-        OSError: A folder that is missing or cannot be written to, a full disk. Nothing is left.
+        OSError: The folder is missing or not writable, or the disk is full. The temporary file is
+            removed.
     """
-    # Not tempfile: its files are private to the user, and a name built on path's may be too long.
+    # Not tempfile: its files are private to the user. The temporary name does not contain the
+    # path's own, which may already be as long as the file system allows.
     temporary = path.with_name(temporary_name(token or secrets.token_hex(8)))
     try:
         with temporary.open("xb") as file:
@@ -32,10 +34,10 @@ def write_atomically(
         if modified_ns is not None:
             os.utime(temporary, ns=(modified_ns, modified_ns))
         temporary.replace(path)
-    finally:  # gone already, unless something went wrong
+    finally:  # after a success it is already gone
         temporary.unlink(missing_ok=True)
 
 
 def temporary_name(token: str) -> str:
-    """The name of a file that is being written."""
+    """Name of the temporary file that is written before it gets its final name."""
     return f".nstbatch-{token}.tmp"

@@ -1,7 +1,8 @@
-"""The names of what goes into the graphs and comes out of them.
+"""Names of the inputs and outputs of graphs.
 
-Of a step graph :mod:`.link` tells, of an update graph :mod:`.update_graph`. They are by themselves
-here, since whoever runs a graph that is ready has no need of what made it.
+:mod:`.graphs.link` documents those of a step graph, :mod:`.graphs.update_graph` those of an update
+graph. They have a module of their own so that code which runs a finished graph does not import the
+code that builds graphs.
 """
 
 from __future__ import annotations

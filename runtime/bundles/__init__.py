@@ -1,1 +1,1 @@
-"""Exported networks on disk, read and checked; the built-in ones lie here. Opens no session."""
+"""Reads and checks exported networks on disk; holds the built-in ones. Opens no session."""

@@ -1,4 +1,4 @@
-"""A bundle: the folder that the exporter writes for a backbone, and all that the runtime reads.
+"""A bundle: the folder that the exporter writes for a backbone. The runtime needs nothing else.
 
 It holds ONNX graphs, one ``weights.safetensors`` that every graph points into, and ``bundle.json``,
 the manifest.
@@ -59,48 +59,55 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle(Manifest):
-    """The manifest of a bundle, and where its files are."""
+    """The manifest of a bundle, and the folder of its files."""
 
     path: Path
     """The folder."""
 
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> Bundle:
-        """Read the manifest of a model and see that its files are there.
+        """Read the manifest of a model and check that its files exist.
+
+        Their hashes are not checked here; `verify` does that.
 
         Args:
-            model: the name of a built-in or an installed model, or a bundle's folder.
+            model: The name of a built-in or an installed model, or a bundle's folder.
 
         Raises:
-            UnknownNameError: no model has this name.
-            UsageError: there is no such folder.
-            BundleError: the manifest is damaged or of another format, or a file is missing or a
-                link to elsewhere. Their hashes are left to `verify`.
+            UnknownNameError: No model has this name.
+            UsageError: The folder does not exist.
+            BundleError: The manifest is damaged or of another format, or a file is missing or is a
+                link to another folder.
         """
         folder = _find(model)
         bundle = _read_manifest(folder)
         missing = [name for name in bundle.sha256 if not (folder / name).is_file()]
         if missing:
-            raise BundleError(f"The bundle {folder} lacks {', '.join(missing)}.")
+            raise BundleError(
+                f"The bundle {folder} lacks {', '.join(missing)}. Export or copy it again."
+            )
         home = folder.resolve()
         away = [name for name in bundle.sha256 if (folder / name).resolve().parent != home]
         if away:
-            raise BundleError(f"The bundle {folder} has links to files elsewhere: {away[0]}.")
+            raise BundleError(
+                f"The bundle {folder} has links to files elsewhere: {away[0]}. "
+                "All files of a bundle must be in its folder."
+            )
         return bundle
 
     @property
     def weights_path(self) -> Path:
-        """The file that all graphs share."""
+        """The weights file, which all graphs share."""
         return self.path / WEIGHTS
 
     def graph_path(self, kind: GraphKind, pooling: Pooling = "max") -> Path:
-        """Where a graph lies.
+        """Path of a graph.
 
-        The deconv and guided graphs exist for max pooling alone: they follow its switches.
+        The deconv and guided graphs exist for max pooling only, since they follow its switches.
 
         Raises:
-            UnknownNameError: the bundle was not exported with this pooling.
-            UsageError: a deconv or guided graph with average pooling.
+            UnknownNameError: The bundle was not exported with this pooling.
+            UsageError: A deconv or guided graph was requested with average pooling.
         """
         if pooling not in self.poolings:
             raise UnknownNameError(f"pooling of {self.name}", pooling, self.poolings)
@@ -112,15 +119,17 @@ class Bundle(Manifest):
         """Read a graph without its weights.
 
         Raises:
-            BundleError: it is no ONNX, reads weights from elsewhere, or is not what
-                `docs/bundles.md` promises. Otherwise as `graph_path`.
+            BundleError: It is not ONNX, reads weights from another file, or breaks the contract in
+                `docs/bundles.md`.
+            UnknownNameError: See `graph_path`.
+            UsageError: See `graph_path`.
         """
         import onnx
 
         path = self.graph_path(kind, pooling)
         try:
             model = onnx.load_model(path, load_external_data=False)
-        except Exception as error:  # protobuf's DecodeError, an OSError: all of them a bad file
+        except Exception as error:  # protobuf's DecodeError or an OSError: either means a bad file
             raise BundleError(f"{path} is not an ONNX graph: {error}") from error
         check_external_data(model, self.weights_path)
         try:
@@ -135,7 +144,7 @@ class Bundle(Manifest):
         return tuple(layer.name for layer in self.layers)
 
     def layer(self, name: str) -> Layer:
-        """The layer of this name; an UnknownNameError lists the right ones."""
+        """The layer with this name; an UnknownNameError lists the valid names."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -143,7 +152,7 @@ class Bundle(Manifest):
 
     @property
     def size_bytes(self) -> int:
-        """The size of all files together."""
+        """Total size of all files, in bytes."""
         return sum((self.path / name).stat().st_size for name in (MANIFEST, *self.sha256))
 
     def verify(self) -> None:
@@ -154,12 +163,12 @@ class Bundle(Manifest):
         if changed:
             raise BundleError(
                 f"Damaged files in {self.path}: {', '.join(changed)} "
-                "do not have the SHA-256 that the manifest gives."
+                "do not have the SHA-256 that the manifest gives. Export or copy the bundle again."
             )
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal; a BundleError where it cannot be read."""
+    """SHA-256 of a file, in hexadecimal; a BundleError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -176,14 +185,14 @@ def installed() -> list[str]:
 
 
 def user_folder() -> Path:
-    """Where the user's own bundles lie, one folder each; $NSTBATCH_HOME moves it."""
+    """The folder of the user's own bundles, one subfolder each; $NSTBATCH_HOME changes it."""
     home = os.environ.get("NSTBATCH_HOME")
     data = Path(home) if home else platformdirs.user_data_path("nstbatch", appauthor=False)
     return data / "bundles"
 
 
 def builtin_folder() -> Path:
-    """Where the bundles that come with the package lie."""
+    """The folder of the bundles that come with the package."""
     return Path(__file__).parent
 
 
@@ -212,10 +221,10 @@ def _find(model: str | os.PathLike[str]) -> Path:
 
 
 def write_manifest(bundle: Bundle) -> Path:
-    """Write ``bundle.json`` into the bundle's folder, whole or not at all, and return its path.
+    """Write ``bundle.json`` atomically into the bundle's folder and return its path.
 
     Raises:
-        BundleError: the bundle says something that `Bundle.load` would refuse.
+        BundleError: `Bundle.load` would refuse this manifest.
     """
     data = bundle.to_json()
     Manifest.parse(data)
@@ -230,7 +239,9 @@ def _read_manifest(folder: Path) -> Bundle:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BundleError(f"No bundle in {folder}: {MANIFEST}: {error.strerror}.") from error
+        raise BundleError(
+            f"No bundle in {folder}: {MANIFEST} cannot be read: {error.strerror}."
+        ) from error
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not JSON: {error}.") from error
     try:

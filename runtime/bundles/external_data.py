@@ -1,4 +1,4 @@
-"""Where a graph's weights may lie: in the one file that its bundle shares, and nowhere else."""
+"""Checks that a graph reads its weights from its bundle's shared file and from no other."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 def check_external_data(model: onnx.ModelProto, weights: Path) -> None:
-    """Refuse a graph that would read anything but its share of the bundle's weights.
+    """Refuse a graph that would read anything but the bundle's weights.
 
-    ONNX names the file of a tensor in the graph, relative to it; ``../../secret`` is a name, too.
+    In ONNX the graph names the file of each tensor relative to itself, and ``../../secret`` is a
+    valid name.
 
     Raises:
-        BundleError: a tensor lies in another file, or beyond the end of ``weights``.
+        BundleError: A tensor is in another file, or beyond the end of ``weights``.
     """
     size = weights.stat().st_size
     for tensor in _external_tensors(model):
@@ -34,16 +35,18 @@ def check_external_data(model: onnx.ModelProto, weights: Path) -> None:
         try:
             offset, length = int(entries["offset"]), int(entries["length"])
         except (KeyError, ValueError) as error:
-            raise BundleError(f"The graph does not say where {tensor.name!r} lies.") from error
+            raise BundleError(
+                f"The graph gives no valid offset and length for {tensor.name!r} in {WEIGHTS}."
+            ) from error
         if offset < 0 or length < 0 or offset + length > size:
             raise BundleError(
                 f"The graph reads {tensor.name!r} from bytes {offset} to {offset + length} of "
-                f"{WEIGHTS}, which has {size}."
+                f"{WEIGHTS}, which has {size} bytes."
             )
 
 
 def _external_tensors(message: Any) -> Iterator[onnx.TensorProto]:
-    """Every tensor of a protobuf message that lies outside it: in subgraphs and functions, too."""
+    """Yield the external tensors of a protobuf message, including its subgraphs and functions."""
     if message.DESCRIPTOR.name == "TensorProto":
         if message.external_data or message.data_location == message.EXTERNAL:
             yield message

@@ -1,7 +1,7 @@
-"""What a graph of a bundle has to be, checked before anything is linked onto it.
+"""Checks that a bundle's graph keeps the contract of docs/bundles.md, before linking uses it.
 
-The contract is docs/bundles.md. A bundle may come from a stranger, and a graph that breaks it would
-end in an error of whatever library meets it first, one for every photo.
+A bundle may come from a stranger. Without this check, a graph that breaks the contract would fail
+somewhere inside a library, once for every photo.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 
 def check_graph(model: onnx.ModelProto, kind: GraphKind, layers: Sequence[str], opset: int) -> None:
-    """Refuse a graph that is not what its name and the manifest say.
+    """Refuse a graph that does not match its name and the manifest.
 
     Args:
         model: The graph.
-        kind: What its file is called after.
+        kind: The kind of graph that its file name promises.
         layers: Names of the bundle's layers.
         opset: The version of ONNX's operators that the manifest gives.
 
     Raises:
-        BundleError: It has other inputs, outputs or operators, or reads what nothing computes.
+        BundleError: It has other inputs, outputs or operators, or reads a value that no node
+            computes.
     """
     is_forward = kind == "forward"
     inputs = [IMAGE] if is_forward else [IMAGE, *(COTANGENT + layer for layer in layers)]
@@ -40,14 +41,14 @@ def check_graph(model: onnx.ModelProto, kind: GraphKind, layers: Sequence[str], 
         names = [value.name for value in values]
         if names != wanted:
             raise BundleError(
-                f"Its {role} should be {_shown(wanted)}, and are {_shown(names) or 'none'}."
+                f"Its {role} should be {_shown(wanted)}, but are {_shown(names) or 'none'}."
             )
     _check_operators(model, opset)
     _check_names(model.graph)
 
 
 def _shown(names: Sequence[str]) -> str:
-    """Some of many names."""
+    """The first names, and the number of the others."""
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
@@ -67,16 +68,17 @@ def _check_operators(model: onnx.ModelProto, opset: int) -> None:
         for node in model.graph.node
         for attribute in node.attribute
     ):
-        raise BundleError("It has graphs within nodes, such as those of a loop.")
+        raise BundleError("It has graphs within nodes, such as a Loop's body; none are allowed.")
 
 
 def _check_names(graph: onnx.GraphProto) -> None:
-    there = {value.name for value in (*graph.input, *graph.initializer)} | {""}  # "": left out
+    # An omitted optional input has the name "".
+    known = {value.name for value in (*graph.input, *graph.initializer)} | {""}
     for node in graph.node:
-        missing = [name for name in node.input if name not in there]
+        missing = [name for name in node.input if name not in known]
         if missing:
-            raise BundleError(f"A {node.op_type} reads {missing[0]!r}, which nothing gives.")
-        there.update(node.output)
-    lacking = [value.name for value in graph.output if value.name not in there]
+            raise BundleError(f"A {node.op_type} reads {missing[0]!r}, which no node computes.")
+        known.update(node.output)
+    lacking = [value.name for value in graph.output if value.name not in known]
     if lacking:
-        raise BundleError(f"Nothing gives its output {lacking[0]!r}.")
+        raise BundleError(f"No node computes its output {lacking[0]!r}.")

@@ -1,7 +1,7 @@
-"""Strict reading of JSON that someone else may have written.
+"""Strict reading of JSON from an untrusted source.
 
-Every getter of `Fields` raises a BundleError that names the field, what it should hold and what it
-holds, so that a damaged manifest is found where it is damaged.
+Every getter of `Fields` raises a BundleError that names the field, the expected value and the
+actual one, so the message points to the damaged place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nstbatch.runtime.errors import BundleError
 class Fields:
     """The fields of one JSON object.
 
-    ``where`` says in messages which object this is: ``bundle.json``, ``layers[3]``.
+    ``where`` is the object's name in messages, such as ``bundle.json`` or ``layers[3]``.
     """
 
     def __init__(self, data: object, where: str, names: Collection[str]) -> None:
@@ -33,28 +33,28 @@ class Fields:
         self._where = where
 
     def text(self, name: str) -> str:
-        """A string with something in it."""
+        """A string that is not blank."""
         value = self._data[name]
         if not isinstance(value, str) or not value.strip():
-            raise self.wrong(name, "a text")
+            raise self.wrong(name, "a non-empty string")
         return value
 
     def choice(self, name: str, choices: Sequence[str]) -> str:
-        """One of a few strings."""
+        """A string that is one of ``choices``."""
         value = self._data[name]
         if not isinstance(value, str) or value not in choices:
             raise self.wrong(name, " or ".join(map(repr, choices)))
         return value
 
     def positive_integer(self, name: str) -> int:
-        """A whole number from 1 on."""
+        """A whole number above 0."""
         value = self._data[name]
         if not _is_integer(value) or value < 1:
             raise self.wrong(name, "a whole number above 0")
         return value
 
     def positive_integer_or_none(self, name: str) -> int | None:
-        """A whole number from 1 on, or null."""
+        """A whole number above 0, or null."""
         return None if self._data[name] is None else self.positive_integer(name)
 
     def number(self, name: str) -> float:
@@ -72,11 +72,12 @@ class Fields:
         return tuple(float(value) for value in values if _is_number(value))
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of strings with something in them."""
-        values = self._items(name, "a list of texts")
+        """A list of strings that are not blank."""
+        expected = "a list of non-empty strings"
+        values = self._items(name, expected)
         texts = tuple(value for value in values if isinstance(value, str) and value.strip())
         if len(texts) != len(values):
-            raise self.wrong(name, "a list of texts")
+            raise self.wrong(name, expected)
         return texts
 
     def children(self, name: str, names: Collection[str]) -> list[Fields]:
@@ -89,13 +90,14 @@ class Fields:
         return Fields(self._data[name], name, names)
 
     def table(self, name: str) -> dict[str, str]:
-        """An object of any fields, each a string."""
+        """An object with any field names, whose values are strings."""
+        expected = "an object whose values are strings"
         value = self._data[name]
         if not isinstance(value, Mapping):
-            raise self.wrong(name, "an object of texts")
+            raise self.wrong(name, expected)
         table = {k: v for k, v in value.items() if isinstance(k, str) and isinstance(v, str)}
         if len(table) != len(value):
-            raise self.wrong(name, "an object of texts")
+            raise self.wrong(name, expected)
         return table
 
     def _items(self, name: str, expected: str) -> list[object]:
@@ -105,13 +107,13 @@ class Fields:
         return list(value)
 
     def wrong(self, name: str, expected: str) -> BundleError:
-        """The error that says what a field should hold and what it holds."""
+        """The error for a field that does not hold the expected value."""
         held = _shown(self._data[name])
         return BundleError(f"{name!r} of {self._where} should be {expected}, not {held}.")
 
 
 def _is_integer(value: object) -> TypeGuard[int]:
-    # JSON's true is an int to Python.
+    # In Python JSON's true is an int.
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -1,7 +1,7 @@
-"""The manifest of a bundle, ``bundle.json``: what the backbone is and what its graphs offer.
+"""The manifest of a bundle, ``bundle.json``: describes the backbone and its graphs.
 
-A bundle may come from a stranger, so a manifest is read strictly: every field there, of its type
-and in its range, and nothing else.
+A bundle may come from a stranger, so a manifest is read strictly: every field must be present, of
+its type and in its range, and no other field is allowed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
 
 GraphKind = Literal["forward", "gradient", "deconv", "guided"]
-# Deconvnets go back through the switches that max pooling recorded.
+# Deconvnets follow the switches that max pooling recorded.
 MAX_POOLING_ONLY: tuple[GraphKind, ...] = ("deconv", "guided")
 
 # A model's name is also the name of its folder.
@@ -35,7 +35,7 @@ def graph_name(kind: GraphKind, pooling: Pooling) -> str:
 
 
 def file_names(poolings: Sequence[Pooling]) -> tuple[str, ...]:
-    """The files that a bundle with these poolings holds beside its manifest."""
+    """Names of the files that a bundle with these poolings holds beside its manifest."""
     names = [graph_name(kind, p) for kind in ("forward", "gradient") for p in poolings]
     if "max" in poolings:
         names += [graph_name(kind, "max") for kind in MAX_POOLING_ONLY]
@@ -49,25 +49,25 @@ class Layer:
     name: str
     channels: int
     stride: int | None
-    """Pixels of the image from one position to the next; None for a layer without positions."""
+    """Distance between neighbouring positions, in image pixels; None without positions."""
     receptive_field: int | None
-    """Side in pixels of the square that one position sees; None for the whole image."""
+    """Side of the square of pixels that one position sees; None for the whole image."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a backbone does to an image (N, 3, H, W) in [0, 1]: ``(image * scale - mean) / std``."""
+    """A backbone's map of an image (N, 3, H, W) in [0, 1]: ``(image * scale - mean) / std``."""
 
     channels: Literal["RGB", "BGR"]
     scale: float
-    """1, or 255 for the networks that were trained on bytes."""
+    """1, or 255 for networks that were trained on values from 0 to 255."""
     mean: tuple[float, float, float]
     """One value per channel, in the order of ``channels`` and in units of ``scale``."""
     std: tuple[float, float, float]
 
     @classmethod
     def parse(cls, data: object) -> Preprocessing:
-        """Read the four fields from a mapping; a BundleError says which one is wrong."""
+        """Read the four fields from a mapping; a BundleError names the wrong one."""
         return cls._read(Fields(data, "the preprocessing", _names(cls)))
 
     @classmethod
@@ -88,34 +88,34 @@ class Preprocessing:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a bundle says of itself."""
+    """The content of ``bundle.json``."""
 
     name: str
     architecture: str
-    """The backbone or the ``module:factory`` that it was exported from."""
+    """The exported backbone, or the ``module:factory`` that created it."""
     poolings: tuple[Pooling, ...]
     layers: tuple[Layer, ...]
-    """From the image on."""
+    """The layers, in order from the image on."""
     preprocessing: Preprocessing
-    """Part of the graphs; told here for the reader."""
+    """The preprocessing, for information: the graphs already contain it."""
     style_layers: tuple[str, ...]
-    """The layers suggested for the style."""
+    """The suggested style layers."""
     content_layers: tuple[str, ...]
-    """The layers suggested for the content."""
+    """The suggested content layers."""
     classes: tuple[str, ...]
-    """Names of the classes, by the channel of the last layer; empty without a classifier."""
+    """Class names, one for each channel of the last layer; empty without a classifier."""
     opset: int
     torch_version: str
     exporter_version: str
     sha256: Mapping[str, str]
-    """SHA-256 in hexadecimal of every file but the manifest."""
+    """SHA-256 of every file except the manifest, in hexadecimal."""
     weights_source: str
     weights_licence: str
 
     @classmethod
     def parse(cls, data: object) -> Manifest:
-        """Read a manifest from JSON; a BundleError says which field is wrong."""
-        # The format comes first: a manifest of another one may well have other fields.
+        """Read a manifest from JSON; a BundleError names the wrong field."""
+        # The format is checked first, since a manifest of another format may have other fields.
         if isinstance(data, Mapping) and data.get("format") != FORMAT:
             raise BundleError(f"its format is {data.get('format')!r}; this version reads {FORMAT}.")
         manifest = Fields(data, MANIFEST, ("format", *_names(Manifest)))
@@ -141,7 +141,7 @@ class Manifest:
         )
 
     def to_json(self) -> dict[str, object]:
-        """The manifest as JSON, which `parse` reads back to an equal one."""
+        """The manifest as JSON; `parse` reads it back as an equal manifest."""
         return {"format": FORMAT} | {n: _as_json(getattr(self, n)) for n in _names(Manifest)}
 
 
@@ -167,7 +167,7 @@ def _model_name(manifest: Fields) -> str:
 def _poolings(manifest: Fields) -> tuple[Pooling, ...]:
     poolings = manifest.texts("poolings")
     if not poolings or len(set(poolings)) != len(poolings) or not set(poolings) <= set(POOLINGS):
-        raise manifest.wrong("poolings", "some of 'avg' and 'max'")
+        raise manifest.wrong("poolings", "one or both of 'avg' and 'max'")
     return cast("tuple[Pooling, ...]", poolings)
 
 
@@ -194,7 +194,7 @@ def _layer_names(manifest: Fields, field: str, layers: Sequence[Layer]) -> tuple
 
 
 def _digests(manifest: Fields, poolings: Sequence[Pooling]) -> dict[str, str]:
-    """Every file exactly once, so that no name can lead out of the folder."""
+    """Read the hashes; the names must be exactly the bundle's files, so none leads elsewhere."""
     digests = manifest.table("sha256")
     expected = file_names(poolings)
     if set(digests) != set(expected):

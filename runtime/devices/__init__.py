@@ -1,1 +1,4 @@
-"""What can compute on this machine, and what each provider is told. Opens no session."""
+"""Finds the usable devices of this machine and sets provider options.
+
+The only sessions opened here are those of one node that test a device.
+"""

@@ -1,7 +1,7 @@
-"""Which devices can be used, found out by trying, and what is in the way of the others.
+"""Finds out which devices can be used by trying them, and says what the others lack.
 
-ONNX Runtime calls the thing that runs a graph an execution provider. It falls back to the
-processor with no more than a warning when one does not load, so nothing here trusts a list of
+ONNX Runtime calls the component that runs a graph an execution provider. If a provider does not
+load, ONNX Runtime only warns and falls back to the processor. So this module trusts no list of
 names: a GPU counts as usable once a session has opened on it.
 
 The CUDA and TensorRT checks have **not been run on a GPU yet**.
@@ -29,7 +29,7 @@ from .provider_options import (
     openvino_is_built_in,
 )
 
-# Distributions that unpack into the same `onnxruntime` folder and break each other there.
+# Distributions that unpack into the same `onnxruntime` folder and overwrite each other's files.
 RUNTIME_PACKAGES = (
     "onnxruntime",
     "onnxruntime-directml",
@@ -37,8 +37,8 @@ RUNTIME_PACKAGES = (
     "onnxruntime-openvino",
 )
 
-# The requirements behind the extras of the same names in pyproject.toml; spelled out, since they
-# also work for whoever installed nstbatch from a folder.
+# The requirements of the extras of the same names in pyproject.toml. They are spelled out since
+# they also work if nstbatch was installed from a folder.
 IN_PLACE = f"pip uninstall -y {' '.join(RUNTIME_PACKAGES)} && pip install"
 INSTALL_CPU = "pip install --upgrade 'onnxruntime>=1.24'"
 REINSTALL_CPU = f"{IN_PLACE} 'onnxruntime>=1.24'"
@@ -49,8 +49,8 @@ INSTALL_TENSORRT = f"{INSTALL_GPU} 'tensorrt-cu13>=10.13,<11'"
 
 FATAL_ONLY = 4  # of ONNX Runtime's log severities
 
-# One Relu, from "x" to "y", as ONNX's parser writes it down; to import onnx takes longer than to
-# try a device with it.
+# A graph of one Relu, from "x" to "y", as serialised by onnx. To import onnx takes longer than to
+# try a device with this graph.
 RELU = (
     b'\x08\n:9\n\x0e\n\x01x\x12\x01y"\x04Relu:\x00\x12\x05probe'
     b"Z\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01"
@@ -61,14 +61,14 @@ RELU = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What :func:`check` found about one device.
+    """The result of :func:`check` for one device.
 
     Attributes:
         device: A key of :data:`.provider_options.EXECUTION_PROVIDERS`.
-        usable: Whether a session can be opened on it.
-        detail: What runs it, or why it cannot be used; a sentence without its full stop.
-        fix: The command that makes it usable; None where none does.
-        precisions: What it computes in, its default first; empty when it is not usable.
+        usable: True if a session can be opened on the device.
+        detail: The software that runs it, or the reason why it cannot be used; without full stop.
+        fix: The command that makes it usable; None if no command does.
+        precisions: The precisions it computes in, the default first; empty if it is not usable.
     """
 
     device: str
@@ -79,7 +79,7 @@ class Finding:
 
 
 def check(device: str) -> Finding:
-    """Find out whether a device can be used, by trying; raises only for an unknown name."""
+    """Find out by trying whether a device can be used; raise only for an unknown name."""
     if device not in _CHECKS:
         raise UnknownNameError("device", device, _CHECKS)
     try:
@@ -89,9 +89,9 @@ def check(device: str) -> Finding:
 
 
 def within_reach() -> Finding | None:
-    """The fastest device that is there and lacks its packages; None where the fastest is usable.
+    """The fastest device that only lacks its packages; None if a faster one is usable.
 
-    OpenVINO counts on processors with bf16 only: in fp32 it is no faster than ONNX Runtime itself
+    OpenVINO counts only on processors with bf16: in fp32 it is no faster than ONNX Runtime itself
     (docs/decisions/0007-openvino-and-amd.md).
     """
     for device, is_there in (("cuda", _has_nvidia_driver), ("openvino", has_bf16)):
@@ -104,13 +104,13 @@ def within_reach() -> Finding | None:
 
 
 def conflicting_packages() -> tuple[str, ...]:
-    """Return the installed packages that overwrite each other's ``onnxruntime``; () if sound."""
+    """Return the installed packages that overwrite each other's ``onnxruntime``; () if none do."""
     found = tuple(name for name in RUNTIME_PACKAGES if _is_installed(name))
     return found if len(found) > 1 else ()
 
 
 class _UnusableError(Exception):
-    """Why a device cannot be used, and the command that would change it."""
+    """A device cannot be used: the reason, and the command that would change it."""
 
     def __init__(self, why: str, fix: str | None = None) -> None:
         super().__init__(why)
@@ -119,14 +119,14 @@ class _UnusableError(Exception):
 
 
 def _check_cpu() -> Finding:
-    # MLAS, the library behind it, has no bf16, and models with bf16 nodes do not load
-    # (microsoft/onnxruntime#28768); fp16 is no faster than fp32 on x86 and less exact.
+    # MLAS, the library that it uses, has no bf16, and models with bf16 nodes do not load
+    # (microsoft/onnxruntime#28768). On x86 fp16 is no faster than fp32, and less exact.
     return _usable("cpu", f"ONNX Runtime {_onnxruntime().__version__}", "fp32")
 
 
 def _check_openvino() -> Finding:
-    # Where the processor cannot be asked (not Linux), bf16 is possible but not the default. fp16
-    # is left out: OpenVINO is slow and wrong in it on a processor.
+    # If the processor's features are unknown (not Linux), bf16 is possible but not the default.
+    # fp16 is left out, since OpenVINO is slow and wrong in it on a processor.
     precisions = {True: ("bf16", "fp32"), False: ("fp32",), None: ("fp32", "bf16")}[has_bf16()]
     ort = _onnxruntime()
     if not hasattr(ort, "get_ep_devices"):
@@ -150,7 +150,7 @@ def _check_tensorrt() -> Finding:
     _nvidia_driver(INSTALL_TENSORRT)
     _built_with("tensorrt", INSTALL_TENSORRT)
     try:
-        importlib.import_module("tensorrt")  # loads its libraries from where pip put them
+        importlib.import_module("tensorrt")  # loads the libraries that pip installed
     except ImportError as error:
         raise _UnusableError(f"TensorRT does not load ({error})", INSTALL_TENSORRT) from error
     return _usable_gpu("tensorrt", INSTALL_TENSORRT)
@@ -173,13 +173,13 @@ def _onnxruntime() -> Any:
         ort = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise _UnusableError(f"ONNX Runtime does not load ({error})", INSTALL_CPU) from error
-    if not hasattr(ort, "InferenceSession"):  # what is left where two packages were mixed
-        raise _UnusableError("ONNX Runtime is installed and incomplete", REINSTALL_CPU)
+    if not hasattr(ort, "InferenceSession"):  # the remains of two packages that were mixed
+        raise _UnusableError("ONNX Runtime is installed but incomplete", REINSTALL_CPU)
     return ort
 
 
 def _built_with(device: str, fix: str) -> None:
-    """Make sure that the installed ONNX Runtime was built with a device's provider."""
+    """Raise unless the installed ONNX Runtime was built with a device's provider."""
     ort = _onnxruntime()
     if EXECUTION_PROVIDERS[device] in ort.get_available_providers():
         return
@@ -193,7 +193,7 @@ def _built_with(device: str, fix: str) -> None:
 
 
 def _nvidia_driver(fix: str) -> None:
-    """Ask NVIDIA's driver for a GPU. Not run on a GPU yet."""
+    """Raise unless NVIDIA's driver is installed and finds a GPU. Not run on a GPU yet."""
     if sys.platform == "darwin":
         raise _UnusableError("NVIDIA has no driver for macOS")
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -219,7 +219,7 @@ def _has_nvidia_driver() -> bool:
 
 
 def _usable_gpu(device: str, fix: str) -> Finding:
-    """Try a GPU. Not run on one yet."""
+    """Open a session on a GPU. Not run on a GPU yet."""
     ort = _onnxruntime()
     ort.preload_dlls()  # finds the CUDA libraries that pip installed
     _probe(device, fix)
@@ -228,14 +228,14 @@ def _usable_gpu(device: str, fix: str) -> Finding:
 
 @functools.cache
 def _probe(device: str, fix: str | None = None) -> None:
-    """Open a session of one node on a device."""
+    """Open a session of one node on a device; raise if it does not run there."""
     ort = _onnxruntime()
     options = ort.SessionOptions()
-    options.log_severity_level = FATAL_ONLY  # the exception says the rest
+    options.log_severity_level = FATAL_ONLY  # the exception says what went wrong
     try:
         add_provider(options, device, precision="fp32", threads=1)
         session = ort.InferenceSession(RELU, options, enable_fallback=0)
-    except Exception as error:  # ONNX Runtime's exceptions share no other base
+    except Exception as error:  # ONNX Runtime's exceptions have no other common base
         raise _UnusableError(f"its session does not open ({_first_line(error)})", fix) from error
     if EXECUTION_PROVIDERS[device] not in session.get_providers():
         raise _UnusableError("ONNX Runtime could not load it and fell back to the processor", fix)
@@ -255,12 +255,12 @@ def _register_openvino() -> str:
     except ImportError as error:
         raise _UnusableError(*_no_openvino_package(error)) from error
     with _registration:
-        if not openvino_devices():  # else the program around this library has done it
+        if not openvino_devices():  # otherwise the program that uses this library registered it
             try:
                 ort.register_execution_provider_library(
                     plugin.get_ep_name(), plugin.get_library_path()
                 )
-            except Exception as error:  # ONNX Runtime's exceptions share no other base
+            except Exception as error:  # ONNX Runtime's exceptions have no other common base
                 raise _UnusableError(f"its plugin does not load ({_first_line(error)})") from error
     return version("onnxruntime-ep-openvino")
 
@@ -273,9 +273,10 @@ def _no_openvino_package(error: ImportError) -> tuple[str, str | None]:
 
 
 def _no_openvino_device() -> tuple[str, str | None]:
-    """Say what is in the way: up to 1.8 the plugin refuses processors of other makers.
+    """The reason and the fix if the plugin is installed but offers no processor.
 
-    What is built into ONNX Runtime serves them; in fp32 that is no gain over the processor alone.
+    Up to version 1.8 the plugin refuses processors that are not Intel's. The OpenVINO that is built
+    into ONNX Runtime serves them, but in fp32 it is no faster than ONNX Runtime alone.
     """
     vendors = {found.device.vendor for found in _onnxruntime().get_ep_devices()}
     if "Intel" in vendors:
@@ -284,16 +285,16 @@ def _no_openvino_device() -> tuple[str, str | None]:
         "the OpenVINO plugin serves Intel processors only (microsoft/onnxruntime#31981), "
         f"and this one is from {' or '.join(sorted(vendors)) or 'another maker'}"
     )
-    can_have = (
+    is_available = (
         _machine() == "Linux x86_64"
-        and sys.version_info < (3, 14)  # 1.24.1 has no wheel for it
-        and not _is_installed("onnxruntime-gpu")  # which it would take the place of
+        and sys.version_info < (3, 14)  # onnxruntime-openvino 1.24.1 has no wheel for it
+        and not _is_installed("onnxruntime-gpu")  # onnxruntime-openvino would replace it
     )
-    return why, INSTALL_AMD if can_have and has_bf16() else None
+    return why, INSTALL_AMD if is_available and has_bf16() else None
 
 
 def _machine() -> str:
-    """The system and its processors, which wheels are built for."""
+    """System and processor architecture, as wheels are built for them: "Linux x86_64"."""
     return f"{platform.system()} {platform.machine()}"
 
 

@@ -1,4 +1,4 @@
-"""How much of a GPU's memory is free or taken, as NVIDIA's driver tells it."""
+"""Reads a GPU's free and used memory from NVIDIA's driver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MEBIBYTE = 2**20
 
 
 def gpu_memory(which: Literal["free", "used"]) -> int | None:
-    """Bytes of the first GPU's memory, of all processes; None without a driver.
+    """Free or used bytes of the first GPU's memory, over all processes; None without a driver.
 
     **Not run on a GPU yet.**
     """

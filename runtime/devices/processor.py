@@ -1,4 +1,4 @@
-"""What the processor offers: the cores that this process may use, and whether it has bf16."""
+"""The processor: number of cores that this process may use, and support for bf16."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 
 
 def available_cores() -> int:
-    """Return how many cores this process may keep busy: its affinity, cut by the cgroup's quota.
+    """Return the number of cores this process may use: its affinity, limited by the cgroup's quota.
 
-    A quota of a part of a core is rounded down, as Rust's ``available_parallelism`` does: one
-    thread too many makes all of them wait for the next period.
+    A quota that is no whole number is rounded down, as in Rust's ``available_parallelism``: with
+    one thread too many, all threads wait for the next period.
     """
     quota = _cgroup_quota()
     cores = _affinity()
@@ -21,7 +21,7 @@ def available_cores() -> int:
 
 
 def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
-    """Return the instruction sets that the kernel lists; None where it lists none (not Linux)."""
+    """Return the instruction sets that the kernel lists; None if it lists none (not Linux)."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -34,7 +34,7 @@ def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str] | N
 
 
 def has_bf16() -> bool | None:
-    """Tell whether the processor multiplies bf16; None where that cannot be found out."""
+    """Return True if the processor multiplies bf16; None if that is unknown."""
     flags = processor_flags()
     return None if flags is None else bool(flags & BF16_FLAGS)
 
@@ -48,7 +48,7 @@ def _affinity() -> int:
 def _cgroup_quota(
     membership: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")
 ) -> float | None:
-    """Return the tightest quota, in cores, of this process's cgroups; None without one."""
+    """Return the smallest quota, in cores, of this process's cgroups; None without a quota."""
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -66,22 +66,22 @@ def _cgroup_quota(
 
 
 def _lineage(mount: Path, group: str) -> list[Path]:
-    """Return a group's folder and its parents up to the mount; a parent's quota binds as well.
+    """Return a group's folder and its parents up to the mount, since their quotas apply as well.
 
-    Inside a container the path may be the host's, with only the mount itself there to be read.
+    Inside a container the path may be the host's, and only the mount itself can be read.
     """
     relative = Path(group.lstrip("/"))
     return [mount / relative, *(mount / parent for parent in relative.parents)]
 
 
 def _quota_v2(folder: Path) -> float | None:
-    """Read ``cpu.max``: "max 100000" or "150000 100000" (microseconds of each period)."""
+    """Read ``cpu.max``: "max 100000" or "150000 100000", quota and period in microseconds."""
     numbers = _numbers(folder / "cpu.max")
     return numbers[0] / numbers[1] if len(numbers) == 2 and min(numbers) > 0 else None
 
 
 def _quota_v1(folder: Path) -> float | None:
-    """Read ``cpu.cfs_quota_us`` (-1: none) over ``cpu.cfs_period_us``."""
+    """Read ``cpu.cfs_quota_us`` (-1 for none) divided by ``cpu.cfs_period_us``."""
     numbers = _numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us")
     return numbers[0] / numbers[1] if len(numbers) == 2 and min(numbers) > 0 else None
 

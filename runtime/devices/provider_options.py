@@ -1,4 +1,4 @@
-"""What each execution provider of ONNX Runtime is told, and the cache key that TensorRT lacks.
+"""The options of ONNX Runtime's execution providers, and a safe cache key for TensorRT engines.
 
 The CUDA and TensorRT options follow ONNX Runtime's documentation and have **not been run on a GPU
 yet**.
@@ -33,35 +33,37 @@ def add_provider(
     engine: str | None = None,
     captured: bool = False,
 ) -> None:
-    """Put a device's provider, which has to be there, into session options.
+    """Add a device's provider, which must be available, to session options.
 
-    The processor needs no asking for: ONNX Runtime appends it, for the nodes nobody else takes.
+    The processor need not be added: ONNX Runtime appends it for the nodes that no other provider
+    takes.
 
     Args:
         options: The session options to add to.
         device: A key of :data:`EXECUTION_PROVIDERS`.
-        precision: "fp32", or "bf16" on OpenVINO. On CUDA and TensorRT it is no option: half
-            precision is written into the graph there, so that the objective stays fp32.
-        threads: How many threads a step may use.
-        engine: The :func:`engine_key` for TensorRT; without one no engine is kept.
-        captured: Whether CUDA records passes as CUDA graphs.
+        precision: "fp32", or "bf16" on OpenVINO. CUDA and TensorRT have no such option: there half
+            precision is written into the graph, so that the objective stays fp32.
+        threads: Number of threads that a step may use.
+        engine: The :func:`engine_key` for TensorRT; without one its engines are not cached.
+        captured: True if CUDA records passes as CUDA graphs.
     """
     if device == "openvino":
         plugged, chosen = openvino_devices(), openvino_options(precision, threads)
         if plugged:
             options.add_provider_for_devices(plugged, chosen)
-        else:  # it is built in
+        else:  # OpenVINO is built into ONNX Runtime
             options.add_provider(EXECUTION_PROVIDERS["openvino"], {"device_type": "CPU", **chosen})
     if device == "tensorrt":
         options.add_provider(EXECUTION_PROVIDERS["tensorrt"], tensorrt_options(engine))
-    if device in ("cuda", "tensorrt"):  # CUDA also runs what TensorRT leaves
+    if device in ("cuda", "tensorrt"):  # CUDA also runs the nodes that TensorRT does not take
         options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options(precision, captured))
 
 
 def openvino_is_built_in() -> bool:
-    """Tell whether OpenVINO is part of ONNX Runtime itself, as in the package onnxruntime-openvino.
+    """Return True if OpenVINO is part of ONNX Runtime, as in the package onnxruntime-openvino.
 
-    A plugin that offers devices is listed among the providers as well, once it is registered.
+    A registered plugin that offers devices is also listed among the providers, so that does not
+    count.
     """
     import onnxruntime as ort
 
@@ -70,9 +72,9 @@ def openvino_is_built_in() -> bool:
 
 
 def openvino_devices() -> list[Any]:
-    """Return the processor as OpenVINO's plugin offers it, without the `.AUTO` twin of that name.
+    """Return the processor as OpenVINO's plugin offers it, without its `.AUTO` twin.
 
-    Empty until the plugin is registered, and where it does not serve this processor.
+    The list is empty until the plugin is registered, or if it does not serve this processor.
     """
     import onnxruntime as ort
 
@@ -85,9 +87,9 @@ def openvino_devices() -> list[Any]:
 
 
 def openvino_options(precision: str, threads: int) -> dict[str, str]:
-    """Return OpenVINO's options. Its plugin ignores the ``precision`` option of its own."""
+    """Return OpenVINO's options. Its plugin ignores an option called ``precision``."""
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
-    # No CACHE_DIR: a session opens no sooner with it, and it takes 80 MB a graph.
+    # No CACHE_DIR: sessions do not open faster with it, and it takes 80 MB for each graph.
     properties = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": str(threads)}
     return {"load_config": json.dumps({"CPU": properties})}
 
@@ -95,15 +97,15 @@ def openvino_options(precision: str, threads: int) -> dict[str, str]:
 def cuda_options(precision: str, captured: bool) -> dict[str, str]:
     """Return the CUDA provider's options. Not run on a GPU yet."""
     return {
-        # A shape runs for hundreds of steps, so a search for its fastest algorithm pays, among
-        # those too that want much memory to work in.
+        # A shape runs for hundreds of steps, so it pays to search for its fastest algorithm, even
+        # among those that need much workspace.
         "cudnn_conv_algo_search": "EXHAUSTIVE",
         "cudnn_conv_use_max_workspace": "1",
-        # Tensor cores want the channels last. In fp32 there is nothing to gain, without TF32.
+        # Tensor cores need the channels last. In fp32 without TF32 they are not used.
         "prefer_nhwc": "1" if precision == "fp16" else "0",
-        # "fp32" shall be fp32: TF32 keeps 10 bits of a mantissa.
+        # "fp32" must mean fp32; TF32 keeps only 10 bits of the mantissa.
         "use_tf32": "0",
-        # Take what is asked for, not the next power of two: photos are large.
+        # Allocate the requested size, not the next power of two: photos are large.
         "arena_extend_strategy": "kSameAsRequested",
         "enable_cuda_graph": "1" if captured else "0",
     }
@@ -112,8 +114,8 @@ def cuda_options(precision: str, captured: bool) -> dict[str, str]:
 def tensorrt_options(engine: str | None) -> dict[str, str]:
     """Return the TensorRT provider's options. Not run on a GPU yet.
 
-    ``trt_fp16_enable`` works on TensorRT 10 and does nothing on 11; half precision that is
-    written into the graph works on both.
+    ``trt_fp16_enable`` is not used: it works on TensorRT 10 but does nothing on 11, while half
+    precision written into the graph works on both.
     """
     folder = provider_folder("tensorrt")
     if folder is None:
@@ -131,13 +133,14 @@ def tensorrt_options(engine: str | None) -> dict[str, str]:
 def engine_key(
     model: bytes, shapes: Mapping[str, tuple[int, ...]], options: Mapping[str, str]
 ) -> str:
-    """Return a name for the TensorRT engine of a model: a hash of all that the engine depends on.
+    """Return a name for the TensorRT engine of a model: a hash of everything the engine depends on.
 
-    TensorRT's cache goes by the model's *file name* and its tensors' names, and so hands out an
-    engine built from other weights or for another size (microsoft/onnxruntime#32254).
+    TensorRT's own cache key is the model's *file name* and its tensors' names, so it may return an
+    engine that was built from other weights or for another size (microsoft/onnxruntime#32254).
 
     Args:
-        model: The model as the session gets it, followed by its weights if they lie beside it.
+        model: The model as the session gets it, followed by its weights if they are in a file of
+            their own.
         shapes: The shape of each input.
         options: Session and provider options that change the engine.
     """

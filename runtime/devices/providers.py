@@ -1,7 +1,7 @@
-"""From a device's name to session options, and to a session that really runs there.
+"""Turns a device's name into session options, and checks that a session really runs there.
 
-:func:`resolve` refuses what cannot be had and says why; :func:`assert_on_device` refuses what ONNX
-Runtime may hand out in its place. The checks themselves are in :mod:`.devices`.
+:func:`resolve` refuses a device that cannot be used and says why; :func:`assert_on_device` refuses
+a session that ONNX Runtime moved to another device. The checks themselves are in :mod:`.devices`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ __all__ = [
 DEVICES = ("auto", *EXECUTION_PROVIDERS)
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
-# "auto" takes the first of these that is usable. TensorRT is left out: it builds an engine for
-# minutes before its first step, which nobody who did not ask for it would expect.
+# "auto" takes the first usable one. TensorRT is left out: it builds an engine for minutes before
+# its first step, so the user must choose it.
 AUTO_ORDER = ("cuda", "openvino", "cpu")
 
 ERRORS_ONLY = 3  # of ONNX Runtime's log severities
@@ -44,42 +44,43 @@ ERRORS_ONLY = 3  # of ONNX Runtime's log severities
 
 @dataclass(frozen=True)
 class Provider:
-    """A usable device and the precision that convolutions run in there; see :func:`resolve`."""
+    """A usable device and the precision of its convolutions; see :func:`resolve`."""
 
     device: str
     precision: str
 
     @property
     def execution_provider(self) -> str:
-        """ONNX Runtime's name for it, such as ``"OpenVINOExecutionProvider"``."""
+        """ONNX Runtime's name of the provider, such as ``"OpenVINOExecutionProvider"``."""
         return EXECUTION_PROVIDERS[self.device]
 
     @property
     def memory(self) -> str:
-        """Where its buffers lie, in ONNX Runtime's word: "cpu" or "cuda"."""
+        """The memory that its buffers are in, by ONNX Runtime's name: "cpu" or "cuda"."""
         return "cuda" if self.device in ("cuda", "tensorrt") else "cpu"
 
     @property
     def captures(self) -> bool:
-        """Whether its sessions can record their passes as CUDA graphs.
+        """True if its sessions record their passes as CUDA graphs.
 
-        TensorRT's provider can, but keeps one recording a session, and a descent has several.
+        TensorRT's provider can record, but keeps only one recording per session, and a descent
+        needs several.
         """
         return self.device == "cuda"
 
     @property
     def copies_inputs(self) -> bool:
-        """Whether sessions copy an input when it is bound, and miss what is written to it later.
+        """True if a session copies an input when it is bound, and so misses later writes to it.
 
-        OpenVINO's plugin does: its inputs lie in a memory of its own, to which ONNX Runtime copies
-        what lies elsewhere, once (microsoft/onnxruntime#5857). What is built into ONNX Runtime
-        reads them anew, and binding them again costs it nothing.
+        OpenVINO's plugin does: its inputs are in a memory of its own, to which ONNX Runtime copies
+        other buffers once (microsoft/onnxruntime#5857). The OpenVINO that is built into ONNX
+        Runtime reads them each time, and binding them again costs nothing there.
         """
         return self.device == "openvino"
 
     @property
     def for_updates(self) -> Provider:
-        """What runs the optimiser beside it: in float32, and over the same buffers."""
+        """The provider that runs the optimiser's updates: float32, in the same memory."""
         return replace(self, device=self.memory, precision="fp32")
 
     def session_options(
@@ -92,16 +93,16 @@ class Provider:
     ) -> ort.SessionOptions:
         """Return new session options with this provider in them.
 
-        With these options, pass ``enable_fallback=0`` to ``InferenceSession``, or ONNX Runtime
-        prints to standard output and carries on with the processor, and call
-        :func:`assert_on_device` on what comes back.
+        Pass them to ``InferenceSession`` together with ``enable_fallback=0``, otherwise ONNX
+        Runtime prints to standard output and continues on the processor. Then call
+        :func:`assert_on_device` on the session.
 
         Args:
-            threads: How many threads a step may use; every core this process has by default.
-            engine: The :func:`engine_key` of the model. Only TensorRT looks at it, and without
-                one it builds its engine anew each time.
-            captured: Whether passes are recorded as CUDA graphs; see :attr:`captures`.
-            spinning: Whether threads of it that wait for work keep their cores busy meanwhile.
+            threads: Number of threads that a step may use; by default every core of this process.
+            engine: The :func:`engine_key` of the model. Only TensorRT uses it; without one it
+                builds its engine again each time.
+            captured: True to record passes as CUDA graphs; see :attr:`captures`.
+            spinning: True to let threads spin while they wait for work, which keeps cores busy.
         """
         import onnxruntime as ort
 
@@ -112,8 +113,8 @@ class Provider:
         options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        # With fewer threads than cores, the others are somebody else's: wait without burning them.
-        # OpenVINO brings threads of its own, and ONNX Runtime's have nothing to do beside them.
+        # With fewer threads than cores, other work uses the remaining cores, so threads must not
+        # spin. OpenVINO has threads of its own, and ONNX Runtime's have nothing to do.
         if not spinning or threads < cores or self.device == "openvino":
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         add_provider(
@@ -128,14 +129,14 @@ class Provider:
 
 
 def resolve(device: str = "auto", precision: str = "auto") -> Provider:
-    """Turn what was asked for into a provider that is there and computes in that precision.
+    """Return the provider for a device and a precision, after checking that it can be used.
 
-    "auto" is the first usable of CUDA, OpenVINO and the processor, in the first precision it
-    offers (:attr:`.devices.Finding.precisions`).
+    The device "auto" is the first usable one of CUDA, OpenVINO and the processor; the precision
+    "auto" is the first that the device offers (:attr:`.devices.Finding.precisions`).
 
     Raises:
-        UnknownNameError: For a name that is not in :data:`DEVICES` or :data:`PRECISIONS`.
-        ProviderError: When it is not there; says why, and which command would change that.
+        UnknownNameError: A name is not in :data:`DEVICES` or :data:`PRECISIONS`.
+        ProviderError: It cannot be used; the message says why, and which command would change that.
     """
     if device not in DEVICES:
         raise UnknownNameError("device", device, DEVICES)
@@ -154,24 +155,24 @@ def resolve(device: str = "auto", precision: str = "auto") -> Provider:
 def assert_on_device(session: ort.InferenceSession, provider: Provider) -> None:
     """Raise :class:`ProviderError` unless the session has the provider and gave it some nodes.
 
-    Of the nodes only a session made with :meth:`Provider.session_options` knows.
+    The session must have been opened with :meth:`Provider.session_options`, which make it record
+    the nodes of each provider.
     """
     wanted = provider.execution_provider
     if wanted not in session.get_providers():
         raise ProviderError(
-            f"The session was asked to run on {wanted} and runs on "
-            f"{', '.join(session.get_providers())}."
+            f"The session should run on {wanted}, but runs on {', '.join(session.get_providers())}."
         )
     assigned = {part.ep_name for part in session.get_provider_graph_assignment_info()}
     if provider.device != "cpu" and wanted not in assigned:
         raise ProviderError(
-            f"{wanted} took no part of the graph; all of it would run on "
+            f"{wanted} took no node of the graph; all of it would run on "
             f"{', '.join(sorted(assigned))}."
         )
 
 
 def _refusal(finding: Finding, precision: str) -> str | None:
-    """Say why a device cannot do what was asked, in whole sentences; None if it can."""
+    """Reason why a device cannot compute in a precision, in whole sentences; None if it can."""
     if not finding.usable:
         fix = f" To change that: {finding.fix}" if finding.fix else ""
         return f"The device {finding.device!r} cannot be used: {finding.detail}.{fix}"

@@ -1,1 +1,1 @@
-"""ONNX graphs that are joined, rewritten and measured. Nothing here runs one."""
+"""Joins, rewrites and measures ONNX graphs. Runs none of them."""

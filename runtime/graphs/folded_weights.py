@@ -1,7 +1,7 @@
-"""Weights as a graph reads them, computed once for pictures of all sizes.
+"""Weights converted once for all picture sizes, instead of once per session.
 
-A bundle keeps each filter once and in half precision, and its graphs widen it, and turn it around
-for the way back. ONNX Runtime would do that for every session anew.
+A bundle stores each filter once, as float16. Its graphs cast it to float32 and, for the backward
+pass, transpose and flip it. ONNX Runtime would repeat that for every session.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from onnxscript import optimizer
 
 
 def with_folded_weights(model: onnx.ModelProto, folder: Path) -> ir.Model:
-    """Compute all that depends on weights and constants alone.
+    """Compute every value that depends on weights and constants alone.
 
     Args:
-        model: A graph, of whatever shapes; it is left as it is.
-        folder: Where its external data lies.
+        model: A graph of any shapes; it is not changed.
+        folder: The folder that holds its external data.
 
     Returns:
-        A graph of the same inputs, outputs and results, with all weights at hand.
+        A graph with the same inputs, outputs and results, whose weights are in memory.
     """
     graph_model = ir.from_proto(model)
     for value in graph_model.graph.initializers.values():

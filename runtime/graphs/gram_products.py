@@ -1,10 +1,10 @@
-"""Gram matrices with the positions first, as the layout of OpenVINO's convolutions has them.
+"""Gram matrices computed with the positions first, which is the layout of OpenVINO's convolutions.
 
-A term takes them as F Fᵀ of features F (channels, positions). OpenVINO's convolutions leave the
-channels of a pixel side by side, so each layer is copied to that order first; and its product of
-bf16 rows of 2^20 elements or more, VGG16's first layer from 1024x1024 pixels on, is 1400 times as
-slow as that of rows a little shorter: 20 s. Fᵀ F of features (positions, channels) is the same
-matrix, with neither.
+A term computes F Fᵀ of features F (channels, positions). On OpenVINO this has two costs. Its
+convolutions put the channels of a pixel side by side, so each layer is copied to the other order
+first. And its product of bf16 rows of 2^20 elements or more (VGG16's first layer from 1024x1024
+pixels on) takes 20 s, 1400 times as long as with slightly shorter rows. Fᵀ F of features
+(positions, channels) is the same matrix without either cost.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
 
 
 def with_positions_first(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Write the Gram matrices of :func:`.term_formulas.gram_matrix` as sums over positions.
+    """Rewrite the Gram matrices of :func:`.term_formulas.gram_matrix` as Fᵀ F, positions first.
 
     Args:
-        model: A graph of static shapes; it is left as it is.
+        model: A graph of static shapes; it is not changed.
 
     Returns:
-        A graph of the same inputs and outputs, whose results differ by rounding.
+        A graph with the same inputs and outputs, whose results differ by rounding.
     """
     return rewrite(model, pattern_rewrite_rules=RULES)
 
@@ -34,22 +34,22 @@ def _gram_matrix(op: Any, activation: Any, shape: Any, scale: Any) -> Any:
     return op.MatMul(features, op.Transpose(features, perm=[0, 2, 1]))
 
 
-def _is_of_places(
+def _is_gram_of_activation(
     _: Any, activation: ir.Value, rows: ir.Value, scale: ir.Value, **others: ir.Value
 ) -> bool:
     if activation.shape is None or rows.shape is None or scale.shape is None:
         return False
-    places_are_rows = len(activation.shape) == 4 and rows.shape[:2] == activation.shape[:2]
-    return places_are_rows and scale.shape.dims in ((), (1,))
+    channels_are_rows = len(activation.shape) == 4 and rows.shape[:2] == activation.shape[:2]
+    return channels_are_rows and scale.shape.dims in ((), (1,))
 
 
-def _of_positions(op: Any, activation: ir.Value, scale: ir.Value, **others: ir.Value) -> Any:
+def _positions_first(op: Any, activation: ir.Value, scale: ir.Value, **others: ir.Value) -> Any:
     assert activation.shape is not None
     pictures, channels, height, width = activation.shape.numpy()
-    places = op.Transpose(activation, perm=[0, 2, 3, 1])
+    channels_last = op.Transpose(activation, perm=[0, 2, 3, 1])
     shape = op.Constant(value_ints=[pictures, height * width, channels])
-    features = op.Div(op.Reshape(places, shape), scale)
+    features = op.Div(op.Reshape(channels_last, shape), scale)
     return op.MatMul(op.Transpose(features, perm=[0, 2, 1]), features)
 
 
-RULES = RewriteRuleSet([RewriteRule(_gram_matrix, _of_positions, _is_of_places)])
+RULES = RewriteRuleSet([RewriteRule(_gram_matrix, _positions_first, _is_gram_of_activation)])

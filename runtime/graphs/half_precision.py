@@ -1,21 +1,22 @@
-"""Half precision: a gradient graph whose network computes in float16, and all else in float32.
+"""Half precision: makes the network of a gradient graph compute in float16, all else in float32.
 
-The pass works on a graph as the exporter writes it, before an objective is linked to it. The layers
-and the gradient come out in float32 and the cotangents go in in float32, so the objective, the
-views and the updates never see a float16 value. The two convolutions of the preprocessing, on the
-image and before the gradient, stay in float32 as well.
+The pass works on a graph as the exporter writes it, before an objective is linked to it. Layers and
+gradient are output in float32 and cotangents are taken in float32, so the objective, the views and
+the updates never see a float16 value. The two convolutions of the preprocessing, on the image and
+before the gradient, stay in float32 as well.
 
-Float16 ends at 65504 and has nothing between 0 and 6e-8, so both ways through the network are
-scaled:
+Float16 ends at 65504 and has no number between 0 and 6e-8, so the values of both passes through
+the network are scaled:
 
-* A network of convolutions, ReLUs and poolings is positively homogeneous once its biases are scaled
-  as well: f(s x; s b) = s f(x; b). So activations are ``scale`` times what they are, one number for
-  the whole network (:mod:`.activation_scale`), and a layer is divided by it on its way out.
-* The way back is linear in the cotangents. Each picture's are multiplied by what makes the largest
-  of them :data:`LARGEST_COTANGENT`, found in the graph in every step, and the gradient is divided
-  by it again. A batch behaves as its pictures do alone.
+* Forward: a network of convolutions, ReLUs and poolings is positively homogeneous once its biases
+  are scaled as well: f(s x; s b) = s f(x; b). So all activations are multiplied by ``scale``, one
+  number for the whole network (:mod:`nstbatch.runtime.engine.activation_scale`), and each layer is
+  divided by it before it is output.
+* Backward: the pass is linear in the cotangents. In every step the graph multiplies the cotangents
+  of each picture by the factor that makes the largest of them :data:`LARGEST_COTANGENT`, and
+  divides the gradient by the same factor. So each picture of a batch behaves as if it were alone.
 
-docs/decisions/0014-half-precision.md has the numbers. **Run through casts on a processor, and not
+docs/decisions/0014-half-precision.md has the numbers. **Tested through casts on a processor, not
 on a GPU yet.**
 """
 
@@ -35,10 +36,11 @@ from nstbatch.runtime.names import COTANGENT, GRADIENT
 
 from .relu_steps import is_step
 
-# On their way back cotangents were seen to grow 113-fold (0014). This leaves room for 8188-fold
-# above, and 2^17 below it until a float16 loses digits. From 1/8 to 256 gradients were the same.
+# In the backward pass cotangents were seen to grow 113-fold (decision 0014). This value leaves room
+# for growth by 8188, and for values 2^17 times smaller before a float16 loses digits. Gradients
+# were the same with any value from 1/8 to 256.
 LARGEST_COTANGENT = 2.0**3
-# Stands for a largest cotangent of zero: what is divided by it is still finite.
+# Replaces a largest cotangent of zero, so that a division by it stays finite.
 TINY = 1e-30
 
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -51,7 +53,7 @@ HOMOGENEOUS = frozenset(
         "SpaceToDepth", "Squeeze", "Sub", "Sum", "Transpose", "Unsqueeze", "Where",
     }
 )  # fmt: skip
-# The same for every k > 0.
+# f(k x, k y) = f(x, y) for every k > 0.
 COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign"})
 LOGICAL = frozenset({"And", "Not", "Or", "Xor"})
 FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
@@ -59,9 +61,9 @@ ASKS_FOR_SHAPE = frozenset({"Shape", "Size"})
 
 
 class Scaled(Enum):
-    """What a value in float16 is multiplied by."""
+    """The factor that a float16 value is scaled by."""
 
-    BY_NOTHING = "nothing"  # masks, and whatever else depends on no size
+    BY_NOTHING = "nothing"  # masks and other values that do not depend on the scale of their input
     AS_ACTIVATIONS = "the scale of the activations"
     AS_COTANGENTS = "the scale of its picture's cotangents"
 
@@ -69,19 +71,20 @@ class Scaled(Enum):
 def half_precision(
     gradient_graph: onnx.ModelProto, layers: Collection[str], scale: float = 1.0
 ) -> onnx.ModelProto:
-    """Gradient graph in float32 -> the same one, computing its network in float16.
+    """Gradient graph in float32 -> the same graph, computing its network in float16.
 
     Args:
-        gradient_graph: As the exporter writes it; left as it is. Deconv and guided graphs as well.
-        layers: Those whose cotangents are not zero. With none the network computes nothing, and
-            the graph is handed back.
-        scale: What activations are multiplied by.
+        gradient_graph: As the exporter writes it; it is not changed. Deconv and guided graphs are
+            accepted as well.
+        layers: Layers whose cotangents are not zero. Without any, the network computes nothing and
+            the graph is returned unconverted.
+        scale: Factor of the activations.
 
     Returns:
-        A graph of the same inputs and outputs, all of them float32.
+        A graph with the same inputs and outputs, all of them float32.
 
     Raises:
-        UsageError: Between its convolutions the network has an operator that is not positively
+        UsageError: The network has an operator between its convolutions that is not positively
             homogeneous, such as a sigmoid.
     """
     model = ir.from_proto(gradient_graph)
@@ -92,18 +95,18 @@ def half_precision(
 
 
 class _Halver:
-    """A graph on its way to float16, and what is known of its values."""
+    """Converts one graph to float16 and keeps track of the type and scale of its values."""
 
     def __init__(self, graph: ir.Graph, scale: float) -> None:
         self.graph, self.scale = graph, scale
         self.nodes = list(graph)
         self.varying = reached_from(graph.inputs, self.nodes)
-        self.scaled: dict[ir.Value, Scaled] = {}  # of every varying value in float16
+        self.scaled: dict[ir.Value, Scaled] = {}  # has every varying value in float16
         self.halves: dict[tuple[ir.Value, float], ir.Value] = {}
         self.fulls: dict[ir.Value, ir.Value] = {}
 
     def run(self, used: Collection[str]) -> None:
-        """Convert the graph; ``used`` are the names of the cotangents that are not zero."""
+        """Convert the graph; ``used`` names the cotangents that are not zero."""
         cotangents = [value for value in self.graph.inputs if _is_cotangent(value)]
         if not any(value.name in used for value in cotangents):
             return
@@ -118,7 +121,7 @@ class _Halver:
         self.graph.sort()
 
     def _inside(self, cotangents: Iterable[ir.Value]) -> set[ir.Node]:
-        """The nodes between two products, and between a cotangent and one."""
+        """The nodes to convert: products, and nodes between two of them or a cotangent and one."""
         products = [
             node
             for node in self.nodes
@@ -141,7 +144,7 @@ class _Halver:
         """Make a node compute in float16."""
         if node.op_type in LOGICAL:
             return
-        if node.op_type == "Cast":  # of a mask
+        if node.op_type == "Cast":  # its input is a mask
             node.attributes["to"] = ir.AttrInt64("to", int(ir.DataType.FLOAT16))
             self._now_half(node.outputs, Scaled.BY_NOTHING)
             return
@@ -152,7 +155,7 @@ class _Halver:
             for index, value in enumerate(node.inputs)
             if value is not None and value.dtype in FLOATS
         ]
-        if node.op_type == "Resize":  # its scales are float32 whatever it resizes
+        if node.op_type == "Resize":  # its scales are always float32
             inputs = inputs[:1]
         kind = self._kind(node, [value for _, value in inputs])
         for index, value in inputs:
@@ -165,7 +168,7 @@ class _Halver:
             self._now_half(node.outputs, Scaled.BY_NOTHING if is_mask else kind)
 
     def _kind(self, node: ir.Node, values: Sequence[ir.Value]) -> Scaled:
-        """What scales a node's inputs: all of them alike, or one among factors."""
+        """The scale of a node's inputs: the same for all, or that of the one scaled factor."""
         operator, varies = node.op_type, [value in self.varying for value in values]
         kinds = [self._kind_of(value) for value in values if value in self.varying]
         scales = [kind for kind in kinds if kind is not Scaled.BY_NOTHING]
@@ -176,18 +179,18 @@ class _Halver:
         ):
             return scales[0] if scales else Scaled.BY_NOTHING
         raise UsageError(
-            f"This network cannot compute in fp16: {operator} lies between its convolutions, and "
-            "does not grow as its input does. Use fp32."
+            f"This network cannot compute in fp16: {operator} lies between its convolutions and "
+            "does not scale with its input. Use fp32."
         )
 
     def _kind_of(self, value: ir.Value) -> Scaled:
-        # What is not in float16 yet is a cotangent, or comes from the image.
+        # A value that is not in float16 yet is a cotangent, or is computed from the image.
         if _is_cotangent(value):
             return Scaled.AS_COTANGENTS
         return self.scaled.get(value, Scaled.AS_ACTIVATIONS)
 
     def _as_sign(self, node: ir.Node) -> ir.Node:
-        """The step function, 0 up to zero and 1 above it, as Sign(Relu(x))."""
+        """Replace the step function, 0 up to zero and 1 above it, with Sign(Relu(x))."""
         value = node.inputs[0]
         assert value is not None
         maker = value.producer()
@@ -207,13 +210,13 @@ class _Halver:
             self.varying.add(value)
 
     def _keep(self, node: ir.Node) -> None:
-        """Hand a node that stays in float32 what it had before."""
+        """Give a node that stays in float32 its inputs in float32."""
         for index, value in enumerate(node.inputs):
             if value in self.scaled:
                 node.replace_input_with(index, self._to_full(value))
 
     def _put_out(self) -> None:
-        """Let the outputs be in float32, by their names."""
+        """Cast the outputs to float32 and keep their names."""
         for index, value in enumerate(self.graph.outputs):
             if value in self.scaled:
                 full, name = self._to_full(value), value.name
@@ -224,13 +227,15 @@ class _Halver:
     # --- Values -----------------------------------------------------------------------------------
 
     def _to_half(self, value: ir.Value, kind: Scaled) -> ir.Value:
-        """A value in float16; a constant multiplied as its companions are."""
+        """A value in float16; a constant gets the scale of the node's other inputs."""
         if value in self.scaled:
             return value
         factor = self.scale
         if value not in self.varying:
             if kind is Scaled.AS_COTANGENTS and not _is_zero(value):
-                raise UsageError("This network cannot compute in fp16: its gradient has a bias.")
+                raise UsageError(
+                    "This network cannot compute in fp16: its gradient has a bias. Use fp32."
+                )
             factor = self.scale if kind is Scaled.AS_ACTIVATIONS else 1.0
         if (value, factor) not in self.halves:
             self.halves[value, factor] = self._halved(value, factor)
@@ -238,7 +243,7 @@ class _Halver:
 
     def _halved(self, value: ir.Value, factor: float) -> ir.Value:
         number = ir.convenience.get_const_tensor(value)
-        if number is not None and number.size == 1:  # linking must see a zero for what it is
+        if number is not None and number.size == 1:  # so that linking still recognises a zero
             return self._constant(np.asarray(factor * number.numpy(), np.float16))
         maker = value.producer()
         if factor == 1 and maker is not None and maker.op_type == "Cast":
@@ -251,7 +256,7 @@ class _Halver:
         return half
 
     def _to_full(self, value: ir.Value) -> ir.Value:
-        """A value in float32, and no longer scaled."""
+        """A value in float32 and without its scale."""
         if value not in self.fulls:
             full = self._cast(value, ir.DataType.FLOAT)
             if self.scaled[value] is Scaled.AS_ACTIVATIONS:
@@ -263,7 +268,7 @@ class _Halver:
         return self.fulls[value]
 
     def _scale_cotangents(self, cotangents: Iterable[ir.Value], used: Collection[str]) -> None:
-        """Put the cotangents into float16, every picture's multiplied by one number."""
+        """Cast the cotangents to float16, those of each picture multiplied by one factor."""
         maxima = [self._largest(value) for value in cotangents if value.name in used]
         largest = self._add("Max", *maxima, self._constant(np.asarray(TINY, np.float32)))
         aim = self._constant(np.asarray(LARGEST_COTANGENT, np.float32))
@@ -275,7 +280,7 @@ class _Halver:
             self.halves[value, self.scale] = half
 
     def _largest(self, value: ir.Value) -> ir.Value:
-        """(N,): the largest absolute value of each picture."""
+        """The largest absolute value of each picture, (N,)."""
         axes = self._constant(np.arange(1, _rank(value)))
         return self._add("ReduceMax", self._add("Abs", value), axes, keepdims=0)
 
@@ -312,7 +317,7 @@ class _Halver:
 
 
 def reached_from(values: Iterable[ir.Value], nodes: Iterable[ir.Node]) -> set[ir.Value]:
-    """The values, and all that is computed of them; shapes do not count."""
+    """The values and everything that is computed from them; shapes do not count."""
     reached = set(values)
     for node in nodes:
         if node.op_type not in ASKS_FOR_SHAPE and not reached.isdisjoint(node.inputs):
@@ -325,7 +330,7 @@ def _is_cotangent(value: ir.Value) -> bool:
 
 
 def _is_preprocessing(node: ir.Node) -> bool:
-    """Whether a product is on the image itself, or gives the gradient in it."""
+    """True if a product reads the image itself, or computes the gradient in it."""
     value, made = node.inputs[0], node.outputs[0]
     reads_image = value is not None and value.is_graph_input() and not _is_cotangent(value)
     return reads_image or (made.is_graph_output() and made.name == GRADIENT)

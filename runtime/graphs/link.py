@@ -1,20 +1,20 @@
-"""Linking: an open gradient graph and an objective become the step graph.
+"""Linking joins an open gradient graph and an objective to the step graph.
 
-The gradient graph's activations come out of its first half and its cotangents go into the second.
-Each term is put between the two: it takes a layer's activation and gives its loss and cotangent.
-A layer without a term has a cotangent of zero, and zeros are followed through the graph until they
-meet something that is not, so an absent layer costs nothing and all that lies deeper than the
-deepest layer in use disappears. Views, if there are any, are put between the image and the network,
-and the gradient goes back through them.
+The first half of the gradient graph outputs the activations; its second half takes the cotangents.
+Linking puts each term between the two: the term takes a layer's activation and returns its loss
+and cotangent. A layer without a term has a cotangent of zero. Zeros are propagated until they are
+added to something else, so an unused layer costs nothing, and everything deeper than the deepest
+layer in use disappears. Views, if any, are put between the image and the network, and the gradient
+goes back through them.
 
 ========================= ============ =======================================================
 step graph                shape        meaning
 ========================= ============ =======================================================
 input image               (N, 3, H, W) the pictures, RGB in [0, 1]
-input target/<term>       by the term  what the reference picture left behind
+input target/<term>       by the term  what the term computed from the reference picture
 input weight/<term>       (N,)         the weight of the term for every picture
-input view/<view>/<input> by the view  how the network sees the pictures
-output losses             (N, T)       the weighted loss of every picture and term, in order
+input view/<view>/<input> by the view  parameters of the view, such as the shift of a jitter
+output losses             (N, T)       the weighted loss of every picture and term, in their order
 output gradient           (N, 3, H, W) d(sum of losses)/d(image)
 ========================= ============ =======================================================
 """
@@ -47,16 +47,16 @@ def link(
 
     Args:
         gradient_graph: As the exporter writes it, with every layer that a term names among its
-            outputs. It is left as it is.
+            outputs. It is not changed.
         terms: One or more, of different names.
         pictures: N.
-        views: What lies between the image and the network, in the order of the way there.
+        views: The maps between the image and the network, in order from the image on.
 
     Raises:
-        KeyError: A term names a layer that the graph has no output for.
+        KeyError: A term names a layer that is not an output of the graph.
     """
     editor = _Editor(gradient_graph)
-    way = editor.add_views(views)
+    steps = editor.add_views(views)
     losses, cotangents = [], dict[str | None, list[ir.Value]]()
     for term in terms:
         activation = editor.values[term.layer or IMAGE]
@@ -69,7 +69,7 @@ def link(
         editor.values[f"{COTANGENT}{layer}"].replace_all_uses_with(editor.add_sum(summands))
     unused = [value for name, value in editor.values.items() if name.startswith(COTANGENT)]
     zeros = propagate_zeros(editor.graph, [value for value in unused if value.uses()])
-    for value in unused:  # what still reads it wants zeros of the shape of its activation
+    for value in unused:  # its remaining readers get zeros of the activation's shape
         activation = editor.values[str(value.name).removeprefix(COTANGENT)]
         value.replace_all_uses_with(editor.zeros_like(activation))
     gradient = editor.graph.outputs[-1]
@@ -77,7 +77,7 @@ def link(
         parts.append(gradient)
     outputs = {
         LOSSES: editor.add("Concat", *losses, axis=1),
-        GRADIENT: editor.pull_back(editor.add_sum(parts), way),
+        GRADIENT: editor.pull_back(editor.add_sum(parts), steps),
     }
     return editor.finish(outputs)
 
@@ -88,7 +88,7 @@ def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.
     Its input is ``image`` (N, 3, H, W), RGB in [0, 1]; terms without a target are left out.
 
     Raises:
-        KeyError: A term names a layer that the graph has no output for.
+        KeyError: A term names a layer that is not an output of the graph.
     """
     editor = _Editor(forward_graph)
     return editor.finish(
@@ -101,8 +101,8 @@ def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A view in a graph: the image that it was given, and its further inputs."""
+class _LinkedView:
+    """A view that was added to a graph, its input image and its further inputs."""
 
     view: View
     image: ir.Value
@@ -125,35 +125,35 @@ class _Editor:
         return node.outputs[0]
 
     def constant(self, values: list[int]) -> ir.Value:
-        """A constant of int64, as axes and shapes are."""
+        """An int64 constant, the type of axes and shapes."""
         return self.add("Constant", value_ints=values)
 
     def zeros_like(self, value: ir.Value) -> ir.Value:
-        """Zeros of a value's shape."""
+        """Zeros of the same shape as a value."""
         return self.add("ConstantOfShape", self.add("Shape", value))
 
     def add_sum(self, summands: Sequence[ir.Value]) -> ir.Value:
         """The sum of one or more values of one shape."""
         return summands[0] if len(summands) == 1 else self.add("Sum", *summands)
 
-    def add_views(self, views: Sequence[View]) -> list[_Seen]:
-        """Put views in front of the network; ``values[IMAGE]`` is then what it sees."""
+    def add_views(self, views: Sequence[View]) -> list[_LinkedView]:
+        """Put views in front of the network; ``values[IMAGE]`` is then the network's input."""
         image = self.values[IMAGE]
         uses = list(image.uses())
-        way = []
+        steps = []
         for view in views:
             inputs = [self.add_input(name) for name in view.graph_inputs]
-            way.append(_Seen(view, self.values[IMAGE], inputs))
+            steps.append(_LinkedView(view, self.values[IMAGE], inputs))
             (self.values[IMAGE],) = self.call(
                 view.see, self.values[IMAGE], *inputs, **dict(view.attributes)
             )
         for node, index in uses:
             node.replace_input_with(index, self.values[IMAGE])
-        return way
+        return steps
 
-    def pull_back(self, gradient: ir.Value, way: Sequence[_Seen]) -> ir.Value:
-        """The gradient in what the network sees as a gradient in the image."""
-        for step in reversed(way):
+    def pull_back(self, gradient: ir.Value, steps: Sequence[_LinkedView]) -> ir.Value:
+        """Turn the gradient in the network's input into the gradient in the image."""
+        for step in reversed(steps):
             (gradient,) = self.call(
                 step.view.pull_back,
                 step.image,
@@ -166,7 +166,7 @@ class _Editor:
     def add_loss(
         self, term: Term, activation: ir.Value, pictures: int
     ) -> tuple[ir.Value, ir.Value]:
-        """A term's loss (N,) and cotangent, with its target and weight as new inputs."""
+        """Append a term, with its target and weight as new inputs; return loss (N,), cotangent."""
         inputs = [activation]
         if term.has_target:
             inputs.append(self.add_input(TARGET + term.name))
@@ -178,7 +178,7 @@ class _Editor:
         return loss, cotangent
 
     def add_input(self, name: str) -> ir.Value:
-        """A new float32 input; its shape is known when a session is opened."""
+        """Add a float32 input; its shape is set when a session is opened."""
         value = ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT))
         self.graph.inputs.append(value)
         return value
@@ -195,9 +195,9 @@ class _Editor:
         return node.outputs
 
     def finish(self, outputs: Mapping[str, ir.Value]) -> onnx.ModelProto:
-        """Keep what leads to the outputs, as plain ONNX in order."""
+        """Set the outputs, inline all functions, sort, and remove what no output needs."""
         for value in self.graph.outputs:
-            value.name = None  # a layer's name is free for what is an output now
+            value.name = None  # frees the layers' names for the new outputs
         self.graph.outputs[:] = list(outputs.values())
         for name, value in outputs.items():
             value.name = name
@@ -212,7 +212,7 @@ class _Editor:
 
 
 def _functions(function: Any) -> dict[ir.OperatorIdentifier, ir.Function]:
-    """An onnxscript function and all that it calls."""
+    """An onnxscript function and every function that it calls."""
     called = [function.function_ir, *function.function_ir.get_called_functions().values()]
     functions = [ir.from_proto(f.to_function_proto()) for f in called]
     return {f.identifier(): f for f in functions}

@@ -1,17 +1,18 @@
-"""How much memory a graph's activations take, counted: no clock, no operating system.
+"""Counts the memory of a graph's activations from the graph alone, without running it.
 
-A walk over the graph in its order: a value lives from the node that makes it to the last one that
-reads it, and the largest sum of what lives at once is the count. What it is not:
+A value is live from the node that computes it to the last node that reads it. The count is the
+largest sum of the bytes of all values that are live at the same time, with these rules:
 
-* Weights, and whatever follows from them alone, are left out: a session holds them once, whatever
+* Weights, and values that depend on them alone, do not count: a session holds them once, whatever
   the size of the pictures.
-* Inputs and outputs live throughout: they are buffers of whoever runs the graph.
-* An operator that only names a value anew (:data:`ALIASES`) takes nothing, and an element-wise one
-  (:data:`IN_PLACE`) writes over an input that nobody reads any more, as ONNX Runtime's planner has
-  it. A provider may need more, for scratch and for layouts of its own, or less, where it joins
-  operators or computes in half precision.
+* Inputs and outputs are live throughout: their buffers belong to the caller.
+* An operator that only renames or reshapes a value (:data:`ALIASES`) takes no memory. An
+  element-wise one (:data:`IN_PLACE`) overwrites an input that no later node reads, as ONNX
+  Runtime's planner does.
 
-So the count is a measure to compare graphs by and to choose a batch by, not a promise.
+A provider may need more memory, for scratch and its own layouts, or less, if it fuses operators or
+computes in half precision. So the count is good for comparing graphs and choosing a batch size; it
+is no guarantee.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ IN_PLACE = frozenset(
 )
 
 Blocks: TypeAlias = dict[ir.Value, ir.Value]
-"""Every value that is no constant, and the one whose memory it is in."""
+"""Every value that is not constant -> the value whose memory holds it."""
 
 
 def bytes_of(model: onnx.ModelProto) -> int:
-    """Bytes of the activations that live at once, at most, while a graph runs.
+    """Peak bytes of the activations that are live at the same time while a graph runs.
 
     Args:
-        model: A graph of static shapes, such as :func:`.specialise.specialise`
-            leaves behind, in topological order.
+        model: A graph of static shapes in topological order, such as
+            :func:`.specialise.specialise` returns.
 
     Raises:
         ValueError: A shape is not known.
@@ -64,7 +65,7 @@ def _blocks(graph: ir.Graph, nodes: Sequence[ir.Node]) -> Blocks:
     blocks = {value: value for value in graph.inputs if value not in weights}
     for node in nodes:
         read = [value for value in node.inputs if value in blocks]
-        if read:  # else it follows from the weights alone
+        if read:  # otherwise it depends on weights alone
             blocks |= {value: value for value in node.outputs}
             if node.op_type in ALIASES and node.inputs[0] in blocks:
                 blocks[node.outputs[0]] = blocks[read[0]]
@@ -72,7 +73,7 @@ def _blocks(graph: ir.Graph, nodes: Sequence[ir.Node]) -> Blocks:
 
 
 def _ends(graph: ir.Graph, nodes: Sequence[ir.Node], blocks: Blocks) -> dict[ir.Value, int]:
-    """By block: the place of the last node that makes or reads it."""
+    """Block -> index of the last node that computes or reads it."""
     ends = {}
     for i, node in enumerate(nodes):
         for value in (*node.inputs, *node.outputs):
@@ -83,7 +84,7 @@ def _ends(graph: ir.Graph, nodes: Sequence[ir.Node], blocks: Blocks) -> dict[ir.
 
 
 def _overwritten(node: ir.Node, ending: Sequence[ir.Value], blocks: Blocks) -> int:
-    """Bytes of an input that a node's result may be written over."""
+    """Bytes that a node saves if its result overwrites one of its inputs; 0 if it cannot."""
     result = node.outputs[0]
     if node.op_type not in IN_PLACE or blocks.get(result) is not result:
         return 0

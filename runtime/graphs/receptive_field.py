@@ -1,6 +1,7 @@
-"""What a position of a layer sees of the image, and how little of the image is enough for it.
+"""Receptive fields: the pixels that one position of a layer depends on.
 
-Found by walking the forward graph's windows from the layer back to the image.
+They are found by walking the forward graph's windows from the layer back to the image. They also
+tell how small a part of the image is enough to compute a position exactly.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import onnx_ir as ir
 
 from .smallest_side import WINDOWED, ints
 
-# Operators that compute every position from the values at that position alone.
+# Operators that compute each position from the values at that position alone.
 POINTWISE = frozenset(
     {
         "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Div", "Dropout", "Elu", "Erf",
@@ -25,7 +26,7 @@ POINTWISE = frozenset(
 
 
 class Box(NamedTuple):
-    """A part of an image, in pixels from its upper left corner; bottom and right are outside."""
+    """A part of an image, in pixels from its upper left corner; bottom and right are exclusive."""
 
     top: int
     left: int
@@ -35,9 +36,10 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Window:
-    """Along one axis: position i sees the pixels from ``i stride + first`` to ``i stride + last``.
+    """A receptive field along one axis.
 
-    They may lie beyond the image, in the padding.
+    Position i sees the pixels from ``i stride + first`` to ``i stride + last``, both included. They
+    may lie outside the image, in the padding.
     """
 
     stride: int
@@ -45,7 +47,7 @@ class Window:
     last: int
 
     def through(self, kernel: int, stride: int, dilation: int, pad: int) -> Window:
-        """What is seen of the input of a sliding window, if this is seen of its output."""
+        """The window in an operator's input, given this window in its output."""
         return Window(
             self.stride * stride,
             self.first * stride - pad,
@@ -53,65 +55,67 @@ class Window:
         )
 
     def joined(self, other: Window) -> Window | None:
-        """What is seen on either of two ways; None where they do not move along together."""
+        """The window that covers both; None if their strides differ."""
         if self.stride != other.stride:
             return None
         return Window(self.stride, min(self.first, other.first), max(self.last, other.last))
 
     def seen(self, position: int, length: int) -> tuple[int, int]:
-        """The first pixel and the one behind the last that a position sees of an image."""
+        """The pixels that a position sees of an image: the first, and the one after the last."""
         start = position * self.stride
         return max(0, start + self.first), min(length, start + self.last + 1)
 
-    # A part of the image that begins at a multiple of the stride has its positions where the whole
-    # has them. All that a position depends on, padding included, is the same in such a part as in
-    # the whole, if the part holds what the position sees, or ends where the image ends.
+    # A part of the image that begins at a multiple of the stride has the same grid of positions as
+    # the whole image. Everything that a position depends on, padding included, is the same in the
+    # part as in the whole if the part contains all pixels that the position sees, or ends at the
+    # edge of the image.
 
     def enough(self, length: int) -> int:
-        """How long a part of an image has to be so that one of that length fits every position.
+        """Length of the parts of an image such that every position is exact in one of them.
 
-        The rest of the image is a multiple of the stride, so that the last part ends with it.
+        The rest of the image is a multiple of the stride, so the last part ends at the edge.
         """
-        needed = self.last - self.first + self.stride  # wherever the first pixel lies in its stride
+        # One stride more than the window, since its first pixel may lie anywhere in a stride.
+        needed = self.last - self.first + self.stride
         return length - max(0, length - needed) // self.stride * self.stride
 
     def start(self, position: int, length: int) -> int:
-        """Where the part that is :meth:`enough` for a position begins."""
+        """Start of the part, of length :meth:`enough`, in which a position is exact."""
         aligned = (position + self.first // self.stride) * self.stride
         return min(max(0, aligned), length - self.enough(length))
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What the positions of a layer see, down and to the right."""
+    """The windows of a layer's positions, in both directions."""
 
     rows: Window
     columns: Window
 
     def box(self, row: int, column: int, size: int) -> Box:
-        """What a position sees of a square image."""
+        """The part of a square image of side ``size`` that a position sees."""
         top, bottom = self.rows.seen(row, size)
         left, right = self.columns.seen(column, size)
         return Box(top, left, bottom, right)
 
     def enough(self, size: int) -> tuple[int, int]:
-        """Height and width of the parts of a square image, one of which fits any position."""
+        """Height and width of the parts of a square image; see :meth:`Window.enough`."""
         return self.rows.enough(size), self.columns.enough(size)
 
     def corner(self, row: int, column: int, size: int) -> tuple[int, int]:
-        """The top and the left of the part that fits a position."""
+        """Top and left of the part in which a position is exact."""
         return self.rows.start(row, size), self.columns.start(column, size)
 
 
 def receptive_field(forward_graph: onnx.ModelProto, layer: str) -> ReceptiveField | None:
-    """The receptive field of a layer; None where a position may see the whole image.
+    """The receptive field of a layer; None if a position may see the whole image.
 
-    That is so behind a global pooling or a fully connected layer, and whatever operator is not
-    known here is taken for one of that kind.
+    A position sees the whole image behind a global pooling or a fully connected layer. Operators
+    that this module does not know are treated like these.
 
     Args:
         forward_graph: As the exporter writes it, with the layer among its outputs.
-        layer: Its name.
+        layer: Name of the layer.
     """
     graph = ir.from_proto(forward_graph).graph
     (output,) = (value for value in graph.outputs if value.name == layer)
@@ -128,7 +132,7 @@ def receptive_field(forward_graph: onnx.ModelProto, layer: str) -> ReceptiveFiel
 def _pass_on(
     node: ir.Node, field: ReceptiveField | None, seen: dict[ir.Value, ReceptiveField | None]
 ) -> None:
-    """Note what is seen of a node's inputs, beside what is seen of them on other ways."""
+    """Record the field of a node's inputs, joined with what other paths see of them."""
     before = None if field is None else _before(node, field)
     for value in node.inputs:
         if value is not None:
@@ -136,6 +140,7 @@ def _pass_on(
 
 
 def _before(node: ir.Node, field: ReceptiveField) -> ReceptiveField | None:
+    """The field in a node's inputs, given the field in its output; None for the whole image."""
     if node.op_type in WINDOWED:
         kernel = node.attributes["kernel_shape"].as_ints()
         if len(kernel) != 2:
@@ -149,8 +154,8 @@ def _before(node: ir.Node, field: ReceptiveField) -> ReceptiveField | None:
                 for axis, window in enumerate((field.rows, field.columns))
             )
         )
-    beside_each_other = node.op_type == "Concat" and node.attributes["axis"].as_int() != 1
-    return field if node.op_type in POINTWISE and not beside_each_other else None
+    joins_positions = node.op_type == "Concat" and node.attributes["axis"].as_int() != 1
+    return field if node.op_type in POINTWISE and not joins_positions else None
 
 
 def _joined(one: ReceptiveField | None, other: ReceptiveField | None) -> ReceptiveField | None:

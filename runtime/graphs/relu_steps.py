@@ -1,12 +1,12 @@
-"""ReLU's derivative, the step function that is 0 up to zero and 1 above it.
+"""ReLU's derivative: the step function that is 0 up to zero and 1 above it.
 
 The exporter writes it as a steep ``HardSigmoid``, which ONNX Runtime's CPU provider runs in the
-layout of its convolutions. Others are better off with another form of it:
+layout of its convolutions. Other providers need another form:
 
-* OpenVINO (2026.4) computes a ``HardSigmoid`` whose beta is 0 with ONNX's default of 0.5, so that
-  half of a cotangent passes where the activation is 0, and runs it in float32 and a layout of its
-  own, which was 10 % of a step of VGG16 in bf16. A comparison joins the product that follows it.
-* float16 has no number for such a slope: see :mod:`.half_precision`.
+* OpenVINO (2026.4) computes a ``HardSigmoid`` whose beta is 0 with ONNX's default of 0.5, so half
+  of a cotangent passes where the activation is 0. It also runs it in float32 and in a layout of its
+  own, which was 10 % of a step of VGG16 in bf16. It fuses a comparison with the product after it.
+* float16 cannot represent so steep a slope: see :mod:`.half_precision`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-# A HardSigmoid from this slope on is a step function.
+# A HardSigmoid of at least this slope counts as a step function.
 STEEP = 1e30
 
 
 def is_step(node: ir.Node) -> bool:
-    """Whether a node is 0 up to zero and 1 above it."""
+    """True if a node is the step function: 0 up to zero and 1 above it."""
     if node.op_type != "HardSigmoid" or {"alpha", "beta"} - set(node.attributes):
         return False
     attributes = node.attributes
@@ -28,13 +28,13 @@ def is_step(node: ir.Node) -> bool:
 
 
 def with_comparisons(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Write step functions as comparisons with zero.
+    """Rewrite step functions as comparisons with zero.
 
     Args:
-        model: A graph in float32; it is left as it is.
+        model: A graph in float32; it is not changed.
 
     Returns:
-        A graph of the same inputs, outputs and results.
+        A graph with the same inputs, outputs and results.
     """
     graph_model = ir.from_proto(model)
     graph = graph_model.graph

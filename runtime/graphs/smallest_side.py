@@ -1,7 +1,7 @@
-"""How small a picture may be: what a network's windows need to give one value.
+"""The smallest picture that a network accepts.
 
-ONNX Runtime does not refuse a picture that is smaller than a filter. It has been seen to divide by
-zero then, which ends the process and a whole batch with it (onnxruntime 1.32, a layer of no rows).
+ONNX Runtime does not refuse a picture that is smaller than a filter. It may divide by zero, which
+ends the process and the whole batch with it (seen with onnxruntime 1.32 and a layer of no rows).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ WINDOWED = frozenset({"AveragePool", "Conv", "MaxPool"})
 
 
 def smallest_side(forward_graph: onnx.ModelProto, layers: Collection[str]) -> int:
-    """Shortest side of a picture, in pixels, for which each of the layers has a value.
+    """Smallest picture side, in pixels, for which each of the layers has at least one value.
 
-    Goes back from the layers to the image: n values in a row are seen through a window of k every
-    s by (n - 1) s + k values.
+    It is computed backwards from the layers to the image: n values in a row of a window of k values
+    with stride s need (n - 1) s + k values in a row of its input.
 
     Args:
         forward_graph: As the exporter writes it.
@@ -29,15 +29,15 @@ def smallest_side(forward_graph: onnx.ModelProto, layers: Collection[str]) -> in
     for node in reversed(graph):
         side = max(needed.get(value, 0) for value in node.outputs)
         if side and node.op_type in WINDOWED:
-            side = _seen_by(node, side)
+            side = _side_before(node, side)
         for value in node.inputs:
             if value is not None:
                 needed[value] = max(needed.get(value, 0), side)
     return max(needed.get(value, 0) for value in graph.inputs)
 
 
-def _seen_by(node: ir.Node, side: int) -> int:
-    """Values in a row, of those without padding, that a window needs for ``side`` positions."""
+def _side_before(node: ir.Node, side: int) -> int:
+    """Values in a row of a node's input, without padding, that ``side`` positions need."""
     kernel = node.attributes["kernel_shape"].as_ints()
     axes = len(kernel)
     strides = ints(node, "strides", [1] * axes)
@@ -58,5 +58,5 @@ def _seen_by(node: ir.Node, side: int) -> int:
 
 
 def ints(node: ir.Node, name: str, default: list[int]) -> list[int]:
-    """An attribute of a node, or what stands for it where it is left out."""
+    """A node's attribute as a list; ``default`` if it is absent."""
     return list(node.attributes[name].as_ints()) if name in node.attributes else default

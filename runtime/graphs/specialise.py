@@ -1,7 +1,7 @@
-"""A graph for one size of picture: static shapes, and nothing left to compute that is known.
+"""Specialises a graph for one picture size: static shapes, and known values folded.
 
-The exported graphs are symbolic in batch, height and width, so they carry arithmetic on shapes and
-pads for sizes that do not divide evenly. With the sizes known, all of that folds away.
+The exported graphs are symbolic in batch, height and width, so they contain arithmetic on shapes
+and pads for sizes that do not divide evenly. Once the sizes are known, all of it folds away.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LARGEST_FOLDED = 256
 
 
 def specialise(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
-    """Fix the shapes of the inputs and fold what follows from them.
+    """Set the shapes of the inputs and fold everything that depends on them alone.
 
     Args:
-        model: A symbolic graph; it is left as it is.
+        model: A symbolic graph; it is not changed.
         shapes: The shape of every input, by name.
 
     Returns:
-        A graph of the same inputs, outputs and results.
+        A graph with the same inputs, outputs and results.
     """
     graph_model = ir.from_proto(model)
     graph = graph_model.graph
@@ -34,7 +34,7 @@ def specialise(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) ->
         value.shape = ir.Shape(shapes[str(value.name)])
     for node in graph:
         for value in node.outputs:
-            value.shape = None  # was symbolic; inferred anew below
+            value.shape = None  # was symbolic; inferred again below
     optimizer.fold_constants(
         graph_model,
         onnx_shape_inference=True,
@@ -52,7 +52,7 @@ def specialise(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) ->
 
 
 def _reads_weights(node: ir.Node) -> bool:
-    """Whether a node reads numbers that lie beside the graph, where nobody can look here."""
+    """True if a node reads external data: its file is not known here, so it cannot be folded."""
     return any(
         value is not None and isinstance(value.const_value, ir.ExternalTensor)
         for value in node.inputs
@@ -60,7 +60,7 @@ def _reads_weights(node: ir.Node) -> bool:
 
 
 def _does_nothing(node: ir.Node) -> bool:
-    """Whether a node hands on its first input as it is."""
+    """True if a node returns its first input unchanged."""
     value = node.inputs[0] if node.inputs else None
     if value is None or (value.is_graph_input() and node.outputs[0].is_graph_output()):
         return False

@@ -1,4 +1,4 @@
-"""The step graph of a network at one size, as a session is handed it: to be counted, not run."""
+"""Builds the step graph of a network at one size, for measuring and not for running."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def step_graph(
     image_shape: tuple[int, ...],
     target_shapes: Mapping[str, tuple[int, ...]],
 ) -> onnx.ModelProto:
-    """One evaluation of an objective and its gradient.
+    """The graph that evaluates an objective and its gradient once, as a session receives it.
 
     Args:
-        gradient_graph: A bundle's.
-        terms: Of the objective.
+        gradient_graph: The gradient graph of a bundle.
+        terms: The terms of the objective.
         image_shape: (N, 3, H, W).
-        target_shapes: By ``target/<term>``.
+        target_shapes: The shapes of the targets, by their input names ``target/<term>``.
     """
     pictures = image_shape[0]
     shapes = {IMAGE: image_shape, **target_shapes}

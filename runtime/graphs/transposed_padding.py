@@ -1,9 +1,9 @@
-"""Zeros that are padded to the input of a transposed convolution, padded to its output instead.
+"""Moves zero padding from the input of a transposed convolution to its output.
 
-The gradient of a strided convolution gives its cotangent a row of zeros more, which makes room for
-the rows that the stride forgot. OpenVINO (2025.4 and 2026.4) takes those zeros into the pads of the
-convolution, one for one whatever the stride (``PadFusionConvolutionBackpropData``), and most sizes
-of AlexNet do not open then, since what is added up later is of different shapes.
+The gradient of a strided convolution pads its cotangent with a row of zeros to make room for the
+rows that the stride skipped. OpenVINO (2025.4 and 2026.4) merges those zeros into the pads of the
+convolution one for one, ignoring the stride (``PadFusionConvolutionBackpropData``). Most sizes of
+AlexNet then fail to open, since values that are added later differ in shape.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from onnx_ir.passes import common as passes
 
 
 def with_padded_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Pad what transposed convolutions give, in place of what they are given.
+    """Pad the outputs of transposed convolutions instead of their inputs.
+
+    Only the padding of gradients moves: zeros at the ends of height and width. All other padding
+    stays as it is.
 
     Args:
-        model: A graph of static shapes; it is left as it is. What is not the padding of a gradient
-            stays: anything but zeros, or zeros elsewhere than at the ends of height and width.
+        model: A graph of static shapes; it is not changed.
 
     Returns:
-        A graph of the same inputs, outputs and results.
+        A graph with the same inputs, outputs and results.
     """
     graph_model = ir.from_proto(model)
     graph = graph_model.graph
@@ -39,7 +41,7 @@ def with_padded_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _is_plain(node: ir.Node) -> bool:
-    """Whether a node is a transposed convolution as the gradients have them, without a bias."""
+    """True if a node is a 2D transposed convolution without bias, as gradients have them."""
     return (
         node.op_type == "ConvTranspose"
         and len(node.inputs) == 2
@@ -51,7 +53,7 @@ def _is_plain(node: ir.Node) -> bool:
 
 
 def _zeros_at_the_ends(pad: ir.Node) -> NDArray[np.int64] | None:
-    """How many zeros a node pads to the ends of height and width, (2,); None if it does else."""
+    """Zeros that a node pads at the ends of height and width, (2,); None for any other node."""
     mode = pad.attributes.get("mode")
     if pad.op_type != "Pad" or (mode is not None and mode.as_string() != "constant"):
         return None
@@ -70,8 +72,8 @@ def _zeros_at_the_ends(pad: ir.Node) -> NDArray[np.int64] | None:
 def _exchange(graph: ir.Graph, pad: ir.Node, convolution: ir.Node, ends: NDArray[np.int64]) -> None:
     """Pad the output of a convolution, not its input.
 
-    A row of zeros there is ``stride`` rows here: first those that the pads of the convolution have
-    cut off, then, beyond what its filters reach, rows of nothing.
+    A row of zeros in the input is ``stride`` rows of the output: first the rows that the pads of
+    the convolution cut off, then rows of zeros beyond the reach of its filters.
     """
     top, left, *cut = convolution.attributes["pads"].as_ints()
     rows = ends * convolution.attributes["strides"].as_ints()

@@ -1,23 +1,23 @@
-"""What every update graph has in common: its inputs and outputs, and its way from formula to model.
+"""Update graphs: one optimiser step as ONNX, built from an optimiser's formula.
 
-An update graph is one optimiser step as ONNX: image, gradient, state -> image, state. Everything
-in it is float32, every shape is static, and there is no If, Loop or Scan, so a session can run it
-on the device of the step and a CUDA graph can capture it.
+An update graph maps image, gradient, state -> image, state. Everything in it is float32, every
+shape is static, and there is no If, Loop or Scan, so a session can run it on the device of the step
+graph and a CUDA graph can capture it.
 
 ================== ============= ====================================================
 input              shape         meaning
 ================== ============= ====================================================
 image              (N, 3, H, W)  the pictures being made
 gradient           (N, 3, H, W)  d(loss)/d(image), each picture's own
-learning_rate      ()            the size of the step
-lower, upper       ()            bounds of the pixels; -inf and +inf for none
-state/<name>       (N, ...)      what the optimiser remembers
+learning_rate      ()            step size
+lower, upper       ()            bounds of the pixel values; -inf and +inf for none
+state/<name>       (N, ...)      the optimiser's state, such as Adam's moments
 ================== ============= ====================================================
 
-The outputs are ``image_out`` and a ``state_out/<name>`` for every ``state/<name>``, in that order
-and of those shapes. No arithmetic crosses the first axis: each picture of a batch moves exactly as
-if it were alone. The session must really compute in float32, without TF32 or bfloat16: moments
-and curvature are differences of nearly equal numbers.
+The outputs are ``image_out`` and one ``state_out/<name>`` for every ``state/<name>``, in that order
+and with the same shapes. No arithmetic crosses the first axis, so each picture of a batch moves
+exactly as if it were alone. The session must really compute in float32, without TF32 or bfloat16:
+moments and curvature are differences of nearly equal numbers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def update_model(
         formula: An onnxscript function (image, gradient, learning_rate, lower, upper, *state) ->
             (image, *state), its state in the order of ``state_shapes``.
         image_shape: (N, 3, H, W).
-        state_shapes: What the optimiser remembers, by name.
+        state_shapes: The shapes of the optimiser's state, by name.
     """
     model: ir.Model = ir.from_proto(formula.to_model_proto())
     inputs: dict[str, Shape] = {IMAGE: image_shape, GRADIENT: image_shape}
@@ -58,8 +58,8 @@ def update_model(
 
 
 def _tidied(model: ir.Model) -> ir.Model:
-    # Not onnxscript.optimizer.optimize(): its rewrite rules take a constant of 1e-8 for zero
-    # (onnxscript 0.7.2) and drop Adam's epsilon.
+    # Not onnxscript.optimizer.optimize(): its rewrite rules treat a constant of 1e-8 as zero
+    # (onnxscript 0.7.2) and so drop Adam's epsilon.
     passes.InlinePass()(model)
     passes.ShapeInferencePass()(model)
     optimizer.fold_constants(model)

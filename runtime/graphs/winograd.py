@@ -1,17 +1,17 @@
 """Convolutions with fewer multiplications, for processors (Winograd 1980; Lavin & Gray 2016).
 
-A 3x3 convolution of a 2x2 tile takes 36 multiplications for each pair of channels. With the tile,
-its margin and the filter brought to another basis it takes 16:
+A 3x3 convolution of a 2x2 tile takes 36 multiplications for each pair of channels. It takes 16 once
+the tile, its margin and the filter are transformed to another basis:
 
     Y = Aᵀ [(G g Gᵀ) * (Bᵀ d B)] A
 
-of tiles d (4x4, every 2 pixels), filters g (3x3) and results Y (2x2): F(2x2, 3x3) of Lavin & Gray,
-whose constants are small enough that float32 loses next to nothing. The product in the middle,
-summed over channels, is one matrix product for each of the 16 coefficients. The changes of basis
-cost memory traffic, so it pays where there are many channels.
+for tiles d (4x4, every 2 pixels), filters g (3x3) and results Y (2x2). This is F(2x2, 3x3) of Lavin
+& Gray, whose constants are so small that float32 loses almost no accuracy. The product in the
+middle, summed over channels, is one matrix product for each of the 16 coefficients. The changes of
+basis cost memory traffic, so the method pays only with many channels.
 
-Only convolutions of the way back are written so. What rounds on the way forward decides which ReLUs
-are on, and comes out in the losses.
+Only convolutions of the backward pass are rewritten. Rounding in the forward pass would decide
+which ReLUs are on, and would show in the losses.
 
 ONNX Runtime's CPU provider does not do this by itself; cuDNN, TensorRT and OpenVINO choose among
 algorithms of their own. docs/decisions/0016-winograd.md has the numbers.
@@ -32,8 +32,8 @@ from nstbatch.runtime.names import GRADIENT
 
 from .smallest_side import ints
 
-# Input and output channels from which on it is faster, on two cores of a Zen 4: 1.4 times with 512
-# channels, 1.1 to 1.2 times with 256, and with 128 it is slower.
+# Fewest input and output channels for which it is faster. Measured on two cores of a Zen 4: 1.4
+# times as fast with 512 channels, 1.1 to 1.2 times with 256, and slower with 128.
 FEWEST_CHANNELS = 256
 
 # Lavin & Gray 2016, section 4.1.
@@ -43,15 +43,15 @@ A_T = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
 
 
 def with_fewer_products(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Write the 3x3 convolutions of many channels as products in Winograd's basis: on the way back.
+    """Rewrite the 3x3 convolutions of many channels in the backward pass in Winograd's basis.
 
-    Those are the ones that no output but the gradient depends on.
+    A convolution belongs to the backward pass if no output but the gradient depends on it.
 
     Args:
-        model: A graph of static shapes; it is left as it is.
+        model: A graph of static shapes; it is not changed.
 
     Returns:
-        A graph of the same inputs and outputs, whose results differ by float32's rounding.
+        A graph with the same inputs and outputs, whose results differ by float32's rounding.
     """
     graph_model = ir.from_proto(model)
     graph = graph_model.graph
@@ -64,7 +64,7 @@ def with_fewer_products(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _ancestors(values: Sequence[ir.Value]) -> set[ir.Node]:
-    """All nodes that values depend on."""
+    """All nodes that the values depend on."""
     found: set[ir.Node] = set()
     waiting = [value.producer() for value in values]
     while waiting:
@@ -76,6 +76,7 @@ def _ancestors(values: Sequence[ir.Value]) -> set[ir.Node]:
 
 
 def _pays(node: ir.Node) -> bool:
+    """True for a plain 3x3 convolution with enough channels to be faster in Winograd's basis."""
     if node.op_type != "Conv" or len(node.inputs) != 2:
         return False
     shapes = [value.shape if value is not None else None for value in node.inputs]
@@ -110,32 +111,32 @@ def _sizes(value: ir.Value | None) -> list[int]:
 
 
 def _replace(graph: ir.Graph, convolution: ir.Node) -> None:
-    """Put the same convolution in Winograd's basis in place of a node."""
+    """Replace a convolution with the same one in Winograd's basis."""
     new = _Nodes()
     values, weights = convolution.inputs
     pictures, channels, height, width = _sizes(values)
     filters = _sizes(weights)[0]
-    down, right = -(-height // 2), -(-width // 2)  # tiles; the last hangs over an odd edge
+    down, right = -(-height // 2), -(-width // 2)  # in tiles; with an odd side the last overhangs
     tiles = down * right
 
-    # (16, 1, K, C): the filters in the other basis; the session folds it.
+    # (16, 1, K, C): the filters in the other basis; the session folds this when it is opened.
     columns = new.add("Transpose", new.reshape(weights, [filters * channels, 9]))
     basis = new.add("MatMul", new.constant(np.kron(G, G)), columns)
     matrices = new.reshape(basis, [16, 1, filters, channels])
 
-    # (16, N, C, T): every channel's tiles, seen through a filter for each coefficient.
+    # (16, N, C, T): the tiles of every channel, through one filter for each coefficient.
     planes = new.reshape(values, [pictures * channels, 1, height, width])
-    seen = new.add(
+    transformed = new.add(
         "Conv",
         planes,
         new.constant(np.kron(B_T, B_T).reshape(16, 1, 4, 4)),
         strides=[2, 2],
         pads=[1, 1, 1 + height % 2, 1 + width % 2],
     )
-    coefficients = new.reshape(seen, [pictures, channels, 16, tiles])
+    coefficients = new.reshape(transformed, [pictures, channels, 16, tiles])
     coefficients = new.add("Transpose", coefficients, perm=[2, 0, 1, 3])
 
-    # (4, N K T), and back to places: the four pixels of each tile.
+    # (4, N K T): the four pixels of each tile, then moved to their positions.
     products = new.reshape(new.add("MatMul", matrices, coefficients), [16, -1])
     pixels = new.add("MatMul", new.constant(np.kron(A_T, A_T)), products)
     pixels = new.add("Transpose", new.reshape(pixels, [4, pictures, -1]), perm=[1, 0, 2])
@@ -147,12 +148,12 @@ def _replace(graph: ir.Graph, convolution: ir.Node) -> None:
 
     graph.insert_before(convolution, new.nodes)
     output = convolution.outputs[0]
-    output.name, result.name = None, output.name  # a session asks for its outputs by their names
+    output.name, result.name = None, output.name  # sessions find outputs by name
     output.replace_all_uses_with(result, replace_graph_outputs=True)
 
 
 class _Nodes:
-    """Nodes one after the other."""
+    """A growing list of nodes."""
 
     def __init__(self) -> None:
         self.nodes: list[ir.Node] = []
@@ -163,13 +164,13 @@ class _Nodes:
         return self.nodes[-1].outputs[0]
 
     def constant(self, values: NDArray[Any]) -> ir.Value:
-        """A constant of float32."""
+        """A float32 constant."""
         return self.add("Constant", value=ir.tensor(values.astype(np.float32)))
 
     def integers(self, values: list[int]) -> ir.Value:
-        """A constant of int64, as axes and shapes are."""
+        """An int64 constant, the type of axes and shapes."""
         return self.add("Constant", value_ints=values)
 
     def reshape(self, value: ir.Value | None, shape: list[int]) -> ir.Value:
-        """The same values in another shape."""
+        """Append a Reshape and return its output."""
         return self.add("Reshape", value, self.integers(shape))

@@ -1,7 +1,7 @@
-"""Following zeros through a gradient graph.
+"""Removes the parts of a gradient graph that a zero cotangent makes superfluous.
 
-A vector-Jacobian product is linear in its cotangents, so where a cotangent is zero, whatever comes
-of it alone is zero as well, and a sum with it is the other summand.
+A vector-Jacobian product is linear in its cotangents. So every value that depends on zero
+cotangents alone is zero as well, and a sum with such a value is the other summand.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import onnx_ir as ir
 
-# Operators that are zero where their first input is, and that input's companions are finite.
+# Operators whose result is zero if their first input is zero and the other inputs are finite.
 LINEAR_IN_FIRST = frozenset(
     {
         "AveragePool", "Cast", "DepthToSpace", "Div", "Expand", "Flatten", "Gather", "Identity",
@@ -19,16 +19,17 @@ LINEAR_IN_FIRST = frozenset(
         "SpaceToDepth", "Squeeze", "Transpose", "Unsqueeze",
     }
 )  # fmt: skip
-# Zero where the first input is, as long as no bias is added.
+# Zero if the first input is zero and no bias is added.
 LINEAR_WITHOUT_BIAS = frozenset({"Conv", "ConvTranspose", "Gemm"})
 BILINEAR = frozenset({"MatMul", "Mul"})
 
 
 def propagate_zeros(graph: ir.Graph, zeros: Iterable[ir.Value]) -> set[ir.Value]:
-    """Take out of the graph what a zero input makes superfluous.
+    """Remove from the graph what zero inputs make superfluous.
 
-    Sums are bypassed, and a value that is zero beside others that are not (in a ``Concat``, say)
-    is written out as zeros. Nodes that nobody reads any more are left for a later pass.
+    Zeros are dropped from sums. A zero that an operator needs beside non-zero values (in a
+    ``Concat``, for example) becomes an explicit tensor of zeros. Nodes that are no longer read are
+    left for a later pass.
 
     Args:
         graph: Topologically sorted up to the nodes that were appended while linking.
@@ -75,7 +76,7 @@ def _is_known_zero(value: ir.Value | None, known: set[ir.Value]) -> bool:
 
 
 def _bypass(node: ir.Node, known: set[ir.Value]) -> None:
-    """Leave the zeros out of a sum; the summands of a cotangent are all of one shape."""
+    """Drop the zeros from a sum; this is safe since the summands of a cotangent share one shape."""
     rest = [value for value in node.inputs if value not in known]
     if len(rest) == 1 and rest[0] is not None:
         node.outputs[0].replace_all_uses_with(rest[0], replace_graph_outputs=True)
@@ -86,7 +87,7 @@ def _bypass(node: ir.Node, known: set[ir.Value]) -> None:
 
 
 def _write_out(graph: ir.Graph, node: ir.Node, known: set[ir.Value]) -> None:
-    """Zeros of the right shape, where an operator needs them beside other values."""
+    """Replace a node's known zeros with explicit tensors of zeros of the same shape."""
     for index, value in enumerate(node.inputs):
         if value is not None and value in known:
             shape = ir.node("Shape", [value])

@@ -1,1 +1,1 @@
-"""What is minimised: terms, views and their formulas. Knows no network and no device."""
+"""Objectives: terms, views and their formulas. Knows no network and no device."""

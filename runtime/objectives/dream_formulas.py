@@ -1,4 +1,4 @@
-"""The formulas of the terms of dreams; :mod:`.dream_terms` tells of them."""
+"""The formulas of the dream terms, which :mod:`.dream_terms` defines."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def energy_loss(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Ten
 
 @script(DOMAIN, default_opset=op)
 def guide_features(activation: Tensor) -> Tensor:
-    """The features of one picture, (1, C, H, W), a row for each position: (H W, C)."""
+    """The features of one picture, (1, C, H, W) -> (H W, C), one row for each position."""
     return op.Transpose(op.Squeeze(op.Reshape(activation, [0, 0, -1]), [0]))
 
 
 @script(DOMAIN, default_opset=op)
 def guide_loss(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """L = -w / (C H W) sum_x max_p t_p . F_x; dL/dF_x is that of the feature p it is likest to.
+    """L = -w / (C H W) sum_x max_p t_p . F_x; dL/dF_x = -w / (C H W) t_p of that p.
 
-    A maximum's derivative is that of what is largest, so the two agree.
+    The derivative of a maximum is the derivative of its largest element.
     """
     features = op.Reshape(activation, [0, 0, -1])
     likeness = op.MatMul(target, features)
@@ -44,7 +44,7 @@ def guide_loss(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Tens
 
 @script(DOMAIN, default_opset=op)
 def score_loss(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """L = -w mean_x t . F_x; dL/dF_x = -w t / (H W). Scores without positions have one."""
+    """L = -w mean_x t . F_x; dL/dF_x = -w t / (H W). (N, C) scores count as one position."""
     scores = op.Reshape(activation, [0, 0, -1])
     chosen = op.ReduceSum(scores * target, [1], keepdims=0)
     loss = -weight * op.ReduceMean(chosen, [1], keepdims=0)

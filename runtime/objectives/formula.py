@@ -1,7 +1,7 @@
-"""A formula by its name: where it is written down, without reading it.
+"""A reference to a formula, by module and name, which does not import the formula.
 
-Formulas are onnxscript functions, and onnxscript takes half a second to import. What is made of
-them lies in the cache after the first time, so terms, views and optimisers only name theirs.
+Formulas are onnxscript functions, and onnxscript takes half a second to import. The graphs built
+from them are cached after the first run, so terms, views and optimisers only name their formulas.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Formula:
-    """An onnxscript function of a module, or a function that returns one.
+    """The place of an onnxscript function, or of a function that returns one.
 
     Attributes:
-        module: Its full name, such as "nstbatch.runtime.objectives.term_formulas".
-        name: What it is called there.
+        module: Full name of its module, such as "nstbatch.runtime.objectives.term_formulas".
+        name: Its name in that module.
     """
 
     module: str
     name: str
 
     def load(self) -> Any:
-        """The function itself; imports its module."""
+        """Import the module and return the function."""
         return getattr(importlib.import_module(self.module), self.name)

@@ -1,7 +1,7 @@
-"""What formulas are written in: the operators and types that onnxscript reads.
+"""The operators and types that formulas are written with.
 
-Onnxscript reads the annotations and the operators of a formula for itself, in its own types; a type
-checker finds no arithmetic in those.
+Onnxscript interprets the annotations and operators of a formula itself, with types of its own. A
+type checker finds no arithmetic in those, so for it they are ``Any``.
 """
 
 from __future__ import annotations

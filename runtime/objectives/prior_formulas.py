@@ -1,4 +1,4 @@
-"""The formulas of the priors on natural images; :mod:`.prior_terms` tells of them."""
+"""The formulas of the priors on natural images, which :mod:`.prior_terms` defines."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from onnxscript import FLOAT, script
 from .notation import Tensor, op
 from .term_formulas import DOMAIN
 
-# The mean of a natural image, RGB: ImageNet's, as in torchvision's transforms.
+# The mean colour of natural images, RGB: ImageNet's, as in torchvision's transforms.
 MEAN_COLOUR = (0.485, 0.456, 0.406)
 
-# A step of a thousandth is taken for none: the derivative of its root has no end at zero. A guess.
+# Added to squared differences, since the derivative of a root is infinite at zero. A guess: with
+# it, differences below a thousandth count as none.
 SMALLEST_SQUARE = 1e-6
 
 
@@ -18,7 +19,7 @@ SMALLEST_SQUARE = 1e-6
 def alpha_norm_loss(image: Tensor, weight: Tensor, alpha: float = 6.0) -> tuple[Tensor, Tensor]:
     """L = w mean |c|^alpha of the centred image c; dL/dc = w alpha c |c|^(alpha - 2) / (C H W).
 
-    As powers of the square, since a cube is quick where a sixth power is not.
+    Computed as powers of c^2, since a cube is faster than a sixth power.
     """
     mean_colour = op.Reshape(op.Constant(value_floats=MEAN_COLOUR), [1, 3, 1, 1])
     centred = image - mean_colour
@@ -33,10 +34,10 @@ def alpha_norm_loss(image: Tensor, weight: Tensor, alpha: float = 6.0) -> tuple[
 def total_variation_beta_loss(
     image: Tensor, weight: Tensor, beta: float = 2.0
 ) -> tuple[Tensor, Tensor]:
-    """L = w mean (right^2 + down^2 + e)^(beta / 2) of the steps to the next pixel.
+    """L = w mean (right^2 + down^2 + e)^(beta / 2), of the differences to the next pixels.
 
-    At the border there is no step. A pixel's derivative is that of the steps that end in it less
-    that of those that start.
+    At the border the difference is zero. A pixel's derivative is that of the differences that end
+    in it minus that of the differences that start in it.
     """
     down = op.Slice(image, [1], [2147483647], [2]) - op.Slice(image, [0], [-1], [2])
     right = op.Slice(image, [1], [2147483647], [3]) - op.Slice(image, [0], [-1], [3])

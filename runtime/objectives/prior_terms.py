@@ -1,9 +1,9 @@
-"""Priors on natural images (Mahendran & Vedaldi 2015): neither out of range nor rough.
+"""Priors on natural images (Mahendran & Vedaldi 2015), against extreme values and roughness.
 
 Both are formulas on the image alone. Their published weights are for sums over a mean-centred image
 of 227x227 pixels in levels from 0 to 255, divided by the square of its average norm. Here they are
-means over an image in [0, 1]; the factors that the objectives carry make up for both, so the
-published weights mean what they meant, at any size.
+means over an image in [0, 1]. The factors in the objectives convert between the two, so the
+published weights can be used as they are, at any size.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import math
 from .formula import Formula
 from .terms import Objective, Term, total_variation
 
-# deep-goggle, x0_sigma.mat: the norm of their images less the mean, taken over 227x227x3 values.
+# deep-goggle, x0_sigma.mat: the norm of their images minus the mean, over 227x227x3 values.
 IMAGE_NORM = 27098.1
-# The same as a root mean square, in levels: 68.9.
+# The same as a root mean square, in levels from 0 to 255: 68.9.
 IMAGE_RMS = IMAGE_NORM / math.sqrt(227 * 227 * 3)
 LEVELS = 255
 
@@ -35,10 +35,12 @@ def alpha_norm(alpha: float) -> Objective:
 
 
 def total_variation_beta(beta: float) -> Objective:
-    """TV^beta: mean (right^2 + down^2)^(beta / 2); for a beta of 2 the total variation.
+    """TV^beta: mean (right^2 + down^2)^(beta / 2), of the differences to the next pixels.
+
+    With a beta of 2 it is the total variation.
 
     Args:
-        beta: 1 or more. At 1 a few steep steps cost no more than many small ones.
+        beta: 1 or more. At 1 a few large differences cost no more than many small ones.
     """
     factor = float(LEVELS**beta) / IMAGE_RMS**2
     if beta == 2:

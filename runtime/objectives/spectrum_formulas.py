@@ -1,4 +1,4 @@
-"""The formulas of a picture held as a spectrum; :mod:`.spectrum` tells of them."""
+"""The formulas of a picture stored as a spectrum, which :mod:`.spectrum` defines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ DOMAIN = onnxscript.values.Opset("nstbatch.spectrum", 1)
 def see_spectrum(
     coefficients: Tensor, rows: Tensor, columns: Tensor, scale: Tensor, colours: Tensor
 ) -> Tensor:
-    """(N, 3, h, w) -> (N, 3, H, W) in (0, 1), by (H, h), (w, W), (h, w) and (3, 3, 1, 1)."""
+    """Coefficients (N, 3, h, w) -> pictures (N, 3, H, W), RGB in (0, 1).
+
+    The other inputs are (H, h), (w, W), (h, w) and (3, 3, 1, 1), in their order.
+    """
     planes = op.MatMul(op.MatMul(rows, coefficients * scale), columns)
     return op.Sigmoid(op.Conv(planes, colours))
 
@@ -28,7 +31,7 @@ def pull_back_spectrum(
     scale: Tensor,
     colours: Tensor,
 ) -> Tensor:
-    """Every factor transposed, in the opposite order; sigmoid' = sigmoid (1 - sigmoid)."""
+    """Multiply by every factor transposed, in reverse order; sigmoid' = sigmoid (1 - sigmoid)."""
     seen = see_spectrum(coefficients, rows, columns, scale, colours)
     slope = gradient * seen * (1.0 - seen)
     planes = op.Conv(slope, op.Transpose(colours, perm=[1, 0, 2, 3]))

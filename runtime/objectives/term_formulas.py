@@ -1,6 +1,6 @@
 """The formulas of the terms of style transfer: targets, losses and cotangents, as ONNX.
 
-:mod:`.terms` tells what goes into them and what comes out.
+:mod:`.terms` documents their inputs and outputs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DOMAIN = onnxscript.values.Opset("nstbatch.terms", 1)
 
 @script(DOMAIN, default_opset=op)
 def content_target(activation: Tensor) -> Tensor:
-    """The activation itself, (N, C, H, W), or (N, C) of a layer without positions."""
+    """The activation itself: (N, C, H, W), or (N, C) for a layer without positions."""
     return op.Identity(activation)
 
 
@@ -25,7 +25,7 @@ def content_target(activation: Tensor) -> Tensor:
 def content_loss(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """L = w mean (F - P)^2; dL/dF = 2 w (F - P) / (C H W). neural-style's nn.MSECriterion.
 
-    The mean is over all axes but the first, however many there are.
+    The mean is over all axes but the first, so (N, C) activations work as well.
     """
     difference = activation - target
     axes = op.Range(1, op.Size(op.Shape(activation)), 1)
@@ -42,7 +42,8 @@ def content_loss(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Te
 def gram_matrix(activation: Tensor) -> Tensor:
     """G = F F^T / (C H W), (N, C, C), of the activation as F (N, C, H W); neural-style's scale.
 
-    Each factor carries the root of the scale: the sum of squares before it would overflow float16.
+    F is divided by the root of the scale before the product, whose sum of squares would otherwise
+    overflow float16.
     """
     elements = op.Cast(op.ReduceProd(op.Shape(activation, start=1)), to=FLOAT.dtype)
     features = op.Reshape(activation, [0, 0, -1]) / op.Sqrt(elements)
@@ -53,10 +54,10 @@ def gram_matrix(activation: Tensor) -> Tensor:
 def style_loss(
     activation: Tensor, target: Tensor, weight: Tensor, pictures: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """L = w mean (G - A)^2; dL/dF = 4 w (G - A) F / (C^3 H W), G and A being symmetric.
+    """L = w mean (G - A)^2; dL/dF = 4 w (G - A) F / (C^3 H W), since G and A are symmetric.
 
-    The product with F is a 1x1 convolution whose filters are G - A, one group per picture, which
-    spares two changes of layout: 13 % of a whole step of VGG16 at 512 pixels.
+    The product with F is a 1x1 convolution whose filters are G - A, one group per picture. It saves
+    two changes of layout: 13 % of a whole step of VGG16 at 512 pixels.
     """
     difference = gram_matrix(activation) - target
     loss = weight * op.ReduceMean(difference * difference, [1, 2], keepdims=0)
@@ -77,9 +78,10 @@ def style_loss(
 
 @script(DOMAIN, default_opset=op)
 def total_variation_loss(image: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """L = w mean (right^2 + down^2) of the steps to the next pixel; at the border there is none.
+    """L = w mean (right^2 + down^2), of the differences to the next pixels; zero at the border.
 
-    A pixel's derivative is 2 w / (C H W) times the steps that end in it less those that start.
+    A pixel's derivative is 2 w / (C H W) times the differences that end in it minus those that
+    start in it.
     """
     down = op.Slice(image, [1], [2147483647], [2]) - op.Slice(image, [0], [-1], [2])
     right = op.Slice(image, [1], [2147483647], [3]) - op.Slice(image, [0], [-1], [3])
@@ -98,7 +100,7 @@ def total_variation_loss(image: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]
 
 @script(DOMAIN, default_opset=op)
 def inner_product(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """L = w <F, v> for every picture; dL/dF = w v. Of (N, C, H, W) or (N, C) alike."""
+    """L = w <F, v> for every picture; dL/dF = w v. F is (N, C, H, W) or (N, C)."""
     loss = weight * op.ReduceSum(op.Flatten(activation * target, axis=1), [1], keepdims=0)
-    # The batch is the last axis once all are turned around, so that the weights meet it.
+    # Transposing reverses the axes: the batch becomes the last one, which the weights multiply.
     return loss, op.Transpose(op.Transpose(target) * weight)

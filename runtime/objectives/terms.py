@@ -1,20 +1,20 @@
-"""The terms of an objective, each once: its target, its loss and its cotangent, as ONNX.
+"""The terms of an objective. Each defines its target, its loss and its cotangent, as ONNX.
 
-The contract of a kind of term is two onnxscript functions, which read as the formula and are named
-by a :class:`.formula.Formula`:
+A kind of term consists of two onnxscript functions, which read like the formula and are named by a
+:class:`.formula.Formula`:
 
-* ``target(activation) -> target``: what the reference picture leaves behind;
+* ``target(activation) -> target``: the part of a reference picture that the loss compares with;
 * ``loss(activation, target, weight) -> (loss, cotangent)``: the weighted loss of each picture of a
   batch, (N,), and its derivative in the activation, of the activation's shape.
 
-``weight`` is one number for each picture, (N,), and, like the targets, an input of the graph:
-changing it relinks nothing. A term on the image itself has no target and is handed the image, as
-the network sees it, in place of an activation. A target that no reference picture leaves behind,
-such as a choice of channels, is given by whoever sets up the run.
+``weight`` is one number for each picture, (N,). Like the targets it is an input of the graph, so a
+change of it needs no new graph. A term on the image itself has no target; it gets the image, as the
+network sees it, in place of an activation. If a target is not computed from a reference picture,
+such as a choice of channels, the caller gives it.
 
-Losses with a target are measured relative to it, unless a term says otherwise: the weight that the
-graph is given is divided by the target's mean square, see :meth:`Term.graph_weight`. A weight then
-means the same on every layer of every network, whatever the scale of its activations.
+A loss with a target is relative to that target, unless the term says otherwise: the weight in the
+graph is divided by the target's mean square, see :meth:`Term.graph_weight`. A weight then means the
+same on every layer of every network, whatever the scale of its activations.
 
 Terms add and scale like numbers, ``5 * content("relu4_2") + 100 * style("relu1_1")``, and the sum
 describes itself.
@@ -36,16 +36,16 @@ FORMULAS = "nstbatch.runtime.objectives.term_formulas"
 
 @dataclass(frozen=True)
 class Term:
-    """One part of an objective: a formula on a layer, or on the image where ``layer`` is None.
+    """One part of an objective: a formula on a layer, or on the image if ``layer`` is None.
 
     Attributes:
-        kind: Which formula; one word.
-        layer: The activation it is on.
-        loss: The formula and its derivative.
-        target: What a reference picture leaves behind.
-        given: Whether its target comes from elsewhere than a reference picture.
-        relative: Whether its loss is measured by the mean square of its target.
-        attributes: Fixed numbers that ``loss`` is called with; changing one links a new graph.
+        kind: Name of the formula, one word.
+        layer: Name of the layer whose activation it takes; None for the image.
+        loss: The function that returns the loss and its derivative.
+        target: The function that computes the target from a reference picture's activation.
+        given: True if the caller gives the target, instead of a reference picture.
+        relative: True if the loss is divided by the mean square of its target.
+        attributes: Constants that ``loss`` is called with; a change of one needs a new graph.
     """
 
     kind: str
@@ -58,22 +58,22 @@ class Term:
 
     @property
     def name(self) -> str:
-        """``style/relu1_1``: the name of its loss, and of its inputs' last part."""
+        """Name of the loss, such as ``style/relu1_1``; also the last part of its inputs' names."""
         return self.kind if self.layer is None else f"{self.kind}/{self.layer}"
 
     @property
     def has_target(self) -> bool:
-        """Whether ``loss`` takes one."""
+        """True if ``loss`` takes a target."""
         return self.target is not None or self.given
 
     def graph_weight(self, weight: float, target: Array | None, pictures: int) -> Array:
-        """What the graph's weight input is given, (N,), so that a loss is relative to its target.
+        """Value of the graph's weight input, (N,), which makes the loss relative to its target.
 
-        As Mahendran & Vedaldi (2015) normalise their feature distance, |F - P|^2 / |P|^2.
+        Mahendran & Vedaldi (2015) normalise their feature distance likewise, |F - P|^2 / |P|^2.
 
         Args:
-            weight: Of the term in its objective.
-            target: (N, ...), or (1, ...) for one that all pictures share; None for a term without.
+            weight: Weight of the term in its objective.
+            target: (N, ...), or (1, ...) if all pictures share it; None for a term without target.
             pictures: N.
         """
         if target is None or not self.relative:
@@ -81,7 +81,7 @@ class Term:
         mean_square = np.mean(
             np.square(target, dtype=np.float64), axis=tuple(range(1, target.ndim))
         )
-        # Nothing is relative to a target of zeros.
+        # A loss cannot be relative to a target of zeros, so its weight stays as it is.
         relative = weight / np.where(mean_square < np.finfo(np.float32).tiny, 1, mean_square)
         return np.broadcast_to(relative, (pictures,)).astype(np.float32)
 
@@ -103,17 +103,17 @@ class Objective:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The terms without their weights, which is all that a graph knows of."""
+        """The terms without their weights, as graphs are built from them."""
         return tuple(term for _, term in self.weighted)
 
     @property
     def layers(self) -> list[str]:
-        """The layers that the terms are on; those on the image have none."""
+        """The layers of the terms; terms on the image are left out."""
         return [term.layer for term in self.terms if term.layer is not None]
 
     @property
     def weights(self) -> Mapping[str, float]:
-        """The weights by the names of the terms."""
+        """The weights, by the names of their terms."""
         return {term.name: weight for weight, term in self.weighted}
 
 
@@ -138,12 +138,12 @@ def total_variation() -> Objective:
 
 
 def projection(layer: str) -> Term:
-    """The inner product of a layer's activation with its target: a term that projects the target.
+    """A term that projects its target back to the image: <activation, target>.
 
-    The derivative of the inner product of an activation F and a tensor v is v itself, so linking
-    this term to a gradient graph makes the gradient what v becomes on its way back to the image:
-    with the deconv graph, the projection of Zeiler & Fergus 2014, section 2.1. All other layers
-    have no term, and their cotangents are zeros.
+    The derivative of the inner product of an activation F and a tensor v is v itself. So linking
+    this term to a gradient graph makes the gradient equal v carried back to the image; with the
+    deconv graph this is the projection of Zeiler & Fergus 2014, section 2.1. All other layers have
+    no term, so their cotangents are zeros.
     """
     loss, target = Formula(FORMULAS, "inner_product"), Formula(FORMULAS, "content_target")
     return Term("projection", layer, loss, target)

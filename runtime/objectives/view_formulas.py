@@ -1,4 +1,4 @@
-"""The formulas of the views that move pixels; see :mod:`.views`."""
+"""The formulas of the views that move pixels, which :mod:`.views` defines."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ DOMAIN = onnxscript.values.Opset("nstbatch.views", 1)
 
 @script(DOMAIN, default_opset=op)
 def rolled(values: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """(N, C, H, W) moved by whole pixels, () each; what leaves at one edge comes in at the other.
+    """Shift (N, C, H, W) by whole pixels, () each; pixels that leave at one edge enter opposite.
 
-    A gather from computed rows, since slices at a variable place would have no static shape.
+    It gathers computed rows and columns, since slices at variable positions have no static shape.
     """
     height, width = op.Shape(values, start=2, end=3), op.Shape(values, start=3, end=4)
     zero, one = op.Constant(value_int=0), op.Constant(value_int=1)
@@ -28,13 +28,13 @@ def rolled(values: Tensor, down: Tensor, right: Tensor) -> Tensor:
 
 @script(DOMAIN, default_opset=op)
 def see_rolled(image: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """The image moved."""
+    """The shifted image."""
     return rolled(image, down, right)
 
 
 @script(DOMAIN, default_opset=op)
 def pull_back_rolled(image: Tensor, gradient: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """The gradient moved back."""
+    """The gradient, shifted back."""
     return rolled(gradient, -down, -right)
 
 
@@ -43,7 +43,7 @@ def pull_back_rolled(image: Tensor, gradient: Tensor, down: Tensor, right: Tenso
 
 @script(DOMAIN, default_opset=op)
 def continued(values: Tensor, axis: int, margin: int) -> Tensor:
-    """Values with the last ``margin`` of an axis before its first, and the first after its last."""
+    """Extend an axis at both ends by ``margin`` values from its opposite end."""
     along, reach = op.Reshape(axis, [1]), op.Reshape(margin, [1])
     last = op.Slice(values, -reach, [2147483647], along)
     first = op.Slice(values, [0], reach, along)
@@ -52,7 +52,7 @@ def continued(values: Tensor, axis: int, margin: int) -> Tensor:
 
 @script(DOMAIN, default_opset=op)
 def folded(values: Tensor, axis: int, margin: int) -> Tensor:
-    """The transposed map: the margins of an axis added to where they were taken from."""
+    """The transpose of ``continued``: add the margins of an axis to the values they copied."""
     along, reach = op.Reshape(axis, [1]), op.Reshape(margin, [1])
     before = op.Slice(values, [0], reach, along)
     inner = op.Slice(values, reach, -reach, along)
@@ -72,5 +72,5 @@ def see_wrapped(image: Tensor, margin: int) -> Tensor:
 
 @script(DOMAIN, default_opset=op)
 def pull_back_wrapped(image: Tensor, gradient: Tensor, margin: int) -> Tensor:
-    """The gradient with its margins folded in, the other way round."""
+    """The gradient with its margins folded in, in the reverse order of ``see_wrapped``."""
     return folded(folded(gradient, axis=3, margin=margin), axis=2, margin=margin)

@@ -1,14 +1,14 @@
-"""Views: what the network sees of the image that an optimiser moves.
+"""Views: maps between the image that an optimiser moves and the network.
 
-Between the two there may be a chain of maps: the image shifted by a few pixels that change with
-every step, continued around its edges, or decoded from other coordinates. The contract of a view
-is two onnxscript functions, named by a :class:`.formula.Formula`:
+A view may shift the image by a few pixels that change in every step, continue it around its edges,
+or decode it from other coordinates; several views form a chain. A view consists of two onnxscript
+functions, named by a :class:`.formula.Formula`:
 
 * ``see(image, *inputs) -> seen``: (N, 3, H, W) to (N, 3, H', W');
 * ``pull_back(image, gradient, *inputs) -> gradient``: d(loss)/d(seen), of the shape of ``seen``, to
   d(loss)/d(image), of the shape of ``image``; the transposed derivative of ``see`` at the image.
 
-Terms on the image are handed what the network sees.
+Terms on the image also get the image as the network sees it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class View:
     """One map between the image and the network.
 
     Attributes:
-        name: Of its inputs' first part.
-        see: Forward.
-        pull_back: Backward.
+        name: The view's name, part of its inputs' names.
+        see: The forward function.
+        pull_back: The backward function.
         inputs: Names of further inputs of both; in the step graph ``view/<name>/<input>``.
-        attributes: Fixed numbers that both functions are called with.
+        attributes: Constants that both functions are called with.
     """
 
     name: str
@@ -46,7 +46,7 @@ class View:
 
     @property
     def graph_inputs(self) -> tuple[str, ...]:
-        """The names of its inputs in a step graph."""
+        """The names of the view's inputs in a step graph."""
         return tuple(f"{VIEW}{self.name}/{name}" for name in self.inputs)
 
 
@@ -59,11 +59,11 @@ JITTER = View(
     Formula(FORMULAS, "pull_back_rolled"),
     ("down", "right"),
 )
-"""The image moved in a circle by a shift that is new in every step (google/deepdream: np.roll)."""
+"""Shifts the image cyclically, by a new shift in every step (google/deepdream: np.roll)."""
 
 
 def random_jitter(pixels: int, seed: int) -> Callable[[], Mapping[str, Array]]:
-    """What :data:`JITTER` is to be given before each step: up to so many pixels either way."""
+    """A function that draws the inputs of :data:`JITTER` for a step: shifts up to ``pixels``."""
     random = np.random.default_rng(seed)
 
     def draw() -> dict[str, Array]:
@@ -80,10 +80,10 @@ def random_jitter(pixels: int, seed: int) -> Callable[[], Mapping[str, Array]]:
 
 
 def wrapped(margin: int) -> View:
-    """The image continued around its edges: the view that makes a picture tile.
+    """The view that makes a picture tile: it continues the image around its edges.
 
-    A network pads with zeros, so it sees an edge where there is one. Through this view it sees
-    beyond each edge what a tiling shows there: the rows and columns at the opposite edge.
+    A network pads with zeros, so it notices the edges of an image. Through this view it sees beyond
+    each edge what a tiling shows there: the rows and columns at the opposite edge.
 
     Args:
         margin: In pixels, at least 1; no more than the shorter side of the image.

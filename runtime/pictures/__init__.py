@@ -1,1 +1,1 @@
-"""Files to pixels and back. Knows no network."""
+"""Reads picture files to pixels and writes them back. Knows no network."""

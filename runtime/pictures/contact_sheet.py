@@ -1,8 +1,8 @@
-"""Contact sheets: labelled pictures in rows and columns, to be looked at side by side.
+"""Contact sheets: labelled pictures in rows and columns, side by side.
 
-Every verb that has several pictures to show lays them out here, dark on white. The letters are
-those that OpenCV 5 brings along, so that a sheet looks the same on every machine, and a photo's
-name can be read in any common script.
+Every verb that shows several pictures lays them out here, with dark text on white. The fonts are
+those of OpenCV 5, so a sheet looks the same on every machine, and file names are readable in any
+common script.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .sizes import fit_long_side, resize
 
 WHITE, DARK = 255, 32
 
-# All in pixels, and chosen by eye for sheets that are looked at unscaled.
+# In pixels, chosen by eye for sheets that are viewed unscaled.
 TITLE_SIZE, HEADING_SIZE, LABEL_SIZE = 20, 15, 13
-LINE_SPACING = 1.35  # of a letter's size, from one line to the next
+LINE_SPACING = 1.35  # distance between lines, as a multiple of the letter size
 GAP = 8
 MARGIN = 16
-# An empty column is as wide as a few gaps: it sets groups of columns apart.
+# An empty column is a few gaps wide and separates groups of columns.
 EMPTY_COLUMN = 3 * GAP
-# A long row heading is cut rather than let it push the pictures out of sight.
+# Longer row headings are cut, so that they do not push the pictures out of sight.
 WIDEST_HEADING = 200
 
 
@@ -41,7 +41,7 @@ class LabelledPicture:
     pixels: NDArray[np.float32]
     """(H, W, 3), RGB in [0, 1], of any size."""
     label: str = ""
-    """Shown below; every line of it that is too wide loses its middle."""
+    """Shown below the picture; a line that is too wide loses its middle."""
 
 
 Cell = LabelledPicture | None
@@ -57,23 +57,23 @@ def contact_sheet(
 ) -> NDArray[np.float32]:
     """Lay pictures out in rows and columns.
 
-    A picture is shrunk to fit its cell; one that is less than half as large as its cell is
-    enlarged by a whole number with nearest neighbour, so that its pixels stay what they are.
+    A picture is shrunk to fit its cell. A picture that is at most half as large as its cell is
+    enlarged by a whole factor with nearest neighbour, so its pixels keep their values.
 
     Args:
-        rows: Of cells; None leaves a cell empty, and rows may differ in length. A column of empty
-            cells alone is no more than a gap.
-        title: Above everything, in as many lines as it takes.
-        row_headings: Left of the rows, from the first on.
-        column_headings: Above the columns, from the first on; one that is followed by empty ones
-            may reach over their columns.
+        rows: Rows of cells; None is an empty cell, and rows may differ in length. A column with
+            only empty cells is a narrow gap.
+        title: Text above everything, wrapped to several lines if needed.
+        row_headings: Texts left of the rows, from the first row on.
+        column_headings: Texts above the columns, from the first column on; a heading may extend
+            over the following columns whose headings are empty.
         cell_size: The largest side of a picture on the sheet, in pixels.
 
     Returns:
         (H, W, 3) float32, RGB in [0, 1], as :func:`.images.write` takes it.
 
     Raises:
-        ImageError: There is no picture at all, or one is not (H, W, 3).
+        ImageError: There is no picture, or one is not (H, W, 3).
     """
     fitted = [[_fitted(cell, cell_size) for cell in row] for row in rows]
     if not any(cell is not None for row in fitted for cell in row):
@@ -100,7 +100,7 @@ def contact_sheet(
 
 
 def _places(heading: int, widths: Sequence[int]) -> tuple[list[int], int]:
-    """Where the columns begin, and where the last one ends."""
+    """The left edge of each column, and the right edge of the last one."""
     lefts, left = [], MARGIN + heading
     for width in widths:
         lefts.append(left)
@@ -109,18 +109,18 @@ def _places(heading: int, widths: Sequence[int]) -> tuple[list[int], int]:
 
 
 def _heading_width(headings: Sequence[str]) -> int:
-    """What the row headings take, with the gap behind them; nothing if there are none."""
+    """Width of the row headings and the gap after them; 0 if there are none."""
     widest = max((text_width(_shown(text), HEADING_SIZE) for text in headings), default=0)
     return min(widest, WIDEST_HEADING) + GAP if widest else 0
 
 
 def _fitted(cell: Cell, size: int) -> Cell:
-    """A cell whose picture is as large as it can be within a square of ``size``."""
+    """The cell with its picture scaled to a square of ``size``; see :func:`contact_sheet`."""
     if cell is None:
         return None
     pixels = cell.pixels
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise ImageError(f"A picture has the shape (H, W, 3), this one has {pixels.shape}.")
+        raise ImageError(f"A picture must have the shape (H, W, 3), not {pixels.shape}.")
     height, width, _ = pixels.shape
     if max(height, width) > size:
         return LabelledPicture(resize(pixels, fit_long_side(height, width, size)), cell.label)
@@ -132,28 +132,28 @@ def _fitted(cell: Cell, size: int) -> Cell:
 
 
 class _Canvas:
-    """A white sheet that is filled from the top; nothing is drawn before its height is known."""
+    """A white sheet that is filled from the top and drawn once its height is known."""
 
     def __init__(self, width: int) -> None:
         self.width = width
         self.height = MARGIN
-        """Where the next thing goes."""
+        """Height used so far; the next element goes below it."""
         self._texts: list[tuple[str, int, int, int]] = []
         self._pictures: list[tuple[NDArray[np.float32], int, int]] = []
 
     def skip(self, pixels: int) -> None:
-        """Leave room."""
+        """Leave vertical space."""
         self.height += pixels
 
     def text(self, text: str, left: int, width: int, size: int, *, wrap: bool = False) -> None:
-        """Write lines of letters of a size, each within a width: wrapped, or cut."""
+        """Write lines in letters of a size; lines wider than ``width`` are wrapped or cut."""
         for line in map(_shown, text.splitlines()):
             for part in wrapped(line, width, size) if wrap else [line]:
                 self._texts.append((elided(part, width, size), left, self.height, size))
                 self.height += round(size * LINE_SPACING)
 
     def texts(self, texts: Sequence[str], lefts: Sequence[int], width: int, size: int) -> None:
-        """Write texts beside one another."""
+        """Write texts side by side."""
         top = bottom = self.height
         for text, left in zip(texts, lefts, strict=False):
             self.height = top
@@ -162,7 +162,7 @@ class _Canvas:
         self.height = bottom
 
     def headings(self, texts: Sequence[str], lefts: Sequence[int], right: int) -> None:
-        """Write the headings of columns, each up to the next that is not empty."""
+        """Write column headings, each as wide as the space up to the next non-empty one."""
         top = bottom = self.height
         end = right + GAP
         for text, left in reversed(list(zip(texts, lefts, strict=False))):
@@ -173,7 +173,7 @@ class _Canvas:
         self.height = bottom
 
     def pictures(self, cells: Sequence[Cell], lefts: Sequence[int]) -> None:
-        """Place pictures beside one another, their lower edges on one line, above the labels."""
+        """Place pictures side by side, their lower edges on one line, above the labels."""
         tallest = max((cell.pixels.shape[0] for cell in cells if cell is not None), default=0)
         self.height += tallest
         for cell, left in zip(cells, lefts, strict=False):
@@ -194,35 +194,35 @@ class _Canvas:
 
 # --- Letters ----------------------------------------------------------------------------------
 
-_WEIGHT = 400  # of the font, as in CSS: regular
+_WEIGHT = 400  # font weight as in CSS: regular
 
 
 @functools.cache
 def _font() -> Any:
-    # Takes what it lacks, such as Chinese, from another of OpenCV's fonts.
+    # OpenCV takes the characters that it lacks, such as Chinese ones, from another of its fonts.
     return cv2.FontFace("sans")
 
 
 def _shown(text: str) -> str:
-    """A line as it can be drawn: what shows nothing, or would turn the text around, is a box."""
+    """The line with a box for each character that is invisible or would reverse the text."""
     return "".join(
         character if character.isprintable() else "\N{WHITE SQUARE}" for character in text
     )
 
 
 def text_width(text: str, size: int) -> int:
-    """How wide a line is, in pixels, in letters of a size."""
+    """Width of a line in letters of a size, in pixels."""
     left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), _font(), size, _WEIGHT)
     return int(left + width)
 
 
 def draw_text(canvas: NDArray[np.uint8], text: str, left: int, top: int, size: int) -> None:
-    """Write a line onto a canvas (H, W, 3), from 0 to 255, with its upper left corner there."""
+    """Write a line onto a canvas (H, W, 3), from 0 to 255; its upper left corner is given."""
     cv2.putText(canvas, text, (left, top + size), (DARK,) * 3, _font(), size, _WEIGHT)
 
 
 def elided(text: str, width: int, size: int) -> str:
-    """A line that fits the width: its middle gives way, since names differ at their ends."""
+    """Shorten a line to a width by cutting its middle, since names differ at their ends."""
     if text_width(text, size) <= width:
         return text
     for kept in range(len(text) - 1, 0, -1):
@@ -233,7 +233,7 @@ def elided(text: str, width: int, size: int) -> str:
 
 
 def wrapped(text: str, width: int, size: int) -> list[str]:
-    """A line as several, broken at spaces; a word that is too wide has one to itself."""
+    """Break a line at spaces into lines of a width; a word that is too wide gets its own line."""
     lines: list[str] = []
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word

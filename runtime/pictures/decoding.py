@@ -1,7 +1,7 @@
-"""From an open picture file to upright sRGB samples; every failure becomes an ImageError.
+"""Decodes an open picture file to upright sRGB samples; every failure becomes an ImageError.
 
-Pillow decodes. What this module adds: colour profiles, 16-bit colour (which Pillow cuts to 8),
-transparency in all its forms, and one kind of error.
+Pillow decodes. This module adds colour profiles, 16-bit colour (which Pillow cuts to 8 bits),
+transparency in all its forms, and a single error type.
 """
 
 from __future__ import annotations
@@ -37,33 +37,34 @@ from nstbatch.runtime.errors import ImageError
 from . import icc
 
 Samples = tuple[NDArray[np.float32], NDArray[np.float32] | None]
-"""Colours (H, W, 3) and, where the file has transparency, opacity (H, W); all in [0, 1]."""
+"""Colours (H, W, 3), and opacity (H, W) or None without transparency; all in [0, 1]."""
 
-# Named so that Pillow tries no other decoder (one of them starts Ghostscript). A file is told by
-# its content: a PNG called .jpg is read as the PNG it is.
+# Listed so that Pillow tries no other decoder (one of them starts Ghostscript). The content decides
+# and not the suffix: a PNG called .jpg is read as PNG.
 _DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP", "GIF")
 
 RECIPE_KEY = "nstbatch"
 """Keyword of the PNG text that holds a picture's recipe."""
 
-# Pillow's modes with 32 bits a sample: integers or floats with no agreed white.
+# Pillow's modes with 32 bits a sample: integers or floats without a defined white.
 _NO_WHITE = {"I", "F"}
 
-# Pillow keeps 16 bits of a grey picture, but of a colour one only the high byte of each sample.
-# The last letter of its raw mode says which of the two bytes that is (big-endian, little-endian,
-# native), so a second reading with the other letter fetches the low byte.
+# Pillow keeps all 16 bits of a grey picture, but only the high byte of each sample in colour. The
+# last letter of the raw mode says which of the two bytes is the high one (big-endian,
+# little-endian, native), so reading the file again with the other letter gives the low byte.
 _DEEP_COLOUR = re.compile(r"(RGB|RGBA|RGBX|R|G|B|A);16[BLN]")
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
-# A profile that moves no colour by more than this many of 255 levels says "sRGB" in other words.
-# Measured: an sRGB profile moves none, sRGB's primaries with a plain gamma of 2.2 move some by 9,
-# Display P3 by 105.
+# A profile that changes no colour by more than this many of 255 levels counts as sRGB. Measured: an
+# sRGB profile changes none, sRGB's primaries with a plain gamma of 2.2 change some by 9, Display P3
+# by 105.
 _SAME_COLOUR = 2
 
-# warnings.catch_warnings swaps state of the whole process, so one reader is in there at a time.
+# warnings.catch_warnings changes state of the whole process, so only one reader may use it at a
+# time.
 _MUTED = threading.Lock()
 
-# Pillow logs some of what it then raises; without any handler, logging prints that on stderr.
+# Pillow logs some of the errors that it raises; without any handler, logging prints them on stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
@@ -73,7 +74,7 @@ def _silence_libtiff() -> None:
         libtiff = ctypes.CDLL(_imaging.__file__)  # finds the libtiff that Pillow is linked with
         libtiff.TIFFSetErrorHandler(None)
         libtiff.TIFFSetWarningHandler(None)
-    except (AttributeError, OSError):  # linked statically (Windows): its functions cannot be had
+    except (AttributeError, OSError):  # linked statically (Windows), so out of reach
         pass
 
 
@@ -81,15 +82,15 @@ _silence_libtiff()
 
 
 def decode(file: BinaryIO, at_least: int | None = None) -> Samples:
-    """The first picture in an open file, upright and in sRGB.
+    """Decode the first picture in an open file, upright and in sRGB.
 
     Args:
         file: Open for reading, at its beginning.
-        at_least: Settle for a smaller picture, where the format can be decoded to one in a
-            fraction of the time (JPEG), but none with a side below that.
+        at_least: Accept a reduced picture, with no side below this many pixels, if the format can
+            decode to one in a fraction of the time (JPEG).
 
     Raises:
-        ImageError: No picture, a damaged or shortened one, or one with no or too many pixels.
+        ImageError: The file is no picture, is damaged or cut short, or has no or too many pixels.
     """
     with _image_errors():
         image = _open(file)
@@ -104,7 +105,7 @@ def decode(file: BinaryIO, at_least: int | None = None) -> Samples:
         if not is_deep_grey and not _is_deep_colour(coding):
             return _from_8_bits(upright, transform)
         convert = transform and icc.conversion(upright.info["icc_profile"])
-        if transform and not convert:  # the colour engine has 8 bits
+        if transform and not convert:  # Pillow's colour engine takes 8 bits only
             return _from_8_bits(_cut_to_8_bits(upright, coding), transform)
         deep = _deep_grey(upright, coding) if is_deep_grey else _deep_colour(upright, file)
         pixels, alpha = _from_16_bits(deep, upright)
@@ -113,22 +114,22 @@ def decode(file: BinaryIO, at_least: int | None = None) -> Samples:
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What an open picture file holds beside its samples."""
+    """The content of a picture file beside its samples."""
 
     bits: int
-    """Of a sample: 16, or 8 for all that is less."""
+    """Bits of a sample: 16, or 8 for 8 and less."""
     is_tiff: bool
-    """Whether the file itself is a directory of EXIF's tags."""
+    """True if the file is a TIFF, and so a directory of EXIF's tags itself."""
     exif: bytes
-    """An EXIF record, from the byte order on; empty where there is none."""
+    """The EXIF record, from the byte order on; empty if there is none."""
     xmp: bytes
-    """An XMP packet, likewise."""
+    """The XMP packet; empty if there is none."""
     recipe: str | None
-    """The text that PNG files of this project hold."""
+    """The recipe from a PNG file's text; None if there is none."""
 
 
 def inspect(file: BinaryIO) -> Header:
-    """What the first picture in an open file comes with. Nothing but PNG is decoded for it.
+    """Read the metadata of the first picture in an open file. Only a PNG is decoded for it.
 
     Raises:
         ImageError: See :func:`decode`.
@@ -149,13 +150,13 @@ def inspect(file: BinaryIO) -> Header:
 
 
 def _is_deep_colour(coding: set[str]) -> bool:
-    """Whether all of a picture is colour of 16 bits."""
+    """True if all pieces of a picture are 16-bit colour."""
     return bool(coding) and all(map(_DEEP_COLOUR.fullmatch, coding))
 
 
 @contextmanager
 def _image_errors() -> Iterator[None]:
-    """Turn whatever a decoder raises into an ImageError, and keep its warnings quiet."""
+    """Turn every exception of a decoder into an ImageError, and suppress warnings."""
     try:
         with _MUTED, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -164,11 +165,11 @@ def _image_errors() -> Iterator[None]:
         raise
     except UnidentifiedImageError as error:
         known = ", ".join(_DECODERS)
-        message = f"Not recognised as a picture ({known}): something else, or badly damaged."
+        message = f"Not recognised as a picture ({known}): it is something else or badly damaged."
         raise ImageError(message) from error
     except Image.DecompressionBombError as error:
         raise _too_large() from error
-    except Exception as error:  # a damaged file can raise anything out of a decoder
+    except Exception as error:  # on a damaged file a decoder can raise anything
         reason = str(error).rstrip(".") or type(error).__name__
         raise ImageError(f"The picture cannot be decoded: {reason}.") from error
 
@@ -181,9 +182,9 @@ def _too_large() -> ImageError:
 
 
 def _open(file: BinaryIO) -> ImageFile.ImageFile:
-    """Read the header, and nothing else, of a picture that has a reasonable size."""
+    """Read only the header of a picture, and refuse one with too many pixels."""
     image = Image.open(file, formats=_DECODERS)
-    # Pillow raises at twice the limit, and up to there only warns.
+    # Pillow only warns above the limit, and raises at twice the limit.
     if Image.MAX_IMAGE_PIXELS is not None and math.prod(image.size) > Image.MAX_IMAGE_PIXELS:
         raise _too_large()
     if isinstance(image, TiffImageFile):
@@ -192,9 +193,9 @@ def _open(file: BinaryIO) -> ImageFile.ImageFile:
 
 
 def _mend_planes(image: TiffImageFile) -> None:
-    """Have uncompressed planes of 16 bits read as such: Pillow 13 takes them for 8, and for noise.
+    """Correct the raw mode of uncompressed 16-bit planes, which Pillow 13 reads as 8-bit noise.
 
-    Its raw mode for the red one is "R", where "R;16L" or "R;16B" is meant.
+    For the red plane its raw mode is "R" where "R;16L" or "R;16B" would be right.
     """
     if 16 in image.tag_v2.get(ExifTags.Base.BitsPerSample, ()):
         order = "L" if image.tag_v2.prefix == b"II" else "B"
@@ -205,12 +206,12 @@ def _mend_planes(image: TiffImageFile) -> None:
 
 
 def _coding(tile: ImageFile._Tile) -> str:
-    """How samples lie in a piece of the file, as a raw mode of Pillow: "RGB;16B"."""
+    """Pillow's raw mode of a piece of the file, such as "RGB;16B"."""
     return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
 
 
 def _recoded(tile: ImageFile._Tile, coding: str) -> ImageFile._Tile:
-    """The same piece, its samples read by another raw mode."""
+    """The same piece, to be read with another raw mode."""
     return tile._replace(args=(coding, *tile.args[1:]) if isinstance(tile.args, tuple) else coding)
 
 
@@ -218,7 +219,7 @@ def _recoded(tile: ImageFile._Tile, coding: str) -> ImageFile._Tile:
 
 
 def _deep_colour(high: Image.Image, file: BinaryIO) -> NDArray[np.uint16]:
-    """All 16 bits of a colour picture of which Pillow has read the high bytes."""
+    """All 16 bits of a colour picture, given the high bytes that Pillow has read."""
     image = _open(file)
     image.tile = [_recoded(tile, _other_byte(_coding(tile))) for tile in image.tile]
     low = np.asarray(ImageOps.exif_transpose(image))
@@ -231,7 +232,7 @@ def _other_byte(coding: str) -> str:
 
 
 def _from_16_bits(samples: NDArray[np.uint16], image: Image.Image) -> Samples:
-    """Scale samples (H, W, 1 | 3 | 4); a PNG's one transparent colour becomes an alpha."""
+    """Scale samples (H, W, 1 | 3 | 4) to [0, 1]; a PNG's transparent colour becomes an alpha."""
     values = samples.astype(np.float32) / np.float32(65535)
     if samples.shape[2] == 4:
         return values[..., :3], values[..., 3]
@@ -251,7 +252,7 @@ def _deep_grey(image: Image.Image, coding: set[str]) -> NDArray[np.uint16]:
 
 
 def _cut_to_8_bits(image: Image.Image, coding: set[str]) -> Image.Image:
-    """A picture as the colour engine takes it: colours have been read so, grey has 16 bits."""
+    """The picture with 8 bits, for the colour engine; only grey pictures still have 16 here."""
     if not image.mode.startswith("I;16"):
         return image
     return Image.fromarray(np.rint(_deep_grey(image, coding)[..., 0] / 257).astype(np.uint8))
@@ -269,12 +270,12 @@ def _from_8_bits(image: Image.Image, transform: ImageCms.ImageCmsTransform | Non
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """The picture's colours in one of the modes that colour profiles are made for."""
+    """The picture without alpha, in a mode that colour profiles exist for: L, RGB or CMYK."""
     if image.mode in {"L", "RGB", "CMYK"}:
         return image
     if image.mode in {"1", "LA"} or image.mode.startswith("I;16"):
         return image.convert("L")
-    # Through RGBA, since Pillow changes colours that a palette marks as transparent.
+    # Through RGBA, since Pillow otherwise changes colours that a palette marks as transparent.
     return image.convert("RGBA").convert("RGB")
 
 
@@ -288,8 +289,8 @@ def _unit(image: Image.Image) -> NDArray[np.float32]:
 def _to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     """The embedded profile's transform to sRGB.
 
-    None without a profile, with one for sRGB, and, as in web browsers, with one that is broken or
-    made for another kind of picture.
+    None if there is no profile, or if it is sRGB. As in web browsers, also None if the profile is
+    broken or made for another kind of picture.
     """
     profile = image.info.get("icc_profile")
     if not profile:
@@ -310,7 +311,7 @@ def _to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether a transform leaves a cube of colours, or a ramp of greys, where it is."""
+    """True if a transform leaves a cube of colours, or a ramp of greys, unchanged."""
     if mode == "CMYK":
         return False
     levels = np.arange(0, 256, 15, dtype=np.uint8)

@@ -1,9 +1,8 @@
-"""From samples to the bytes of a picture file, with what belongs into it beside its colours.
+"""Encodes samples and metadata to the bytes of a picture file; the counterpart of :mod:`.decoding`.
 
-The counterpart of :mod:`.decoding`. Pillow writes JPEG, WebP and AVIF. It has no
-colour of 16 bits; so OpenCV writes PNG of those, and TIFF, which is little more than its directory
-of tags, is put together here, as are PNG's chunks of metadata. The same picture gives the same
-bytes: nothing here depends on the time.
+Pillow writes JPEG, WebP, AVIF and 8-bit PNG. It has no 16-bit colour, so OpenCV writes 16-bit PNG.
+This module itself writes TIFF, which is little more than a directory of tags, and PNG's metadata
+chunks. The same picture always gives the same bytes: nothing here depends on the time.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from .decoding import RECIPE_KEY
 from .metadata import Metadata, exif_of_picture
 
 Levels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
-"""Samples (H, W, 3 | 4): colours, and opacity where there is any."""
+"""Samples (H, W, 3 | 4): colours, and opacity if the picture has transparency."""
 
 
 @dataclass(frozen=True)
 class _Extras:
-    """What goes into a file beside its samples, each as the format wants it, or empty."""
+    """The content of a file beside its samples; each part may be empty."""
 
     exif: tiff.Directory
     xmp: bytes
@@ -44,11 +43,12 @@ class _Extras:
 
     @property
     def xmp_with_recipe(self) -> bytes:
-        """Where a format has no texts of its own, the recipe is part of the XMP packet."""
+        """The XMP packet with the recipe, for formats that have no text fields of their own."""
         return self.xmp if self.recipe is None else xmp.with_recipe(self.xmp, self.recipe)
 
     @property
     def exif_record(self) -> bytes:
+        """The EXIF record as bytes; empty if there are no tags."""
         return tiff.record(self.exif) if self.exif else b""
 
 
@@ -69,14 +69,15 @@ def encode(
     metadata: Metadata,
     quality: int | None,
 ) -> bytes:
-    """A picture file.
+    """Return the bytes of a picture file.
 
     Args:
         pixels: (H, W, 3), sRGB; values outside [0, 1] are clipped.
-        alpha: (H, W), opacity; None for an opaque picture. Formats without it lay it on white.
+        alpha: (H, W), opacity; None for an opaque picture. In formats without alpha the picture is
+            blended onto white.
         target: One of :data:`FORMATS`.
-        metadata: What belongs into it.
-        quality: From 1 to 100; None for the format's own. Lossless formats have none.
+        metadata: The metadata to write into the file.
+        quality: From 1 to 100; None for the format's default. Lossless formats ignore it.
 
     Raises:
         ImageError: The format cannot hold a picture of this size.
@@ -115,21 +116,21 @@ def _software() -> str:
 
 @functools.cache
 def srgb_profile() -> bytes:
-    """An ICC profile that says sRGB: Little CMS's own, without the date of today in it.
+    """An ICC profile for sRGB: that of Little CMS, with a fixed date.
 
-    The photo's own profile does not come back: what lay outside of sRGB is gone by then, and a
-    profile for grey or ink could not hold the colours that a style brings.
+    The photo's own profile is not used again: colours outside sRGB are already lost, and a profile
+    for grey or CMYK could not hold the colours of a style.
     """
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    # ICC.1:2022, 7.2: six numbers at byte 24 are the date and time, here of the sRGB standard.
+    # ICC.1:2022, 7.2: six numbers from byte 24 on are the date and time, here of the sRGB standard.
     date = struct.pack(">6H", 1999, 10, 1, 0, 0, 0)
     return profile[:24] + date + profile[36:]
 
 
 # --- JPEG, WebP, AVIF -------------------------------------------------------------------------
 
-# A marker's length is a number of two bytes, and counts itself. What XMP begins with in JPEG takes
-# 29 more: "http://ns.adobe.com/xap/1.0/" and a zero.
+# A segment's length is a number of two bytes that includes these two. In JPEG an XMP packet starts
+# with 29 bytes more: "http://ns.adobe.com/xap/1.0/" and a zero.
 _JPEG_SEGMENT = 65_533
 _JPEG_XMP = _JPEG_SEGMENT - 29
 _EXIF_MARK = b"Exif\0\0"
@@ -137,7 +138,7 @@ _EXIF_MARK = b"Exif\0\0"
 
 def _jpeg(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
     exif, packet = _EXIF_MARK + extras.exif_record, extras.xmp_with_recipe
-    if len(packet) > _JPEG_XMP:  # the photo's own words are too many; the recipe still fits
+    if len(packet) > _JPEG_XMP:  # drop the photo's own properties, so that the recipe still fits
         packet = xmp.with_recipe(b"", extras.recipe) if extras.recipe else b""
     return _pillow(
         levels,
@@ -145,7 +146,7 @@ def _jpeg(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
         exif=exif if len(_EXIF_MARK) < len(exif) <= _JPEG_SEGMENT else b"",
         xmp=packet if len(packet) <= _JPEG_XMP else b"",
         icc_profile=extras.icc,
-        # 95: Pillow's documentation calls more than that a larger file for hardly any gain.
+        # 95: above that, Pillow's documentation says, files grow with hardly any gain in quality.
         quality=quality or 95,
         # Halved colour resolution smears the saturated edges of brush strokes.
         subsampling="4:4:4",
@@ -177,7 +178,7 @@ def _pillow(levels: Levels, name: str, **options: object) -> bytes:
 
 # --- PNG --------------------------------------------------------------------------------------
 
-# PNG specification, 5.2 and 11.2.1: the header comes first, and is always so long.
+# PNG specification, 5.2 and 11.2.1: the header comes first and always has this length.
 _SIGNATURE_AND_HEADER = 8 + 25
 
 
@@ -203,7 +204,7 @@ def _deep_png(levels: Levels) -> bytes:
 
 
 def _international_text(keyword: str, text: bytes) -> bytes:
-    """PNG specification, 11.3.4.5: neither compressed, nor with a language, nor translated."""
+    """An iTXt chunk (PNG specification, 11.3.4.5): uncompressed, no language, no translation."""
     return _chunk(b"iTXt", keyword.encode() + b"\0" + bytes(4) + text)
 
 
@@ -214,13 +215,13 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 # --- TIFF -------------------------------------------------------------------------------------
 
 _DEFLATE, _RGB, _INTERLEAVED, _STRAIGHT_ALPHA = 8, 2, 1, 2
-# Differences between neighbours halve what deflate makes of a picture.
+# Storing differences between neighbours halves the size after deflate.
 _DIFFERENCES = 2
 _STRIP_OFFSETS = 273
 
 
 def _tiff(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
-    """One strip of samples. The numbers are those of TIFF 6.0, sections 6, 8, 14 and 18."""
+    """A TIFF of one strip. The tag numbers are those of TIFF 6.0, sections 6, 8, 14 and 18."""
     height, width, channels = levels.shape
     strip = zlib.compress(_differences(levels).astype(levels.dtype.newbyteorder("<")).tobytes())
     directory: dict[int, tiff.Value | tiff.Directory] = {
@@ -231,7 +232,7 @@ def _tiff(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
         259: tiff.shorts(_DEFLATE),
         262: tiff.shorts(_RGB),
         277: tiff.shorts(channels),
-        278: tiff.longs(height),  # rows of a strip
+        278: tiff.longs(height),  # rows per strip
         279: tiff.longs(len(strip)),
         284: tiff.shorts(_INTERLEAVED),
         317: tiff.shorts(_DIFFERENCES),
@@ -247,11 +248,11 @@ def _tiff(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
 
 def _differences(levels: Levels) -> Levels:
     differences = levels.copy()
-    differences[:, 1:] -= levels[:, :-1]  # unsigned, so it wraps around, as readers expect
+    differences[:, 1:] -= levels[:, :-1]  # unsigned, so they wrap around, as readers expect
     return differences
 
 
-# --- All of them ------------------------------------------------------------------------------
+# --- All formats ------------------------------------------------------------------------------
 
 _JPEG = Format("JPEG", _jpeg, keeps_alpha=False)
 _TIFF = Format("TIFF", _tiff, keeps_16_bits=True)
@@ -266,4 +267,4 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         ".avif": Format("AVIF", _avif),
     }
 )
-"""By the suffix, in lower case."""
+"""The writable formats, by their suffixes in lower case."""

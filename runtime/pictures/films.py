@@ -1,4 +1,4 @@
-"""From frames to a film: MP4 by PyAV, which is an extra, or GIF by Pillow."""
+"""Makes a film of frames: MP4 with PyAV, which is an extra, or GIF with Pillow."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 Video = Literal["mp4", "gif", "none"]
 VIDEOS: tuple[Video, ...] = get_args(Video)
 
-# x264's "visually lossless or nearly so" (https://trac.ffmpeg.org/wiki/Encode/H.264): what dreams
-# draw is finer than what films show, and its default of 23 blurs it.
+# x264's "visually lossless or nearly so" (https://trac.ffmpeg.org/wiki/Encode/H.264). Dreams have
+# finer detail than ordinary films, and the default of 23 blurs it.
 QUALITY = "18"
 
 
 def check_encoder(video: str) -> None:
-    """Find out before the first frame whether a film can be made of them.
+    """Check before the first frame that a film can be made.
 
     Raises:
         UnknownNameError: There is no such kind of film.
-        UsageError: Its encoder is not installed; says how to get it.
+        UsageError: Its encoder is not installed; the message says how to install it.
     """
     one_of("video", video, VIDEOS)
     if video == "mp4" and importlib.util.find_spec("av") is None:
@@ -39,7 +39,7 @@ def check_encoder(video: str) -> None:
 
 
 def encode(video: str, frames: Sequence[Path], fps: float) -> bytes:
-    """The film of frames of one size, each shown for 1 / fps seconds; "mp4" or "gif"."""
+    """The film's bytes, "mp4" or "gif", of frames of one size, each shown for 1 / fps seconds."""
     return ENCODERS[video](frames, fps)
 
 
@@ -51,9 +51,9 @@ def _mp4(frames: Sequence[Path], fps: float) -> bytes:
     with av.open(buffer, "w", format="mp4") as film:
         rate = Fraction(fps).limit_denominator(1001)  # 30000/1001 is NTSC's
         stream = film.add_stream("libx264", rate=rate, options={"crf": QUALITY})
-        stream.pix_fmt = "yuv420p"  # what every player shows
+        stream.pix_fmt = "yuv420p"  # the format that every player can show
         for number, pixels in enumerate(map(np.asarray, _opened(frames))):
-            # Colours have half the resolution of brightness there, so both sides must be even.
+            # It stores colours at half the resolution of brightness, so both sides must be even.
             height, width = (side // 2 * 2 for side in pixels.shape[:2])
             if number == 0:
                 stream.height, stream.width = height, width
@@ -66,7 +66,7 @@ def _mp4(frames: Sequence[Path], fps: float) -> bytes:
 def _gif(frames: Sequence[Path], fps: float) -> bytes:
     buffer = io.BytesIO()
     first, *rest = _opened(frames)
-    # A GIF counts in hundredths of a second, and players take 0 and 1 of them for 10.
+    # A GIF counts in hundredths of a second, and players treat 0 and 1 as 10.
     hundredths = max(2, round(100 / fps))
     first.save(buffer, "GIF", save_all=True, append_images=rest, duration=10 * hundredths, loop=0)
     return buffer.getvalue()

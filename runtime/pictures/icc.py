@@ -1,9 +1,9 @@
 """Colour profiles made of three curves and a matrix, applied in floating point.
 
-Pillow's colour engine takes 8 bits a sample. Photos of 16 bits come with a profile more often than
-not, and nearly always with one of this kind: Adobe RGB, Display P3, ProPhoto RGB. For those the
-relative colorimetric intent is a formula (ICC.1:2022, annex F.3): curves to linear light, a matrix
-to the connection space, and the same for sRGB, backwards.
+Pillow's colour engine takes 8 bits per sample. Most photos of 16 bits have a profile, nearly always
+one of this kind: Adobe RGB, Display P3, ProPhoto RGB. For those the relative colorimetric intent is
+a formula (ICC.1:2022, annex F.3): curves to linear light, a matrix to the connection space, and the
+inverse of both for sRGB.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from numpy.typing import NDArray
 
 Samples: TypeAlias = NDArray[np.float32]
 Conversion: TypeAlias = Callable[[Samples], Samples]
-"""From samples (H, W, 1 | 3) in a profile's space to samples (H, W, 3) of sRGB, all in [0, 1]."""
+"""Samples (H, W, 1 | 3) in a profile's space -> sRGB samples (H, W, 3), all in [0, 1]."""
 
-# Columns: sRGB's red, green and blue as XYZ under D50, in the 65536ths of the profile that Little
-# CMS makes. They are those of IEC 61966-2-1, brought from D65 to D50 (ICC.1:2022, annex E).
+# Columns: sRGB's red, green and blue as XYZ under D50, in 65536ths, as in Little CMS's profile:
+# those of IEC 61966-2-1, adapted from D65 to D50 (ICC.1:2022, annex E).
 _SRGB_TO_XYZ = (
     np.array([[28576, 25239, 9375], [14581, 46983, 3972], [912, 6361, 46787]], np.float64) / 65536
 )
 
-# Of linear light. A profile with a lighter black needs black point compensation, as nearly none of
-# this kind does; that is left to the colour engine. A guess: a fifth of a level of 8 bits.
+# In linear light. A profile with a lighter black needs black point compensation, which is left to
+# the colour engine; hardly any profile of this kind does. A guess: a fifth of a level of 8 bits.
 _BLACK = 1e-4
 
 
 def conversion(profile: bytes) -> Conversion | None:
-    """What takes colours of a profile to sRGB; None where curves and a matrix are not all of it.
+    """The conversion from a profile to sRGB; None if the profile is more than curves and a matrix.
 
     Args:
-        profile: The ICC profile, of a colour engine that has found it to be sound.
+        profile: The ICC profile; the colour engine must have found it valid.
     """
     try:
         tags = _tags(profile)
@@ -49,21 +49,21 @@ def conversion(profile: bytes) -> Conversion | None:
             return _grey(curves[0])
         columns = [_xyz(tags[name]) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
         return _colour(curves, np.linalg.inv(_SRGB_TO_XYZ) @ np.stack(columns, axis=1))
-    except (KeyError, ValueError, struct.error):  # a tag that is lacking, cut short or unknown
+    except (KeyError, ValueError, struct.error):  # a tag is missing, cut short or unknown
         return None
 
 
 def _tags(profile: bytes) -> Mapping[bytes, bytes]:
-    """What a profile holds, by the names of its tags (ICC.1:2022, 7.3)."""
+    """The data of a profile, by the names of its tags (ICC.1:2022, 7.3)."""
     (count,) = struct.unpack_from(">I", profile, 128)
-    if count > 100:  # the standard knows 60
+    if count > 100:  # the standard defines 60
         raise ValueError("Too many tags.")
     table = [struct.unpack_from(">4sII", profile, 132 + 12 * number) for number in range(count)]
     return {name: profile[offset : offset + size] for name, offset, size in table}
 
 
 def _fixed(data: bytes, count: int, offset: int) -> list[float]:
-    """Numbers with 16 bits behind the point (ICC.1:2022, 4.6)."""
+    """Fixed-point numbers with 16 bits after the point (ICC.1:2022, 4.6)."""
     return [value / 65536 for value in struct.unpack_from(f">{count}i", data, offset)]
 
 
@@ -73,7 +73,7 @@ def _xyz(data: bytes) -> NDArray[np.float64]:
 
 # --- Curves -----------------------------------------------------------------------------------
 
-# The numbers of a damaged profile may be too large for a power of them, or for one of 0.
+# With the numbers of a damaged profile, a power may overflow or divide by zero.
 _quietly = np.errstate(over="ignore", divide="ignore")
 
 Curve: TypeAlias = Callable[[Samples], Samples]
@@ -99,12 +99,12 @@ def _power(exponent: float) -> Curve:
     return _quietly(lambda values: values ** np.float32(exponent))
 
 
-# How many numbers each kind of formula has, by its code.
+# Number of parameters of each kind of formula, by its code.
 _PARAMETERS = (1, 3, 4, 5, 7)
 
 
 def _formula(data: bytes) -> Curve:
-    """``(a x + b)^g + e`` from d on, and ``c x + f`` below."""
+    """The curve ``(a x + b)^g + e`` for x >= d, and ``c x + f`` below."""
     (kind,) = struct.unpack_from(">H", data, 8)
     if kind >= len(_PARAMETERS):
         raise ValueError("An unknown formula.")
@@ -114,7 +114,7 @@ def _formula(data: bytes) -> Curve:
         return _power(exponent)
     if a == 0:
         raise ValueError("A formula without a slope.")
-    if kind in (1, 2):  # the fourth number is added everywhere, and the power ends where it is 0
+    if kind in (1, 2):  # the fourth number is added everywhere; the power starts where it is 0
         c, d, e, f = 0.0, -b / a, c, c
 
     @_quietly
@@ -138,14 +138,14 @@ def _grey(curve: Curve) -> Conversion:
 def _colour(curves: list[Curve], matrix: NDArray[np.floating]) -> Conversion:
     def convert(samples: Samples) -> Samples:
         linear = np.stack([curve(samples[..., i]) for i, curve in enumerate(curves)], axis=-1)
-        # Clipped: a formula may be made to end in infinity.
+        # Clipped, since a formula of a damaged profile may reach infinity.
         return _encoded(np.clip(linear, 0, 1) @ matrix.T.astype(np.float32))
 
     return convert
 
 
 def _encoded(linear: Samples) -> Samples:
-    """The transfer function of sRGB (IEC 61966-2-1); what lies outside of it is cut off."""
+    """The transfer function of sRGB (IEC 61966-2-1); values outside [0, 1] are clipped."""
     linear = np.clip(linear, 0, 1)
     power = np.float32(1.055) * linear ** np.float32(1 / 2.4) - np.float32(0.055)
     return np.where(linear <= 0.0031308, np.float32(12.92) * linear, power)

@@ -1,9 +1,9 @@
-"""What a photo's file holds beside its colours, and how much of it goes into its picture.
+"""Reads a photo's metadata and chooses the part that its picture keeps.
 
-Three levels. By default a picture takes over what its photo says of the scene and its maker (the
-date, the camera and its settings, the author, the title), and not what could give somebody away who
-shows it around: places, serial numbers, names of owners. On request it takes over all that is true
-of it, or nothing.
+There are three levels. By default a picture keeps the description of the scene and its maker (date,
+camera and its settings, author, title) and drops what could identify a person who shares it:
+places, serial numbers, names of owners. On request it keeps everything that is still true, or
+nothing.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from .tiff import Directory
 
 log = logging.getLogger(__name__)
 
-# --- What is taken over of EXIF: the tags of CIPA DC-008 (EXIF 2.32), tables 4 to 8 -------------
+# --- EXIF tags that are kept or dropped: CIPA DC-008 (EXIF 2.32), tables 4 to 8 -----------------
 
 SOFTWARE, COLOUR_SPACE, WIDTH, HEIGHT = 0x0131, 0xA001, 0xA002, 0xA003
 
-# Of the first directory, where TIFF files also say how their samples lie: ImageDescription, Make,
-# Model, DateTime, Artist, Copyright, Rating, RatingPercent, and what the Windows Explorer writes
-# (title, comment, author, keywords, subject).
+# Kept from the first directory, in which TIFF files also describe their samples: ImageDescription,
+# Make, Model, DateTime, Artist, Copyright, Rating, RatingPercent, and the tags of the Windows
+# Explorer (title, comment, author, keywords, subject).
 _DESCRIBING = frozenset({0x010E, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298, 0x4746, 0x4749})
 _DESCRIBING |= frozenset(range(0x9C9B, 0x9CA0))
 
-# Of the EXIF directory what does not hold for the picture any more: how components were ordered and
-# compressed, where in the photo its subject is, and pointers to what is not copied.
+# Dropped from the EXIF directory, since it is no longer true of the picture: order and compression
+# of the components, position of the subject in the photo, and pointers to data that is not copied.
 _OUTDATED = frozenset({0x9101, 0x9102, 0x9214, 0xA214, COLOUR_SPACE, WIDTH, HEIGHT, 0xA004, 0xA005})
 
-# What says whose camera it was: MakerNote (which may hold anything), ImageUniqueID,
+# Tags that identify the camera's owner: MakerNote (which may hold anything), ImageUniqueID,
 # CameraOwnerName, BodySerialNumber, LensSerialNumber.
 _PERSONAL = frozenset({0x927C, 0xA420, 0xA430, 0xA431, 0xA435})
 
@@ -49,37 +49,37 @@ _SRGB = 1
 
 @dataclass(frozen=True, eq=False)
 class Metadata:
-    """What goes into a picture's file beside its colours."""
+    """The content of a picture's file beside its colours."""
 
     exif: Directory = field(default_factory=dict)
-    """Of the picture: without orientation, since it stands upright."""
+    """The picture's EXIF tags, without orientation, since it stands upright."""
 
     xmp: bytes = b""
-    """A packet, without the recipe."""
+    """An XMP packet, without the recipe."""
 
     recipe: str | None = None
-    """How the picture was made: any text without control characters."""
+    """Description of how the picture was made: any text without control characters."""
 
     profiled: bool = False
-    """Whether to say by a colour profile that the colours are sRGB."""
+    """True to embed a colour profile that marks the colours as sRGB."""
 
     bits: int = 8
-    """Of each sample, 8 or 16; formats that have no 16 take 8."""
+    """Bits of each sample, 8 or 16; formats without 16 bits use 8."""
 
     modified_ns: int | None = None
-    """When the file was last modified, in nanoseconds since 1970; None for now."""
+    """Modification time of the file, in nanoseconds since 1970; None for now."""
 
 
 def read_metadata(path: str | os.PathLike[str], keep: Keep = "telling") -> Metadata:
-    """What a photo's picture takes over from it.
+    """The metadata that a picture keeps from its photo.
+
+    Damaged records are left out, since the photo may be usable without them.
 
     Args:
         path: The photo.
-        keep: "telling" for what it says of the scene and its maker; "everything" for places, serial
-            numbers, all of its XMP and the file's date of modification, too; "nothing" for the
-            bits of its samples alone.
-
-    Records that are damaged are left out; the photo may be fine without them.
+        keep: "telling" for the description of the scene and its maker; "everything" to add places,
+            serial numbers, all of the XMP and the file's modification time; "nothing" for the bits
+            of its samples alone.
 
     Raises:
         ImageError: The file cannot be read, or is no picture.
@@ -101,7 +101,7 @@ def read_metadata(path: str | os.PathLike[str], keep: Keep = "telling") -> Metad
 
 
 def read_recipe(path: str | os.PathLike[str]) -> str | None:
-    """The recipe in a picture; None where there is none.
+    """The recipe in a picture; None if there is none.
 
     Raises:
         ImageError: The file cannot be read, or is no picture.
@@ -124,7 +124,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _exif(file: BinaryIO, header: Header) -> Directory:
-    """A photo's tags: a TIFF file is itself a directory of them."""
+    """The tags of a photo; a TIFF file is itself a directory of tags."""
     try:
         if header.is_tiff:
             return tiff.read_directory(file)
@@ -155,7 +155,7 @@ def _filtered(packet: bytes, wanted: Callable[[bytes], bytes]) -> bytes:
 
 
 def exif_of_picture(exif: Directory, width: int, height: int, software: str) -> Directory:
-    """A record with what is true of the picture; an empty one stays empty."""
+    """EXIF tags with the picture's size, colour space and software; without any, still none."""
     if not exif:
         return exif
     within = exif.get(tiff.EXIF_DIRECTORY)

@@ -1,6 +1,6 @@
-"""How pictures are written, with the defaults: one definition for library and commands.
+"""Options for writing pictures, with their defaults: one definition for library and commands.
 
-Nothing heavy is imported here, so that the command line can show the defaults without numpy.
+This module imports nothing heavy, so the command line can show the defaults without numpy.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ KEEPS: tuple[Keep, ...] = get_args(Keep)
 SUFFIXES_OF_FORMATS: Mapping[str, str] = MappingProxyType(
     {"jpg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
 )
-"""The formats that pictures can be written in, and the suffix of each."""
+"""The formats that pictures can be written in -> their suffixes."""
 
 FORMATS = tuple(SUFFIXES_OF_FORMATS)
 
 QUALITIES = range(1, 101)
-"""Of JPEG, WebP and AVIF, as in Pillow; 0 is left out, since it means other things to each."""
+"""Qualities of JPEG, WebP and AVIF, as in Pillow; 0 means something different in each of them."""
 
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """How the pictures of a batch are written.
+    """Options for writing the pictures of a batch.
 
     Attributes:
-        format: One of :data:`FORMATS`; None for that of each photo.
-        quality: Of lossy formats, from 1 to 100; None for each format's own.
-        name: Template of the names, without suffix: ``{stem}-{style}``; None for the photos' own.
-        keep: What of the photos' metadata goes into them.
+        format: One of :data:`FORMATS`; None for the format of each photo.
+        quality: Quality of lossy formats, from 1 to 100; None for each format's default.
+        name: Template of the file names, without suffix, such as ``{stem}-{style}``; None for the
+            names of the photos.
+        keep: The part of the photos' metadata that the pictures keep.
 
     Raises:
-        UsageError: For a value that is out of range, naming the option.
+        UsageError: A value is out of range; the message names the option.
     """
 
     format: str | None = None
@@ -55,5 +56,5 @@ class PictureOptions:
 
     @property
     def suffix(self) -> str | None:
-        """The suffix of all pictures; None for that of each photo."""
+        """The suffix of all pictures; None for the suffix of each photo."""
         return None if self.format is None else SUFFIXES_OF_FORMATS[self.format]

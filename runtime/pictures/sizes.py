@@ -1,4 +1,4 @@
-"""Sizes and layouts of pictures that are arrays: resampled, fitted, as batches."""
+"""Sizes and layouts of pictures in arrays: resizing, and conversion to batches and back."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from nstbatch.runtime.arrays import Array
 
 
 def resize(pixels: Array, size: tuple[int, int]) -> Array:
-    """Resample to (height, width): area averages to shrink, bicubic to enlarge, clipped to [0, 1].
+    """Resize to (height, width): area averages to shrink, bicubic to enlarge, clipped to [0, 1].
 
-    Each axis by itself, so that a picture made taller and narrower is antialiased too.
+    Each axis is treated on its own, so a picture that becomes taller and narrower is antialiased
+    as well.
 
     Args:
         pixels: (H, W, C), or (H, W) for an alpha, in [0, 1].
@@ -26,21 +27,21 @@ def resize(pixels: Array, size: tuple[int, int]) -> Array:
 
 
 def fit_long_side(height: int, width: int, size: int) -> tuple[int, int]:
-    """The (height, width) of the same proportions whose long side is ``size``, neither below 1."""
+    """The (height, width) of the same proportions whose long side is ``size``, each at least 1."""
     long_side = max(height, width)
     return max(1, round(height * size / long_side)), max(1, round(width * size / long_side))
 
 
 def to_nchw(pixels: Array) -> Array:
-    """(H, W, 3) to a contiguous batch of one, (1, 3, H, W)."""
+    """(H, W, 3) -> a contiguous batch of one, (1, 3, H, W)."""
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
 def from_nchw(image: Array) -> Array:
-    """A batch of one, (1, 3, H, W), to a contiguous (H, W, 3).
+    """A batch of one, (1, 3, H, W) -> a contiguous (H, W, 3).
 
     Raises:
-        ValueError: More or less than one image.
+        ValueError: The batch does not hold exactly one image.
     """
     if image.shape[0] != 1:
         raise ValueError(f"Expected one image, got a batch of {image.shape[0]}.")
@@ -48,6 +49,6 @@ def from_nchw(image: Array) -> Array:
 
 
 def resize_batch(images: Array, size: tuple[int, int]) -> Array:
-    """(N, 3, H, W) in [0, 1] -> (N, 3, *size)."""
+    """(N, 3, H, W) in [0, 1] -> (N, 3, *size); see :func:`resize`."""
     resized = [resize(image.transpose(1, 2, 0), size).transpose(2, 0, 1) for image in images]
     return np.ascontiguousarray(np.stack(resized))

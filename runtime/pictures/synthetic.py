@@ -1,4 +1,4 @@
-"""Pictures that no camera took, for where any photo would do."""
+"""Synthetic pictures, for uses that need no particular photo."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 def photo_like(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
     """Clouds with the amplitude spectrum of photos, 1/f (Field 1987), mostly grey.
 
-    Strength of the contrast and of the colours is a guess.
+    The strengths of contrast and colours are guesses.
 
     Args:
-        rng: Where the randomness comes from.
-        height: In pixels.
-        width: In pixels.
+        rng: Source of randomness.
+        height: Height in pixels.
+        width: Width in pixels.
 
     Returns:
         (3, height, width), RGB in [0, 1].

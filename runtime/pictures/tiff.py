@@ -1,7 +1,7 @@
-"""Directories of tags, as TIFF files and EXIF records hold them: read, picked from, written again.
+"""Reads, filters and writes directories of tags, as in TIFF files and EXIF records.
 
-Values are carried over as they lie in the file, with their types; only the order of their bytes is
-changed. The layout is that of TIFF 6.0, section 2, which EXIF 2.32 (CIPA DC-008) takes over.
+Values keep their types and bits; only their byte order may change. The layout is that of TIFF 6.0,
+section 2, which EXIF 2.32 (CIPA DC-008) uses as well.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ import numpy as np
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 
-# Bytes of one number of each type, by its code; a rational is two numbers of four.
+# Bytes of one number of each type, by the type's code; a rational is two numbers of four bytes.
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
 _RATIONALS = {5, 10}
 
 EXIF_DIRECTORY, GPS_DIRECTORY = 0x8769, 0x8825
-"""Tags whose values are where another directory begins."""
+"""Tags whose values are the offsets of other directories."""
 
-# Larger values than this are nobody's notes; MakerNotes of 100 kB have been seen (a guess).
+# Larger values are not useful metadata. A guess; MakerNotes of 100 kB have been seen.
 MAX_VALUE_BYTES = 1 << 20
-# A directory may point to itself. EXIF nests two of them.
+# EXIF nests two directories; without a limit a directory could point to itself.
 _MAX_DEPTH = 2
-# TIFF allows 65535; cameras write fewer than a hundred (a guess).
+# A guess: TIFF allows 65535, cameras write fewer than a hundred.
 _MAX_ENTRIES = 1000
 
 
 class DirectoryError(ValueError):
-    """Bytes that are no directory of tags."""
+    """The bytes are no directory of tags."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a tag says: the code of its type, and its numbers as little-endian bytes."""
+    """The value of a tag: the code of its type, and its numbers as little-endian bytes."""
 
     kind: int
     data: bytes
 
     @property
     def count(self) -> int:
-        """How many values of its kind there are."""
+        """Number of values of this type."""
         return len(self.data) // (_WIDTHS[self.kind] * (2 if self.kind in _RATIONALS else 1))
 
 
 Directory: TypeAlias = Mapping[int, "Value | Directory"]
-"""Values by their tags; a directory within is a value, too."""
+"""Values by their tags; a nested directory is a value as well."""
 
 
 def text(value: str) -> Value:
-    """A text, in UTF-8: EXIF says ASCII, but every program writes and expects that."""
+    """A text in UTF-8, which all programs write and expect, although EXIF specifies ASCII."""
     return Value(ASCII, value.encode() + b"\0")
 
 
@@ -71,21 +71,21 @@ def longs(*values: int) -> Value:
 
 
 def read_directory(file: BinaryIO) -> Directory:
-    """The first directory of a TIFF file or an EXIF record, with its EXIF and GPS directories.
+    """Read the first directory of a TIFF file or an EXIF record, with its EXIF and GPS directories.
 
     Values that are damaged, or larger than :data:`MAX_VALUE_BYTES`, are left out.
 
     Args:
-        file: Starts with the byte order; an EXIF record is meant without the mark in front of that.
+        file: Must start with the byte order, so an EXIF record without the mark before it.
 
     Raises:
-        DirectoryError: It is something else, cut short, or a BigTIFF.
+        DirectoryError: The file is something else, is cut short, or is a BigTIFF.
     """
     header = _at(file, 0, 8)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4])
     if order is None:
         raise DirectoryError("No TIFF header.")
-    # Values may overlap: a small file could claim any amount.
+    # Limited to the size of the file, since values may overlap and so claim any amount of memory.
     left = file.seek(0, os.SEEK_END)
     return _Reader(file, order, left).directory(struct.unpack(f"{order}I", header[4:])[0])
 
@@ -103,16 +103,18 @@ class _Reader:
     file: BinaryIO
     order: str
     left: int
-    """How many bytes of values may still be taken."""
+    """Number of bytes of values that may still be read."""
 
     def directory(self, offset: int, depth: int = 0) -> Directory:
         (count,) = struct.unpack(f"{self.order}H", _at(self.file, offset, 2))
         if count > _MAX_ENTRIES:
-            raise DirectoryError(f"A directory of {count} entries.")
+            raise DirectoryError(
+                f"A directory has {count} entries; at most {_MAX_ENTRIES} are read."
+            )
         table = _at(self.file, offset + 2, 12 * count)
         found: dict[int, Value | Directory] = {}
         for tag, kind, number, place in struct.iter_unpack(f"{self.order}HHI4s", table):
-            if tag in found:  # a thousand pointers to one directory would each be followed
+            if tag in found:  # otherwise a thousand pointers to one directory would be followed
                 continue
             try:
                 if tag not in (EXIF_DIRECTORY, GPS_DIRECTORY):
@@ -128,11 +130,11 @@ class _Reader:
 
     def _value(self, kind: int, number: int, place: bytes) -> Value:
         if kind not in _WIDTHS:
-            raise DirectoryError(f"A value of the unknown type {kind}.")
+            raise DirectoryError(f"A value has the unknown type {kind}.")
         width = _WIDTHS[kind]
         size = number * width * (2 if kind in _RATIONALS else 1)
         if size > min(MAX_VALUE_BYTES, self.left):
-            raise DirectoryError(f"A value of {size} bytes.")
+            raise DirectoryError(f"A value has {size} bytes, which is too many.")
         self.left -= size
         data = place[:size] if size <= 4 else _at(self.file, self._offset(place), size)
         return Value(kind, _swapped(data, width) if self.order == ">" else data)
@@ -153,14 +155,14 @@ def record(directory: Directory) -> bytes:
 
 
 def file_with(directory: Directory, strip_tag: int, strip: bytes) -> bytes:
-    """A TIFF file: a directory, and the one strip of samples whose place ``strip_tag`` gives."""
-    # How long the directory is does not depend on the number in it.
+    """A TIFF file: a directory, then one strip of samples whose offset ``strip_tag`` holds."""
+    # The length of the directory does not depend on that offset.
     end = len(record({**directory, strip_tag: longs(0)}))
     return record({**directory, strip_tag: longs(end)}) + strip
 
 
 def _serialised(directory: Directory, offset: int) -> bytes:
-    """Bytes of a directory that begins at an offset: entries, then what does not fit in them."""
+    """Bytes of a directory at an offset: its entries, then the values that do not fit in them."""
     after = offset + 2 + 12 * len(directory) + 4
     entries, extra = struct.pack("<H", len(directory)), b""
     for tag in sorted(directory):  # TIFF 6.0: in ascending order
@@ -181,10 +183,10 @@ def _serialised(directory: Directory, offset: int) -> bytes:
 
 
 def picked(directory: Directory, tags: frozenset[int]) -> dict[int, Value | Directory]:
-    """What a directory says of these tags."""
+    """The values of these tags in a directory."""
     return {tag: value for tag, value in directory.items() if tag in tags}
 
 
 def without(directory: Directory, tags: frozenset[int]) -> dict[int, Value | Directory]:
-    """What a directory says of all others."""
+    """The values of all other tags in a directory."""
     return {tag: value for tag, value in directory.items() if tag not in tags}

@@ -1,7 +1,7 @@
-"""XMP packets: what of a photo's goes into its picture, and the recipe in it.
+"""XMP packets: filters a photo's packet for its picture, and stores the recipe in it.
 
 XMP is RDF in XML: https://developer.adobe.com/xmp/docs/ and ISO 16684-1. A packet comes from a
-stranger, so it is parsed without document types, and what cannot be parsed is left out.
+stranger, so document types are refused, and a packet that cannot be parsed is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _EXIF = "http://ns.adobe.com/exif/1.0/"
 _PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 _NSTBATCH = "urn:nstbatch:1.0/"
 
-# ElementTree names namespaces that it does not know ns0, ns1 and so on, which is right, and ugly.
+# ElementTree calls unknown namespaces ns0, ns1 and so on, which is valid but hard to read.
 for _prefix, _namespace in {
     "rdf": _RDF,
     "x": _META,
@@ -37,56 +37,56 @@ _RECIPE = f"{{{_NSTBATCH}}}recipe"
 _DESCRIPTION = f"{{{_RDF}}}Description"
 _ABOUT = f"{{{_RDF}}}about"
 
-# The marks that programs which know nothing of a file's format find a packet by.
+# Marks by which programs find a packet even if they do not know the file's format.
 _BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 _END = '<?xpacket end="w"?>'
 
-# A photo's own words, its maker and dates. Not: places, edit histories, marked faces, and settings
-# of raw converters, which these would apply to the picture again.
+# Kept: a photo's texts, its maker and dates. Dropped: places, edit histories, marked faces, and the
+# settings of raw converters, which would apply them to the picture again.
 _TELLING_NAMESPACES = {_DUBLIN_CORE, _RIGHTS}
 _TELLING = {f"{{{_XMP}}}{name}" for name in ("CreateDate", "Rating", "Label")}
 _TELLING |= {f"{{{_PHOTOSHOP}}}DateCreated", f"{{{_EXIF}}}DateTimeOriginal"}
 
-# What is not true of the picture any more, whoever asks: it stands upright and has another size.
+# Always dropped, since it is no longer true: the picture stands upright and has another size.
 _OUTDATED = {f"{{{_TIFF}}}{name}" for name in ("Orientation", "ImageWidth", "ImageLength")}
 _OUTDATED |= {f"{{{_EXIF}}}{name}" for name in ("PixelXDimension", "PixelYDimension", "ColorSpace")}
 _OUTDATED |= {f"{{{_XMP}}}Thumbnails", _RECIPE}
 
 
 class PacketError(ValueError):
-    """Bytes that are no XMP packet."""
+    """The bytes are no XMP packet."""
 
 
 class _NoDocumentType(ET.TreeBuilder):
-    """Refuses what entities, and with them bombs of them, are declared in."""
+    """Refuses document types, which declare entities and so could expand without limit."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise PacketError("A document type is no part of XMP.")
 
 
 def telling(packet: bytes) -> bytes:
-    """What a photo says of itself and its maker, and nothing of where and how it was made.
+    """A packet that keeps the description of the photo and its maker, but not places and edits.
 
     Raises:
-        PacketError: This is no packet.
+        PacketError: ``packet`` is no XMP packet.
     """
     return _packet(_description(packet, _is_telling))
 
 
 def everything(packet: bytes) -> bytes:
-    """All of a packet that is true of the picture, too.
+    """A packet that keeps everything that is still true of the picture.
 
     Raises:
-        PacketError: This is no packet.
+        PacketError: ``packet`` is no XMP packet.
     """
     return _packet(_description(packet))
 
 
 def with_recipe(packet: bytes, recipe: str) -> bytes:
-    """A packet, or nothing, with a recipe added: any text that XML can hold.
+    """A packet, which may be empty, with a recipe added: any text that XML can hold.
 
     Raises:
-        PacketError: This is no packet.
+        PacketError: ``packet`` is no XMP packet.
     """
     description = _description(packet)
     ET.SubElement(description, _RECIPE).text = recipe
@@ -98,7 +98,7 @@ def _is_telling(name: str) -> bool:
 
 
 def _description(packet: bytes, wanted: Callable[[str], bool] = lambda _: True) -> ET.Element:
-    """The wanted properties of a packet, without those that are not true any more."""
+    """The wanted properties of a packet, without those that are no longer true."""
     description = ET.Element(_DESCRIPTION, {_ABOUT: ""})
     for name, value in _properties(packet) if packet else ():
         if name in _OUTDATED or not wanted(name):
@@ -111,10 +111,10 @@ def _description(packet: bytes, wanted: Callable[[str], bool] = lambda _: True) 
 
 
 def recipe_in(packet: bytes) -> str | None:
-    """The recipe in a packet; None where there is none.
+    """The recipe in a packet; None if there is none.
 
     Raises:
-        PacketError: This is no packet.
+        PacketError: ``packet`` is no XMP packet.
     """
     for name, value in _properties(packet):
         if name == _RECIPE:
@@ -123,9 +123,9 @@ def recipe_in(packet: bytes) -> str | None:
 
 
 def _properties(packet: bytes) -> Iterator[tuple[str, str | ET.Element]]:
-    """Every property by its qualified name: a text of an attribute, or an element."""
+    """Yield every property's qualified name and its value: an attribute's text, or an element."""
     for rdf in _parsed(packet).iter(f"{{{_RDF}}}RDF"):
-        for description in rdf.findall(_DESCRIPTION):  # one further in is a value
+        for description in rdf.findall(_DESCRIPTION):  # a more deeply nested one is a value
             for name, text in description.attrib.items():
                 if name != _ABOUT:
                     yield name, text
@@ -136,18 +136,18 @@ def _properties(packet: bytes) -> Iterator[tuple[str, str | ET.Element]]:
 def _parsed(packet: bytes) -> ET.Element:
     parser = ET.XMLParser(target=_NoDocumentType())
     try:
-        # Writers pad packets with spaces or zeros, so that they can be changed in their place.
+        # Programs pad packets with spaces or zeros, so that others can edit them in place.
         parser.feed(packet.strip(b"\0 \r\n\t"))
         root: ET.Element = parser.close()
     except PacketError:
         raise
-    except Exception as error:  # ParseError, and a LookupError for an encoding nobody knows
+    except Exception as error:  # ParseError, or a LookupError for an unknown encoding
         raise PacketError(f"No XML: {error}.") from error
     return root
 
 
 def _packet(description: ET.Element) -> bytes:
-    """A packet of these properties; nothing if there are none."""
+    """A packet of these properties; empty if there are none."""
     if not len(description) and set(description.attrib) == {_ABOUT}:
         return b""
     meta = ET.Element(f"{{{_META}}}xmpmeta")

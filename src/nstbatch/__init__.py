@@ -76,8 +76,8 @@ __all__ = [
     "write",
 ]
 
-# Where each public name lives. It is imported when it is first asked for, so that the command line
-# starts without numpy and ONNX Runtime.
+# The module of each public name. It is imported when the name is first used, so that the command
+# line starts without numpy and ONNX Runtime.
 _HOMES = {
     "Bundle": "bundles.bundle",
     "Deconvnet": "deconvnet.deconvnet",

@@ -1,4 +1,4 @@
-"""``python -m nstbatch``, and the program ``nstbatch``."""
+"""Entry point of ``python -m nstbatch`` and of the program ``nstbatch``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nstbatch.cli.exit_codes import INTERRUPTED
 
 
 def main() -> NoReturn:
-    """Run the command line; an interrupt while it is still being loaded ends it without a word."""
+    """Run the command line; Ctrl-C while it is still loading ends it silently."""
     try:
         from nstbatch.cli.main import program
     except KeyboardInterrupt:

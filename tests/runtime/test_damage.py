@@ -1,7 +1,7 @@
-"""Damaged pictures: each is read, or refused with the project's own error; nothing else happens.
+"""Damaged pictures are read, or refused with the project's own error; nothing else may happen.
 
-A fuzz target of its own: ``python tests/runtime/test_damage.py 2000 [seed]`` counts what becomes of
-so many files. What is tried follows from the seed alone.
+The file is also a fuzzer: ``python tests/runtime/test_damage.py 2000 [seed]`` tries 2000 damaged
+files and counts the outcomes. The seed alone decides which files are tried.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from nstbatch.runtime.pictures.metadata import Metadata, read_metadata, read_rec
 
 resource = pytest.importorskip("resource")  # not on Windows
 
-# The largest picture that is read has 89 million pixels, 12 bytes each, and takes copies on its
-# way. Nothing here may be near to that: sources have some thousand pixels, and a size that was
-# changed by damage is followed by too few samples.
+# The largest picture that is read has 89 million pixels of 12 bytes, and is copied while it is
+# read. Nothing here may come near that: the sources have a few thousand pixels, and a size field
+# that was damaged is followed by too few samples.
 MAX_BYTES = 1 << 30
 MAX_SECONDS = 10.0
 
@@ -38,7 +38,7 @@ HEIGHT, WIDTH = 48, 64
 
 @cache
 def sources() -> dict[str, bytes]:
-    """A good file of every kind that is read, with all metadata that it can have."""
+    """One undamaged file of every readable format, with all the metadata that the format holds."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     levels = np.stack([columns * 4, rows * 5, rows + columns], axis=-1).astype(np.uint8)
     image = Image.fromarray(levels)
@@ -82,7 +82,7 @@ def sources() -> dict[str, bytes]:
         "bmp": pillow("BMP"),
         "gif": pillow("GIF", **frames),
     }
-    # And our own, whose readers are partly our own, too.
+    # Files written by this project as well, since it also has readers of its own for some parts.
     metadata = Metadata(exif={0x010F: tiff.text("Maker")}, recipe="{}", profiled=True, bits=16)
     with tempfile.TemporaryDirectory() as folder:
         for suffix in images.WRITABLE_SUFFIXES:
@@ -98,7 +98,7 @@ Damage = Callable[[random.Random, bytearray], None]
 
 
 def place(chance: random.Random, data: bytearray) -> int:
-    """Somewhere, more often in the header."""
+    """A random position, more often in the header."""
     return int(chance.random() ** 3 * len(data))
 
 
@@ -108,7 +108,7 @@ def flip_bytes(chance: random.Random, data: bytearray) -> None:
 
 
 def set_extremes(chance: random.Random, data: bytearray) -> None:
-    """Numbers that sizes, offsets and counts are hit hardest by."""
+    """Write a number that is extreme for a size, an offset or a count."""
     start = place(chance, data)
     extremes = (
         bytes(4),
@@ -136,7 +136,7 @@ def repeat(chance: random.Random, data: bytearray) -> None:
 
 
 def splice(chance: random.Random, data: bytearray) -> None:
-    """The beginning of one file, and what follows of another."""
+    """Replace the rest of the file with the end of another."""
     other = chance.choice(list(sources().values()))
     data[place(chance, data) :] = other[int(chance.random() * len(other)) :]
 
@@ -145,7 +145,7 @@ KINDS: tuple[Damage, ...] = (flip_bytes, flip_bytes, set_extremes, cut, cut_out,
 
 
 def damaged(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
-    """So many damaged files, and what each of them was."""
+    """Yield ``count`` pairs: the name of a source, and a damaged copy of it."""
     chance = random.Random(seed)
     names = list(sources())
     for number in range(count):
@@ -157,11 +157,11 @@ def damaged(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
         yield name, bytes(data)
 
 
-# --- What becomes of it -----------------------------------------------------------------------
+# --- Outcomes ---------------------------------------------------------------------------------
 
 
 def outcome(path: Path) -> str:
-    """Read a file in every way there is."""
+    """Read a file in every way the library offers, and return "read" or "refused"."""
     try:
         picture = images.read(path)
     except ImageError:
@@ -182,7 +182,7 @@ def outcome(path: Path) -> str:
 
 
 def fuzz(seed: int, count: int, folder: Path) -> tuple[Counter[str], float]:
-    """Try so many files, and return what became of them and how long the slowest took."""
+    """Try ``count`` files; return the count of each outcome and the seconds of the slowest file."""
     found: Counter[str] = Counter()
     slowest = 0.0
     path = folder / "damaged"
@@ -201,7 +201,7 @@ def fuzz(seed: int, count: int, folder: Path) -> tuple[Counter[str], float]:
 
 @pytest.fixture
 def bounded_memory() -> Iterator[None]:
-    """An allocation of more than :data:`MAX_BYTES` beyond what there is fails."""
+    """Make allocations fail beyond :data:`MAX_BYTES` more than the process uses now."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MAX_BYTES

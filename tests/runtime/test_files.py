@@ -34,7 +34,7 @@ def test_a_missing_folder_is_an_error(tmp_path):
         write_atomically(Path(tmp_path / "missing" / "a.json"), b"")
 
 
-def test_whoever_chose_the_token_can_find_the_temporary_file(tmp_path, monkeypatch):
+def test_the_token_gives_the_name_of_the_temporary_file(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(os, "fsync", lambda _: seen.extend(p.name for p in tmp_path.iterdir()))
     write_atomically(tmp_path / "a.json", b"", "token")

@@ -1,8 +1,9 @@
-"""Every graph that any verb runs is made of what TensorRT's parser takes.
+"""TensorRT's parser accepts every operator in every graph that a verb runs.
 
-No TensorRT is needed: the graphs are those that sessions are opened with, and the list is the
-"Operator Support Matrix" of onnx-tensorrt for TensorRT 10.15; docs/gpu.md has the link. What its
-parser refuses, ONNX Runtime would leave to CUDA, and copies and small engines to the clock.
+No TensorRT is needed: the tests compare the graphs that sessions are opened with against the
+"Operator Support Matrix" of onnx-tensorrt for TensorRT 10.15 (linked in docs/gpu.md). ONNX Runtime
+gives a node that the parser refuses to CUDA, which costs copies and splits the graph into small
+engines.
 """
 
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ NUMBERS = FLOATS | {"INT32", "INT64"}
 ALL = NUMBERS | {"BOOL"}
 BOOL = frozenset({"BOOL"})
 
-# The operators of the matrix that a graph of ours may have, with the types that it grants them.
+# The operators of the matrix that our graphs may contain, by the types it lists for them.
 ON_FLOATS = (
     "AveragePool", "Clip", "Conv", "ConvTranspose", "Exp", "Gemm", "GlobalAveragePool",
     "HardSigmoid", "Log", "LogSoftmax", "MatMul", "MaxPool", "Reciprocal", "Resize", "Sigmoid",
@@ -61,7 +62,7 @@ SUPPORTED = {
     **dict.fromkeys(ON_ALL, ALL),
     **dict.fromkeys(("And", "Not", "Or", "Xor"), BOOL),
 }
-# Inputs of other types than the operator's own: indices, shapes, conditions, scales.
+# Operators whose later inputs have types of their own: indices, shapes, conditions, scales.
 FREE = {"Gather", "Slice", "Pad", "Where", "Reshape", "Resize", "Expand", "ScatterND", "Unsqueeze"}
 FREE |= {"Squeeze", "Split", "Tile", "ConstantOfShape", "Cast", "Shape", "Size"}
 COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
@@ -69,7 +70,7 @@ CONSTANT_AXES = frozenset({"Squeeze", "Unsqueeze"})
 
 
 def complaints(model: onnx.ModelProto) -> set[str]:
-    """What TensorRT's parser would say of a graph; nothing if it takes all of it."""
+    """Reasons for which TensorRT's parser would refuse a graph; empty if it accepts all of it."""
     return {found for node in ir.from_proto(model).graph for found in _complaints(node)}
 
 
@@ -82,7 +83,7 @@ def _complaints(node: ir.Node) -> Iterator[str]:
     types = SUPPORTED[kind] | (BOOL if kind in COMPARISONS else frozenset())
     for value in values:
         if value is not None and value.dtype is None:
-            yield f"{kind}: nobody knows the type of {value.name}"
+            yield f"{kind}: the type of {value.name} is unknown"
         elif value is not None and value.dtype.name not in types:
             yield f"{kind} is not supported on {value.dtype.name}"
     if (kind in CONSTANT_AXES or kind.startswith("Reduce")) and len(node.inputs) > 1:
@@ -113,7 +114,7 @@ def _text(node: ir.Node, name: str, default: str) -> str:
 
 @pytest.fixture
 def opened(monkeypatch) -> list[onnx.ModelProto]:
-    """The graphs of all sessions that are opened from now on, as the provider is handed them."""
+    """The graphs of all sessions opened during the test, as the provider receives them."""
     graphs = []
 
     def recording(model, shapes):
@@ -121,7 +122,7 @@ def opened(monkeypatch) -> list[onnx.ModelProto]:
         return graphs[-1]
 
     monkeypatch.setattr(specialise_module, "specialise", recording)
-    monkeypatch.setenv("NSTBATCH_CACHE", "off")  # what lies in there is specialised already
+    monkeypatch.setenv("NSTBATCH_CACHE", "off")  # cached graphs are already specialised
     return graphs
 
 
@@ -140,7 +141,7 @@ def provider(request) -> Provider:
 
 
 def on(system, provider: Provider):
-    """A system that is handed the graphs of a precision."""
+    """Make a system run on a provider."""
     system.engine.provider = provider
     return system
 
@@ -161,7 +162,7 @@ def test_texture(opened, provider, model, tileable):
     options = TextureOptions(
         width=96, height=80, scales=1, iterations=1, tileable=tileable, pooling="max"
     )
-    # Layers that see little, so that a small exemplar will do.
+    # Layers with small receptive fields, so that a small exemplar is enough.
     layers = {"vgg16": "relu3_1", "alexnet": "relu2", "squeezenet1_1": "fire3/concat"}
     texture = on(Texture(model, device="cpu", threads=1), provider)
     texture(photo(160, 160), TextureOptions(**{**vars(options), "up_to": layers[model]}))

@@ -1,4 +1,4 @@
-"""A bundle that breaks its contract is refused with the reason, before anything is painted."""
+"""A bundle that breaks its contract is refused with the reason, before any image is processed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ FORWARD, GRADIENT = "forward_avg.onnx", "gradient_avg.onnx"
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A bundle of one's own, to be changed."""
+    """A copy of a bundle that the test may change."""
     return Path(shutil.copytree(Bundle.load("squeezenet1_1").path, tmp_path / "bundle"))
 
 
 def rehash(folder: Path) -> None:
-    """Have the manifest give the hashes that the files have: a stranger would."""
+    """Write the files' hashes into the manifest, as an attacker would."""
     manifest = json.loads((folder / "bundle.json").read_text())
     for name in manifest["sha256"]:
         manifest["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
@@ -78,7 +78,7 @@ def test_a_link_to_a_whole_bundle_is_none_of_these(copy: Path, tmp_path: Path) -
 def test_weights_that_are_cut_short_are_refused(copy: Path) -> None:
     (copy / "weights.safetensors").write_bytes(b"short")
     rehash(copy)
-    with pytest.raises(BundleError, match=r"weights\.safetensors, which has 5"):
+    with pytest.raises(BundleError, match=r"weights\.safetensors, which has 5 bytes"):
         read(copy, GRADIENT)
 
 
@@ -87,7 +87,7 @@ def test_weights_that_are_cut_short_are_refused(copy: Path) -> None:
 def test_a_graph_that_is_not_onnx_is_refused(copy: Path, name: str, data: bytes) -> None:
     (copy / name).write_bytes(data)
     rehash(copy)
-    with pytest.raises(BundleError, match=r"is not an ONNX graph|inputs should be .* are none"):
+    with pytest.raises(BundleError, match=r"is not an ONNX graph|inputs should be .* but are none"):
         read(copy, name)
 
 
@@ -149,9 +149,9 @@ def with_a_loop(model: onnx.ModelProto) -> None:
         (of_another_domain, "operator sets should be ONNX's in version 20, not .*evil"),
         (without_operator_set, "in version 20, not {}"),
         (newer, "in version 20, not .*999"),
-        (reading_nothing, "reads 'nowhere', which nothing gives"),
-        (giving_nothing, "Nothing gives its output 'conv1'"),
-        (without_a_layer, "outputs should be conv1, .*, and are relu_conv1"),
+        (reading_nothing, "reads 'nowhere', which no node computes"),
+        (giving_nothing, "No node computes its output 'conv1'"),
+        (without_a_layer, "outputs should be conv1, .*, but are relu_conv1"),
         (with_a_loop, "graphs within nodes"),
     ],
 )

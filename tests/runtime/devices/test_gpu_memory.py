@@ -1,4 +1,4 @@
-"""What NVIDIA's driver says of memory, and where there is none to ask."""
+"""GPU memory as NVIDIA's driver reports it, and without a driver."""
 
 import subprocess
 

@@ -41,7 +41,7 @@ def test_no_limit_is_no_quota(tmp_path: Path, mount: Path) -> None:
 def test_quota_of_version_1(tmp_path: Path, mount: Path, folder: str) -> None:
     write(mount / folder / "cpu.cfs_quota_us", "300000\n")
     write(mount / folder / "cpu.cfs_period_us", "100000\n")
-    # A container sees the host's path and, at the mount, only its own group.
+    # In a container the path is the host's, and the mount holds only the container's own group.
     membership = "4:memory:/docker/42\n3:cpu,cpuacct:/docker/42\n0::/\n"
     assert quota(tmp_path, mount, membership) == 3
 

@@ -1,4 +1,4 @@
-"""Folded, a graph computes what it did, and nothing of its weights is left to compute."""
+"""A folded graph gives the same results, and none of its nodes depends on weights alone."""
 
 import numpy as np
 import onnx

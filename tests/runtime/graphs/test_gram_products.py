@@ -1,4 +1,4 @@
-"""A Gram matrix is the same, whichever way its features lie."""
+"""A Gram matrix is the same in either layout of its features."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.names import IMAGE, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Objective, style
 
-# Rows of bf16 that OpenVINO has no fast product of.
+# Length of bf16 rows from which on OpenVINO has no fast product.
 LONG_ROW = 2**20
 
 
@@ -72,7 +72,7 @@ def test_the_positions_go_first_and_the_numbers_stay(caplog):
     [
         {"activation": "float[2, 5, 42] x"},
         {"activation": "float[2, 5, 2, 3, 7] x"},
-        {"scaled": "Div(rows, roots)"},  # which differs by position
+        {"scaled": "Div(rows, roots)"},  # roots differ by position
         {"scaled": "Mul(rows, root)"},
         {"turned": "Transpose<perm = [0, 2, 1]>(rows)"},
         {"gram": "MatMul(turned, scaled)"},
@@ -107,7 +107,7 @@ def test_openvino_is_handed_no_long_rows(name, device, long_rows):
         for value in handed.value_info
         if value.type.tensor_type.shape.dim
     }
-    # A product reads what it is handed transposed where it lies.
+    # A product reads a transposed input in place.
     lies_as = {node.output[0]: node.input[0] for node in handed.node if node.op_type == "Transpose"}
     rows = [
         sizes[lies_as.get(operand, operand)]

@@ -1,8 +1,8 @@
-"""The network in float16 between an objective and an image in float32, on extreme pictures.
+"""A float16 network between an objective and an image in float32, on extreme pictures.
 
-The processor computes in float16 through casts to float32 and back, and ONNX Runtime leaves out the
-ones between two such nodes. So that every result is rounded to float16 and overflows as it does on
-a GPU, what is compared here has a node after each that moves numbers and computes nothing.
+On a processor ONNX Runtime computes float16 nodes in float32 and casts the results back, but it
+removes the casts between two such nodes. The tests put a Transpose that changes nothing after each
+node, so that every result is rounded to float16 and overflows as it does on a GPU.
 """
 
 from collections import Counter
@@ -54,7 +54,7 @@ def photos(count: int, seed: int = 0) -> np.ndarray:
 
 
 class Pair:
-    """One objective in both precisions."""
+    """One objective on one network, in both precisions."""
 
     def __init__(self, model: str, pooling: str, pictures: int = 1) -> None:
         self.bundle = Bundle.load(model)
@@ -94,9 +94,9 @@ class Pair:
 
 
 def with_rounding(graph: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """A graph that rounds all its float16, and gives the largest value of each node there.
+    """A graph that rounds every float16 value and outputs the largest value of each float16 node.
 
-    Also the operators of those nodes, by the names of the new outputs.
+    The second result gives the operators of those nodes, by the names of the new outputs.
     """
     model = ir.from_proto(graph)
     operators = {}
@@ -124,7 +124,7 @@ def with_rounding(graph: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, st
 
 @pytest.fixture(scope="module")
 def pair():
-    """A function (model, pooling) -> :class:`Pair`; the latest is kept."""
+    """A function (model, pooling) -> :class:`Pair`; it keeps the latest one."""
     kept: dict[tuple[str, str], Pair] = {}
 
     def make(*key: str) -> Pair:
@@ -143,9 +143,9 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 @NETWORKS
 def test_extreme_pictures_have_finite_losses_and_the_gradient_of_float32(pair, model, pooling):
-    """To 0.999, or as near as float32's own is when its pixels are rounded to eleven bits.
+    """To 0.999, or as close as float32 itself comes when its pixels are rounded to eleven bits.
 
-    On a flat picture a map is flat as well, and one decision of a ReLU switches all of it.
+    On a flat picture a feature map is flat as well, and one decision of a ReLU switches all of it.
     """
     both, random = pair(model, pooling), np.random.default_rng(0)
     errors = []
@@ -157,8 +157,8 @@ def test_extreme_pictures_have_finite_losses_and_the_gradient_of_float32(pair, m
         assert np.isfinite(half[GRADIENT]).all()
         np.testing.assert_allclose(half[LOSSES], full[LOSSES], rtol=1e-2)
         errors.append(1 - cosine(full[GRADIENT], half[GRADIENT]))
-        # A max pooling decides between values that float16 cannot tell apart. SqueezeNet has three,
-        # and windows that overlap: 0.995 on photos, where pixels of eleven bits leave 0.998.
+        # A max pooling chooses between values that float16 cannot tell apart. SqueezeNet has three,
+        # with overlapping windows: 0.995 on photos, where pixels of eleven bits give 0.998.
         known = {"avg": 1e-3, "max": 5e-3}[pooling]
         assert errors[-1] < max(known, 1 - cosine(full[GRADIENT], rounded[GRADIENT]))
     assert np.median(errors) < 1e-3
@@ -169,7 +169,7 @@ def test_nothing_comes_near_the_end_of_float16(pair, model, pooling):
     both = pair(model, pooling)
     kinds = {n: kind for n, kind in both.operators.items() if kind not in ("Cast", "Pad")}
     assert Counter(kinds.values())["Conv"] >= 9
-    # What is sought a maximum of is padded with float16's lowest number, which no product enlarges.
+    # Inputs of a maximum are padded with float16's lowest number, which no product enlarges.
     padding = 65504 * both.scale
     for image in (*extreme_pictures(SIDE), *photos(1)):
         found = both.halves(image[None])
@@ -180,7 +180,7 @@ def test_nothing_comes_near_the_end_of_float16(pair, model, pooling):
 
 
 def test_without_scaling_float16_overflows(monkeypatch):
-    """So values are rounded to float16 here, and the tests above can fail."""
+    """This shows that values are rounded to float16 here, so the tests above can fail."""
     monkeypatch.setattr("nstbatch.runtime.graphs.half_precision.LARGEST_COTANGENT", 3e4)
     both = Pair("vgg16", "max")
     _, half = both.both(photos(1))
@@ -195,8 +195,8 @@ def test_without_scaling_cotangents_vanish(monkeypatch):
 
 
 @given(seed=st.integers(0, 2**32 - 1), low=st.floats(0, 1), high=st.floats(0, 1))
-# The same examples every time: where the levels are 1/256 apart the cosine has been seen at 0.96,
-# see docs/decisions/0014-half-precision.md.
+# The same examples every time: with levels 1/256 apart the cosine was once 0.96, see
+# docs/decisions/0014-half-precision.md.
 @settings(max_examples=10, derandomize=True)
 def test_any_picture_of_two_levels_is_finite(pair, seed, low, high):
     random = np.random.default_rng(seed)
@@ -208,7 +208,7 @@ def test_any_picture_of_two_levels_is_finite(pair, seed, low, high):
 
 
 def test_the_pictures_of_a_batch_do_not_know_each_other():
-    """A picture whose cotangents are far larger does not take the digits of its neighbour's."""
+    """A picture with far larger cotangents does not cost its neighbour any precision."""
     both = Pair("alexnet", "avg", pictures=2)
     loud, quiet = extreme_pictures(SIDE)[-1], photos(1, seed=1)[0] * 0.999
     gradients = [
@@ -243,8 +243,8 @@ def test_the_network_is_in_float16_and_the_objective_in_float32(pair, model, poo
     nodes = list(ir.from_proto(graph).graph)
     in_full = Counter(n.op_type for n in nodes if n.outputs[0].dtype is ir.DataType.FLOAT)
     in_half = Counter(n.op_type for n in nodes if n.outputs[0].dtype is ir.DataType.FLOAT16)
-    # The preprocessing, there and back, and the products of two Gram terms with their layer; and
-    # AlexNet and SqueezeNet count what their average windows hold, which depends on no picture.
+    # The preprocessing of both passes, and the products of two Gram terms with their layers.
+    # AlexNet and SqueezeNet also count the values in their average windows, whatever the picture.
     assert in_full["Conv"] - (pooling == "avg" and model != "vgg16") * 3 <= 4
     assert in_full["MatMul"] == 2  # Gram matrices
     assert not in_full["Relu"] + in_full["Sign"]

@@ -231,7 +231,7 @@ def is_convolution(name: str) -> bool:
 
 # --- How good it is ---------------------------------------------------------------------------
 
-# The linked gradient may be this much further from the truth than PyTorch's own, both in float32.
+# The linked gradient may have an error this many times that of PyTorch's own, both in float32.
 MARK = 3.0
 
 MODELS = [
@@ -273,7 +273,7 @@ def clear_images(network, size):
 
 
 def distance(ours, truth):
-    """Relative distance of every picture's gradient (N, 3, H, W)."""
+    """Relative distance between the gradients (N, 3, H, W) of each picture."""
     difference = np.linalg.norm((ours - truth).reshape(len(ours), -1), axis=1)
     return difference / np.linalg.norm(truth.reshape(len(truth), -1), axis=1)
 

@@ -1,4 +1,4 @@
-"""The memory of activations, counted; and that a step takes no more of it than it did."""
+"""The count of activation memory, and a check that a step does not take more than it used to."""
 
 import onnx
 import pytest
@@ -13,7 +13,7 @@ from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 KB = 1000  # of 250 float32
 
 GRAPHS = {
-    # Input and output live throughout; of the three between them two at once.
+    # Input and output are live throughout; of the three values in between, two at a time.
     "a chain": (
         "(float[250] x) => (float[250] y){ a = Sin(x) b = Cos(a) c = Sin(b) y = Cos(c) }",
         3 * KB,
@@ -106,9 +106,9 @@ def counted():
     return count
 
 
-# Bytes a pixel of that step at 1024 pixels a side, when this was written: 292 maps of the image's
-# size in float32. The first two layers with their ReLUs' results and the cotangents on the way back
-# are most of it. More than that is a regression; less deserves a new record.
+# Bytes per pixel of that step at 1024 pixels a side when this was written: 292 float32 maps of the
+# image's size. Most of it are the first two layers, their ReLUs' results and their cotangents. More
+# is a regression; less deserves a new record.
 RECORDED = 1168.4
 
 
@@ -117,7 +117,7 @@ def test_a_step_takes_no_more_memory_than_it_did(counted):
 
 
 def test_memory_is_linear_in_pixels(counted):
-    """But for Gram matrices and their like, whose size does not depend on the picture's."""
+    """Except for Gram matrices and the like, whose size does not depend on the picture's."""
     per_pixel = [counted(size) / size**2 for size in (256, 512, 1024)]
     assert max(per_pixel) < 1.06 * min(per_pixel)
     fixed = counted(256) - 256**2 * RECORDED

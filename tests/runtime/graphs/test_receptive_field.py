@@ -1,4 +1,4 @@
-"""What positions of a layer see, against what PyTorch's gradients reach."""
+"""Receptive fields, compared with the pixels that PyTorch's gradients reach."""
 
 import onnx
 import pytest
@@ -69,11 +69,11 @@ def test_a_box_is_what_the_gradient_reaches(slides, kind, data):
     column = data.draw(st.integers(0, layer.shape[3] - 1))
     (gradient,) = torch.autograd.grad(layer[0, 0, row, column], image)
     rows, columns = gradient[0, 0].nonzero(as_tuple=True)
-    assume(len(rows))  # all of it in the padding
+    assume(len(rows))  # otherwise all of it lies in the padding
     box = field.box(row, column, SIDE)
     assert box.top <= rows.min() <= rows.max() < box.bottom
     assert box.left <= columns.min() <= columns.max() < box.right
-    # At the edges a position in between may be one of the padding, and see nothing.
+    # At the edges a position of the padding may lie in between, which sees nothing.
     seen = [(row, field.rows), (column, field.columns)]
     if all(p * w.stride + w.first >= 0 and p * w.stride + w.last < SIDE for p, w in seen):
         assert box == (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
@@ -124,7 +124,7 @@ def test_parts_of_a_large_image_are_not_much_larger_than_what_is_seen():
         [onnx.helper.make_node("Flatten", ["v0"], ["v1"]), named(1)],
         [onnx.helper.make_node("Softmax", ["v0"], ["v1"], axis=1), named(1)],
         [onnx.helper.make_node("Concat", ["v0", "v0"], ["layer"], axis=2)],
-        # Two ways of different strides.
+        # Two paths with different strides.
         [
             node(0, 3, 2, 1, 1),
             onnx.helper.make_node("Add", ["v0", "v1"], ["v2"]),

@@ -1,4 +1,4 @@
-"""A step function is the same in every form."""
+"""Every form of the step function gives the same results."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ VALUES = np.array([-1e38, -1, -1e-20, -0.0, 0, 1e-20, 1e-3, 1, 1e38], np.float32
 
 
 def activation(nodes: str) -> onnx.ModelProto:
-    """From ``a`` to ``passed``: nodes that make a ``step`` of ``a``, and a product with it."""
+    """A graph from ``a`` to ``passed``: nodes that compute ``step`` of ``a``, then a product."""
     return onnx.parser.parse_model(f"""<ir_version: 9, opset_import: ["" : 20]>
         relu (float[9] a, float[9] g) => (float[9] passed, float[9] step) {{
             {nodes}

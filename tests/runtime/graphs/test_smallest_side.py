@@ -1,4 +1,4 @@
-"""The smallest picture that a network takes, against what PyTorch takes."""
+"""The smallest picture that a network accepts, compared with PyTorch."""
 
 import numpy as np
 import onnx

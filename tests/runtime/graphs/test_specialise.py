@@ -1,4 +1,4 @@
-"""A graph at one size computes what the symbolic one does, with less."""
+"""A specialised graph gives the results of the symbolic one, with fewer nodes."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.objectives.terms import content
 
-# Doubles what is left of an image after halving, and pads what halving cut off.
+# Halves an image, doubles the result, and pads the row or column that halving cut off.
 HALVE_AND_DOUBLE = """
     <ir_version: 9, opset_import: ["" : 20]>
     agraph (float[N, C, H, W] image) => (float[N, C, H, W] doubled)
@@ -130,7 +130,7 @@ def test_the_model_that_was_given_stays_as_it_was():
 
 
 def test_adams_epsilon_is_not_taken_for_zero():
-    """onnxscript's rewrite rules do so, and a pixel without a gradient becomes NaN."""
+    """onnxscript's rewrite rules do that, and then a pixel without a gradient becomes NaN."""
     shape = (1, 3, 2, 2)
     model = Adam().graph(shape)
     shapes = {

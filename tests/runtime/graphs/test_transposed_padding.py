@@ -1,4 +1,4 @@
-"""Zeros go from the input of a transposed convolution to its output, and nothing else changes."""
+"""Zeros move from the input of a transposed convolution to its output; nothing else changes."""
 
 import numpy as np
 import onnx

@@ -1,4 +1,4 @@
-"""A convolution in Winograd's basis is the same convolution."""
+"""A convolution in Winograd's basis gives the results of the plain one."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ PLAIN = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
 
 
 def convolution(shape, filters, *, bias=False, dtype=np.float32, **attributes) -> onnx.ModelProto:
-    """One, whose weights are stored in half precision if that is asked for, as in a bundle."""
+    """A graph of one convolution, its weights stored as ``dtype``: float16 is that of a bundle."""
     random = np.random.default_rng(0)
     weights = random.standard_normal(filters) / np.sqrt(np.prod(filters[1:]))
     tensors = {"w": weights.astype(dtype)}
@@ -47,7 +47,7 @@ def run(model, image):
 
 
 def test_the_constants_convolve():
-    """One tile in one dimension, in exact numbers."""
+    """One tile in one dimension, in exact arithmetic."""
     tile, filter_ = np.array([1, -2, 3, 5]), np.array([2, 3, -1])
     ours = A_T @ ((G @ filter_) * (B_T @ tile))
     np.testing.assert_array_equal(ours, np.correlate(tile, filter_, "valid"))
@@ -71,7 +71,7 @@ def test_it_multiplies_less():
     (only,) = [node for node in ours.graph.node if node.op_type == "Conv"]
     assert {a.name: a.ints for a in only.attribute}["strides"] == [2, 2]
     assert [value.name for value in ours.graph.output] == ["gradient"]
-    assert operators(model)["Conv"] == 1  # the model that was given stays as it was
+    assert operators(model)["Conv"] == 1  # the given model is not changed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a zero makes superfluous, on graphs of one line; and that nothing else is touched."""
+"""Removal of what a zero makes superfluous, on graphs of one line; all else stays."""
 
 import numpy as np
 import onnx_ir as ir
@@ -30,7 +30,7 @@ HEADER = """
     >
 """
 
-# One line for every operator that hands a zero on.
+# One line for every operator that passes a zero on.
 ZERO = [
     "out = AveragePool<kernel_shape = [2, 2]>(zero)",
     "out = Cast<to = 1>(zero)",
@@ -67,7 +67,7 @@ ZERO = [
     "moved = Transpose(zero) scaled = Mul(moved, nil) out = Neg(scaled)",
 ]
 
-# Where more than the zero goes in, and something else than zero may come out.
+# Lines with another input beside the zero, whose result may differ from zero.
 NOT_ZERO = [
     "out = Conv(zero, filters, bias)",
     "out = Concat<axis = 1>(zero, x)",
@@ -107,7 +107,7 @@ def run(model: ir.Model, zero: float) -> np.ndarray:
     options = ort.SessionOptions()
     options.log_severity_level = 3  # it warns of initialisers that a line does not use
     session = ort.InferenceSession(ir.to_proto(model).SerializeToString(), options)
-    return np.array(session.run(None, feeds)[0])  # a copy: it may be an input, handed through
+    return np.array(session.run(None, feeds)[0])  # a copy: it may be an input, passed through
 
 
 def propagate(model: ir.Model) -> set[ir.Value]:

@@ -1,4 +1,4 @@
-"""Each term against its formula in PyTorch, differentiated by autograd in float64."""
+"""Each term, compared with its formula in PyTorch, differentiated by autograd in float64."""
 
 import numpy as np
 import onnx
@@ -16,7 +16,7 @@ from nstbatch.runtime.objectives.dream_terms import energy, guide, likelihood, s
 CPU = resolve("cpu")
 SHAPES = st.tuples(*(st.integers(1, size) for size in (3, 6, 7, 8)))
 
-# The image is its own layer, so a term's cotangent comes out as the gradient.
+# The image is its own layer, so the gradient is the term's cotangent.
 IDENTITY = """
     <ir_version: 9, opset_import: ["" : 20]>
     identity (float[{shape}] image, float[{shape}] "cotangent/a") => (a, gradient) {{
@@ -109,7 +109,7 @@ def test_channels_that_are_not_chosen_do_not_count():
 
 @given(shape=SHAPES, seed=st.integers(0, 99), positions=st.integers(1, 9))
 @settings(max_examples=15)
-def test_every_position_follows_the_guide_feature_it_is_likest_to(shape, seed, positions):
+def test_every_position_follows_its_most_similar_guide_feature(shape, seed, positions):
     feature, weight = random(*shape, seed=seed), weights(shape[0], seed)
     rows = random(positions, shape[1], seed=seed + 1)
     ours = run_term(guide("a"), feature, rows, weight)
@@ -134,7 +134,7 @@ def test_the_features_of_a_guide_are_a_row_for_each_position(size):
 @given(shape=SHAPES, seed=st.integers(0, 99), positions=st.booleans())
 @settings(max_examples=15)
 def test_a_class_has_a_score_over_all_positions(objective, formula, shape, seed, positions):
-    """Also of a layer without positions, (N, C)."""
+    """This includes layers without positions, (N, C)."""
     feature = random(*(shape if positions else shape[:2]), seed=seed)
     weight, chosen = weights(shape[0], seed), np.zeros((1, shape[1], 1), np.float32)
     chosen[:, seed % shape[1]] = 1

@@ -1,4 +1,4 @@
-"""Formulas are found under the names that terms, views and optimisers give them."""
+"""Formulas exist under the names that terms, views and optimisers give them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The priors against their formulas, differentiated by autograd in float64, and against the paper's
+"""The priors, compared with their formulas, differentiated by autograd in float64, and the paper's
 units.
 """
 
@@ -19,7 +19,7 @@ from nstbatch.runtime.objectives.terms import total_variation
 
 CPU = resolve("cpu")
 
-# A network that nothing asks.
+# A network that the terms do not use.
 IDENTITY = """
     <ir_version: 9, opset_import: ["" : 20]>
     identity (float[N, C, H, W] image, float[N, C, H, W] "cotangent/feature")
@@ -49,12 +49,12 @@ def autograd(formula, image):
 
 
 def levels(image):
-    """As the paper has it: 0 to 255, less the mean."""
+    """The image in the paper's units: 0 to 255, minus the mean."""
     return 255 * (image - torch.tensor(MEAN))
 
 
 def steps(image):
-    """To the next pixel below and to the right, none at the last."""
+    """Differences to the next pixel below and to the right; zero at the last."""
     down, right = torch.zeros_like(image), torch.zeros_like(image)
     down[:, :, :-1], right[..., :-1] = image.diff(dim=2), image.diff(dim=3)
     return down, right
@@ -125,7 +125,7 @@ def test_the_published_weights_mean_what_they_meant(beta):
 
 
 @pytest.mark.parametrize("objective", [alpha_norm(6), total_variation_beta(1.5)])
-def test_a_plain_picture_of_the_mean_colour_is_as_good_as_any(objective):
+def test_a_plain_picture_of_the_mean_colour_has_almost_no_loss(objective):
     image = np.broadcast_to(MEAN, (1, 3, 5, 6)).astype(np.float32)
     loss, gradient = run(objective, image)
     assert loss < 0.01 * run(objective, pictures(1, 5, 6))[0]

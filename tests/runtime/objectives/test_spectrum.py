@@ -1,4 +1,4 @@
-"""The spectrum: its transform, its pull-back, and what its windows show."""
+"""The spectrum: its transform, its pull-back and its windows."""
 
 import numpy as np
 import onnx
@@ -91,7 +91,7 @@ def test_a_window_moved_by_whole_pixels_shows_the_picture_moved_and_mirrored(shi
 
 
 def test_a_magnified_wave_is_longer():
-    """A single wave keeps its value in the middle, and is stretched about it."""
+    """A single wave keeps its value in the middle and is stretched around it."""
     wave = np.zeros(64)
     wave[4] = 1
     plain, large = cosines(64, 0.0, 1.0) @ wave, cosines(64, 0.0, 2.0) @ wave
@@ -111,7 +111,7 @@ def test_the_first_picture_is_nearly_grey_and_its_spectrum_falls():
     assert picture.shape == (1, 3, 64, 64)
     assert abs(picture.mean() - 0.5) < 0.05
     assert 0.001 < picture.std() < 0.1
-    # Neighbours are alike, as in photographs and unlike in white noise.
+    # Neighbouring pixels are similar, as in photographs and unlike in white noise.
     steps = np.diff(picture, axis=3).std()
     assert steps < picture.std()
 

@@ -1,4 +1,4 @@
-"""Each term against its formula in PyTorch, differentiated by autograd in float64."""
+"""Each term, compared with its formula in PyTorch, differentiated by autograd in float64."""
 
 import numpy as np
 import onnx
@@ -15,7 +15,7 @@ from nstbatch.runtime.objectives.terms import Objective, content, style, total_v
 
 CPU = resolve("cpu")
 
-# The image is its only layer, so a term's cotangent comes out as the gradient.
+# The image is its only layer, so the gradient is the term's cotangent.
 IDENTITY = """
     <ir_version: 9, opset_import: ["" : 20]>
     identity (float[N, C, H, W] image, float[N, C, H, W] "cotangent/feature")
@@ -74,7 +74,7 @@ def style_loss(feature, target, weight):
 
 
 def total_variation_loss(image, weight):
-    """Written pixel by pixel: the steps to the right and down, where there is a next pixel."""
+    """Total variation pixel by pixel: differences to the right and down, except at the edges."""
     loss = 0 * image.sum((1, 2, 3))
     for row in range(image.shape[2]):
         for column in range(image.shape[3]):
@@ -142,8 +142,8 @@ def test_the_target_of_content_is_the_activation_itself():
 @given(shape=SHAPES, seed=st.integers(0, 99))
 @settings(max_examples=15)
 def test_style_loss_is_the_mean_squared_difference_of_gram_matrices(shape, seed):
-    # A painting need not be of the photo's size. This one is brighter: the difference of two Gram
-    # matrices that are nearly the same has no digits left.
+    # A painting need not have the photo's size. This one is brighter, since the difference of two
+    # nearly equal Gram matrices loses all precision.
     image, painting = np.tanh(random(*shape, seed=seed)), 2 + random(*shape[:2], 9, 4) ** 2
     weight = np.abs(random(shape[0], seed=seed)) + 0.1
     target = gram(torch.tensor(painting)).numpy()

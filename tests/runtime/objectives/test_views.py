@@ -1,4 +1,4 @@
-"""Views: every pull-back is the transposed derivative, in a linked graph as by itself."""
+"""Views: every pull-back is the transposed derivative, alone and in a linked graph."""
 
 import numpy as np
 import onnx

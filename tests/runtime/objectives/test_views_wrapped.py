@@ -1,4 +1,4 @@
-"""The wrapped view: what the network sees is the tiling, and gradients find their way back."""
+"""The wrapped view: the network sees the tiling, and gradients return to the image."""
 
 import numpy as np
 import onnx
@@ -27,7 +27,7 @@ SCALED = """
 
 
 def step(image, target, margin):
-    """Losses and gradient of mean (3 seen - target)^2, weighing 1 a picture."""
+    """Losses and gradient of mean (3 seen - target)^2, with weight 1 for each picture."""
     graph = link(onnx.parser.parse_model(SCALED), content("a").terms, len(image), [wrapped(margin)])
     feeds = {
         IMAGE: image,
@@ -53,7 +53,7 @@ def test_the_network_sees_the_image_going_around(height, width, margin, seed):
 
     difference = 3 * seen.astype(np.float64) - target
     np.testing.assert_allclose(ours[LOSSES][:, 0], (difference**2).mean(axis=(1, 2, 3)), rtol=1e-5)
-    # The transposed map, by the place that each pixel seen comes from.
+    # The transposed map: add up by the position that each seen pixel comes from.
     slope = 6 * difference / difference[0].size
     expected = np.zeros(image.shape)
     rows = np.arange(-margin, height + margin) % height
@@ -64,7 +64,7 @@ def test_the_network_sees_the_image_going_around(height, width, margin, seed):
 
 @pytest.mark.parametrize("shift", [1, 4])
 def test_a_picture_that_is_moved_around_its_edges_has_its_gradient_moved(shift):
-    """Where every pixel is seen equally often, no place of a tiling is special."""
+    """If every pixel is seen equally often, no position of a tiling is special."""
     random = np.random.default_rng(1)
     image = random.standard_normal((1, 3, 6, 6), dtype=np.float32)
     flat = np.zeros((1, 3, 18, 18), np.float32)  # the margin is a whole picture

@@ -1,4 +1,4 @@
-"""Histogram matching: the colours are the reference's, and the picture stays what it is."""
+"""Histogram matching: the colours become the reference's, and the picture keeps its structure."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from nstbatch.runtime.pictures.colours import match_histogram
 
 
 def random(height, width, seed=0):
-    """(H, W, 3) of colours that go together, as those of pictures do."""
+    """Colours (H, W, 3) whose channels are correlated, as in pictures."""
     draw = np.random.default_rng(seed)
     mixed = draw.random((height, width, 3)) @ draw.random((3, 3))
     return (mixed / mixed.max()).astype(np.float32)
@@ -38,7 +38,7 @@ def test_at_another_size_the_quantiles_are_those_of_the_reference():
 
 
 def test_colours_that_go_together_in_the_reference_do_so_after():
-    """Channels alone would leave the correlation as it was: none."""
+    """Matching the channels alone would keep their correlation at zero."""
     pixels = np.random.default_rng(0).random((60, 60, 3), dtype=np.float32)
     reference = random(60, 60, 3)
     wanted = np.corrcoef(reference.reshape(-1, 3), rowvar=False)

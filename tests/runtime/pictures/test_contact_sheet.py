@@ -32,13 +32,13 @@ def noise(height: int, width: int) -> NDArray[np.float32]:
 
 
 def boxes(sheet: NDArray[np.float32]) -> tuple[int, int, int, int]:
-    """Top, bottom, left and right of what is red."""
+    """Top, bottom, left and right of the red area."""
     rows, columns = np.nonzero((sheet == RED).all(axis=2))
     return rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
 
 
 def ink(sheet: NDArray[np.float32]) -> int:
-    """How many pixels letters have darkened."""
+    """Number of pixels that letters have darkened."""
     return int((sheet.max(axis=2) < 0.5).sum())
 
 
@@ -123,7 +123,7 @@ def test_any_script_is_written(text: str) -> None:
 
 
 def test_scripts_are_letters_and_not_boxes() -> None:
-    """What a font lacks looks all the same."""
+    """Characters that a font lacks would all look the same."""
     sheets = [
         contact_sheet([[LabelledPicture(plain(SIZE, SIZE), text)]], cell_size=SIZE)
         for text in ("東", "京", "ж", "λ")

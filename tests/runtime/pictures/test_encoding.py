@@ -1,4 +1,4 @@
-"""Samples and profiles of the files that are written, read by OpenCV and Little CMS."""
+"""Samples and profiles of written files, read back by OpenCV and Little CMS."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ samples = hnp.arrays(
 
 
 def encoded(levels: NDArray[np.unsignedinteger], suffix: str, **metadata: object) -> bytes:
-    """Levels (H, W, 3 | 4) of 8 or 16 bits, as a file."""
+    """Write levels (H, W, 3 | 4) of 8 or 16 bits to a file."""
     values = levels.astype(np.float32) / np.iinfo(levels.dtype).max
     alpha = values[..., 3] if values.shape[2] == 4 else None
     return encode(values[..., :3], alpha, FORMATS[suffix], Metadata(**metadata), None)
 
 
 def by_opencv(data: bytes) -> NDArray[np.unsignedinteger]:
-    """As OpenCV reads it, red first."""
+    """The levels that OpenCV reads, red first."""
     levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     return levels[..., [2, 1, 0, 3][: levels.shape[2]]]
 
@@ -63,7 +63,7 @@ def test_16_bits_are_exact_for_our_own(suffix: str, levels: NDArray[np.uint16]) 
 @pytest.mark.parametrize("suffix", DEEP_SUFFIXES)
 @given(levels=samples.map(lambda levels: (levels >> 8).astype(np.uint8)))
 def test_8_bits_are_exact_for_another_reader(suffix: str, levels: NDArray[np.uint8]) -> None:
-    if suffix == ".tif":  # OpenCV multiplies colours of 8 bits by the opacity there
+    if suffix == ".tif":  # OpenCV multiplies a TIFF's 8-bit colours by the opacity
         levels = levels[..., :3]
     read = by_opencv(encoded(levels, suffix))
     assert read.dtype == np.uint8
@@ -117,7 +117,7 @@ def test_the_profile_is_in_the_file_when_asked_for(suffix: str) -> None:
 
 
 def test_our_own_profile_costs_no_bits(tmp_path: Path) -> None:
-    """Reading knows that there is nothing to convert, which would cut 16 bits to 8."""
+    """The reader recognises it and converts nothing; a conversion would cut 16 bits to 8."""
     levels = np.full((4, 4, 3), 12_345, np.uint16)
     (tmp_path / "a.png").write_bytes(encoded(levels, ".png", bits=16, profiled=True))
     pixels = images.read(tmp_path / "a.png").pixels

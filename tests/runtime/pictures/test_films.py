@@ -14,7 +14,7 @@ COLOURS = ([200, 40, 40], [40, 200, 40], [40, 40, 200], [128, 128, 128])
 
 @pytest.fixture
 def frames(tmp_path):
-    """Four frames of one colour each, of sides that are odd."""
+    """Four frames of one colour each, with odd sides."""
     paths = [tmp_path / f"{number}.png" for number in range(len(COLOURS))]
     for path, colour in zip(paths, COLOURS, strict=True):
         Image.fromarray(np.full((45, 63, 3), colour, np.uint8)).save(path)

@@ -1,4 +1,4 @@
-"""Conversions in floating point, held against Little CMS's own in 8 bits."""
+"""Conversions in floating point, compared with those of Little CMS in 8 bits."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_steps_of_16_bits_stay_apart() -> None:
     assert steps.min() > 0
 
 
-# --- What is left to Little CMS ---------------------------------------------------------------
+# --- Profiles left to Little CMS --------------------------------------------------------------
 
 
 def without(tag: bytes) -> bytes:
@@ -131,11 +131,11 @@ def without(tag: bytes) -> bytes:
         profile(CURVES["gamma"])[:200],
         without(b"rXYZ"),
         without(b"gTRC"),
-        profile(CURVES["gamma"]).replace(b"wtpt", b"A2B0", 1),  # a table, which comes first
+        profile(CURVES["gamma"]).replace(b"wtpt", b"A2B0", 1),  # a table, which has priority
         profile(CURVES["gamma"]).replace(b"XYZ ", b"Lab ", 1),
         profile(CURVES["gamma"]).replace(b"RGB ", b"CMYK", 1),
         profile(formula(9, 1.0)),
-        profile(formula(2, 2.0, 0.9, 0.0, 0.1)),  # its black is light, and to be compensated
+        profile(formula(2, 2.0, 0.9, 0.0, 0.1)),  # a light black, which needs compensation
         profile(table(9000, 65535), None),
         profile(formula(1, 2.0, 0.0, 1.0)),
         profile(b"mAB " + bytes(20)),
@@ -145,7 +145,7 @@ def test_other_profiles_are_none_of_ours(data: bytes) -> None:
     assert conversion(data) is None
 
 
-@example(edits=[(388, 128)], curve="formula 4")  # 0.9 to the power of -32768 and more
+@example(edits=[(388, 128)], curve="formula 4")  # makes the exponent about -32768
 @given(
     edits=st.lists(st.tuples(st.integers(0, 399), st.integers(0, 255)), min_size=1, max_size=9),
     curve=st.sampled_from(sorted(CURVES)),

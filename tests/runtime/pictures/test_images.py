@@ -120,7 +120,7 @@ def test_a_device_or_a_pipe_is_not_waited_for() -> None:
 
 def test_hidden_colours_become_the_mean_of_the_visible(tmp_path: Path) -> None:
     stored = np.zeros((4, 4, 4), np.uint8)
-    stored[..., :3] = [255, 0, 255]  # what some program left behind
+    stored[..., :3] = [255, 0, 255]  # arbitrary hidden colour
     stored[0] = [0, 255, 0, 255]
     stored[1] = [0, 0, 255, 85]
     Image.fromarray(stored).save(tmp_path / "logo.png")
@@ -261,7 +261,7 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
 
 @pytest.fixture
 def old_picture(tmp_path: Path) -> Iterator[Path]:
-    """A picture that must be there unchanged, and alone, when the test is over."""
+    """A picture that must be unchanged, and the only file in its folder, after the test."""
     path = tmp_path / "a.png"
     images.write(path, SMOOTH[::-1])
     before = path.read_bytes()

@@ -1,6 +1,6 @@
-"""What of a photo's metadata arrives in its picture, read by another library than ours.
+"""The metadata that a picture keeps from its photo, read back by other libraries than ours.
 
-exifread parses EXIF records, and OpenCV finds them, XMP packets and colour profiles in files.
+exifread parses EXIF records; OpenCV finds EXIF records, XMP packets and colour profiles in files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"
 
 
 def exif_record() -> bytes:
-    """What a camera writes: turned, with date, exposure, place, serial number, notes, old sizes."""
+    """A camera's EXIF record: rotated, with date, exposure, place, serial number, notes, sizes."""
     within: tiff.Directory = {
         0x829A: tiff.Value(tiff.RATIONAL, struct.pack("<II", 1, 250)),
         0x9003: tiff.text("2024:05:06 07:08:09"),
@@ -65,16 +65,16 @@ def exif_record() -> bytes:
 
 @pytest.fixture(params=SUFFIXES)
 def photo(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The same photo, with the same metadata, in every format; written by Pillow."""
+    """One photo with the same metadata in every format, written by Pillow."""
     path = tmp_path / f"photo{request.param}"
     image = Image.fromarray(LEVELS)
     record = b"Exif\0\0" + exif_record()
     if request.param == ".png":
         image.save(path, exif=record)
-        data = path.read_bytes()  # Pillow writes no XMP there
+        data = path.read_bytes()  # Pillow writes no XMP to this format
         text = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + XMP
         chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
-        path.write_bytes(data[:-12] + chunk + data[-12:])  # behind the samples, where it may be
+        path.write_bytes(data[:-12] + chunk + data[-12:])  # after the samples, which is allowed
     elif request.param == ".tif":
         exif = Image.Exif()
         exif.load(record)
@@ -87,7 +87,7 @@ def photo(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def tags(path: Path) -> dict[str, str]:
     """The tags that exifread finds."""
-    if path.suffix == ".webp":  # it takes the record to be marked as in JPEG, which it is not there
+    if path.suffix == ".webp":  # exifread expects JPEG's mark, which WebP does not have
         found = exifread.process_file(BytesIO(records(path)[cv2.IMAGE_METADATA_EXIF]))
     else:
         with path.open("rb") as file:
@@ -96,7 +96,7 @@ def tags(path: Path) -> dict[str, str]:
 
 
 def records(path: Path) -> Mapping[int, bytes]:
-    """EXIF, XMP and ICC as OpenCV finds them, by its constants."""
+    """EXIF, XMP and ICC data as OpenCV finds them, by OpenCV's constants."""
     data = np.frombuffer(path.read_bytes(), np.uint8)
     _, kinds, found = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
     return {
@@ -119,7 +119,7 @@ TELLING = {
     "Image Model": "Model 7",
     "EXIF DateTimeOriginal": "2024:05:06 07:08:09",
     "EXIF ColorSpace": "sRGB",
-    # Of the picture, which stands upright.
+    # The sizes of the picture, which stands upright.
     "EXIF ExifImageWidth": "10",
     "EXIF ExifImageLength": "14",
 }

@@ -37,7 +37,7 @@ def test_a_flat_picture_stays_flat(
     value: float, before: tuple[int, int], after: tuple[int, int]
 ) -> None:
     flat = np.full((*before, 3), value, np.float32)
-    # The average of 900 equal float32 has been seen to be off by 1.2e-6.
+    # The average of 900 equal float32 values was seen to be off by 1.2e-6.
     np.testing.assert_allclose(resize(flat, after), value, atol=1e-5)
 
 
@@ -57,7 +57,7 @@ def test_enlarging_a_ramp_is_smooth() -> None:
     ramp = np.tile(np.linspace(0, 1, 8, dtype=np.float32)[:, None], (1, 8))
     steps = np.diff(resize(ramp, (64, 8))[:, 0])
     assert steps.min() >= 0
-    assert steps.max() < 0.04  # nearest neighbours would step by 1/7
+    assert steps.max() < 0.04  # with nearest neighbour the steps would be 1/7
 
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])

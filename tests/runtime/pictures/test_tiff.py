@@ -13,7 +13,7 @@ from PIL import Image
 from nstbatch.runtime.pictures import tiff
 from nstbatch.runtime.pictures.tiff import DirectoryError, Value, read_directory
 
-# Values of every type with whole numbers of them, and none as large as to be left out.
+# Values of every type, each a whole number of items, and none so large that it is left out.
 values = st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]).flatmap(
     lambda kind: st.binary(min_size=1, max_size=5).map(
         lambda data: Value(kind, data * (8 if kind in (5, 10, 12) else 4))

@@ -58,7 +58,7 @@ def test_nothing_telling_is_no_packet() -> None:
     assert xmp.telling(packet('exif:GPSLatitude="48,51.5N"')) == b""
 
 
-# What JSON is written with: see nstbatch.cli.verbs.recipe.
+# The characters of recipes, which are JSON: see nstbatch.cli.verbs.recipe.
 @given(recipe=st.text(st.characters(min_codepoint=32, max_codepoint=126)))
 def test_a_recipe_goes_in_and_comes_out(recipe: str) -> None:
     for before in (b"", xmp.telling(FULL), xmp.with_recipe(b"", "another one")):

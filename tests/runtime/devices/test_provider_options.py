@@ -1,0 +1,59 @@
+"""The options of providers, and the cache key of TensorRT engines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nstbatch.runtime.devices import provider_options, providers
+
+
+@pytest.mark.parametrize(("precision", "hint"), [("bf16", "bf16"), ("fp32", "f32")])
+def test_openvino_is_always_told_the_precision(precision: str, hint: str) -> None:
+    options = provider_options.openvino_options(precision, 3)
+    assert json.loads(options["load_config"]) == {
+        "CPU": {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": "3"}
+    }
+
+
+def test_cuda_is_told_the_layout_and_whether_to_record() -> None:
+    halved = provider_options.cuda_options("fp16", captured=True)
+    full = provider_options.cuda_options("fp32", captured=False)
+    assert (halved["prefer_nhwc"], halved["enable_cuda_graph"]) == ("1", "1")
+    assert (full["prefer_nhwc"], full["enable_cuda_graph"]) == ("0", "0")
+    assert halved["use_tf32"] == full["use_tf32"] == "0"
+    assert halved["cudnn_conv_use_max_workspace"] == "1"
+
+
+def test_tensorrt_keeps_engines_only_under_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
+    assert "trt_engine_cache_enable" not in provider_options.tensorrt_options(None)
+    options = provider_options.tensorrt_options("nstbatch_42")
+    assert options["trt_engine_cache_prefix"] == "nstbatch_42"
+    assert Path(options["trt_engine_cache_path"]).parent == tmp_path / "nstbatch"
+    assert Path(options["trt_engine_cache_path"]).is_dir()
+
+
+@pytest.mark.parametrize("cache", ["off", __file__])
+def test_tensorrt_keeps_nothing_where_nothing_can_be_kept(
+    monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    monkeypatch.setenv("NSTBATCH_CACHE", cache)
+    assert provider_options.tensorrt_options("nstbatch_42") == {}
+
+
+def test_an_engine_key_depends_on_everything() -> None:
+    shapes = {"image": (1, 3, 64, 64), "weight": (3,)}
+    key = providers.engine_key(b"model", shapes, {"precision": "fp16"})
+    assert key == providers.engine_key(
+        b"model", dict(reversed(shapes.items())), {"precision": "fp16"}
+    )
+    assert key != providers.engine_key(b"other", shapes, {"precision": "fp16"})
+    assert key != providers.engine_key(b"model", shapes, {"precision": "fp32"})
+    assert key != providers.engine_key(
+        b"model", {**shapes, "image": (1, 3, 64, 96)}, {"precision": "fp16"}
+    )

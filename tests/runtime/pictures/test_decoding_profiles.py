@@ -1,0 +1,149 @@
+"""Embedded colour profiles are applied when a picture is decoded."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from nstbatch.runtime.pictures.decoding import Samples, decode
+
+HEIGHT, WIDTH = 40, 56
+ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
+# A different ramp in each channel, so that swapped channels are noticed.
+SMOOTH = np.stack([COLUMNS / WIDTH, ROWS / HEIGHT, (ROWS + COLUMNS) / (HEIGHT + WIDTH)], axis=-1)
+LEVELS = np.rint(SMOOTH * 255).astype(np.uint8)
+DEEP = np.rint(SMOOTH * 65535).astype(np.uint16)
+RGB = Image.fromarray(LEVELS)
+LOSSLESS = 1e-6
+
+
+def decode_bytes(data: bytes) -> Samples:
+    return decode(io.BytesIO(data))
+
+
+def encode(image: Image.Image, name: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+def deep_png(profile: bytes) -> bytes:
+    """A 16-bit PNG of ``DEEP``, written by OpenCV (BGR), with a profile after its header."""
+    png = cv2.imencode(".png", np.ascontiguousarray(DEEP[..., ::-1]))[1].tobytes()
+    chunk = b"iCCP" + b"any name\0\0" + zlib.compress(profile)
+    length, checksum = struct.pack(">I", len(chunk) - 4), struct.pack(">I", zlib.crc32(chunk))
+    return png[:33] + length + chunk + checksum + png[33:]
+
+
+# --- Profiles ---------------------------------------------------------------------------------
+
+
+def icc_profile(space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """A version 2 ICC profile: a header of 128 bytes, the table of tags, the tags."""
+    start = 128 + 4 + 12 * len(tags)
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, data in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(data))
+        body += data.ljust(-(-len(data) // 4) * 4, b"\0")
+    kind = b"prtr" if space == b"CMYK" else b"mntr"
+    header = struct.pack(
+        ">I4sI4s4s4s", start + len(body), b"lcms", 0x02400000, kind, space, connection
+    )
+    header += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249)  # D50
+    return header.ljust(128, b"\0") + table + body
+
+
+def fixed(*values: float) -> bytes:
+    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+
+def linear_light(space: bytes = b"RGB ") -> bytes:
+    """A profile with sRGB's primaries (adapted to D50) and linear curves."""
+    curve = b"curv" + bytes(8)
+    tags = {b"wtpt": b"XYZ " + bytes(4) + fixed(0.9642, 1.0, 0.8249)}
+    if space == b"GRAY":
+        return icc_profile(space, b"XYZ ", tags | {b"kTRC": curve})
+    primaries = {
+        b"rXYZ": (0.43607, 0.22249, 0.01392),
+        b"gXYZ": (0.38515, 0.71687, 0.09708),
+        b"bXYZ": (0.14307, 0.06061, 0.71410),
+    }
+    tags |= {name: b"XYZ " + bytes(4) + fixed(*value) for name, value in primaries.items()}
+    return icc_profile(space, b"XYZ ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+
+
+def grey_inks() -> bytes:
+    """A CMYK profile with grey inks: no ink is white, one ink is L* = 50, more inks are black."""
+    ramp = bytes(range(256))
+    nodes = [bytes([(255, 128, 0, 0, 0)[bin(node).count("1")], 128, 128]) for node in range(16)]
+    identity = fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    table = (
+        b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + ramp * 4 + b"".join(nodes) + ramp * 3
+    )
+    white = b"XYZ " + bytes(4) + fixed(0.9642, 1.0, 0.8249)
+    return icc_profile(b"CMYK", b"Lab ", {b"wtpt": white, b"A2B0": table, b"A2B1": table})
+
+
+def srgb_encoded(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The transfer function of IEC 61966-2-1."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+# --- Conversions ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF", "WEBP"])
+def test_a_profile_is_applied(name: str) -> None:
+    data = encode(RGB, name, icc_profile=linear_light(), lossless=True)
+    np.testing.assert_allclose(decode_bytes(data)[0], srgb_encoded(LEVELS / 255), atol=0.01)
+
+
+def test_a_profile_leaves_alpha_alone() -> None:
+    image = Image.fromarray(np.dstack([LEVELS, LEVELS[..., 1]]))
+    pixels, alpha = decode_bytes(encode(image, "PNG", icc_profile=linear_light()))
+    np.testing.assert_allclose(pixels, srgb_encoded(LEVELS / 255), atol=0.01)
+    np.testing.assert_allclose(alpha, LEVELS[..., 1] / 255, atol=LOSSLESS)
+
+
+@pytest.mark.parametrize("samples", [LEVELS[..., 0], DEEP[..., 0]], ids=["8 bits", "16 bits"])
+def test_a_grey_profile_is_applied(samples: NDArray[np.generic]) -> None:
+    data = encode(Image.fromarray(samples), "TIFF", icc_profile=linear_light(b"GRAY"))
+    most = np.iinfo(samples.dtype).max
+    expected = np.dstack([srgb_encoded(samples / most)] * 3)
+    np.testing.assert_allclose(decode_bytes(data)[0], expected, atol=0.04 if most == 255 else 1e-5)
+
+
+def test_a_profile_is_applied_to_16_bit_colour() -> None:
+    data = deep_png(linear_light())
+    assert Image.open(io.BytesIO(data)).mode == "RGB"  # otherwise it would not be 16-bit colour
+    # Half an 8-bit level, since the primaries of this profile are rounded.
+    np.testing.assert_allclose(decode_bytes(data)[0], srgb_encoded(DEEP / 65535), atol=2e-3)
+
+
+def test_a_profile_for_srgb_costs_no_precision() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    np.testing.assert_allclose(decode_bytes(deep_png(profile))[0], DEEP / 65535, atol=LOSSLESS)
+
+
+def test_a_profile_of_a_press_is_applied() -> None:
+    ink = np.zeros((2, 2, 4), np.uint8)
+    ink[0, 1, 0] = 255  # cyan, which is grey in this profile
+    ink[1, :, :] = 255
+    image = Image.frombytes("CMYK", (2, 2), ink.tobytes())
+    pixels, _ = decode_bytes(encode(image, "TIFF", icc_profile=grey_inks()))
+    np.testing.assert_allclose(pixels[0, 0], 1, atol=0.01)
+    np.testing.assert_allclose(pixels[0, 1], 0.466, atol=0.01)  # L* = 50 in sRGB
+    np.testing.assert_allclose(pixels[1, 0], 0, atol=0.01)
+
+
+@pytest.mark.parametrize("profile", [b"not a profile", linear_light()[:200], linear_light(b"GRAY")])
+def test_a_profile_that_does_not_fit_is_ignored(profile: bytes) -> None:
+    data = encode(RGB, "PNG", icc_profile=profile)
+    np.testing.assert_allclose(decode_bytes(data)[0], LEVELS / 255, atol=LOSSLESS)
