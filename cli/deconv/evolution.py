@@ -64,8 +64,8 @@ class Evolution:
             raise UsageError("Which layer? Name one with --layer.")
         check_enough(len(self.images))
         with torch_needed():
-            from nstbatch.exporter.checkpoints import check_checkpoints
-        check_checkpoints(self.series.source, self.series.files, self.layers)
+            from nstbatch.exporter.training_epochs import check_epochs
+        check_epochs(self.series.source, self.series.files, self.layers)
 
     def planned(self) -> Iterator[SheetOutcome]:
         """What a dry run shows."""
@@ -97,13 +97,11 @@ class Evolution:
         return OneSheet(self.out / f"{file_stem(layer)}_evolution.png", key)
 
     def _draw(self, layers: Sequence[str], reporter: SheetReporter, stop: Stop) -> None:
-        from nstbatch.exporter.checkpoints import export_checkpoints
+        from nstbatch.exporter.training_epochs import export_epochs
 
         start = time.perf_counter()
         series = self.series
-        bundles = export_checkpoints(
-            series.source, series.files, layers, series.folder, reporter.say
-        )
+        bundles = export_epochs(series.source, series.files, layers, series.folder, reporter.say)
         chosen: dict[str, tuple[int, ...]] = {}
         epochs: dict[str, dict[str, Epoch]] = {layer: {} for layer in layers}
         # The last one first: it says which filters are the strongest.

@@ -101,7 +101,7 @@ def _from_package(
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors`` file or of a ``torch.save``d state dict, by name.
 
-    A checkpoint that keeps the tensors under ``state_dict`` is understood.
+    The tensors may also lie under the key ``state_dict``, as in many training files.
 
     Raises:
         BundleError: it is not such a file, or holds anything but tensors.
