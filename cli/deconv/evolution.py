@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nstbatch.cli.extras import torch_needed
 from nstbatch.cli.jobs.painting import Status, Stop
 from nstbatch.cli.output.survey import Standing
-from nstbatch.cli.verbs.export import torch_needed
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
 from nstbatch.runtime.deconvnet.maxima_file import fingerprint, maximum_record
 from nstbatch.runtime.deconvnet.options import DeconvnetOptions, FilterChoice

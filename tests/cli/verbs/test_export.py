@@ -35,7 +35,7 @@ def calls(rows, monkeypatch) -> list[dict]:
 
     modules = {
         "export": SimpleNamespace(export_bundle=export_bundle),
-        "verify": SimpleNamespace(verify=verify, TOLERANCE=1e-5),
+        "checks.verify": SimpleNamespace(verify=verify, TOLERANCE=1e-5),
     }
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, f"nstbatch.exporter.{name}", module)
