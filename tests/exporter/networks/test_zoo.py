@@ -23,7 +23,7 @@ def test_every_zoo_file_carries_its_hash():
 
 
 def test_a_torchvision_without_its_compiled_part_is_imported(tmp_path):
-    """A stand-in for one: it describes an operator that nothing has declared."""
+    """A stand-in for such a torchvision: it describes an operator that nothing has declared."""
     package = tmp_path / "torchvision"
     package.mkdir()
     (package / "__init__.py").write_text(
