@@ -1,4 +1,4 @@
-"""The command for a machine with a GPU, on one without."""
+"""The command for a machine with a GPU, tested on one without."""
 
 import json
 

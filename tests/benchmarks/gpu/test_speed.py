@@ -1,4 +1,4 @@
-"""Cases that do not fit, and PyTorch's ways as far as a processor goes them."""
+"""Cases that do not fit into memory, and the variants of PyTorch that run on a processor."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ SPEED = Speed(
 
 @pytest.fixture(autouse=True)
 def switches():
-    """The switches of PyTorch as they were."""
+    """Restore the switches of PyTorch after a test."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     benchmark, threads = torch.backends.cudnn.benchmark, torch.get_num_threads()
     yield
@@ -102,7 +102,7 @@ def test_ratios_are_to_every_way_of_pytorch():
 def test_every_way_of_pytorch_goes_the_same_way(variant):
     task = make_task("stylize", "alexnet", 64, 1)
     peer, plain = GpuPeer(task, variant, 1, "cpu"), Peer(task, "torch", 1, "cpu")
-    assert torch.backends.cudnn.allow_tf32 is False  # the plain one has turned it off again
+    assert torch.backends.cudnn.allow_tf32 is False  # the plain variant has turned it off again
     for _ in range(3):
         peer.step()
         plain.step()
