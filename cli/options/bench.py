@@ -33,7 +33,7 @@ Providers = Annotated[
     typer.Option(
         "--providers",
         metavar="DEVICE[:PRECISION],...",
-        help=f"Devices to measure: {', '.join(PROVIDERS)}. An unusable one is shown with a reason.",
+        help=f"Devices to measure: {', '.join(PROVIDERS)}. An unusable device shows why.",
         rich_help_panel=RUNNING,
     ),
 ]
@@ -69,7 +69,7 @@ Rounds = Annotated[
     typer.Option(
         "--rounds",
         metavar="N",
-        help="Rounds; in each, every contestant has one turn.",
+        help="Number of rounds; every contestant takes one turn in each.",
         rich_help_panel=TURNS,
     ),
 ]
