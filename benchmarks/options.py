@@ -90,7 +90,7 @@ class BenchOptions:
             one_of("precision", entry.precision, PRECISIONS)
         for entry in self.against:
             if entry.precision != "auto":
-                raise UsageError(f"The precision of a baseline is in its name: not {entry}.")
+                raise UsageError(f"A baseline takes no precision, since its name says it: {entry}.")
         if not (self.providers or self.against):
             raise UsageError("There is nothing to measure: no provider and no baseline.")
         for name in ("sizes", "batches"):

