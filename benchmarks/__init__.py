@@ -1,1 +1,1 @@
-"""Measures how fast steps are, in turns with PyTorch; what `nstbatch bench` runs."""
+"""Measures the speed of steps, in turns with PyTorch; `nstbatch bench` runs it."""

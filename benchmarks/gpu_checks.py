@@ -1,10 +1,10 @@
-"""One command for a machine with an NVIDIA GPU: is it right, and how fast is it?
+"""One command for a machine with an NVIDIA GPU: checks the results and measures the speed.
 
     python -m nstbatch.benchmarks.gpu_checks --out results.json
 
-It writes everything to one JSON, prints one table of the checks and one of the speeds, and exits
-with 0 if no check failed, 1 if one did, 2 for wrong usage, and 3 where there is no GPU to check.
-**Nobody has run it on a GPU yet.** ``--devices cpu`` tries it out on a processor, and says so.
+It writes everything to one JSON file, prints one table of the checks and one of the speeds, and
+exits with 0 if no check failed, 1 if one did, 2 for wrong usage, and 3 if there is no GPU to check.
+**Nobody has run it on a GPU yet.** ``--devices cpu`` tries it on a processor, and says so.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ from .options import Entry, parse_numbers, words
 ON_GPU = ("cuda", "tensorrt")
 FAILED, NO_GPU = 1, 3
 
+# The cases of the speed table. These and the numbers of rounds and steps below are guesses.
 SIZES = "256,512,1024,2048"
 BATCHES = "1,2,4,8,16"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run of the command does."""
+    """The settings of one run of the command."""
 
     devices: tuple[str, ...]
     model: str
@@ -54,20 +55,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Results:
-    """What came of it."""
+    """The results of one run."""
 
     checks: tuple[Check, ...]
     report: Report
 
     def to_json(self) -> str:
-        """The benchmark's JSON, with the checks beside its rows."""
+        """The benchmark's JSON, with the checks added to it."""
         record = json.loads(self.report.to_json())
         record["checks"] = [asdict(check) for check in self.checks]
         return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
 
 def run(plan: Plan, tell: Callable[[str], None]) -> Results:
-    """Check, then measure."""
+    """Run the checks, then measure the speed."""
     checks = []
     for device in plan.devices:
         for name in plan.checks:
@@ -91,7 +92,7 @@ def run(plan: Plan, tell: Callable[[str], None]) -> Results:
 
 
 def checks_grid(checks: Sequence[Check]) -> Grid:
-    """One row for each check."""
+    """A table with one row for each check."""
     rows = tuple(
         (
             one.name,
@@ -107,7 +108,7 @@ def checks_grid(checks: Sequence[Check]) -> Grid:
 
 
 def speed_grid(rows: Sequence[Row]) -> Grid:
-    """One row for each contestant in each case, with its ratio to each way to run PyTorch."""
+    """A table of contestants and cases, with the ratio to each way to run PyTorch."""
     peers = [variant.name for variant in VARIANTS if any(variant.name in r.ratio for r in rows)]
     titles = ("contestant", "precision", "size", "batch", "ms/step", "images/s", "peak MB")
     lines = tuple((*_cells(row), *(_ratio(row, peer) for peer in peers), _why(row)) for row in rows)
@@ -136,13 +137,13 @@ def _why(row: Row) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command and return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
     asked = tuple(words(options.devices))
     unknown = [device for device in asked if device not in (*ON_GPU, "cpu")]
     if not Path(options.out).absolute().parent.is_dir():
-        parser.error(f"the folder of --out {options.out} is not there")
+        parser.error(f"the folder of --out {options.out} does not exist")
     if unknown or not asked:
         parser.error(f"--devices takes cuda, tensorrt and cpu, not {options.devices!r}")
     console = Console(stderr=True)
@@ -172,22 +173,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m nstbatch.benchmarks.gpu_checks",
-        description="Check nstbatch on an NVIDIA GPU, and measure it beside PyTorch.",
+        description="Check nstbatch on an NVIDIA GPU, and compare its speed with PyTorch.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--out", required=True, help="the JSON to write")
-    parser.add_argument("--devices", default=",".join(ON_GPU), help="%(default)s; or cpu, to try")
-    parser.add_argument("--model", default="vgg16", help="%(default)s")
-    parser.add_argument("--sizes", default=SIZES, help="of the speeds: %(default)s")
-    parser.add_argument("--batches", default=BATCHES, help="of the speeds: %(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="%(default)s; 0 measures no speed")
-    parser.add_argument("--steps", type=int, default=5, help="of a round: %(default)s")
-    parser.add_argument("--warm-up", type=int, default=10, help="%(default)s")
-    parser.add_argument("--check-size", type=int, default=256, help="in pixels: %(default)s")
-    parser.add_argument("--check-steps", type=int, default=500, help="in fp16: %(default)s")
-    parser.add_argument("--checks", default=",".join(CHECKS), help="%(default)s")
-    parser.add_argument(
-        "--against", default=",".join(variant.name for variant in VARIANTS), help="%(default)s"
-    )
+    add = parser.add_argument
+    variants = ",".join(variant.name for variant in VARIANTS)
+    add("--out", required=True, default=argparse.SUPPRESS, help="JSON file to write")
+    add("--devices", default=",".join(ON_GPU), help="devices to check; cpu only for a try")
+    add("--model", default="vgg16", help="name of a bundle, or its folder")
+    add("--sizes", default=SIZES, help="picture sides for the speed, in pixels")
+    add("--batches", default=BATCHES, help="batch sizes for the speed")
+    add("--rounds", type=int, default=5, help="rounds of each contestant; 0 measures no speed")
+    add("--steps", type=int, default=5, help="timed steps in a round")
+    add("--warm-up", type=int, default=10, help="steps before the first round")
+    add("--check-size", type=int, default=256, help="picture side in the checks, in pixels")
+    add("--check-steps", type=int, default=500, help="steps of the long run in fp16")
+    add("--checks", default=",".join(CHECKS), help="checks to run")
+    add("--against", default=variants, help="ways to run PyTorch to compare with")
     return parser
 
 

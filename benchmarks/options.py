@@ -1,4 +1,4 @@
-"""What a benchmark can be told, with its defaults: one definition for library and command.
+"""The options of a benchmark with their defaults: one definition for library and command.
 
 Nothing heavy is imported here, so that the command line can show the defaults without numpy.
 """
@@ -15,27 +15,27 @@ from nstbatch.runtime.errors import UsageError
 
 PROVIDERS = tuple(EXECUTION_PROVIDERS)
 
-# The baselines, and the precision that their convolutions run in.
+# The baselines, and the precision of their convolutions.
 PEERS = {"torch": "fp32", "torch-bf16": "bf16", "torch-compile": "fp32"}
 
 VERBS = ("stylize", "texture", "reconstruct", "dream")
 
-# Steps of the one picture that is taken from file to file, over all scales. It is done once for
-# each device and its first steps are not slower than the rest, so a few for each scale will do.
+# Steps, over all scales, of the picture that is timed from file to file. Each device does it once,
+# and the first steps are not slower than the rest, so a few steps a scale are enough. A guess.
 STAGE_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Who takes part: a device in a precision, or a PyTorch baseline."""
+    """A contestant: a device in a precision, or a PyTorch baseline."""
 
     name: str
     precision: str = "auto"
-    """What was asked for; "auto" is the device's own."""
+    """Precision as given; "auto" is the device's default."""
 
     @property
     def is_peer(self) -> bool:
-        """Whether this is a baseline."""
+        """True for a baseline."""
         return self.name in PEERS
 
     def __str__(self) -> str:
@@ -44,24 +44,24 @@ class Entry:
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What is measured, and how often.
+    """Options of a benchmark.
 
     Attributes:
-        verb: Whose objective is stepped down, one of :data:`VERBS`.
+        verb: Command whose objective the steps minimise, one of :data:`VERBS`.
         model: Name of a bundle, or its folder.
         providers: Devices of :data:`PROVIDERS`, each with a precision.
         against: Baselines of :data:`PEERS`.
         sizes: Sides of the square pictures, in pixels.
-        batches: How many pictures a step moves at once.
-        rounds: How often each contestant has its turn.
-        steps: Steps of a turn that count; one more in front of them does not.
+        batches: Numbers of pictures that a step moves at once.
+        rounds: Number of turns of each contestant.
+        steps: Number of timed steps in a turn; one untimed step comes before them.
         warm_up: Steps before the first turn. Losses and pictures are compared after these.
-        threads: How many each contestant may use; None for all cores of this process.
-        stages: Whether to take one picture from file to file on every device as well.
+        threads: Number of threads of each contestant; None for all cores of this process.
+        stages: True to also time the stages of one picture on each device, from file to file.
 
     Raises:
-        UnknownNameError: For a verb, device, precision or baseline that is not there.
-        UsageError: For a value that is out of range, and where nothing would take part.
+        UnknownNameError: A verb, device, precision or baseline does not exist.
+        UsageError: A value is out of range, or there is no contestant.
     """
 
     verb: str = "stylize"
@@ -70,8 +70,8 @@ class BenchOptions:
     against: tuple[Entry, ...] = tuple(map(Entry, PEERS))
     sizes: tuple[int, ...] = (512,)
     batches: tuple[int, ...] = (1,)
-    # Seven is odd, so that one round is the median, and enough for the bootstrap to resample;
-    # two steps a turn keep a turn short beside the drift of a machine. Both are guesses.
+    # Seven is odd, so that one round is the median, and enough for the bootstrap to resample; two
+    # steps keep a turn short compared with the drift of a machine. All three are guesses.
     rounds: int = 7
     steps: int = 2
     warm_up: int = 10
@@ -90,7 +90,7 @@ class BenchOptions:
             one_of("precision", entry.precision, PRECISIONS)
         for entry in self.against:
             if entry.precision != "auto":
-                raise UsageError(f"The precision of a baseline is in its name: not {entry}.")
+                raise UsageError(f"A baseline takes no precision, since its name says it: {entry}.")
         if not (self.providers or self.against):
             raise UsageError("There is nothing to measure: no provider and no baseline.")
         for name in ("sizes", "batches"):
@@ -103,12 +103,12 @@ class BenchOptions:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """Everybody, in the order of their turns: devices, then baselines; nobody twice."""
+        """All contestants in the order of their turns: devices, then baselines, without repeats."""
         return tuple(dict.fromkeys((*self.providers, *self.against)))
 
 
 def parse_entries(text: str) -> tuple[Entry, ...]:
-    """Read ``"cpu,openvino:fp32"``; names are looked at by :class:`BenchOptions`."""
+    """Read ``"cpu,openvino:fp32"``; :class:`BenchOptions` checks the names."""
     entries = []
     for word in words(text):
         name, _, precision = word.partition(":")
@@ -117,10 +117,10 @@ def parse_entries(text: str) -> tuple[Entry, ...]:
 
 
 def parse_numbers(option: str, text: str) -> tuple[int, ...]:
-    """Read ``"256,512"``, each number once, in order.
+    """Read ``"256,512"``: each number once, sorted.
 
     Raises:
-        UsageError: For what is no whole number; names the option.
+        UsageError: An entry is not a whole number; names the option.
     """
     try:
         return tuple(sorted({int(word) for word in words(text)}))
@@ -129,10 +129,10 @@ def parse_numbers(option: str, text: str) -> tuple[int, ...]:
 
 
 def as_list(values: Iterable[object]) -> str:
-    """What the two above read."""
+    """Join values with commas, as the two functions above read them."""
     return ",".join(map(str, values))
 
 
 def words(text: str) -> Sequence[str]:
-    """The parts of a list with commas, without spaces around them; none for an empty text."""
+    """Split a comma-separated list and strip spaces; empty for an empty text."""
     return [word.strip() for word in text.split(",") if word.strip()]

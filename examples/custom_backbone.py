@@ -1,18 +1,18 @@
-"""A network of one's own: a small one with random filters, which is all that textures need.
+"""Your own network, here a small one with random filters, which are enough for textures.
 
     nstbatch export examples/custom_backbone.py:build
     nstbatch stylize photos/ --style painting.jpg --model custom_backbone
 
-Put in the place of `build` what makes and loads your network. It takes no arguments and returns a
-`torch.nn.Module` that
+Replace `build` with a function that makes and loads your network. It takes no arguments and returns
+a `torch.nn.Module` that
 
-* takes images (N, 3, H, W) of any size, normalised as its attribute ``preprocessing`` says, or with
+* takes images (N, 3, H, W) of any size, normalised as in its attribute ``preprocessing``, or with
   ImageNet's mean and standard deviation if it has none;
-* brings its weights, which are frozen and stored as float16;
+* has its weights, which are frozen and stored as float16;
 * pools in modules, `nn.MaxPool2d` or `nn.AvgPool2d`, so that it can be exported with either.
 
-What it returns does not matter. Layers are the outputs of its submodules, by their dotted names;
-``--layers 'relu*'`` chooses among them.
+The module's own output does not matter. Layers are the outputs of its submodules, by their dotted
+names; ``--layers 'relu*'`` selects some of them.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-# Filters per stage. Every stage sees the picture at half the size of the one before.
+# Filters in each stage, and their side. Each stage sees the picture at half the size of the one
+# before. The numbers are guesses.
 WIDTHS = (32, 64, 128, 256)
 SIZE = 5
 
 
 def build() -> nn.Module:
-    """A convolution, a ReLU and a pooling per stage, with the same random filters every time.
+    """A convolution, a ReLU and a pooling in each stage, with the same random filters each time.
 
     Random filters describe textures well (Ustyuzhaninov et al. 2017, "What does it take to generate
-    natural textures?") and pictures, too, as long as there are several stages (He et al. 2016, "A
+    natural textures?"), and pictures too if there are several stages (He et al. 2016, "A
     powerful generative model using random weights for the deep image representation").
     """
     torch.manual_seed(0)
@@ -46,7 +47,7 @@ def build() -> nn.Module:
 
 
 class FilterBank(nn.Conv2d):
-    """A convolution and its ReLU in one module, so that they are one layer."""
+    """A convolution and its ReLU in one module, which makes them one layer."""
 
     def __init__(self, inputs: int, filters: int) -> None:
         super().__init__(inputs, filters, SIZE, padding=SIZE // 2)
@@ -55,14 +56,14 @@ class FilterBank(nn.Conv2d):
             self.bias.zero_()
 
     def forward(self, image: Tensor) -> Tensor:
-        """The filters' positive responses (N, filters, H, W) to an image (N, inputs, H, W)."""
+        """Positive responses (N, filters, H, W) of the filters to an image (N, inputs, H, W)."""
         return torch.relu(super().forward(image))
 
 
 def random_filters(filters: int, inputs: int) -> Tensor:
-    """Noise that fades towards the rim: filters (filters, inputs, SIZE, SIZE) without a grain.
+    """Noise that fades towards the edge, as filters (filters, inputs, SIZE, SIZE) without grain.
 
-    Those that see the responses of others ignore what these have in common.
+    Filters on the responses of other filters ignore the mean of these.
     """
     distance = torch.arange(SIZE) - SIZE // 2
     fade = torch.exp(-(distance**2) / 3)

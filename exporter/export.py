@@ -1,4 +1,4 @@
-"""The export: a network by name, or anybody's own, becomes a bundle."""
+"""Exports a network, one known by name or a user's own, as a bundle."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import onnx_ir as ir
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from nstbatch.exporter.networks import backbones
@@ -20,7 +21,7 @@ from nstbatch.exporter.networks.backbones import Backbone
 from nstbatch.exporter.networks.custom import custom
 from nstbatch.exporter.networks.layers import measure
 from nstbatch.exporter.networks.pooling import use_pooling
-from nstbatch.exporter.networks.weights import load, to_storage
+from nstbatch.exporter.networks.weights import Provenance, load, to_storage
 from nstbatch.runtime.bundles.bundle import (
     MANIFEST,
     Bundle,
@@ -43,17 +44,17 @@ Graphs: TypeAlias = list[tuple[str, ir.Model]]
 
 @dataclass(frozen=True)
 class Export:
-    """A bundle and the network that it was made of, with the weights as the bundle stores them."""
+    """A bundle and the network it was made from, with the weights as the bundle stores them."""
 
     bundle: Bundle
     network: nn.Module
-    """Takes what ``preprocessing`` gives; its pooling is as it was defined."""
+    """Takes images that ``preprocessing`` has prepared; its pooling is as it was defined."""
     layers: Mapping[str, str]
     """Layer name -> dotted path of the submodule whose output it is."""
     preprocessing: Preprocessing
 
     def layer_network(self, pooling: Pooling) -> LayerNetwork:
-        """Image -> layers, as the graphs of this pooling compute it."""
+        """Image -> layers, as the graphs with this pooling compute it."""
         return LayerNetwork(use_pooling(self.network, pooling), self.layers, self.preprocessing)
 
 
@@ -75,20 +76,20 @@ def export_bundle(
     Args:
         source: A name in :data:`.backbones.NAMES`, ``package.module:factory`` or
             ``file.py:factory``.
-        name: What the bundle is called; the source's own name by default.
-        weights: A file of weights; the backbone's own by default.
-        sha256: What that file must hash to.
+        name: Name of the bundle; by default the backbone's name.
+        weights: A weights file; by default the backbone's own weights.
+        sha256: SHA-256 that the file must have.
         layers: Globs over the names of the layers; all by default.
-        poolings: Which variants of the network to write.
-        out: The bundle's folder; by default where :meth:`Bundle.load` finds it by its name.
-        overwrite: Replace a bundle that is there already.
-        trace: Gives the graphs of an export; :func:`trace_graphs` by default.
-        log: Told what is being done, a line at a time.
+        poolings: Pooling variants to write.
+        out: The bundle's folder; by default one where :meth:`Bundle.load` finds it by its name.
+        overwrite: True to replace an existing bundle.
+        trace: Makes the graphs of an export; :func:`trace_graphs` by default.
+        log: Called with each line of progress.
 
     Raises:
-        UsageError: The source cannot be had, or there is something in the folder already.
+        UsageError: The source cannot be loaded, or the folder exists already.
         UnknownNameError: No layer matches a glob.
-        BundleError: The weights do not fit, or do not have the hash.
+        BundleError: The weights do not fit, or have another SHA-256.
     """
     backbone = find_backbone(source, layers)
     folder = out or user_folder() / (name or backbone.name)
@@ -105,38 +106,57 @@ def export_bundle(
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        draft = Path(temporary) / "bundle"  # the temporary folder itself is for nobody else to read
+        draft = Path(temporary) / "bundle"  # only the owner may read the temporary folder itself
         draft.mkdir()
-        bundle = Bundle(
-            path=draft,
-            name=name or backbone.name,
-            architecture=backbone.architecture,
-            poolings=tuple(poolings),
-            layers=measure(network, backbone.layers),
-            preprocessing=provenance.preprocessing,
-            style_layers=backbone.style_layers,
-            content_layers=backbone.content_layers,
-            classes=backbone.classes,
-            opset=OPSET,
-            torch_version=torch.__version__,
-            exporter_version=version("nstbatch"),
-            sha256={},
-            weights_source=provenance.source,
-            weights_licence=provenance.licence,
-        )
+        bundle = _described(draft, name, backbone, network, poolings, provenance)
         export = Export(bundle, network, backbone.layers, provenance.preprocessing)
-        store = WeightStore(draft, stored)
-        for file, model in (trace or trace_graphs)(export, log):
-            store.share(model)
-            (draft / file).write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
-        files = sorted(path.name for path in draft.iterdir())
-        write_manifest(replace(bundle, sha256={file: sha256_of(draft / file) for file in files}))
+        _write(export, stored, (trace or trace_graphs)(export, log))
         _put_in_place(draft, folder)
     return replace(export, bundle=Bundle.load(folder))
 
 
+def _described(
+    path: Path,
+    name: str | None,
+    backbone: Backbone,
+    network: nn.Module,
+    poolings: Sequence[Pooling],
+    provenance: Provenance,
+) -> Bundle:
+    """The bundle of a network, before any of its files is written."""
+    return Bundle(
+        path=path,
+        name=name or backbone.name,
+        architecture=backbone.architecture,
+        poolings=tuple(poolings),
+        layers=measure(network, backbone.layers),
+        preprocessing=provenance.preprocessing,
+        style_layers=backbone.style_layers,
+        content_layers=backbone.content_layers,
+        classes=backbone.classes,
+        opset=OPSET,
+        torch_version=torch.__version__,
+        exporter_version=version("nstbatch"),
+        sha256={},
+        weights_source=provenance.source,
+        weights_licence=provenance.licence,
+    )
+
+
+def _write(export: Export, weights: Mapping[str, NDArray[Any]], graphs: Graphs) -> None:
+    """Write the weights, the graphs and the manifest to the bundle's folder."""
+    folder = export.bundle.path
+    store = WeightStore(folder, weights)
+    for file, model in graphs:
+        store.share(model)
+        (folder / file).write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+    files = sorted(path.name for path in folder.iterdir())
+    hashes = {file: sha256_of(folder / file) for file in files}
+    write_manifest(replace(export.bundle, sha256=hashes))
+
+
 def find_backbone(source: str, patterns: Sequence[str] = ()) -> Backbone:
-    """The source as a backbone, with the layers that match; see :func:`export_bundle`."""
+    """The source as a backbone, with the layers that match a pattern; see :func:`export_bundle`."""
     if ":" in source:
         return custom(source, patterns or ("*",))
     backbone = backbones.get(source)
@@ -157,7 +177,7 @@ def find_backbone(source: str, patterns: Sequence[str] = ()) -> Backbone:
 
 
 def trace_graphs(export: Export, log: Log) -> Graphs:
-    """Every graph of a bundle, by its file name, traced from the network."""
+    """Trace every graph of a bundle: pairs of file name and graph."""
     graphs: Graphs = []
     for pooling in export.bundle.poolings:
         network = export.layer_network(pooling)
@@ -171,12 +191,12 @@ def trace_graphs(export: Export, log: Log) -> Graphs:
 
 
 def _is_replaceable(folder: Path) -> bool:
-    """Whether a folder is a bundle or empty: --overwrite must not remove anything else."""
+    """True if a folder is a bundle or empty: --overwrite must not remove anything else."""
     return folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))
 
 
 def _put_in_place(draft: Path, folder: Path) -> None:
-    """Move a finished bundle to where it belongs, whole, in place of an older one."""
+    """Move a finished bundle to its final folder in one step, replacing an older bundle."""
     if folder.exists():
         shutil.rmtree(folder)
     draft.replace(folder)

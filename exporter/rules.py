@@ -1,8 +1,8 @@
-"""How the backward operators are written in operators that every ONNX provider runs.
+"""Rules that replace ATen's backward operators with operators that every ONNX provider runs.
 
-A rule has the signature of the ATen operator that it replaces and is handed to ``make_fx`` as a
-decomposition, so the traced gradient holds nothing but convolutions, comparisons, slices and
-resizes. ``torch.onnx`` has no translation for the ATen originals.
+A rule has the signature of the ATen operator that it replaces. ``make_fx`` uses it as a
+decomposition, so the traced gradient contains only convolutions, comparisons, slices and resizes.
+``torch.onnx`` has no translation for the ATen originals.
 
 Shapes below: ``x`` is the forward input (N, C, H, W), ``g`` the cotangent of the output
 (N, C', H', W'); k, s, p and d are kernel, stride, padding and dilation, each (height, width).
@@ -24,20 +24,20 @@ aten = torch.ops.aten
 
 Rule = Callable[..., object]
 
-# What pads a picture before its maxima are sought: float16's lowest, finite in every precision.
+# Padding value for max pooling: float16's lowest number, which is finite in every precision.
 LOWEST = torch.finfo(torch.float16).min
 
 
 class ReluRule(StrEnum):
-    """What a cotangent g becomes on its way back through a ReLU with the output a."""
+    """Rule for passing a cotangent g back through a ReLU with the output a."""
 
     GRADIENT = "gradient"  # g where a > 0: the derivative
-    DECONV = "deconv"  # max(g, 0) whatever the sign of a was (Zeiler & Fergus 2014)
+    DECONV = "deconv"  # max(g, 0) for any sign of a (Zeiler & Fergus 2014)
     GUIDED = "guided"  # both (Springenberg et al. 2015)
 
 
 def decompositions(relu: ReluRule) -> dict[torch._ops.OpOverload, Rule]:
-    """The decomposition table for ``make_fx``: this module's rules and torch's for batch norm."""
+    """The decomposition table for ``make_fx``: these rules, and torch's own for batch norm."""
     operators = [
         aten.native_batch_norm_backward,
         aten._native_batch_norm_legit_no_training,
@@ -57,16 +57,17 @@ def decompositions(relu: ReluRule) -> dict[torch._ops.OpOverload, Rule]:
 # --- ReLU -------------------------------------------------------------------------------------
 
 
-# What stretches a positive activation to 1 and more; finite in float32 and bfloat16.
+# Slope that raises a positive activation to 1 or more; finite in float32 and bfloat16. The exact
+# value is a guess.
 STEEP = 1e38
 
 
 def relu_gradient(g: Tensor, a: Tensor, threshold: float) -> Tensor:
-    """The derivative: the cotangent passes where the activation was positive.
+    """The derivative: the cotangent passes where the activation is positive.
 
     The step function is a ``HardSigmoid``, min(max(STEEP a, 0), 1). ONNX Runtime's CPU provider
-    runs it and the product in the layout of its convolutions; a comparison and a ``Where`` take
-    19 % of a whole step of VGG16 in place of 4 %. Activations below 1 / STEEP count for less.
+    runs it and the product in the layout of its convolutions, which takes 4 % of a whole step of
+    VGG16; a comparison and a ``Where`` take 19 %. Activations below 1 / STEEP pass only in part.
     """
     positive = a - threshold if threshold else a
     step = torch.onnx.ops.symbolic(
@@ -80,12 +81,12 @@ def relu_gradient(g: Tensor, a: Tensor, threshold: float) -> Tensor:
 
 
 def relu_deconv(g: Tensor, a: Tensor, threshold: float) -> Tensor:
-    """Zeiler & Fergus 2014, section 2.1: a ReLU on the way back, blind to the forward sign."""
+    """Zeiler & Fergus 2014, section 2.1: a ReLU on the way back; the forward sign is ignored."""
     return torch.relu(g)
 
 
 def relu_guided(g: Tensor, a: Tensor, threshold: float) -> Tensor:
-    """Springenberg et al. 2015: what both the gradient and the deconvnet let pass."""
+    """Springenberg et al. 2015: passes only what both the gradient and the deconvnet pass."""
     return relu_gradient(torch.relu(g), a, threshold)
 
 
@@ -112,7 +113,7 @@ def convolution_backward(
     groups: int,
     output_mask: Sequence[bool],
 ) -> tuple[Tensor | None, None, None]:
-    """Gradient of a convolution in its input; the weights of a backbone are frozen."""
+    """Gradient of a convolution with respect to its input; a backbone's weights are frozen."""
     if not output_mask[0]:
         return None, None, None
     if transposed:
@@ -140,7 +141,7 @@ def _has_plain_convolution(
 def _flipped_convolution(
     g: Tensor, weight: Tensor, padding: Sequence[int], dilation: Sequence[int]
 ) -> Tensor:
-    """Stride 1: a convolution with the filters flipped and their channels exchanged.
+    """Stride 1: a convolution with the filters flipped and their channels swapped.
 
     ``ConvTranspose`` gives the same numbers up to twice as slowly on ONNX Runtime's CPU provider.
     """
@@ -160,8 +161,8 @@ def _transposed_convolution(
 ) -> Tensor:
     """Any stride: the transposed convolution, cut to the input's size.
 
-    A strided convolution forgets up to ``s - 1`` rows at the end. Which of them were there is
-    known only at run time, so a row of zeros makes room for all of them.
+    A strided convolution ignores up to ``s - 1`` rows at the end. Their number is known only at
+    run time, so a row of zeros is added that makes room for all of them.
     """
     zeros = [int(s > 1) for s in stride]
     longer = functional.pad(g, (0, zeros[1], 0, zeros[0]))
@@ -203,12 +204,12 @@ def _window_counts(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Tensor | float:
-    """How many inputs each window averages over, (1, 1, H', W'): fewer at the border."""
+    """Number of inputs that each window averages, (1, 1, H', W'); smaller at the border."""
     if divisor_override is not None:
         return float(divisor_override)
     if not ceil_mode and (count_include_pad or p == (0, 0)):
         return float(k[0] * k[1])
-    # A window that hangs over the end counts the padding, but not what lies beyond it.
+    # A window that reaches over the end counts the padding, but nothing beyond it.
     counted = p if count_include_pad else (0, 0)
     ones = torch.ones_like(x[:1, :1])
     ones = functional.pad(ones, (counted[1], counted[1], counted[0], counted[0]), value=1.0)
@@ -231,9 +232,9 @@ def max_pool2d_backward(
 ) -> Tensor:
     """Max pooling: the cotangent goes to each window's first maximum (the "switches").
 
-    Where a window ties, as flat skies and logos do everywhere, PyTorch takes the first maximum in
-    row-major order, and so does this. The recorded indices are not used: ``MaxPool``'s second
-    output does not exist on TensorRT.
+    Where a window ties, as everywhere in flat skies and logos, PyTorch takes the first maximum in
+    row-major order, and so does this rule. The recorded indices are not used: TensorRT has no
+    second output of ``MaxPool``.
     """
     k, s, p = _pair(kernel), _pair(stride or kernel), _pair(padding)
     if _pair(dilation) != (1, 1):
@@ -244,9 +245,9 @@ def max_pool2d_backward(
 
 
 def _switch_tiles(g: Tensor, x: Tensor, k: int) -> Tensor:
-    """Windows that tile the picture: strided slices are compared, a pixel shuffle puts them back.
+    """Windows that tile the picture: compare strided slices, then put them back by a pixel shuffle.
 
-    What no comparison has claimed goes on to the next position, so the first maximum takes it.
+    Each position that equals the maximum takes the cotangent and leaves zero for the later ones.
     """
     rows, columns = g.shape[2], g.shape[3]
     phases = [
@@ -272,7 +273,7 @@ def _switch_windows(
     p: tuple[int, int],
     ceil_mode: bool,
 ) -> Tensor:
-    """Windows that overlap: unfolded and folded by convolutions with one-hot filters."""
+    """Windows that overlap: unfold and fold them by convolutions with one-hot filters."""
     size = k[0] * k[1]
     one_hot = torch.eye(size, dtype=g.dtype).reshape(size, 1, *k)
     bottom, right = _beyond_the_end(s, p, ceil_mode)
@@ -287,11 +288,11 @@ def _switch_windows(
 
 
 def _beyond_the_end(s: tuple[int, int], p: tuple[int, int], ceil_mode: bool) -> tuple[int, int]:
-    """Rows and columns of padding that one more window than there are would need.
+    """Rows and columns of padding at the end: enough for one window more than exist.
 
-    Ceil mode lets the last one hang over the end by less than a stride. There has to be one too
-    many at any size: where a cut removes nothing in tracing, torch concludes that the picture's
-    size is always such a multiple of the stride.
+    Ceil mode lets the last window reach over the end by less than a stride. There must be one
+    window too many at every size: if a cut removes nothing during tracing, torch concludes that
+    the picture's size is always such a multiple of the stride.
     """
     strides = 2 if ceil_mode else 1
     return p[0] + strides * s[0], p[1] + strides * s[1]
@@ -302,8 +303,8 @@ def _place_windows(
 ) -> Tensor:
     """Sum overlapping windows into a picture of x's shape.
 
-    windows: (N * C, K, H', W'); kernel (K, 1, height, width) says where in a window each of the K
-    values lies.
+    windows: (N * C, K, H', W'); kernel: (K, 1, height, width), the place of each of the K values in
+    its window.
     """
     summed = functional.conv_transpose2d(windows, kernel, stride=s)
     summed = functional.pad(summed, (0, s[1], 0, s[0]))
@@ -312,10 +313,10 @@ def _place_windows(
 
 
 def _repeat_nearest(picture: Tensor, times: tuple[int, int]) -> Tensor:
-    """Every element (times[0], times[1]) times, as the ONNX operator itself.
+    """Repeat every element (times[0], times[1]) times, by the ONNX operator ``Resize``.
 
-    torch decomposes its own nearest upsampling into index arithmetic, and an ``Expand`` in its
-    place costs 18 % of a whole step on OpenVINO.
+    Torch would decompose its own nearest upsampling into index arithmetic, and an ``Expand``
+    instead costs 18 % of a whole step on OpenVINO.
     """
     n, c, height, width = picture.shape
     return torch.onnx.ops.symbolic(
@@ -332,11 +333,11 @@ def _repeat_nearest(picture: Tensor, times: tuple[int, int]) -> Tensor:
 
 
 def _extend(picture: Tensor, x: Tensor) -> Tensor:
-    """Zeros for the last rows and columns of x that no window reached."""
+    """Pad with zeros the last rows and columns of x, which no window reached."""
     bottom, right = x.shape[2] - picture.shape[2], x.shape[3] - picture.shape[3]
     return functional.pad(picture, (0, right, 0, bottom))
 
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:
-    """ATen writes (k, k) as [k] at times."""
+    """A pair, also from the [k] that ATen sometimes writes for (k, k)."""
     return (values[0], values[-1])

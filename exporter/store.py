@@ -1,8 +1,8 @@
-"""One ``weights.safetensors`` under all graphs of a bundle.
+"""Stores the weights once, in ``weights.safetensors``, for all graphs of a bundle.
 
-A graph's initialisers that equal a stored tensor become ONNX external data, which names a file, an
-offset and a length; a float16 tensor gets a ``Cast`` to float32 behind it. Flips and transposes of
-the backward pass stay in the graph as nodes, which the runtime folds once when it loads.
+An initialiser that equals a stored tensor becomes ONNX external data: a file, an offset and a
+length. A float16 tensor gets a ``Cast`` to float32 behind it. Flips and transposes of the backward
+pass stay in the graph as nodes, which the runtime folds when it loads the graph.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from safetensors.numpy import save_file
 
 from nstbatch.runtime.bundles.bundle import WEIGHTS
 
-# An initialiser below this size stays in the graph: preprocessing, pooling windows, scalars.
+# Initialisers below this size stay in the graph: preprocessing, pooling windows, scalars. A guess.
 SMALLEST_SHARED_BYTES = 256
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Where a tensor lies in the weights file, and the float32 values that it stands for."""
+    """Name, shape, type and place of a tensor in the weights file; offset and length in bytes."""
 
     name: str
     shape: tuple[int, ...]
@@ -37,20 +37,20 @@ class StoredTensor:
 
 
 class WeightStore:
-    """The tensors of a weights file, found by their float32 contents."""
+    """The tensors of a weights file, looked up by their float32 values."""
 
     def __init__(self, folder: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Write ``tensors`` (float16 or float32) to ``folder / WEIGHTS``."""
         path = folder / WEIGHTS
         save_file({name: np.ascontiguousarray(t) for name, t in tensors.items()}, path)
-        path.chmod(0o644)  # safetensors writes for its owner alone
+        path.chmod(0o644)  # safetensors lets only the owner read it
         self._by_content = {
             _content(tensors[stored.name].astype(np.float32)): stored
             for stored in _read_layout(path)
         }
 
     def share(self, model: ir.Model) -> None:
-        """Let the graph read from the weights file what it holds a copy of."""
+        """Replace the graph's copies of stored tensors with references to the weights file."""
         graph = model.graph
         for name, value in list(graph.initializers.items()):
             tensor = value.const_value
@@ -63,7 +63,7 @@ class WeightStore:
 
 
 def _external(graph: ir.Graph, stored: StoredTensor) -> ir.Value:
-    """The stored tensor as a float32 value of the graph; a second request finds the first one."""
+    """The stored tensor as a float32 value of the graph; made once, then found again."""
     float32_name = f"{stored.name}/float32"
     if stored.name in graph.initializers:
         value = graph.initializers[stored.name]

@@ -1,8 +1,8 @@
-"""One network's graphs for many weights: traced once, then filled.
+"""Traces one network once, and fills its graphs with many sets of weights.
 
 Tracing a network takes far longer than writing its bundle, and does not depend on the weights. So
-it is traced with random ones, all different, and each tensor of the graphs that equals one of these
-is known to be that parameter.
+it is traced with random weights, all different: a tensor of the graphs that equals one of them is
+that parameter.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .trace import preprocessing_convolution
 
 Content: TypeAlias = tuple[tuple[int, ...], bytes]
 
-# What a graph may hold in place of a parameter, where the exporter has folded small filters: see
-# LARGEST_FOLDED in .trace, and convolution_backward in .rules.
+# Forms in which a graph may hold a parameter: as it is, or flipped, where the exporter folded a
+# small filter. See LARGEST_FOLDED in .trace, and convolution_backward in .rules.
 FORMS: tuple[Callable[[Array], Array], ...] = (
     lambda values: values,
     lambda values: values[..., ::-1, ::-1].swapaxes(0, 1) if values.ndim == 4 else values,
@@ -38,17 +38,17 @@ FORMS: tuple[Callable[[Array], Array], ...] = (
 class Template:
     """Graphs of exports of one network with different weights; hand :meth:`graphs` to the export.
 
-    A network whose graphs hold anything else that may come of its weights, as a batch norm's
-    folded statistics do, is traced anew each time.
+    A network is traced again each time if its graphs hold anything else that may depend on the
+    weights, such as a batch norm's folded statistics.
     """
 
     def __init__(self) -> None:
-        """Nothing is traced before the first export."""
+        """Start empty: the first export does the tracing."""
         self._traced: list[tuple[str, onnx.ModelProto]] | None = None
         self._places: dict[Content, tuple[str, int]] = {}
 
     def graphs(self, export: Export, log: Log) -> Graphs:
-        """The graphs of an export, by their file names."""
+        """The graphs of an export: pairs of file name and graph."""
         if self._traced is None:
             self._trace(export, log)
         state = _values(export.network)
@@ -74,7 +74,7 @@ class Template:
             for _, model in traced
             for tensor in _tensors(model)
         )
-        # A parameter of one element could be any number of the graph.
+        # A parameter of one element could be mistaken for any other number of the graph.
         is_fit = known and all(values.size > 1 for values in state.values())
         self._traced = [(file, ir.to_proto(model)) for file, model in traced] if is_fit else []
 
@@ -89,7 +89,7 @@ class Template:
 
 
 def randomised(network: nn.Module) -> nn.Module:
-    """A copy of a network with random parameters and statistics, all positive and all different."""
+    """A copy of a network whose parameters and statistics are random, positive and different."""
     network = copy.deepcopy(network)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -121,7 +121,7 @@ def _tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
 
 
 def _constants(export: Export) -> set[Content]:
-    """What the graphs hold beside the weights: the preprocessing, there and back."""
+    """Constants of the graphs beside the weights: preprocessing, forward and backward."""
     convolution = preprocessing_convolution(export.preprocessing)
     tensors = [tensor.numpy() for tensor in convolution.state_dict().values()]
     return {_content(form(values)) for values in tensors for form in FORMS}

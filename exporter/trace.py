@@ -1,9 +1,9 @@
-"""From a PyTorch module to the forward graph and the vector-Jacobian products of its layers.
+"""Traces a PyTorch module: its forward graph, and vector-Jacobian products of its layers.
 
-The module is called once inside the traced function; its layers are caught by forward hooks.
+The traced function calls the module once, and forward hooks catch its layers.
 ``torch.func.vjp`` of "image -> layers" is traced with ``make_fx`` under the decompositions of
 :mod:`nstbatch.exporter.rules`, re-exported with symbolic sizes and translated by ``torch.onnx``.
-Exporting ``torch.func.grad`` directly fails, since it reaches for the data of fake tensors.
+Exporting ``torch.func.grad`` directly fails, since it reads the data of fake tensors.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from .rules import ReluRule, decompositions
 # provider; Resize, Pad and Cast last changed in it or before.
 OPSET = 20
 
-# Tracing sizes are never seen again: the graphs are symbolic in all three. Size 1 would be taken
-# for a constant, and odd sizes keep every slice that an uneven picture needs.
+# Sizes for tracing only: the graphs are symbolic in all three. Torch would take size 1 for a
+# constant, and odd sizes keep every slice that an uneven picture needs. The values are guesses.
 BATCH, HEIGHT, WIDTH = 2, 235, 267
 
-
-# Elements. Shapes and scalars are folded here; filters, flipped and transposed, are left to the
-# runtime: the graphs would carry copies of them, where torch.onnx's own limit is 8192.
+# Largest tensor, in elements, that is folded into a constant: shapes and scalars. The runtime folds
+# flipped and transposed filters; with torch.onnx's own limit of 8192 the graphs would carry copies
+# of them. The value is a guess.
 LARGEST_FOLDED = 256
 
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """A UsageError in place of whatever torch says of a network that it cannot follow."""
+    """Turn any error of torch about a network into a UsageError."""
     try:
         yield
-    except Exception as error:  # a stranger's module: anything can happen inside
+    except Exception as error:  # the user's module may raise anything
         root: BaseException = error
         while root.__cause__ is not None:
             root = root.__cause__
@@ -56,7 +56,7 @@ def _explained() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep to ourselves what torch's tracers warn about: their own internals."""
+    """Hide the warnings of torch's tracers, which are about their own internals."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     with warnings.catch_warnings():
@@ -71,13 +71,19 @@ def _quiet() -> Iterator[None]:
 class LayerNetwork(nn.Module):
     """image (N, 3, H, W), RGB in [0, 1] -> the named layers' activations, in order.
 
-    Preprocessing is an affine map of colours, so it is a 1x1 convolution in front.
+    Preprocessing is an affine map of colours, so a 1x1 convolution in front does it.
     """
 
     def __init__(
         self, network: nn.Module, layers: Mapping[str, str], preprocessing: Preprocessing
     ) -> None:
-        """Args: the module in eval mode; layer name -> dotted path of the submodule giving it."""
+        """Hook the layers of a network.
+
+        Args:
+            network: A module in eval mode.
+            layers: Layer name -> dotted path of the submodule whose output it is.
+            preprocessing: The images that the module expects.
+        """
         super().__init__()
         self.network = network
         self.preprocess = preprocessing_convolution(preprocessing)
@@ -160,7 +166,10 @@ def vjp_graph(network: LayerNetwork, relu: ReluRule) -> ir.Model:
 
 
 def _ask_activations_for_shapes(graph: ir.Graph) -> None:
-    """A cotangent has its activation's shape, and may be cut off when the graph is linked."""
+    """Read shapes from activations, not cotangents, which linking may cut off.
+
+    A cotangent has the shape of its activation.
+    """
     image, cotangents, activations = graph.inputs[0], graph.inputs[1:], graph.outputs[:-1]
     for cotangent, activation in zip(cotangents, activations, strict=True):
         for node in cotangent.consumers():
@@ -174,7 +183,7 @@ def _ask_activations_for_shapes(graph: ir.Graph) -> None:
 
 
 def _leads_to(node: ir.Node, value: ir.Value) -> bool:
-    """Whether the value is computed from the node's outputs."""
+    """True if the value is computed from the node's outputs."""
     seen: set[ir.Node] = set()
     ahead = [value.producer()]
     while ahead:
@@ -186,10 +195,10 @@ def _leads_to(node: ir.Node, value: ir.Value) -> bool:
 
 
 def _ask_image_for_size(shape: ir.Node, image: ir.Value) -> None:
-    """Let a ``Shape`` of one axis of a cotangent read the same size off the image.
+    """Let a ``Shape`` of one axis of a cotangent read the same size from the image.
 
-    Torch takes a size that it knows to be the image's, such as the batch's, from whichever input
-    has it; an instance norm needs it to get at the activation in the first place.
+    Torch reads a size that several inputs share, such as the batch size, from any of them; an
+    instance norm needs it before its activation exists.
     """
     (cotangent,) = shape.inputs
     assert cotangent is not None
@@ -203,7 +212,7 @@ def _ask_image_for_size(shape: ir.Node, image: ir.Value) -> None:
 
 
 def _dynamic(tensor: Tensor) -> dict[int, Any]:
-    """Batch, height and width are free; channels and global pools (size 1) are the network's."""
+    """The free axes: batch, height and width. Channels and global pools (size 1) are fixed."""
     free = (axis for axis, size in enumerate(tensor.shape) if axis != 1 and size > 1)
     return dict.fromkeys(free, torch.export.Dim.AUTO)
 
@@ -217,7 +226,7 @@ def _translate(program: torch.export.ExportedProgram) -> ir.Model:
 
 
 def _refuse_fixed_sizes(image: ir.Value) -> None:
-    """Torch may conclude from a comparison in the network that a size is, say, ``4*s + 3``."""
+    """Raise a UsageError if a comparison in the network made torch restrict a size: ``4*s + 3``."""
     assert image.shape is not None
     batch, _, height, width = map(str, image.shape)
     if any(size.isdigit() or "*" in size for size in (batch, height, width)):
@@ -225,7 +234,7 @@ def _refuse_fixed_sizes(image: ir.Value) -> None:
 
 
 def _named(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> ir.Model:
-    """Give the graph the names of the bundle format, and keep no trace of how it was made."""
+    """Give the graph the names of the bundle format, and remove the metadata of its export."""
     _refuse_fixed_sizes(model.graph.inputs[0])
     passes.OutputFixPass()(model)
     passes.CommonSubexpressionEliminationPass()(model)

@@ -1,1 +1,1 @@
-"""Contestants in processes of their own that take turns, and a judge of what they made."""
+"""Contestants that take turns, each in its own process, and a judge of their pictures."""

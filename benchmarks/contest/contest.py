@@ -1,4 +1,4 @@
-"""The whole benchmark: who is there, whose turn it is, and what came of it."""
+"""Runs the whole benchmark: finds the contestants, lets them take turns, reports the results."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ log = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
 
-REFERENCE = "torch"  # whose pictures those of the others are compared with
+REFERENCE = "torch"  # the baseline whose pictures all others are compared with
 
 
 def run(options: BenchOptions, tell: Tell = lambda line: None) -> Report:
-    """Measure everybody in every case.
+    """Measure every contestant in every case.
 
     Args:
         options: What to measure.
-        tell: Told what is being done, a line at a time.
+        tell: Called with each line of progress.
 
     Raises:
         UnknownNameError: There is no such model.
@@ -61,13 +61,13 @@ def run(options: BenchOptions, tell: Tell = lambda line: None) -> Report:
     warnings += outlier_warnings(rows)
     stages: list[Stages] = []
     for provider in providers.values() if options.stages else ():
-        tell(f"{provider.device} {provider.precision}: one picture from file to file")
+        tell(f"{provider.device} {provider.precision}: timing the stages of one picture")
         try:
             stages.append(
                 measure_stages(StageJob(options.model, provider, max(options.sizes), threads))
             )
         except ContestantError as error:
-            warnings.append(f"{provider.device}: no picture from file to file: {error}")
+            warnings.append(f"{provider.device}: the stages of one picture were not timed: {error}")
     settings = {**asdict(options), "providers": [*map(str, options.providers)]}
     settings |= {"against": [*map(str, options.against)], "threads": threads}
     return Report(machine, settings, tuple(rows), tuple(stages), tuple(warnings))
@@ -76,7 +76,7 @@ def run(options: BenchOptions, tell: Tell = lambda line: None) -> Report:
 def find_providers(
     entries: Sequence[Entry],
 ) -> tuple[dict[Entry, Provider], dict[Entry, AbsentError]]:
-    """The devices that are there, each in the precision that it will run in, and the others."""
+    """Resolve devices with their precisions; returns those found, and the errors of the others."""
     providers: dict[Entry, Provider] = {}
     absent: dict[Entry, AbsentError] = {}
     for entry in entries:
@@ -88,7 +88,7 @@ def find_providers(
 
 
 def outlier_warnings(rows: Sequence[Row]) -> list[str]:
-    """A line for every row with samples far off the others."""
+    """One warning for every row with samples far from the others."""
     return [
         f"{row.provider} {row.precision}, {row.case.size} pixels, batch {row.case.batch}: "
         f"{outliers} of {len(row.samples_ms)} steps took far longer or shorter than the others. "
@@ -99,7 +99,7 @@ def outlier_warnings(rows: Sequence[Row]) -> list[str]:
 
 
 class _Contest:
-    """One case, and all who take part in it."""
+    """One case and its contestants."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class _Contest:
         self._tell(f"{self._name}: {line}")
 
     def rows(self) -> list[Row]:
-        """Everybody's row, in the order of their turns."""
+        """Run the contest; one row for each contestant, in the order of their turns."""
         opened: dict[str, Opened] = {}
         failures: dict[str, ContestantError] = {}
         with ExitStack() as stack:
@@ -167,7 +167,7 @@ class _Contest:
     def _measured(
         self, opened: Mapping[str, Opened], turns: Mapping[str, Sequence[Turn]]
     ) -> dict[str, Row]:
-        """The rows of those who came through, held against each other."""
+        """The rows of the contestants that did not fail, with their ratios."""
         if not turns:
             return {}
         images = {name: opened[name].images for name in turns}
@@ -186,7 +186,7 @@ class _Contest:
         return with_ratios(rows)
 
     def _verdict(self, images: Mapping[str, Array]) -> Verdict:
-        """What the judge says; nothing, where it fails: the times are worth having without."""
+        """The judge's verdict; an empty one if the judge fails, as the times are useful anyway."""
         try:
             with Worker(serve_judge, JudgeJob(self._task, images, self._threads)) as worker:
                 verdict: Verdict = worker.answer()
@@ -200,14 +200,14 @@ class _Contest:
 def measured_row(
     provider: str, case: Case, opened: Opened, turns: Sequence[Turn], operations: int | None
 ) -> Row:
-    """What a contestant's turns say of it alone.
+    """The row of one contestant, without ratios to others.
 
     Args:
-        provider: Its name.
-        case: What it did.
-        opened: What was known of it before its first turn.
+        provider: Name of the contestant.
+        case: The measured case.
+        opened: The contestant's state after its warm-up.
         turns: One for each round.
-        operations: Floating-point operations of a step; None where they are not known.
+        operations: Floating-point operations of a step; None if unknown.
     """
     samples = tuple(sample for turn in turns for sample in turn.samples_ms)
     median = float(np.median(samples))
@@ -235,7 +235,7 @@ def measured_row(
 
 
 def with_ratios(rows: Mapping[str, Row]) -> dict[str, Row]:
-    """The rows, each with how many times as fast it is as each baseline among them."""
+    """Add to each row its speed relative to each baseline among the rows."""
     by_round = {name: by_rounds(row.samples_ms, row.rounds) for name, row in rows.items()}
     return {name: _with_ratios(row, name, by_round) for name, row in rows.items()}
 

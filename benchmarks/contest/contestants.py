@@ -1,4 +1,4 @@
-"""What every contestant is, and a task on ONNX Runtime."""
+"""The interface of contestants, and a task on ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from nstbatch.runtime.objectives.terms import Objective, Term
 
 
 class Contestant(Protocol):
-    """What runs a task in a worker's process."""
+    """Runs a task in a worker's process."""
 
     @property
     def precision(self) -> str:
-        """Of its convolutions."""
+        """Precision of its convolutions."""
 
     @property
     def device(self) -> str:
-        """Where it runs: "cpu" or "cuda"."""
+        """Device on which it runs: "cpu" or "cuda"."""
 
     @property
     def images(self) -> Array:
         """A copy of the current images, (N, 3, H, W)."""
 
     def step(self) -> None:
-        """Take one step, all of it: losses on the processor, images moved."""
+        """Take one complete step: losses copied to the processor, images updated."""
 
     def products(self) -> tuple[Product, ...]:
-        """What its matrix rate may be measured with."""
+        """Products for its matrix rate."""
 
 
 class OnnxContestant:
-    """A task on one of the devices."""
+    """A task on one of our devices."""
 
     def __init__(self, task: Task, entry: Entry, threads: int) -> None:
-        """Link and open everything.
+        """Link the graphs and open the sessions.
 
         Raises:
             ProviderError: The device cannot be used.
@@ -65,12 +65,12 @@ class OnnxContestant:
 
     @property
     def precision(self) -> str:
-        """Of its convolutions."""
+        """Precision of its convolutions."""
         return self._provider.precision
 
     @property
     def device(self) -> str:
-        """Where its buffers lie."""
+        """Device that holds its buffers."""
         return self._provider.memory
 
     @property
@@ -79,12 +79,12 @@ class OnnxContestant:
         return self._descent.images
 
     def step(self) -> None:
-        """One evaluation and one update, as the loop does them."""
+        """Take one step as the loop does: one evaluation and one update."""
         self._descent.evaluate()
         self._descent.update()
 
     def products(self) -> tuple[Product, ...]:
-        """Through the same provider."""
+        """Products on the same provider."""
         return onnx_products(self._provider, self._threads)
 
 
@@ -100,7 +100,7 @@ _TERMS: Mapping[str, Callable[..., Objective]] = {
 
 
 def objective_of(task: Task) -> Objective:
-    """The objective that a task writes down."""
+    """The objective of a task."""
     return Objective(tuple((written.weight, _term(written)) for written in task.terms))
 
 
@@ -111,7 +111,7 @@ def _term(written: WeightedTerm) -> Term:
 
 
 def targets_of(task: Task, engine: Engine, objective: Objective) -> Targets:
-    """What a task's references leave behind, and what it gives."""
+    """All targets of a task: those of its reference pictures, and those it gives directly."""
     given = {
         TARGET + term.name: task.given[term.kind]
         for term in objective.terms
@@ -129,7 +129,7 @@ def targets_of(task: Task, engine: Engine, objective: Objective) -> Targets:
 def open_descent(
     task: Task, engine: Engine, objective: Objective, targets: Targets, images: Array
 ) -> Descent:
-    """A task's objective over images of its size, and a fresh optimiser."""
+    """Open a descent for a task's objective on these images, with a new optimiser."""
     optimizer = optimizer_of(task.optimizer)
     descent = engine.descent(
         objective,
@@ -140,12 +140,12 @@ def open_descent(
         pooling=task.pooling,
         bounds=Bounds(*task.bounds),
     )
-    assert isinstance(descent, Descent)  # nobody shares the engine
+    assert isinstance(descent, Descent)  # the engine is not shared
     return descent
 
 
 def optimizer_of(settings: OptimizerSettings) -> Optimizer:
-    """The optimiser that a task writes down."""
+    """The optimiser with these settings."""
     if isinstance(settings, AdamSettings):
         return Adam(settings.learning_rate, settings.betas, settings.epsilon)
     if isinstance(settings, LBFGSSettings):

@@ -1,7 +1,7 @@
-"""Says how good everybody's pictures are, and how much arithmetic and memory their steps are.
+"""Judges the contestants' pictures, and counts the arithmetic and memory of a step.
 
-In float32 on the processor, by one objective for all. The judge has a process of its own as well:
-what it takes is gone when it is done, and if there is not enough for it, the times are still there.
+All are judged in float32 on the processor, by one objective. The judge has its own process: its
+memory is freed at the end, and if it runs out of memory, the times are still there.
 """
 
 from __future__ import annotations
@@ -28,28 +28,29 @@ from .worker import reporting_failures
 
 @dataclass(frozen=True, eq=False)
 class JudgeJob:
-    """What is to be judged."""
+    """The pictures to judge, and their task."""
 
     task: Task
     images: Mapping[str, Array]
-    """By contestant, (N, 3, H, W)."""
+    """Pictures (N, 3, H, W) by contestant."""
     threads: int
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the judge says."""
+    """The results of the judge."""
 
     losses: Mapping[str, float]
-    """By contestant: the total loss, on average over the batch."""
+    """Total loss by contestant, averaged over the batch."""
     operations: int | None
-    """Floating-point operations of a step's products and convolutions, whoever takes it."""
+    """Floating-point operations of a step's products and convolutions, the same for everyone."""
     activation_bytes: int | None = None
-    """What the linked graph holds at once, in float32, see :mod:`.live_bytes`."""
+    """Largest memory in use at once in the linked graph, in bytes, counted in float32; see
+    :mod:`nstbatch.runtime.graphs.live_bytes`."""
 
 
 def serve_judge(pipe: Connection, job: JudgeJob) -> None:
-    """What runs in the process."""
+    """The code of the judge's process."""
     with reporting_failures(pipe, job.threads):
         judge = Judge(job.task, job.threads)
         losses = {name: judge.loss(images) for name, images in job.images.items()}
@@ -57,7 +58,7 @@ def serve_judge(pipe: Connection, job: JudgeJob) -> None:
 
 
 class Judge:
-    """Looks at one picture at a time: a batch that fits a GPU need not fit in memory here."""
+    """Judges one picture at a time: a batch that fits a GPU may not fit in memory here."""
 
     def __init__(self, task: Task, threads: int) -> None:
         self._task = task
@@ -65,7 +66,7 @@ class Judge:
         self._objective = objective_of(task)
 
     def loss(self, images: Array) -> float:
-        """The total loss of images (N, 3, H, W), on average over them."""
+        """Total loss of images (N, 3, H, W), averaged over them."""
         return float(np.mean([self._loss(i, image[None]) for i, image in enumerate(images)]))
 
     def _loss(self, index: int, image: Array) -> float:
@@ -75,7 +76,7 @@ class Judge:
         return float(descent.evaluate().sum())
 
     def operations(self) -> int:
-        """See :attr:`Verdict.operations`; a batch is as much work as its pictures."""
+        """See :attr:`Verdict.operations`; the work of a batch is the sum over its pictures."""
         return len(self._task.images) * operations(self._graph(1))
 
     def activation_bytes(self) -> int:
@@ -83,7 +84,7 @@ class Judge:
         return bytes_of(self._graph(len(self._task.images)))
 
     def _graph(self, pictures: int) -> onnx.ModelProto:
-        """The step of so many pictures, for which the targets of one are computed."""
+        """The step graph for this number of pictures, with target shapes taken from one picture."""
         alone = self._task.picture(0)
         targets = targets_of(alone, self._engine, self._objective)
         shapes = {
@@ -96,7 +97,7 @@ class Judge:
 
     @functools.cached_property
     def _own_targets(self) -> set[str]:
-        """Those that every picture has its own of."""
+        """Names of the targets that differ from picture to picture."""
         references = self._task.references
         shared = {kind for kind, pictures in references.items() if len(pictures) == 1}
         return {

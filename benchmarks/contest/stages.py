@@ -1,7 +1,7 @@
-"""Where the time of one picture goes, from file to file, on one device.
+"""Times the stages of one picture on one device, from file to file.
 
-It runs in a process of its own, with all that a picture has by default but the number of steps. The
-engine and its descents are timed where they are called, so the stages are those of every run.
+This runs in its own process with the default settings, except for the number of steps. The calls of
+the engine and its descents are timed, so the stages are those of a normal run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 from .worker import Worker, reporting_failures
 
-# In the order that a picture goes through them.
+# In the order in which a picture passes them.
 READ, OPEN, TARGETS, STEPS, UPDATE, WRITE, REST = STAGES = (
     "read",
     "open",
@@ -42,7 +42,7 @@ READ, OPEN, TARGETS, STEPS, UPDATE, WRITE, REST = STAGES = (
 
 @dataclass(frozen=True)
 class StageJob:
-    """Which picture, and on what."""
+    """The picture to time, and the device."""
 
     model: str
     provider: Provider
@@ -53,14 +53,14 @@ class StageJob:
 
 
 def measure_stages(job: StageJob) -> Stages:
-    """Take a picture from file to file in a new process; a ContestantError where that fails."""
+    """Time one picture from file to file in a new process; a ContestantError if it fails."""
     with Worker(serve_stages, job) as worker:
         stages: Stages = worker.answer()
         return stages
 
 
 def serve_stages(pipe: Connection, job: StageJob) -> None:
-    """What runs in the process."""
+    """The code of the process."""
     with reporting_failures(pipe, job.threads), tempfile.TemporaryDirectory() as folder:
         pipe.send(stages_of(job, Path(folder)))
 
@@ -76,7 +76,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """What happens within is of this stage."""
+        """Add the time spent inside the context to this stage."""
         self._switch()
         self._running.append(name)
         try:
@@ -86,7 +86,7 @@ class Stopwatch:
             self._running.pop()
 
     def stop(self) -> None:
-        """Nothing that happens from here on is the rest's."""
+        """Stop the clock."""
         self._switch()
 
     def _switch(self) -> None:
@@ -99,8 +99,8 @@ def stages_of(job: StageJob, folder: Path) -> Stages:
     """Paint a picture in this process and time its stages.
 
     Args:
-        job: Which picture.
-        folder: An empty one, for the files.
+        job: The picture and the device.
+        folder: An empty folder for the files.
     """
     photo_path, style_path = folder / "photo.jpg", folder / "style.jpg"
     for path, picture in zip(
@@ -127,7 +127,7 @@ def stages_of(job: StageJob, folder: Path) -> Stages:
 
 
 class TimedEngine(Engine):
-    """An engine that a stopwatch looks at."""
+    """An engine whose calls are timed."""
 
     def __init__(self, job: StageJob, watch: Stopwatch) -> None:
         device, precision = job.provider.device, job.provider.precision
@@ -135,15 +135,15 @@ class TimedEngine(Engine):
         self._watch = watch
 
     def targets(self, *args: Any, **kwargs: Any) -> Targets:
-        """As in an engine; sessions that are opened for it count as opening."""
+        """As in :class:`Engine`; time to open sessions counts as opening."""
         with self._watch.stage(TARGETS):
             return super().targets(*args, **kwargs)
 
     def descent(self, *args: Any, **kwargs: Any) -> Descent:
-        """As in an engine."""
+        """As in :class:`Engine`."""
         with self._watch.stage(OPEN):
             descent = super().descent(*args, **kwargs)
-            assert isinstance(descent, Descent)  # nobody shares the engine
+            assert isinstance(descent, Descent)  # the engine is not shared
             return TimedDescent(descent, self._watch)
 
     def _kept(self, key: Hashable, open_session: Callable[[], Session]) -> Session:
@@ -152,18 +152,18 @@ class TimedEngine(Engine):
 
 
 class TimedDescent(Descent):
-    """A descent over the buffers of another, whose passes a stopwatch looks at."""
+    """A descent over the buffers of another descent, whose calls are timed."""
 
     def __init__(self, descent: Descent, watch: Stopwatch) -> None:
         vars(self).update(vars(descent))
         self._watch = watch
 
     def compute(self) -> None:
-        """As in a descent."""
+        """As in :class:`Descent`."""
         with self._watch.stage(STEPS):
             super().compute()
 
     def update(self) -> None:
-        """As in a descent."""
+        """As in :class:`Descent`."""
         with self._watch.stage(UPDATE):
             super().update()

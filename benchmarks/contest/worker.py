@@ -1,7 +1,8 @@
-"""A contestant in a process of its own, which does something when it is told to.
+"""Runs a contestant in its own process, on command.
 
-Processes keep contestants apart: each has its own peak of memory, its own threads, asleep while it
-is not its turn, and its own crash. The clock is in there as well, so the way to it costs nothing.
+Separate processes keep contestants apart: each has its own peak memory and its own threads, which
+sleep between turns, and a crash affects only one. The clock runs in the process too, so messages
+are not timed.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from nstbatch.runtime.errors import NstbatchError, ProviderError
 if TYPE_CHECKING:
     from .contestants import Contestant
 
-# Seconds in which a process that has nothing more to do should be gone.
+# Seconds that a process may take to end, before it is killed. A guess.
 PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is for."""
+    """The work of a worker process."""
 
     entry: Entry
     task: Task
@@ -44,46 +45,47 @@ class Job:
     warm_up: int
     """Steps before the first turn."""
     steps: int
-    """Steps of a turn that count."""
+    """Timed steps in a turn."""
     peer_device: str = "cpu"
-    """Where PyTorch runs: "cpu" or "cuda"."""
+    """Device of PyTorch: "cpu" or "cuda"."""
 
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """What is known of a contestant once it is warm."""
+    """State of a contestant after its warm-up."""
 
     precision: str
-    """Of its convolutions."""
+    """Precision of its convolutions."""
     device: str
-    """Where it runs: "cpu" or "cuda"."""
+    """Device on which it runs: "cpu" or "cuda"."""
     start_seconds: float
-    """From a fresh process to the end of the first step: imports, linking, compiling, opening."""
+    """Seconds from opening the contestant to the end of its first step, with imports, linking and
+    compiling."""
     peak_bytes: int | None
-    """Of the process; of the GPU for what runs there."""
+    """Peak memory of the process; on a GPU, the GPU memory taken."""
     images: Array
-    """(N, 3, H, W) after the warm-up."""
+    """Images (N, 3, H, W) after the warm-up."""
 
 
 class Worker:
-    """The process, seen from outside; use it as a context, which ends it."""
+    """A worker process, seen from outside; a context that ends the process."""
 
     def __init__(self, target: Callable[[Connection, Any], None], job: Any) -> None:
         """Start the process.
 
         Args:
-            target: What runs in there, a function of a module: see :func:`serve`.
-            job: What it is handed beside its end of the pipe.
+            target: Code of the process, a function of a module, such as :func:`serve`.
+            job: Passed to it with its end of the pipe.
         """
-        # "spawn": a fork would begin with the memory and the threads of this process.
+        # "spawn": a fork would start with the memory and threads of this process.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=target, args=(theirs, job))
         self._process.start()
-        theirs.close()  # else nobody would notice that the process is gone
+        theirs.close()  # without this, a dead process would not be noticed
 
     def answer(self) -> Any:
-        """Wait for what the process has to say; a ContestantError if that is a failure."""
+        """Wait for an answer of the process; raise a ContestantError if it failed."""
         try:
             answer = self._pipe.recv()
         except (EOFError, ConnectionResetError) as error:
@@ -93,7 +95,7 @@ class Worker:
         return answer
 
     def turn(self) -> Turn:
-        """Let the contestant have its turn; a ContestantError where it fails."""
+        """Let the contestant take a turn; raise a ContestantError if it fails."""
         try:
             self._pipe.send(True)
         except OSError as error:
@@ -117,7 +119,7 @@ class Worker:
             self._process.join()
 
     def __enter__(self) -> Worker:
-        """Nothing more to do."""
+        """Return the worker itself."""
         return self
 
     def __exit__(
@@ -126,7 +128,7 @@ class Worker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End the process, at once if there is no time for more."""
+        """End the process; kill it at once if there was an exception."""
         if kind is not None:
             self._process.kill()
         self.close()
@@ -136,10 +138,10 @@ class Worker:
 
 
 def serve(pipe: Connection, job: Job) -> None:
-    """Say what a contestant is like once it is warm, then let it have a turn for each message."""
+    """Warm up a contestant and send its state, then let it take a turn for each message."""
     with reporting_failures(pipe, job.threads):
         contestant, opened = open_warm(lambda: open_contestant(job), job.warm_up)
-        products = fastest(contestant.products())  # before the answer: nobody else runs until then
+        products = fastest(contestant.products())  # before the answer: no one else runs until then
         pipe.send(opened)
         while pipe.recv():
             pipe.send(take_turn(contestant.step, products, job.steps))
@@ -147,19 +149,19 @@ def serve(pipe: Connection, job: Job) -> None:
 
 @contextmanager
 def reporting_failures(pipe: Connection, threads: int) -> Iterator[None]:
-    """Make this a quiet process of so many threads, which says through the pipe what went wrong."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process will end it
+    """Set the number of threads, ignore Ctrl-C, and send any error through the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read when PyTorch is imported
     try:
         yield
     except EOFError:  # there are no more messages
         pass
-    except Exception as error:  # anything may go wrong in there, and must not stop the others
+    except Exception as error:  # no error may stop the other contestants
         pipe.send(as_contestant_error(error))
 
 
 def open_warm(open_it: Callable[[], Contestant], warm_up: int) -> tuple[Contestant, Opened]:
-    """Open a contestant, let it take the steps of the warm-up, and say what it is like."""
+    """Open a contestant, take the steps of the warm-up, and return it with its state."""
     taken_before, start = gpu_memory("used"), time.perf_counter()
     contestant = open_it()
     contestant.step()
@@ -176,10 +178,10 @@ def open_warm(open_it: Callable[[], Contestant], warm_up: int) -> tuple[Contesta
 
 
 def open_contestant(job: Job) -> Contestant:
-    """The contestant of a job.
+    """Open the contestant of a job.
 
     Raises:
-        AbsentError: It needs PyTorch, which does not load.
+        AbsentError: The contestant needs PyTorch, which does not load.
     """
     if not job.entry.is_peer:
         from .contestants import OnnxContestant
@@ -193,7 +195,7 @@ def open_contestant(job: Job) -> Contestant:
 
 
 def as_contestant_error(error: Exception) -> ContestantError:
-    """Whatever went wrong, as one line and a traceback that can travel to another process."""
+    """Any error as one line and a traceback, which can be sent to another process."""
     if isinstance(error, ContestantError):
         return error
     details = "".join(traceback.format_exception(error))

@@ -1,1 +1,1 @@
-"""What is looked at on a GPU: probes, speed, and the same in PyTorch."""
+"""Checks of correctness and speed on a GPU, with PyTorch for comparison."""

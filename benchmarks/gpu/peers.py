@@ -1,6 +1,6 @@
-"""PyTorch as one runs it on a GPU: in TF32, under autocast, compiled, or as one CUDA graph.
+"""PyTorch on a GPU: in TF32, under autocast, compiled, or as one CUDA graph.
 
-**Not run on a GPU yet**; what a processor can do of it is tested there.
+**Not run on a GPU yet**; the parts that run on a processor are tested there.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, take_t
 
 from .variants import Variant, VariantJob
 
-# What the loss is multiplied by before it goes back through float16, and the gradient divided by.
-# A guess that keeps the pictures finite; GradScaler would find one, and a CUDA graph cannot look.
+# Factor of the loss before it goes back through float16; the gradient is divided by it. A guess
+# that keeps the pictures finite: GradScaler would search for one, which a CUDA graph cannot.
 LOSS_SCALE = 2.0**10
 
 # torch.cuda.graph's own example takes three steps on another stream before it records.
@@ -31,19 +31,19 @@ STEPS_BEFORE_RECORDING = 3
 
 
 class GpuPeer(Peer):
-    """A task in PyTorch, one of the ways of :data:`.speed.VARIANTS`."""
+    """A task in PyTorch, run in one of the ways of :data:`.variants.VARIANTS`."""
 
     def __init__(self, task: Task, variant: Variant, threads: int, device: str) -> None:
-        """Build the network, and record a step where the variant says so.
+        """Build the network, and record a step if the variant has ``graphed``.
 
         Raises:
-            AbsentError: PyTorch finds no GPU, or a CUDA graph is to be recorded without one.
+            AbsentError: PyTorch finds no GPU, or the variant needs a CUDA graph without one.
         """
         super().__init__(task, "torch", threads, device)
         self.precision = variant.precision
         self._loss_scale = LOSS_SCALE if variant.precision == "fp16" else 1.0
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = variant.tf32
-        torch.backends.cudnn.benchmark = True  # as ONNX Runtime's exhaustive search
+        torch.backends.cudnn.benchmark = True  # like ONNX Runtime's exhaustive search
         if variant.channels_last:
             self._features = self._features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._image.data = self._image.data.contiguous(memory_format=torch.channels_last)
@@ -54,7 +54,7 @@ class GpuPeer(Peer):
             self._recorded = self._record(task)
 
     def step(self) -> None:
-        """Take one step, all of it."""
+        """Take one complete step."""
         if self._recorded is None:
             losses = self._pass()
         else:
@@ -64,12 +64,12 @@ class GpuPeer(Peer):
         self._wait()
 
     def products(self) -> tuple[Product, ...]:
-        """None: a share of a peak is the benchmark's business."""
+        """No products: only the benchmark measures a share of the peak."""
         return ()
 
     def _pass(self) -> Tensor:
         if self._image.grad is not None:
-            self._image.grad.zero_()  # in place, as a CUDA graph wants it
+            self._image.grad.zero_()  # in place, which a CUDA graph needs
         losses = self._losses(self._image)
         (self._loss_scale * losses.sum()).backward()  # type: ignore[no-untyped-call]
         if self._loss_scale != 1:
@@ -81,13 +81,13 @@ class GpuPeer(Peer):
         return losses.detach()
 
     def _autocast(self) -> Any:
-        """float16 for the network alone: the objective stays in float32."""
+        """Float16 for the network only: the objective stays in float32."""
         if self.precision != "fp16":
             return nullcontext()
         return torch.autocast(self.device, dtype=torch.float16)
 
     def _record(self, task: Task) -> _Recorded:
-        """A whole step as a CUDA graph; torch.cuda.graph's documentation, "whole-network"."""
+        """Record a whole step as a CUDA graph, as in PyTorch's "Whole-network capture" example."""
         if self.device != "cuda":
             raise AbsentError("a CUDA graph is recorded on a GPU only")
         settings = task.optimizer
@@ -114,14 +114,14 @@ class GpuPeer(Peer):
 
 @dataclass(frozen=True)
 class _Recorded:
-    """A CUDA graph, and where it leaves the losses."""
+    """A CUDA graph and the tensor into which it writes the losses."""
 
     graph: torch.cuda.CUDAGraph
     losses: Tensor
 
 
 def serve_variant(pipe: Connection, job: VariantJob) -> None:
-    """What runs in the process of a variant; as :func:`.worker.serve`."""
+    """The code of a variant's process, like :func:`nstbatch.benchmarks.contest.worker.serve`."""
     with reporting_failures(pipe, job.threads):
         peer, opened = open_warm(
             lambda: GpuPeer(job.task, job.variant, job.threads, job.device), job.warm_up

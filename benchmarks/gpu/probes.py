@@ -1,8 +1,7 @@
-"""What has to be right on a GPU before it may be fast: parity, NaN-freedom, CUDA graphs.
+"""Checks of correctness on a GPU: parity, freedom from NaN, CUDA graphs.
 
-Each check runs in a process of its own, so that one that crashes or runs out of memory is one that
-failed. All of them run on the processor too, at small sizes, but for the CUDA graphs. **Not run on
-a GPU yet.**
+Each check runs in its own process, so a check that crashes or runs out of memory counts as failed.
+All except the CUDA graphs also run on the processor, at small sizes. **Not run on a GPU yet.**
 """
 
 from __future__ import annotations
@@ -24,20 +23,21 @@ from nstbatch.runtime.descent.optimizers import LBFGS
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.engine import Engine
 
-# On the processor the two are 1e-6 apart. TF32, or a wrong layout, is far beyond. A guess.
+# A guess. On the processor the error is 1e-6; TF32 or a wrong layout gives far more.
 LARGEST_FP32_ERROR = 2e-4
-# docs/decisions/0014-half-precision.md: 0.9996 and 6e-3 at worst for VGG16 with average pooling, on
-# the processor; SqueezeNet, down to 0.9955, may fail this on a sound GPU.
+# docs/decisions/0014-half-precision.md: at worst 0.9996 and 6e-3 for VGG16 with average pooling, on
+# the processor. SqueezeNet reaches only 0.9955 and may fail this on a sound GPU.
 SMALLEST_FP16_COSINE = 0.999
 LARGEST_FP16_LOSS_ERROR = 1e-2
-# Five steps by the same kernels, which another search for the fastest may have chosen otherwise.
+# A guess, for five steps: both runs use the same kernels, unless the search for the fastest kernels
+# chose differently.
 LARGEST_CAPTURE_ERROR = 1e-3
 CAPTURE_STEPS = 5
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found."""
+    """The result of a check."""
 
     name: str
     device: str
@@ -50,7 +50,7 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckJob:
-    """One check of one device."""
+    """One check on one device."""
 
     name: str
     """A key of :data:`CHECKS`."""
@@ -58,13 +58,13 @@ class CheckJob:
     model: str
     size: int
     steps: int
-    """Of a long run."""
+    """Number of steps of a long run."""
     threads: int
     peer_device: str
 
 
 def run_check(job: CheckJob) -> Check:
-    """Run a check in a process of its own."""
+    """Run a check in its own process."""
     try:
         with Worker(serve_check, job) as worker:
             check: Check = worker.answer()
@@ -74,8 +74,9 @@ def run_check(job: CheckJob) -> Check:
 
 
 def serve_check(pipe: Connection, job: CheckJob) -> None:
-    """What runs in the process."""
-    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"  # TensorRT has it on, and its provider no switch
+    """The code of the process."""
+    # TensorRT uses TF32 by default, and its provider has no switch for it.
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
     with reporting_failures(pipe, job.threads):
         pipe.send(CHECKS[job.name](job))
 
@@ -84,7 +85,7 @@ def serve_check(pipe: Connection, job: CheckJob) -> None:
 
 
 def parity_with_pytorch(job: CheckJob) -> Check:
-    """The losses and the gradient in fp32, against autograd's."""
+    """Compare the losses and the gradient in fp32 with autograd's."""
     try:
         from nstbatch.benchmarks.peers.peers import Peer
     except ImportError as error:
@@ -101,7 +102,7 @@ def parity_with_pytorch(job: CheckJob) -> Check:
 
 
 def parity_of_half(job: CheckJob) -> Check:
-    """The losses and the gradient in fp16, against the same device's in fp32."""
+    """Compare the losses and the gradient in fp16 with the same device's in fp32."""
     task = _task(job)
     full_losses, full = evaluated(task, engine_on(job, "fp32"))
     half_losses, half = evaluated(task, engine_on(job, "fp16"))
@@ -118,20 +119,20 @@ def parity_of_half(job: CheckJob) -> Check:
 
 
 def long_run_in_half(job: CheckJob) -> Check:
-    """Many steps in fp16: every loss finite, and the last below the first."""
+    """Take many steps in fp16: every loss must be finite, and the last below the first."""
     first: list[float] = []
     descent = _descent(_task(job), engine_on(job, "fp16"))
     outcome = descend(
         descent, job.steps, lambda step, losses: first.append(float(losses.sum())), lambda: False
     )
     values = {"steps": float(outcome.steps), "first": first[0], "last": float(outcome.losses.sum())}
-    # What is not finite once stays so, and the loop ends at the look after it.
+    # A loss that is not finite stays so, and the loop ends at its next check.
     passed = outcome.reason is StopReason.FINISHED and values["last"] < values["first"]
     return _judged(job, values, passed)
 
 
 def recorded_and_not(job: CheckJob) -> Check:
-    """The losses of a few steps by CUDA graphs, against those without."""
+    """Compare the losses of a few steps with CUDA graphs and without."""
     engine = engine_on(job, "fp16")
     if not engine.provider.captures:
         return _check(job, "skipped", f"no CUDA graphs are recorded on {job.device}")
@@ -155,22 +156,22 @@ CHECKS: Mapping[str, Callable[[CheckJob], Check]] = {
     "nan-freedom-lbfgs": long_run_in_half,
     "cuda-graphs-lbfgs": recorded_and_not,
 }
-# `stylize` has L-BFGS by default, which changes its history in place, within a recording too.
+# `stylize` uses L-BFGS by default, which changes its history in place, also within a CUDA graph.
 WITH_LBFGS = frozenset({"nan-freedom-lbfgs", "cuda-graphs-lbfgs"})
 PRECISIONS = {name: "fp32" if name == "parity-fp32" else "fp16" for name in CHECKS}
 
 
 class Unrecorded(Provider):
-    """A provider whose passes are not recorded."""
+    """A provider that records no CUDA graphs."""
 
     captures = False
 
 
-# --- What they are made of --------------------------------------------------------------------
+# --- Parts of the checks ----------------------------------------------------------------------
 
 
 def engine_on(job: CheckJob, precision: str) -> Engine:
-    """An engine on the device of a job; on the processor in fp16 as well, which is slow there."""
+    """An engine on the job's device; on the processor too in fp16, which is slow there."""
     if job.device != "cpu":
         return Engine(job.model, device=job.device, precision=precision, threads=job.threads)
     engine = Engine(job.model, device="cpu", threads=job.threads)
@@ -184,18 +185,18 @@ def evaluated(task: Task, engine: Engine) -> tuple[Array, Array]:
     losses = descent.evaluate()
     descent.update()
     assert isinstance(task.optimizer, AdamSettings)
-    # After its first step Adam's running mean is the gradient, times what is left of a mean of 0.
+    # After the first step, Adam's running mean is (1 - beta1) times the gradient.
     return losses, descent.state["exp_avg"] / np.float32(1 - task.optimizer.betas[0])
 
 
 def relative_error(found: Array, expected: Array) -> float:
-    """The norm of the difference, by the norm of what was expected."""
+    """Norm of the difference divided by the norm of the expected values."""
     difference = found.astype(np.float64) - expected
     return float(np.linalg.norm(difference) / np.linalg.norm(expected.astype(np.float64)))
 
 
 def cosine(a: Array, b: Array) -> float:
-    """Of the angle between two."""
+    """Cosine of the angle between two arrays."""
     one, other = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 

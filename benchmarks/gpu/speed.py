@@ -1,8 +1,8 @@
-"""How fast a GPU steps, for all sizes and batches that fit into its memory, beside PyTorch.
+"""Measures the speed of steps on a GPU beside PyTorch, for all cases that fit into its memory.
 
-Contestants come one after the other, each with the GPU to itself: all at once they would have to
-share its memory, which is what the large cases need. So nothing cancels as it does in
-:mod:`.contest`, and ratios are those of two runs. **Not run on a GPU yet.**
+Contestants run one after the other, each alone on the GPU: together they would share its memory,
+which large cases need. So a slow minute does not cancel out as in
+:mod:`nstbatch.benchmarks.contest`, and ratios are those of two runs. **Not run on a GPU yet.**
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from .variants import VARIANTS, Variant, VariantJob
 
 Tell = Callable[[str], None]
 
-# The side of the picture that the memory of larger ones is told from.
+# Side of the picture, in pixels, from which the memory of larger ones is estimated. A guess.
 COUNTED_SIDE = 256
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What is measured, and how often."""
+    """The settings of the measurement."""
 
     model: str
     entries: tuple[Entry, ...]
-    """Devices with their precisions."""
+    """Devices and their precisions."""
     variants: tuple[Variant, ...]
     sizes: tuple[int, ...]
     batches: tuple[int, ...]
@@ -48,11 +48,11 @@ class Speed:
     warm_up: int
     threads: int
     peer_device: str
-    """Where PyTorch runs: "cuda", or "cpu" to try it out."""
+    """Device of PyTorch: "cuda", or "cpu" to try it out."""
 
 
 def speed_rows(speed: Speed, tell: Tell) -> list[Row]:
-    """A row for everybody in every case, each with a status and a reason where it was not done."""
+    """One row for each contestant in each case; if it was not measured, with a reason."""
     rows: list[Row] = []
     one = bytes_of_one(speed.model)
     for size, batch in product(speed.sizes, speed.batches):
@@ -66,7 +66,7 @@ def speed_rows(speed: Speed, tell: Tell) -> list[Row]:
 
 
 def bytes_of_one(model: str) -> int:
-    """What one picture of :data:`COUNTED_SIDE` takes in a step, in float32."""
+    """Memory of a step with one picture of :data:`COUNTED_SIDE`, in float32."""
     options = StyleTransferOptions()
     transfer = StyleTransfer(model, device="cpu", precision="fp32")
     size = (COUNTED_SIDE, COUNTED_SIDE)
@@ -75,15 +75,15 @@ def bytes_of_one(model: str) -> int:
 
 
 def memory_lack(one: int, size: int, batch: int, free: int | None) -> str | None:
-    """Why a case does not fit into memory; None if it may. One picture's bytes go by its pixels."""
+    """The reason why a case does not fit into memory, or None; memory grows with the pixels."""
     wanted = OVERHEAD * one * batch * (size / COUNTED_SIDE) ** 2
     if free is None or wanted <= free:
         return None
-    return f"it would take about {wanted / 1e9:.0f} GB in fp32, and {free / 1e9:.0f} are free"
+    return f"it needs about {wanted / 1e9:.0f} GB in fp32, and {free / 1e9:.0f} GB are free"
 
 
 def with_ratios(rows: Sequence[Row]) -> list[Row]:
-    """The rows of a case, each with how many times as fast it is as each variant of PyTorch."""
+    """Add to each row of a case its speed relative to each variant of PyTorch."""
     rounds = {row.provider: _rounds(row) for row in rows if row.rounds}
     peers = [variant.name for variant in VARIANTS if variant.name in rounds]
     return [_with_ratios(row, peers, rounds) if row.rounds else row for row in rows]
@@ -146,5 +146,5 @@ def _row(case: Case, speed: Speed, name: str, precision: str, open_it: Callable[
 
 
 def _is_memory(reason: str) -> bool:
-    """Whether a GPU's memory has run out: PyTorch's words, or ONNX Runtime's arena's."""
+    """True if the GPU ran out of memory, in the words of PyTorch or ONNX Runtime's arena."""
     return "out of memory" in reason.lower() or "Failed to allocate memory" in reason

@@ -1,4 +1,4 @@
-"""The ways to run PyTorch on a GPU that our speed is compared with."""
+"""The ways to run PyTorch on a GPU, for comparison with our speed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Variant:
 
     name: str
     precision: str
-    """Of the network: "fp32", "tf32" or "fp16" by autocast."""
+    """Precision of the network: "fp32", "tf32", or "fp16" by autocast."""
     tf32: bool = False
     channels_last: bool = False
     compiled: bool = False
@@ -31,7 +31,7 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class VariantJob:
-    """What the process of a variant is for; see :class:`.worker.Job`."""
+    """The work of a variant's process; see :class:`nstbatch.benchmarks.contest.worker.Job`."""
 
     variant: Variant
     task: Task

@@ -1,1 +1,1 @@
-"""The same steps in PyTorch, to be timed beside ours."""
+"""The same steps in PyTorch, for comparison."""

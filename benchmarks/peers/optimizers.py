@@ -1,4 +1,4 @@
-"""The optimisers of the baselines: PyTorch's own, and the one step that it has no name for."""
+"""Optimisers of the baselines: PyTorch's own, and the normalised gradient, which it lacks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 from nstbatch.benchmarks.tasks.tasks import AdamSettings, LBFGSSettings, OptimizerSettings
 
-# So that a gradient of nothing but zeros is no step, and no division by zero.
+# Avoids a division by zero: a gradient of zeros then makes no step.
 TINY = torch.finfo(torch.float32).tiny
 
 
 def open_optimizer(settings: OptimizerSettings, images: Tensor) -> Callable[[Tensor], object]:
-    """What moves images (N, 3, H, W) down their gradient; it is handed their losses, (N,)."""
+    """Make a function that moves images (N, 3, H, W) down their gradient, given losses (N,)."""
     if isinstance(settings, AdamSettings):
         adam = torch.optim.Adam([images], settings.learning_rate, settings.betas, settings.epsilon)
         return lambda losses: adam.step()
@@ -24,17 +24,15 @@ def open_optimizer(settings: OptimizerSettings, images: Tensor) -> Callable[[Ten
 
 
 class _LBFGS:
-    """``torch.optim.LBFGS`` without a line search, a step at a time: one for each picture.
+    """``torch.optim.LBFGS`` for each picture, one step at a time, without a line search.
 
-    Its history is one of all that it moves together, and the pictures of a batch have nothing to do
-    with each other. Unlike ours it knows of no bounds: pixels are clamped after its step.
+    One optimiser keeps one history for all that it moves, but the pictures of a batch are
+    independent. Unlike ours it knows no bounds: pixels are clamped after its step.
     """
 
     def __init__(self, settings: LBFGSSettings, images: Tensor) -> None:
         self._images = images
-        self._pictures = list(
-            torch.split(images.detach(), 1)
-        )  # views: what moves them moves the images
+        self._pictures = list(torch.split(images.detach(), 1))  # views of the images
         self._optimizers = [
             torch.optim.LBFGS(
                 [picture],
@@ -52,7 +50,7 @@ class _LBFGS:
         gradients = torch.split(self._images.grad, 1)
         for i, optimizer in enumerate(self._optimizers):
             self._pictures[i].grad = gradients[i]
-            # The gradient is there already, so the closure has only the loss to tell.
+            # The gradient is already set, so the closure only returns the loss.
             optimizer.step(lambda loss=losses[i]: loss)  # type: ignore[no-untyped-call]
 
 

@@ -1,8 +1,8 @@
-"""The baselines: the same networks, weights and objective in plain PyTorch, as the field does it.
+"""The baselines: the same networks, weights and objective in plain PyTorch, as is common.
 
-Autograd, an optimiser of ``torch.optim``, and the pixels clamped after each step. The network ends
-at the deepest layer that the objective looks at. Beside the exporter, only this file, those
-named ``peer_*`` and ``gpu_peers.py`` import torch.
+They use autograd and an optimiser of ``torch.optim``, and clamp the pixels after each step. The
+network ends at the deepest layer of the objective. Outside the exporter, only this room and
+``gpu/peers.py`` import torch.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ class Peer:
         """Build the network and compute the targets.
 
         Args:
-            task: What to do.
+            task: The pictures and the objective.
             name: A key of :data:`nstbatch.benchmarks.options.PEERS`.
-            threads: How many to use.
+            threads: Number of threads.
             device: "cpu" or "cuda".
 
         Raises:
             AbsentError: PyTorch finds no GPU.
-            UnknownNameError: The bundle is of no network that is known by name.
+            UnknownNameError: The bundle's network is not one known by name.
         """
         if device == "cuda" and not torch.cuda.is_available():
             raise AbsentError("PyTorch finds no GPU, and the others run on one")
         torch.set_num_threads(threads)
-        # Else convolutions on a GPU keep 10 bits of a mantissa, and "fp32" would not be fp32.
+        # With TF32, convolutions on a GPU keep 10 bits of the mantissa, which is not fp32.
         torch.backends.cudnn.allow_tf32 = False
         self.precision, self.device = PEERS[name], device
         self._features = _features(task).to(device)
@@ -63,10 +63,10 @@ class Peer:
         self._move = open_optimizer(task.optimizer, self._image)
         self._bounds = task.bounds
         self.losses: Array = np.empty((0, len(task.terms)), np.float32)
-        """(N, T) of the images before the last step."""
+        """Losses (N, T) of the images before the last step."""
 
     def step(self) -> None:
-        """Take one step, all of it."""
+        """Take one complete step."""
         self._image.grad = None
         losses = self._losses(self._image)
         losses.sum().backward()  # type: ignore[no-untyped-call]
@@ -106,14 +106,14 @@ class Peer:
         return torch.stack(losses, dim=1)
 
     def _autocast(self) -> Any:
-        """Half precision for the network alone: the objective stays in float32."""
+        """Half precision for the network only: the objective stays in float32."""
         if self.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.device, dtype=torch.bfloat16)
 
     @torch.no_grad()
     def _make_targets(self, task: Task) -> dict[WeightedTerm, tuple[Tensor, tuple[Tensor, ...]]]:
-        """For each term the weight of its loss, and its target if it has one, in float32."""
+        """For each term, the weight of its loss and its target, if it has one, in float32."""
         seen = {
             kind: self._features(torch.tensor(pictures, device=self.device))
             for kind, pictures in task.references.items()
@@ -130,7 +130,7 @@ class Peer:
         return given
 
     def products(self) -> tuple[Product, ...]:
-        """What its matrix rate may be measured with."""
+        """Products for its matrix rate."""
         dtype = torch.float32 if self.precision == "fp32" else torch.bfloat16
         return torch_products(dtype, self.device, self._wait)
 
@@ -139,8 +139,8 @@ class Peer:
 
 
 def _features(task: Task) -> nn.Module:
-    """Images (N, 3, H, W), RGB in [0, 1] -> the activations that the terms want, by layer."""
-    zoo.models()  # imports torchvision, also where its compiled part does not fit
+    """Images (N, 3, H, W), RGB in [0, 1] -> activations of the terms' layers, by layer."""
+    zoo.models()  # imports torchvision even if its compiled part does not fit torch
     extraction = importlib.import_module("torchvision.models.feature_extraction")
     bundle = Bundle.load(task.model)
     network, paths = rebuild(bundle)
@@ -150,7 +150,7 @@ def _features(task: Task) -> nn.Module:
 
 
 class _Normalize(nn.Module):
-    """What a backbone expects of its images."""
+    """The preprocessing of a backbone."""
 
     mean: Tensor
     std: Tensor

@@ -1,4 +1,4 @@
-"""What PyTorch reaches in matrix products alone; see :mod:`.matrix_rate`."""
+"""Matrix products in PyTorch; see :mod:`nstbatch.benchmarks.tasks.matrix_rate`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from nstbatch.benchmarks.tasks.matrix_rate import (
 def torch_products(
     dtype: torch.dtype, device: str, wait: Callable[[], None]
 ) -> tuple[Product, ...]:
-    """The candidates through PyTorch; convolutions with the channels first, and with them last.
+    """The candidate products in PyTorch; convolutions with channels first and channels last.
 
     Args:
-        dtype: Of all values.
+        dtype: Type of all values.
         device: "cpu" or "cuda".
-        wait: Returns when the device is done.
+        wait: Waits until the device has finished.
     """
 
     def random(*shape: int) -> Tensor:

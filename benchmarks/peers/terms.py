@@ -1,7 +1,7 @@
-"""The terms of the objectives in PyTorch, a formula each; their derivatives are autograd's.
+"""The terms of the objectives in PyTorch, one formula each; autograd gives the derivatives.
 
-They are those of :mod:`.terms` and its neighbours, written anew, for one weight of
-1 and for (N, ...) pictures: what comes out is (N,).
+They are written independently of :mod:`nstbatch.runtime.objectives`. Each has the weight 1, takes N
+pictures and gives losses (N,).
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ def style_loss(activation: Tensor, target: Tensor) -> Tensor:
 
 
 def energy_loss(activation: Tensor, chosen: Tensor) -> Tensor:
-    """Minus half the mean of t F^2, t (1, C, 1, 1) being 1 for the channels that count."""
+    """Minus half the mean of t F^2; t (1, C, 1, 1) is 1 for the channels that count."""
     return -0.5 * (chosen * activation**2).flatten(1).mean(1)
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Squares of the steps to the next pixel below and to the right, over all pixels."""
+    """Squared differences to the next pixels below and right, divided by the number of values."""
     below = (image[:, :, 1:] - image[:, :, :-1]) ** 2
     right = (image[:, :, :, 1:] - image[:, :, :, :-1]) ** 2
     return (below.flatten(1).sum(1) + right.flatten(1).sum(1)) / image[0].numel()
 
 
 def alpha_norm(image: Tensor, alpha: float) -> Tensor:
-    """Mean |x - mean colour|^alpha; of the square, since a cube is quicker than a sixth power."""
+    """Mean |x - mean colour|^alpha, as a power of the square: x^3 is faster than x^6."""
     centred = image - image.new_tensor(MEAN_COLOUR).reshape(3, 1, 1)
     return ((centred**2) ** (alpha / 2)).flatten(1).mean(1)
 
@@ -52,7 +52,7 @@ TARGETS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "content": lambda activation: activation,
     "style": gram_matrix,
 }
-"""What a reference picture leaves behind, by the kind of term. These losses are relative to it."""
+"""Target from the activation of a reference picture, by kind of term; its losses are relative."""
 
 LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "content": content_loss,
@@ -61,4 +61,4 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "tv": total_variation,
     "alpha-norm": alpha_norm,
 }
-"""Of an activation or of the image, a target if the term has one, and the term's attributes."""
+"""Loss by kind of term: of an activation or the image, a target if any, and the attributes."""

@@ -1,1 +1,1 @@
-"""Timings as tables, pictures and JSON, and the comparison of two reports."""
+"""Reports of timings as tables, plots and JSON, and the comparison of two reports."""

@@ -1,7 +1,7 @@
-"""Two reports against each other: what a change did, or how another machine does.
+"""Compares two reports: before and after a change, or from two machines.
 
-The runs have no rounds in common, so nothing cancels a machine that was slower on one of the days.
-The baselines are rows too: if they changed as well, the machine did.
+The runs share no rounds, so a machine that was slower on one day does not cancel out. The baselines
+are rows too: if they also changed, the machine did.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ KEY = ("provider", "precision", "verb", "model", "size", "batch")
 
 @dataclass(frozen=True)
 class Measured:
-    """What a comparison wants of a row."""
+    """The part of a row that is compared."""
 
     name: tuple[str, ...]
-    """The fields of KEY."""
+    """Values of the fields in KEY."""
     rounds: tuple[tuple[float, ...], ...]
-    """The milliseconds of each step, by rounds; none where the row was not measured."""
+    """Milliseconds of each step, by rounds; empty if the row was not measured."""
 
     @property
     def ms_per_step(self) -> float:
-        """The median of all steps, as in the table."""
+        """Median of all steps, as in the table."""
         return median(ms for part in self.rounds for ms in part)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a comparison wants of a report."""
+    """The part of a report that is compared."""
 
     machine: Mapping[str, object]
     rows: tuple[Measured, ...]
@@ -53,11 +53,11 @@ class Change:
     before_ms: float
     after_ms: float
     speedup: Estimate
-    """How many times as fast it has become."""
+    """Time before divided by time after."""
 
     @property
     def verdict(self) -> str:
-        """In a word; "no change" where the interval holds 1."""
+        """One of "faster", "slower", and "no change", if the interval contains 1."""
         if self.speedup.is_one():
             return "no change"
         return "faster" if self.speedup.value > 1 else "slower"
@@ -65,13 +65,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two reports say of each other."""
+    """The differences between two reports."""
 
     changes: tuple[Change, ...]
     warnings: tuple[str, ...]
 
     def grid(self) -> Grid:
-        """As a table."""
+        """The changes as a table."""
         titles = (*KEY, "before ms", "after ms", "speed-up", "")
         rows = [
             (
@@ -87,7 +87,7 @@ class Comparison:
 
 
 def compare(before: Recorded, after: Recorded) -> Comparison:
-    """Hold the rows that both reports measured against each other."""
+    """Compare the rows that both reports measured."""
     measured = {row.name: row for row in before.rows if row.rounds}
     new = {row.name: row for row in after.rows if row.rounds}
     changes = tuple(_change(row, new[name]) for name, row in measured.items() if name in new)
@@ -111,10 +111,10 @@ def _change(before: Measured, after: Measured) -> Change:
 
 
 def read_report(path: Path) -> Recorded:
-    """Read the part of a report that is compared; fields that are not needed may be anything.
+    """Read the part of a report that is compared; other fields are not checked.
 
     Raises:
-        UsageError: It cannot be read, or is no report.
+        UsageError: The file cannot be read, or is not a report.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -122,7 +122,7 @@ def read_report(path: Path) -> Recorded:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError, BundleError) as error:
-        raise UsageError(f"{path} is no report of `nstbatch bench --json`: {error}") from error
+        raise UsageError(f"{path} is not a report of `nstbatch bench --json`: {error}") from error
 
 
 def _recorded(data: object) -> Recorded:
@@ -155,7 +155,7 @@ def _parts(samples: Sequence[float], length: int) -> tuple[tuple[float, ...], ..
 
 
 def _only(data: object, where: str, names: Sequence[str]) -> dict[str, object]:
-    """These fields of an object, and no others: a later report may have more."""
+    """Only these fields of an object: a later version of the report may have more."""
     if not isinstance(data, Mapping):
         raise BundleError(f"{where} should be an object.")
     kept = {name: data[name] for name in names if name in data}

@@ -1,4 +1,4 @@
-"""Which machine it was: what has to be the same for two reports to be comparable."""
+"""Describes the machine of a report, so that two reports can be compared."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ PACKAGES = (
     "torch",
 )
 
-# What is not part of the machine may differ between a report before a change and one after it.
+# Fields that describe the machine itself; the others may differ before and after a change.
 HARDWARE = ("processor", "cores", "bf16", "gpu", "system", "threads")
 
-# Of the cores: more than that was busy on average in the minute before. A guess.
+# Share of the cores above which the machine counts as busy, averaged over a minute. A guess.
 BUSY = 0.3
 
 
 def describe_machine(threads: int) -> dict[str, object]:
-    """What a report says of its machine; all of it can be written as JSON."""
+    """The machine, its software and its load; all values can be written as JSON."""
     return {
         "processor": _processor(),
         "cores": available_cores(),
@@ -47,13 +47,13 @@ def describe_machine(threads: int) -> dict[str, object]:
 
 
 def is_busy(machine: Mapping[str, object]) -> bool:
-    """Whether something else was running when the benchmark began."""
+    """True if something else was running when the benchmark began."""
     load, cores = machine["load"], machine["cores"]
     return isinstance(load, float) and isinstance(cores, int) and load > BUSY * cores
 
 
 def differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """In what two machines differ, one line each; none if it may well be one machine."""
+    """The differences between two machines, one line each; empty if it may be one machine."""
     return [
         f"{name}: {before.get(name)} and {after.get(name)}"
         for name in HARDWARE
@@ -87,7 +87,7 @@ def _gpu() -> str | None:
 
 
 def _load() -> float | None:
-    """How many processes were running, on average over the last minute."""
+    """Number of running processes, averaged over the last minute."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 

@@ -1,4 +1,4 @@
-"""The report as a picture: time against the size of the pictures, and against the batch."""
+"""Plots a report: time against picture size, and time against batch size."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 INSTALL_MATPLOTLIB = "pip install 'matplotlib>=3.9'"
 
-# Inches, for two panels side by side.
+# Inches, for two panels side by side. A guess.
 SIZE = (11.0, 4.5)
 
 
 def check_plot(path: Path) -> None:
-    """Find out whether a plot can be drawn, before anything takes its time.
+    """Check that a plot can be drawn, before anything is measured.
 
     Raises:
-        UsageError: matplotlib does not load, or does not know the format of the suffix.
+        UsageError: Matplotlib does not load, or does not know the format of the suffix.
     """
     try:
         from matplotlib.backend_bases import FigureCanvasBase
@@ -46,10 +46,10 @@ def plot(report: Report, file_format: str) -> bytes:
     """Draw a report and return the file's content.
 
     Args:
-        report: What was measured.
-        file_format: A suffix without its dot that :func:`check_plot` lets pass, such as "png".
+        report: The measured report.
+        file_format: A suffix without its dot that :func:`check_plot` accepts, such as "png".
     """
-    from matplotlib.figure import Figure  # without pyplot, so without any display
+    from matplotlib.figure import Figure  # without pyplot, which would want a display
 
     rows = [row for row in report.rows if row.ms_per_step is not None]
     figure = Figure(figsize=SIZE, layout="constrained")
@@ -70,7 +70,7 @@ def plot(report: Report, file_format: str) -> bytes:
 
 
 def _lines(axes: Axes, rows: Sequence[Row], by: str) -> None:
-    """A line for each contestant, from its median up to its 95th percentile."""
+    """Draw a line for each contestant: medians, with bars up to the 95th percentile."""
     names = dict.fromkeys((row.provider, row.precision) for row in rows)
     for name in names:
         own = sorted(

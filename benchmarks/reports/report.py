@@ -1,4 +1,4 @@
-"""What comes out of a benchmark, and the JSON that other programs rely on."""
+"""The results of a benchmark, and the JSON that other programs rely on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True)
 class Case:
-    """What all contestants of a contest do."""
+    """The settings that all contestants of a contest share."""
 
     verb: str
     model: str
@@ -22,49 +22,49 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant in one case. Where it was not measured, only ``reason`` says anything."""
+    """One contestant in one case; if it was not measured, ``reason`` says why."""
 
     provider: str
-    """A device, or the name of a baseline."""
+    """Name of a device or a baseline."""
     precision: str | None
-    """Of the convolutions; None where that was not found out."""
+    """Precision of the convolutions; None if unknown."""
     case: Case
     status: str = "done"
     """ "done", "absent" or "failed"."""
     reason: str | None = None
     device: str | None = None
-    """Where it ran: "cpu" or "cuda"."""
+    """Device on which it ran: "cpu" or "cuda"."""
     ms_per_step: float | None = None
-    """The median of all samples."""
+    """Median of all samples."""
     p95_ms: float | None = None
     images_per_second: float | None = None
-    """Pictures of the batch times steps, a second."""
+    """Pictures in the batch times steps per second."""
     start_seconds: float | None = None
-    """From a fresh process to the end of the first step."""
+    """Seconds from opening the contestant to the end of its first step."""
     peak_bytes: int | None = None
-    """Of the process's memory; of the GPU's for what runs there."""
+    """Peak memory of the process; on a GPU, the GPU memory taken."""
     activation_bytes: int | None = None
-    """What the linked graph holds at once, counted in float32; None for a baseline, which has none.
-    """
+    """Largest memory in use at once in the linked graph, counted in float32; None for a
+    baseline."""
     loss: float | None = None
-    """The total of the pictures after the warm-up, judged in float32 on the processor."""
+    """Total loss of the pictures after the warm-up, computed in float32 on the processor."""
     max_difference: float | None = None
-    """Of any pixel of these pictures from those of the baseline "torch", in [0, 1]."""
+    """Largest difference of any pixel from the pictures of the baseline "torch", in [0, 1]."""
     tflops: float | None = None
     matrix_tflops: float | None = None
-    """What its own matrix products reached, in the same rounds."""
+    """Rate of its own matrix products in the same rounds."""
     share_of_peak: float | None = None
-    """The ratio of the two, by rounds."""
+    """Ratio of the two rates: the median over the rounds."""
     ratio: Mapping[str, float] = field(default_factory=dict)
-    """By baseline: how many times as fast, the median over the rounds."""
+    """Speed relative to each baseline: the median over the rounds."""
     ratio_interval: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The interval that it lies in with a confidence of 95 %."""
+    """95 % confidence interval of each ratio."""
     rounds: int = 0
     samples_ms: tuple[float, ...] = ()
-    """Every step that counted, in order: as many in each round."""
+    """Milliseconds of every timed step in order, equally many in each round."""
 
     def record(self) -> dict[str, object]:
-        """The object that the JSON has, with the fields of the case among its own."""
+        """The row as a JSON object, with the fields of its case included."""
         fields = asdict(self)
         case = fields.pop("case")
         head = {name: fields.pop(name) for name in ("provider", "precision")}
@@ -73,21 +73,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Stages:
-    """Where the time of one picture goes, from file to file."""
+    """Seconds of each stage of one picture, from file to file."""
 
     provider: str
     precision: str
     model: str
     size: int
-    """Long side of the picture."""
+    """Long side of the picture, in pixels."""
     steps: int
     seconds: Mapping[str, float]
-    """By stage, in order; their sum is all of the time."""
+    """Seconds by stage, in order; their sum is the whole time."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """A whole benchmark."""
+    """The results of a whole benchmark."""
 
     machine: Mapping[str, object]
     options: Mapping[str, object]
@@ -96,7 +96,7 @@ class Report:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """The report as JSON, in which what is not finite is null."""
+        """The report as JSON; numbers that are not finite become null."""
         records = {
             "machine": self.machine,
             "options": self.options,
@@ -108,7 +108,7 @@ class Report:
 
 
 def _finite(value: object) -> object:
-    """JSON has no word for what is not finite."""
+    """Replace numbers that are not finite by None, since JSON has no word for them."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -1,8 +1,8 @@
-"""Medians, and how sure they are, of a few rounds that were measured in turns.
+"""Medians of a few rounds that were measured in turns, and their confidence intervals.
 
-Contestants share the rounds: what slows the machine down for a minute slows all of a round. So a
-ratio is taken within each round, and the rounds are resampled, not the single steps, which within a
-turn are hardly independent.
+Contestants share the rounds: a slow minute of the machine slows a whole round. So a ratio is taken
+within each round, and rounds are resampled instead of single steps, which are hardly independent
+within a turn.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# criterion draws 100,000. A median of seven rounds takes few values: ten thousand draws find the
-# ends of its interval as well.
+# criterion draws 100,000. A median of seven rounds has few possible values, so ten thousand draws
+# find the ends of its interval too.
 RESAMPLES = 10_000
 CONFIDENCE = 0.95  # criterion's and hyperfine's
-SEED = 0  # the same samples give the same report
+SEED = 0  # fixed, so that the same samples give the same report
 
-# hyperfine, outlier_detection.rs: ten standard deviations, which the median absolute deviation
-# estimates when it is multiplied by 1.4826 (Iglewicz & Hoaglin 1993).
+# hyperfine, outlier_detection.rs: ten standard deviations; 1.4826 times the median absolute
+# deviation estimates one (Iglewicz & Hoaglin 1993).
 OUTLIER_THRESHOLD = 1.4826 * 10
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median, and the interval that it lies in with a confidence of 95 %."""
+    """A median and its 95 % confidence interval."""
 
     value: float
     low: float
     high: float
 
     def is_one(self) -> bool:
-        """Whether a ratio may as well be 1."""
+        """True if the interval of a ratio contains 1."""
         return self.low <= 1 <= self.high
 
 
 def median_estimate(values: Sequence[float]) -> Estimate:
-    """The median of one value a round, with its percentile bootstrap interval (Efron 1979)."""
+    """Median of one value per round, with its percentile bootstrap interval (Efron 1979)."""
     medians = np.median(_resampled(np.asarray(values, np.float64), SEED), axis=1)
     return Estimate(float(np.median(values)), *_interval(medians))
 
 
 def paired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
-    """The ratio of two contestants of one run, by rounds: [i] of both are of one round."""
+    """Ratio of two contestants of one run; item i of both comes from round i."""
     pairs = zip(numerators, denominators, strict=True)
     return median_estimate([numerator / denominator for numerator, denominator in pairs])
 
@@ -52,12 +52,12 @@ def paired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> 
 def unpaired_ratio(
     numerators: Sequence[Sequence[float]], denominators: Sequence[Sequence[float]]
 ) -> Estimate:
-    """The ratio of the medians of two runs, whose rounds have nothing to do with each other.
+    """Ratio of the medians of two runs whose rounds are independent.
 
     Args:
-        numerators: The samples of each round, as many in each. The median is that of all of them,
-            and rounds are drawn whole (a cluster bootstrap).
-        denominators: Those of the other run, likewise.
+        numerators: Samples of each round, equally many in each. The median is that of all samples;
+            whole rounds are drawn (a cluster bootstrap).
+        denominators: Samples of the other run, likewise.
     """
     above, below = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
     ratios = np.median(_resampled(above, SEED), axis=(1, 2)) / np.median(
@@ -72,7 +72,7 @@ def percentile95(samples: Sequence[float]) -> float:
 
 
 def count_outliers(samples: Sequence[float]) -> int:
-    """How many samples lie ten standard deviations off the median; see OUTLIER_THRESHOLD."""
+    """Number of samples ten standard deviations off the median; see OUTLIER_THRESHOLD."""
     values = np.asarray(samples, np.float64)
     deviations = np.abs(values - np.median(values))
     spread = max(float(np.median(deviations)), np.finfo(np.float64).eps)
@@ -80,12 +80,12 @@ def count_outliers(samples: Sequence[float]) -> int:
 
 
 def by_rounds(samples: Sequence[float], rounds: int) -> list[float]:
-    """The median of each round, of samples in the order that they were taken in."""
+    """Median of each round, from samples in the order of measurement."""
     return [float(np.median(part)) for part in np.array_split(np.asarray(samples), rounds)]
 
 
 def _resampled(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """(RESAMPLES, n, ...): n of the n values (n, ...), drawn with replacement."""
+    """Draw n of n values (n, ...) with replacement, RESAMPLES times: (RESAMPLES, n, ...)."""
     drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
     return values[drawn]
 

@@ -1,4 +1,4 @@
-"""The report for people: a table on a terminal, and the same one as Markdown."""
+"""Shows a report as a table, on a terminal or as Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .report import Report, Row, Stages
 
 NOTHING = "-"
 
-# Columns that Rich puts between two of a table: a space on either side, and the line.
+# Characters that Rich puts between two columns: a space on either side, and the line.
 GAP = 3
 
 STAGES_TITLE = "Seconds of one picture, from file to file"
@@ -31,12 +31,12 @@ class Grid:
     titles: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     words: int
-    """How many columns, from the left, hold words; the others hold numbers."""
+    """Number of columns, from the left, that hold words; the others hold numbers."""
     key: int
-    """How many columns say which row it is."""
+    """Number of columns that identify a row."""
 
     def split(self, width: int) -> list[Grid]:
-        """The same rows in as few tables as fit a screen, each of which begins with the key."""
+        """Split the columns into as few tables as fit the width, each starting with the key."""
         widths = [
             GAP + max(map(len, column)) for column in zip(self.titles, *self.rows, strict=True)
         ]
@@ -55,13 +55,13 @@ class Grid:
         return Grid(kept(self.titles), tuple(map(kept, self.rows)), self.words, self.key)
 
     def to_markdown(self) -> str:
-        """GitHub's table."""
+        """The table in GitHub's Markdown."""
         rules = ["---" if i < self.words else "--:" for i in range(len(self.titles))]
         lines = (self.titles, rules, *self.rows)
         return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
 
     def to_rich(self) -> Table:
-        """Rich's table; whatever is in it is text, never markup."""
+        """The table for Rich; its cells are plain text, never markup."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for i, title in enumerate(self.titles):
             table.add_column(
@@ -73,7 +73,7 @@ class Grid:
 
 
 def speed_grid(report: Report) -> Grid:
-    """One row for each contestant in each case."""
+    """A table with one row for each contestant in each case."""
     against = tuple((f"x {peer}", _ratio_to(peer)) for peer in _baselines(report))
     columns = (*_KEY, *_SPEED, *against, *_COST)
     rows = [tuple(cell(row) for _, cell in columns) for row in report.rows]
@@ -85,7 +85,7 @@ def _baselines(report: Report) -> list[str]:
 
 
 def stage_grid(stages: Sequence[Stages]) -> Grid:
-    """One row for each device: the seconds of each stage of one picture."""
+    """A table with one row for each device: seconds of each stage of one picture."""
     names = list(stages[0].seconds)
     titles = ("provider", "precision", "size", "steps", *names, "all")
     rows = [
@@ -103,13 +103,13 @@ def stage_grid(stages: Sequence[Stages]) -> Grid:
 
 
 def notes(report: Report) -> list[str]:
-    """Why rows are empty, each reason once, and what else the reader should know."""
+    """The reasons of empty rows, each once, and the warnings."""
     reasons = [_why(row) for row in report.rows if row.reason]
     return [*dict.fromkeys(reasons), *(f"Warning: {warning}" for warning in report.warnings)]
 
 
 def headline(report: Report) -> str:
-    """What was measured, and where."""
+    """One line that says what was measured, and on which machine."""
     machine, options = report.machine, report.options
     return (
         f"{options['verb']} with {options['model']}, one step, "
@@ -155,7 +155,7 @@ def _p95(row: Row) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Four digits, or more where it takes more to reach the point."""
+    """Format with four significant digits, or all digits before the point."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 

@@ -1,1 +1,1 @@
-"""What is timed: steps of an objective, and what the processor can multiply at most."""
+"""The timed work: steps of an objective, and the fastest matrix products of a device."""

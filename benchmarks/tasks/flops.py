@@ -1,8 +1,8 @@
-"""How much arithmetic a step is: the products and convolutions of its linked graph, counted.
+"""Counts the arithmetic of a step: the products and convolutions of its linked graph.
 
-Two operations for each multiplication and addition, as is usual. Everything else of a step, which
-is element by element, is left out: it is a matter of memory, not of arithmetic. The count is that
-of the plain formulas; an implementation that gets by with less (Winograd) counts the same.
+A multiplication and its addition count as two operations, as is usual. The element-wise rest of a
+step is left out: its time depends on memory, not on arithmetic. The count is that of the plain
+formulas; an implementation that needs fewer operations (Winograd) counts the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nstbatch.runtime.arrays import Shape
 
 
 def operations(model: onnx.ModelProto) -> int:
-    """Operations of the products and convolutions of a graph of static shapes."""
+    """Number of operations in the products and convolutions of a graph with static shapes."""
     graph = ir.from_proto(onnx.shape_inference.infer_shapes(model)).graph
     return sum(_operations(node) for node in graph if node.op_type in _MULTIPLICATIONS)
 
@@ -33,12 +33,12 @@ def _shape(value: ir.Value | None) -> Shape:
 
 
 def _conv(node: ir.Node, image: Shape, filters: Shape, out: Shape) -> int:
-    """Each value of the output takes a window of one group of channels: filters (M, C/g, ...)."""
+    """Each output value reads a window of one group of channels: filters (M, C/g, ...)."""
     return math.prod(out) * math.prod(filters[1:])
 
 
 def _conv_transpose(node: ir.Node, image: Shape, filters: Shape, out: Shape) -> int:
-    """Each value of the input is spread over a window of a group: filters (C, M/g, ...)."""
+    """Each input value is spread over a window of one group: filters (C, M/g, ...)."""
     return math.prod(image) * math.prod(filters[1:])
 
 

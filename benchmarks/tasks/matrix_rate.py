@@ -1,13 +1,13 @@
-"""What a device reaches in matrix products alone: the measure that a step is held against.
+"""Measures the rate of a device in matrix products alone, to compare a step with.
 
-The candidates are a large MatMul and chains of large 3x3 convolutions, through the same provider,
-in the same precision and with as many threads as the step. The fastest of them is the measure. A
-chain, since a provider that keeps its maps in a layout of its own changes into it at the first
-convolution and back at the last, as it does in a network. A product is no larger than needed to
-take :data:`LONG_ENOUGH`, so that a slow device does not wait for what a fast one needs.
+The candidates are a large MatMul and chains of large 3x3 convolutions, on the same provider, in the
+same precision and with as many threads as the step. The fastest of them counts. Chains are used
+because a provider with its own layout of maps changes to it at the first convolution and back at
+the last, as in a network. A product is only large enough to take :data:`LONG_ENOUGH`, so that a
+slow device does not spend the time that a fast one needs.
 
-An implementation that gets by with fewer multiplications than the formula has (Winograd) counts as
-the formula, here as in a step, so the rate may be above what the device's arithmetic units can do.
+An implementation with fewer multiplications than the formula (Winograd) counts as the formula, here
+as in a step, so the rate may be above the limit of the device's arithmetic units.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 VALUES, PRODUCT = "values", "product"
 
-# Seconds. A guess: long beside what starting a run costs, short beside a step.
+# Seconds. A guess: long compared with the start of a run, short compared with a step.
 LONG_ENOUGH = 0.05
 
-# Sides of the matrices, and of the maps that are convolved.
+# Sides of the matrices, and of the convolved maps. These and the numbers below are guesses.
 MATRIX_SIDES = (512, 1024, 2048, 4096, 8192)
 MAP_SIDES = (16, 32, 64, 128, 256)
-# Channels of the maps, as in the middle of VGG, and convolutions of a chain.
+# Channels of the maps, as in the middle of VGG, and the number of convolutions in a chain.
 CHANNELS = (128, 256, 512)
 CHAIN = 4
 KERNEL = 3
 
-# Runs of which the fastest counts, after one that finds the caches full of somebody else's data.
+# Timed runs, of which the fastest counts, after an untimed one that fills the caches. A guess.
 ATTEMPTS = 3
 
 
@@ -52,23 +52,23 @@ class Product:
     """A large product, ready to run."""
 
     operations: int
-    """Floating-point, two for each multiplication and addition."""
+    """Floating-point operations, two for a multiplication and its addition."""
     run: Callable[[], object]
     """Returns when the product is complete."""
 
 
 def matrix_operations(side: int) -> int:
-    """Of a product of two square matrices."""
+    """Number of operations in a product of two square matrices."""
     return 2 * side**3
 
 
 def chain_operations(channels: int, side: int) -> int:
-    """Of a chain of convolutions of a square map, padded to keep its size."""
+    """Number of operations in a chain of convolutions of a square map, padded to keep its size."""
     return CHAIN * 2 * (channels * KERNEL * side) ** 2
 
 
 def chain_weights(channels: int) -> Iterator[Array]:
-    """The filters of a chain, (channels, channels, 3, 3) each; they keep the maps in range."""
+    """The filters of a chain, each (channels, channels, 3, 3); they keep the size of the values."""
     random = np.random.default_rng(0)
     scale = np.float32(1 / (KERNEL * math.sqrt(channels)))
     for _ in range(CHAIN):
@@ -79,14 +79,14 @@ def chain_weights(channels: int) -> Iterator[Array]:
 def measured_rate(
     products: Iterable[Product], clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """Floating-point operations a second of the fastest of the products, 0 for none."""
+    """Floating-point operations per second of the fastest product; 0 without products."""
     return max((_rate(product, clock) for product in products), default=0.0)
 
 
 def fastest(
     products: Iterable[Product], clock: Callable[[], float] = time.perf_counter
 ) -> tuple[Product, ...]:
-    """The product of the highest rate, alone; nothing of none."""
+    """Only the product with the highest rate; empty without products."""
     best = max(products, key=lambda product: _rate(product, clock), default=None)
     return () if best is None else (best,)
 
@@ -96,10 +96,10 @@ def long_enough(
     sides: Sequence[int],
     clock: Callable[[], float] = time.perf_counter,
 ) -> Product:
-    """The first product, from the smallest side on, that takes long enough; else the last."""
+    """The first product, from the smallest side on, that takes long enough; otherwise the last."""
     for side in sides:
         product = open_product(side)
-        product.run()  # the first run may set things up
+        product.run()  # the first run may do setup work
         if _seconds(product, clock) >= LONG_ENOUGH:
             break
     return product
@@ -120,7 +120,7 @@ def _seconds(product: Product, clock: Callable[[], float]) -> float:
 
 
 def onnx_products(provider: Provider, threads: int) -> tuple[Product, ...]:
-    """The candidates on a provider."""
+    """The candidate products on a provider."""
     from nstbatch.runtime.engine.session import Session
 
     def product(model: onnx.ModelProto, shape: tuple[int, ...], operations: int) -> Product:
@@ -153,9 +153,9 @@ def onnx_products(provider: Provider, threads: int) -> tuple[Product, ...]:
 def _model(
     operator: str, shape: tuple[int, ...], weights: Iterable[Array], **attributes: Any
 ) -> onnx.ModelProto:
-    """One operator after the other, which keep a shape.
+    """A chain of one operator that keeps the shape.
 
-    Their weights are constant: a provider may pack them as it does a network's.
+    The weights are constants, so that a provider may pack them, as it does a network's.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -172,5 +172,5 @@ def _model(
         [helper.make_tensor_value_info(PRODUCT, TensorProto.FLOAT, shape)],
         held,
     )
-    # As the exported graphs: the oldest supported runtime reads both.
+    # The versions of the exported graphs, which the oldest supported runtime reads.
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

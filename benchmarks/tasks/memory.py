@@ -1,7 +1,7 @@
-"""How much memory a process has taken at most, and how much of a GPU's is taken.
+"""Peak memory of this process.
 
-The peak of a process never falls, and everything in the process shares it. That is one reason why
-each contestant has a process of its own.
+The peak never falls, and everything in the process shares it. That is one reason why each
+contestant has its own process.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ STATUS = Path("/proc/self/status")
 
 
 def peak_resident(status: Path = STATUS) -> int | None:
-    """The most that this process has held in memory, in bytes; None where that is not known.
+    """Largest resident memory of this process so far, in bytes; None if unknown.
 
-    On Linux ``VmHWM``, since ``ru_maxrss`` begins with the peak of the parent there.
+    On Linux this is ``VmHWM``, since ``ru_maxrss`` starts there with the peak of the parent.
     """
     try:
         lines = status.read_text(encoding="utf-8").splitlines()

@@ -1,7 +1,7 @@
-"""What contestants do: pictures and an objective, written down without any framework.
+"""The task of the contestants: pictures and an objective, independent of any framework.
 
-A task reaches a contestant's process as it is, and each makes of it what it needs: an ONNX graph,
-or a network of PyTorch. Nobody is handed another's activations.
+Each contestant's process receives the task and builds what it needs from it: an ONNX graph, or a
+PyTorch network. No contestant receives another's activations.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class WeightedTerm:
     kind: str
     layer: str | None
     attributes: tuple[tuple[str, float], ...] = ()
-    """Fixed numbers of its formula."""
+    """Fixed numbers of its formula, by name."""
 
 
 @dataclass(frozen=True)
 class AdamSettings:
-    """What Adam is told, see :class:`nstbatch.runtime.descent.adam.Adam`."""
+    """Settings of Adam, see :class:`nstbatch.runtime.descent.adam.Adam`."""
 
     learning_rate: float
     betas: tuple[float, float]
@@ -44,7 +44,7 @@ class AdamSettings:
 
 @dataclass(frozen=True)
 class LBFGSSettings:
-    """What L-BFGS is told, see :class:`nstbatch.runtime.descent.lbfgs.LBFGS`."""
+    """Settings of L-BFGS, see :class:`nstbatch.runtime.descent.lbfgs.LBFGS`."""
 
     learning_rate: float
     history: int
@@ -52,7 +52,7 @@ class LBFGSSettings:
 
 @dataclass(frozen=True)
 class NormalizedGradientSettings:
-    """See :class:`nstbatch.runtime.descent.normalized_gradient.NormalizedGradient`."""
+    """Settings of :class:`nstbatch.runtime.descent.normalized_gradient.NormalizedGradient`."""
 
     learning_rate: float
 
@@ -62,24 +62,24 @@ OptimizerSettings: TypeAlias = AdamSettings | LBFGSSettings | NormalizedGradient
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Pictures to move, and what down."""
+    """Pictures to change and the objective to minimise."""
 
     model: str
     """Name of a bundle, or its folder."""
     pooling: Pooling
     terms: tuple[WeightedTerm, ...]
     images: Array
-    """(N, 3, H, W) to start from, RGB in [0, 1]."""
+    """Start images (N, 3, H, W), RGB in [0, 1]."""
     references: Mapping[str, Array]
-    """The pictures whose targets the terms of a kind want, (N, 3, H, W) or (1, 3, H, W)."""
+    """Pictures from which the targets are computed, by kind of term: (N or 1, 3, H, W)."""
     optimizer: OptimizerSettings
     bounds: tuple[float, float]
-    """What pixels are kept in."""
+    """Smallest and largest pixel value."""
     given: Mapping[str, Array] = field(default_factory=dict)
-    """The targets of the terms of a kind that no picture leaves behind, the same for all."""
+    """Targets that no picture gives, by kind of term; the same for all pictures."""
 
     def picture(self, index: int) -> Task:
-        """The task of one picture of the batch alone; a reference that all share stays."""
+        """The task of one picture of the batch; a reference that all pictures share stays."""
         references = {
             kind: pictures if len(pictures) == 1 else pictures[index : index + 1]
             for kind, pictures in self.references.items()
@@ -88,34 +88,34 @@ class Task:
 
 
 def make_task(verb: str, model: str, size: int, batch: int) -> Task:
-    """The task of a verb: square pictures that no camera took, the same ones each time.
+    """The task of a verb, with square synthetic pictures that are the same each time.
 
     Args:
         verb: A key of :data:`MAKERS`.
         model: Name of a bundle, or its folder.
         size: Side of the pictures in pixels.
-        batch: How many pictures.
+        batch: Number of pictures.
 
     Raises:
         UnknownNameError: There is no such model.
-        ImageError: A layer of the objective wants larger pictures.
+        ImageError: The pictures are too small for a layer of the objective.
     """
     return MAKERS[verb](model, size, batch)
 
 
 # --- The verbs --------------------------------------------------------------------------------
-# Each with what it has by default, at its last scale; style transfer with another optimiser. What
-# is drawn anew in every step is left out: the jitter of a dream, and of a reconstruction from a
-# deep layer. It costs next to nothing, and a compiled baseline would be compiled for every shift.
+# Each has its default settings at its last scale; only style transfer has another optimiser. Random
+# shifts, as in a dream or a reconstruction from a deep layer, are left out: they cost next to
+# nothing, and a compiled baseline would be compiled again for every shift.
 
 
 def _stylize(model: str, size: int, batch: int) -> Task:
-    """Style transfer, from the photos."""
+    """Style transfer that starts from the photos."""
     from nstbatch.runtime.descent.optimizers import optimizer_named
     from nstbatch.runtime.systems.style_transfer import StyleTransfer
     from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
-    # Not the default: a step of Adam is next to nothing but the network, here and in PyTorch.
+    # Not the default: Adam's own part of a step is tiny, here and in PyTorch.
     options = StyleTransferOptions(size=size, optimizer="adam")
     transfer = StyleTransfer(model, device="cpu", precision="fp32")
     objective = transfer.objective(options)
@@ -133,7 +133,7 @@ def _stylize(model: str, size: int, batch: int) -> Task:
 
 
 def _texture(model: str, size: int, batch: int) -> Task:
-    """Texture synthesis from noise; an exemplar for each of a batch."""
+    """Texture synthesis from noise, with one exemplar for each picture of the batch."""
     from nstbatch.runtime.descent.optimizers import optimizer_named
     from nstbatch.runtime.systems.texture import Texture
     from nstbatch.runtime.systems.texture_options import TextureOptions
@@ -154,7 +154,7 @@ def _texture(model: str, size: int, batch: int) -> Task:
 
 
 def _reconstruct(model: str, size: int, batch: int) -> Task:
-    """Reconstruction from noise, of the deepest of the layers, whose steps are the longest."""
+    """Reconstruction from noise, from the deepest layer, whose steps take longest."""
     from nstbatch.runtime.descent.optimizers import optimizer_named
     from nstbatch.runtime.systems.reconstruction import Reconstruction, layer_objective
     from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
@@ -178,7 +178,7 @@ def _reconstruct(model: str, size: int, batch: int) -> Task:
 
 
 def _dream(model: str, size: int, batch: int) -> Task:
-    """DeepDream, from the photos, of all channels of the layer."""
+    """DeepDream of all channels of the layer, starting from the photos."""
     from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
     from nstbatch.runtime.objectives.dream_terms import energy
     from nstbatch.runtime.systems.deepdream import DeepDream, dream_layer
@@ -210,7 +210,7 @@ MAKERS: Mapping[str, Callable[[str, int, int], Task]] = {
 
 
 def _check(system: System, size: int, objective: Objective, pooling: Pooling) -> None:
-    """Raise the ImageError of pictures that are too small."""
+    """Raise an ImageError if the pictures are too small."""
     system.engine.check_side("picture", (size, size), objective.layers, pooling)
 
 
@@ -221,7 +221,7 @@ def _pixel_bounds() -> tuple[float, float]:
 
 
 def settings_of(optimizer: Optimizer) -> OptimizerSettings:
-    """An optimiser, written down."""
+    """The settings of an optimiser, without any framework."""
     from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 
     if isinstance(optimizer, Adam):
@@ -235,18 +235,18 @@ def settings_of(optimizer: Optimizer) -> OptimizerSettings:
 
 
 def synthetic_pictures(count: int, size: int) -> Array:
-    """(count, 3, size, size), RGB in [0, 1]: different from each other, the same each time."""
+    """Pictures (count, 3, size, size), RGB in [0, 1]: all different, but the same each time."""
     rng = np.random.default_rng(0)
     return np.stack([photo_like(rng, size, size) for _ in range(count)])
 
 
 def noise(count: int, size: int) -> Array:
-    """(count, 3, size, size) of white noise in [0, 1]: the same each time."""
+    """White noise (count, 3, size, size) in [0, 1], the same each time."""
     return np.random.default_rng(0).random((count, 3, size, size), dtype=np.float32)
 
 
 def terms_of(objective: Objective) -> tuple[WeightedTerm, ...]:
-    """An objective, written down."""
+    """The terms of an objective, without any framework."""
     return tuple(
         WeightedTerm(weight, term.kind, term.layer, term.attributes)
         for weight, term in objective.weighted

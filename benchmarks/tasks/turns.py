@@ -1,6 +1,6 @@
-"""Taking turns: A B C A B C ..., so that a machine that drifts slows all of them alike.
+"""Lets contestants take turns, A B C A B C ..., so that a drifting machine slows all alike.
 
-Of each turn the first step does not count: it finds the caches full of somebody else's data.
+The first step of a turn is not timed: the caches still hold another contestant's data.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class ContestantError(Exception):
-    """A contestant that is not there, or cannot go on; its text is the reason."""
+    """A contestant is missing or cannot go on; the text is the reason."""
 
     status = "failed"
 
     def __init__(self, reason: str, details: str = "") -> None:
-        super().__init__(reason, details)  # both travel from one process to another
+        super().__init__(reason, details)  # so that both are pickled on the way to another process
         self.reason, self.details = reason, details
 
     def __str__(self) -> str:
@@ -29,26 +29,26 @@ class ContestantError(Exception):
 
 
 class AbsentError(ContestantError):
-    """A contestant that is not there."""
+    """A contestant cannot run on this machine."""
 
     status = "absent"
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What a contestant did while it was its turn."""
+    """The measurements of one turn of a contestant."""
 
     samples_ms: tuple[float, ...]
-    """How long each step took that counts."""
+    """Milliseconds of each timed step."""
     matrix_rate: float
-    """What its matrix products reached right after, in floating-point operations a second."""
+    """Rate of its matrix products right after the steps, in floating-point operations a second."""
 
 
 class Player(Protocol):
-    """A contestant, as the rounds see it."""
+    """A contestant in the rounds."""
 
     def turn(self) -> Turn:
-        """Have a turn; a ContestantError where that is not possible any more."""
+        """Take a turn; raise a ContestantError if it fails."""
 
 
 def take_turn(
@@ -57,13 +57,13 @@ def take_turn(
     steps: int,
     clock: Clock = time.perf_counter,
 ) -> Turn:
-    """Step once to settle in, then ``steps`` times on the clock, then measure the products.
+    """Take one untimed step, then time ``steps`` steps, then measure the products.
 
     Args:
-        step: Returns when the step is complete.
-        products: What the matrix rate is measured with.
-        steps: How many count.
-        clock: In seconds.
+        step: Takes a step; returns when it is complete.
+        products: Products for the matrix rate.
+        steps: Number of timed steps.
+        clock: Gives the time in seconds.
     """
     step()
     samples = []
@@ -79,12 +79,12 @@ def play(
     rounds: int,
     log: Callable[[str], None] = lambda line: None,
 ) -> tuple[dict[str, list[Turn]], dict[str, ContestantError]]:
-    """Let everybody have a turn in each round, one after the other and never two at once.
+    """Let every player take one turn in each round, one after the other.
 
-    Who fails has no more turns, and does not stop the others.
+    A player that fails takes no more turns and does not stop the others.
 
     Returns:
-        The turns of those who came through, one for each round, and what was wrong with the rest.
+        The turns of the players that did not fail, one a round, and the errors of the others.
     """
     turns: dict[str, list[Turn]] = {name: [] for name in players}
     failures: dict[str, ContestantError] = {}

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nstbatch.cli.extras import torch_needed
 from nstbatch.cli.jobs.painting import Painting, Stop
 from nstbatch.cli.jobs.plan import Job, Source
 from nstbatch.cli.text import count
-from nstbatch.cli.verbs.export import torch_needed
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
 from nstbatch.runtime.deconvnet.maxima_file import fingerprint, maximum_record
 from nstbatch.runtime.deconvnet.options import DeconvnetOptions, FilterChoice
@@ -76,8 +76,8 @@ class Evolution:
             raise UsageError("Which layer? Name one with --layer.")
         check_enough(len(self.images))
         with torch_needed():
-            from nstbatch.exporter.checkpoints import check_checkpoints
-        check_checkpoints(self.series.source, self.series.files, self.layers)
+            from nstbatch.exporter.training_epochs import check_epochs
+        check_epochs(self.series.source, self.series.files, self.layers)
 
     def search(self, progress: Callable[[int], None], stop: Stop) -> None:
         """Do nothing: the sheets are known without looking at the images."""
@@ -147,7 +147,7 @@ class Evolution:
 
     def _search(self, first: str, progress: ProgressCallback, stop: Stop) -> None:
         """Export the epochs, and visualise each: this layer, and those that are not there yet."""
-        from nstbatch.exporter.checkpoints import export_checkpoints
+        from nstbatch.exporter.training_epochs import export_epochs
 
         series = self.series
         layers = [
@@ -155,7 +155,7 @@ class Evolution:
             for layer in self.layers
             if layer == first or self.overwrite or not self._path(layer).is_file()
         ]
-        bundles = export_checkpoints(series.source, series.files, layers, series.folder, self.say)
+        bundles = export_epochs(series.source, series.files, layers, series.folder, self.say)
         chosen: dict[str, tuple[int, ...]] = {}
         # The last one first: its activations say which filters are the strongest.
         for name, bundle in reversed(list(zip(series.names, bundles, strict=True))):

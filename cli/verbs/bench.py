@@ -1,4 +1,4 @@
-"""``nstbatch bench``: how fast this machine steps, in turns with PyTorch."""
+"""``nstbatch bench``: measures the speed of this machine, in turns with PyTorch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstbatch.benchmarks.options import (
-    PEERS,
-    PROVIDERS,
-    VERBS,
-    BenchOptions,
-    as_list,
-    parse_entries,
-    parse_numbers,
-)
+from nstbatch.benchmarks.options import BenchOptions, parse_entries, parse_numbers
 from nstbatch.cli.console.logs import set_verbosity
+from nstbatch.cli.options.bench import (
+    DEFAULT_AGAINST,
+    DEFAULT_BATCHES,
+    DEFAULT_PROVIDERS,
+    DEFAULT_SIZES,
+    DEFAULTS,
+    Against,
+    Batches,
+    JsonFile,
+    MarkdownFile,
+    PlotFile,
+    Providers,
+    Rounds,
+    Sizes,
+    Stages,
+    Steps,
+    Verb,
+    WarmUp,
+)
 from nstbatch.cli.options.computing import Model, Threads
-from nstbatch.cli.options.panels import COMPUTING, REPORTING
 from nstbatch.cli.options.reporting import Quiet, Verbose
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, UsageError
@@ -29,132 +39,15 @@ from .bench_output import Files, print_comparison, print_report
 if TYPE_CHECKING:
     from nstbatch.benchmarks.reports.report import Report
 
-DEFAULTS = BenchOptions()
-DEFAULT_PROVIDERS = as_list(DEFAULTS.providers)
-DEFAULT_AGAINST = as_list(DEFAULTS.against)
-DEFAULT_SIZES = as_list(DEFAULTS.sizes)
-DEFAULT_BATCHES = as_list(DEFAULTS.batches)
-
-TURNS = "How it is measured"
-
 bench = typer.Typer(no_args_is_help=False)
 
-Verb = Annotated[
-    str,
-    typer.Option(
-        "--verb",
-        metavar="|".join(VERBS),
-        help="Whose objective is stepped down.",
-        rich_help_panel=TURNS,
-    ),
-]
-Providers = Annotated[
-    str,
-    typer.Option(
-        "--providers",
-        metavar="DEVICE[:PRECISION],...",
-        help=f"What is measured: {', '.join(PROVIDERS)}. One that is not there says why.",
-        rich_help_panel=COMPUTING,
-    ),
-]
-Against = Annotated[
-    str,
-    typer.Option(
-        "--against",
-        metavar="BASELINE,...",
-        help=f"PyTorch, to compare with: {', '.join(PEERS)}. An empty text for none.",
-        rich_help_panel=COMPUTING,
-    ),
-]
-Sizes = Annotated[
-    str,
-    typer.Option(
-        "--sizes",
-        metavar="PIXELS,...",
-        help="Sides of the square pictures.",
-        rich_help_panel=TURNS,
-    ),
-]
-Batches = Annotated[
-    str,
-    typer.Option(
-        "--batch",
-        metavar="N,...",
-        help="Pictures that a step moves at once.",
-        rich_help_panel=TURNS,
-    ),
-]
-Rounds = Annotated[
-    int,
-    typer.Option(
-        "--rounds",
-        metavar="N",
-        help="Turns that each contestant has, one after the other.",
-        rich_help_panel=TURNS,
-    ),
-]
-Steps = Annotated[
-    int,
-    typer.Option(
-        "--steps",
-        metavar="N",
-        help="Steps of a turn that count; one more goes before them.",
-        rich_help_panel=TURNS,
-    ),
-]
-WarmUp = Annotated[
-    int,
-    typer.Option(
-        "--warm-up",
-        metavar="N",
-        help="Steps before the first turn. Losses and pictures are compared after these.",
-        rich_help_panel=TURNS,
-    ),
-]
-Stages = Annotated[
-    bool,
-    typer.Option(
-        "--stages/--no-stages",
-        help="Also take one picture from file to file on each device, and time its stages.",
-        rich_help_panel=TURNS,
-    ),
-]
-JsonFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--json",
-        metavar="FILE",
-        help="Write the report as JSON, every sample in it; - for standard output.",
-        allow_dash=True,
-        show_default=False,
-        rich_help_panel=REPORTING,
-    ),
-]
-MarkdownFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--markdown",
-        metavar="FILE",
-        help="Write the tables as Markdown; - for standard output.",
-        allow_dash=True,
-        show_default=False,
-        rich_help_panel=REPORTING,
-    ),
-]
-PlotFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--plot",
-        metavar="FILE",
-        help="Draw time against size and batch, as .png, .svg or .pdf; needs matplotlib.",
-        show_default=False,
-        rich_help_panel=REPORTING,
-    ),
-]
 Before = Annotated[
-    Path, typer.Argument(metavar="BEFORE", help="A report that --json wrote.", show_default=False)
+    Path,
+    typer.Argument(metavar="BEFORE", help="Report written by bench --json.", show_default=False),
 ]
-After = Annotated[Path, typer.Argument(metavar="AFTER", help="Another one.", show_default=False)]
+After = Annotated[
+    Path, typer.Argument(metavar="AFTER", help="Report to compare with it.", show_default=False)
+]
 
 
 @bench.callback(invoke_without_command=True)
@@ -177,9 +70,9 @@ def measure(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Measure steps on each device, in turns with PyTorch.
+    """Measure the speed of each device, in turns with PyTorch.
 
-    Prints a table. What is not there, or fails, is a row that says why.
+    Prints a table. A device that is missing or fails gets a row that says why.
     """
     if context.invoked_subcommand is not None:
         _refuse_options(context)
@@ -211,14 +104,14 @@ def compare(before: Before, after: After) -> None:
 
     A speed-up of 2 means that AFTER takes half the time of BEFORE.
     """
-    from nstbatch.benchmarks.reports.compare import compare as hold_against
+    from nstbatch.benchmarks.reports.compare import compare as compare_reports
     from nstbatch.benchmarks.reports.compare import read_report
 
-    print_comparison(hold_against(read_report(before), read_report(after)))
+    print_comparison(compare_reports(read_report(before), read_report(after)))
 
 
 def _refuse_options(context: typer.Context) -> None:
-    """Raise the UsageError of options that were given to a command that measures nothing."""
+    """Raise a UsageError if ``bench compare`` was given options of a measurement."""
     sources = {
         option.opts[0]: context.get_parameter_source(str(option.name))
         for option in context.command.params

@@ -1,4 +1,4 @@
-"""What ``nstbatch bench`` shows, and the files that it writes."""
+"""Prints the tables of ``nstbatch bench`` and writes its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nstbatch.benchmarks.reports.report import Report
     from nstbatch.benchmarks.reports.table import Grid
 
-# Columns, where nobody looks at it on a terminal: no row is wider.
+# Width of a table that does not go to a terminal, in characters. A guess: no row is wider.
 PLAIN_WIDTH = 240
 
 STANDARD_OUTPUT = Path("-")
@@ -26,7 +26,7 @@ STANDARD_OUTPUT = Path("-")
 
 
 def print_report(report: Report, *, to_stderr: bool) -> None:
-    """Show the tables, and below them what they leave open."""
+    """Print the tables, and the notes below them."""
     from nstbatch.benchmarks.reports.table import (
         STAGES_TITLE,
         headline,
@@ -46,7 +46,7 @@ def print_report(report: Report, *, to_stderr: bool) -> None:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Show the changes, and what keeps them from being taken at their word."""
+    """Print the changes, and the warnings about them."""
     if comparison.changes:
         _print_grid(comparison.grid(), to_stderr=False)
     else:
@@ -56,11 +56,11 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _print_grid(grid: Grid, *, to_stderr: bool) -> None:
-    """Show a table; on a terminal in several parts, where it is too wide for one."""
+    """Print a table, in several parts if it is too wide for the terminal."""
     from rich.console import Console
 
     console = Console(stderr=to_stderr)
-    if not console.is_terminal:  # nothing folds a row in a file
+    if not console.is_terminal:  # a row in a file is never folded
         console = Console(stderr=to_stderr, width=PLAIN_WIDTH)
     for part in grid.split(console.width):
         console.print(part.to_rich())
@@ -71,7 +71,7 @@ def _print_grid(grid: Grid, *, to_stderr: bool) -> None:
 
 @dataclass(frozen=True)
 class Files:
-    """Where a report goes beside the screen; None for nowhere."""
+    """The files of a report; None for those that are not written."""
 
     json: Path | None
     markdown: Path | None
@@ -79,15 +79,15 @@ class Files:
 
     @property
     def use_standard_output(self) -> bool:
-        """Whether one of them goes where the table would."""
+        """True if one of the files goes to standard output instead of the table."""
         return STANDARD_OUTPUT in (self.json, self.markdown)
 
     def check(self) -> None:
-        """Find out now what would keep the results of minutes from being written.
+        """Check before the measurement that the files can be written.
 
         Raises:
-            UsageError: Two files want standard output, a folder is not there or read-only, or no
-                plot can be drawn.
+            UsageError: Two files go to standard output, a folder does not exist or is read-only, or
+                no plot can be drawn.
         """
         if self.json == self.markdown == STANDARD_OUTPUT:
             raise UsageError("--json and --markdown cannot both go to standard output.")
@@ -100,7 +100,7 @@ class Files:
             check_plot(self.plot)
 
     def write(self, report: Report) -> None:
-        """Write those that are wanted."""
+        """Write the report to each of the files."""
         from nstbatch.benchmarks.reports.plot import plot
         from nstbatch.benchmarks.reports.table import to_markdown
 
@@ -125,7 +125,7 @@ def _check_place(path: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all; or to standard output."""
+    """Write a file completely or not at all, or write to standard output."""
     if path == STANDARD_OUTPUT:
         sys.stdout.write(content.decode())
     else:

@@ -1,4 +1,4 @@
-"""``nstbatch doctor``: what can be used here, and exactly why the rest cannot."""
+"""``nstbatch doctor``: shows which devices work, and why the others do not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nstbatch.cli.text import columns, count, printable
 if TYPE_CHECKING:
     from nstbatch.runtime.devices.providers import Finding
 
-# What the answer to a bug report starts with.
+# Packages whose versions a bug report should state.
 PACKAGES = (
     "nstbatch",
     "numpy",
@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def doctor() -> None:
-    """Show which devices can be used, and which command would make the others usable."""
+    """Show which devices can be used, and how to make the others usable."""
     from nstbatch.runtime.devices import providers
 
     findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]

@@ -1,39 +1,37 @@
-"""``nstbatch export``: from a PyTorch network to a bundle."""
+"""``nstbatch export``: makes a bundle from a PyTorch network."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nstbatch.cli.console.logs import set_verbosity
+from nstbatch.cli.extras import torch_needed
 from nstbatch.cli.options.layers import parse_layers
 from nstbatch.cli.options.reporting import Quiet, Verbose
 from nstbatch.cli.text import columns, printable
-from nstbatch.runtime.errors import BundleError, UsageError
+from nstbatch.runtime.errors import BundleError
 
 if TYPE_CHECKING:
     from nstbatch.exporter.checks.verify import Row
     from nstbatch.exporter.export import Export
 
-INSTALL_TORCH = "pip install 'torch>=2.13' 'torchvision>=0.28'"
-
 Source = Annotated[
     str,
     typer.Argument(
         metavar="NAME|FILE.py:FACTORY|MODULE:FACTORY",
-        help="A backbone's name, or the function that returns the network.",
+        help="Name of a known network, or a function that returns a network.",
         show_default=False,
     ),
 ]
 Name = Annotated[
     str | None,
     typer.Option(
-        "--name", help="What the bundle is called; its source by default.", show_default=False
+        "--name", help="Name of the bundle; by default that of the network.", show_default=False
     ),
 ]
 Weights = Annotated[
@@ -41,14 +39,14 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="FILE",
-        help="Its weights, .safetensors or .pth; the backbone's usual ones by default.",
+        help="Weights file, .safetensors or .pth; by default the network's usual weights.",
         show_default=False,
     ),
 ]
 Sha256 = Annotated[
     str | None,
     typer.Option(
-        "--sha256", metavar="HEX", help="What --weights must hash to.", show_default=False
+        "--sha256", metavar="HEX", help="SHA-256 that --weights must have.", show_default=False
     ),
 ]
 Layers = Annotated[
@@ -56,7 +54,7 @@ Layers = Annotated[
     typer.Option(
         "--layers",
         metavar="GLOB,...",
-        help="Which layers to take, such as 'relu*'. May be repeated.",
+        help="Layers to export, such as 'relu*'; all by default. May be repeated.",
         show_default=False,
     ),
 ]
@@ -66,15 +64,13 @@ Out = Annotated[
         "--out",
         "-o",
         metavar="FOLDER",
-        help="The bundle's folder; by default one where `nstbatch models` finds it.",
+        help="Folder of the bundle; by default one that `nstbatch models` searches.",
         show_default=False,
     ),
 ]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace a bundle that is there already.")
-]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")]
 Verify = Annotated[
-    bool, typer.Option("--verify", help="Compare the graphs with PyTorch's autograd.")
+    bool, typer.Option("--verify", help="Compare the exported graphs with PyTorch's autograd.")
 ]
 
 
@@ -114,18 +110,6 @@ def export(
         _verify(exported, log)
 
 
-@contextmanager
-def torch_needed() -> Iterator[None]:
-    """A UsageError that says how to get PyTorch, where importing the exporter fails."""
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"Exporting needs PyTorch, which does not load ({error}). "
-            f"To change that: {INSTALL_TORCH}"
-        ) from error
-
-
 def _print_progress(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)
 
@@ -135,7 +119,7 @@ def _no_progress(line: str) -> None:
 
 
 def _verify(exported: Export, log: Callable[[str], None]) -> None:
-    """Print the errors against autograd; a BundleError where one is too large."""
+    """Print the errors against autograd; raise a BundleError if one is too large."""
     from nstbatch.exporter.checks.verify import TOLERANCE, verify
 
     rows = verify(exported, log)
@@ -150,7 +134,7 @@ def _verify(exported: Export, log: Callable[[str], None]) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     gradient = "-" if row.gradient is None else f"{row.gradient:.1e}"
-    # Rounding alone may have turned a decision there: see nstbatch.exporter.checks.margins.
+    # Rounding alone may explain the error: see nstbatch.exporter.checks.margins.
     note = "" if row.is_clear else "(a close decision)"
     size = f"{row.height}x{row.width}"
     return row.graph, row.picture, size, str(row.batch), f"{row.layers:.1e}", gradient, note

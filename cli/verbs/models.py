@@ -1,4 +1,4 @@
-"""``nstbatch models``: the networks that are built in and installed."""
+"""``nstbatch models``: lists the built-in and installed networks."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from nstbatch.runtime.errors import BundleError
 if TYPE_CHECKING:
     from nstbatch.runtime.bundles.bundle import Bundle
 
-SOURCE_WIDTH = 60  # of the table; the details and --json have all of it
+SOURCE_WIDTH = 60  # characters in the table, a guess; the details and --json show it all
 
 Name = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME|FOLDER]", help="Show this one with its layers.", show_default=False
+        metavar="[NAME|FOLDER]", help="Network to show with its layers.", show_default=False
     ),
 ]
 
 
 def models(name: Name = None, as_json: Json = False) -> None:
-    """List the networks, or show one with its layers."""
+    """List the networks, or show one network with its layers."""
     from nstbatch.runtime.bundles.bundle import Bundle, installed
 
     bundles: list[Bundle] = []

@@ -1,1 +1,1 @@
-"""Holds an exported bundle against the network that it was made of."""
+"""Compares an exported bundle with the network it was made from."""

@@ -1,7 +1,7 @@
-"""What the graphs of a bundle should give, by PyTorch's autograd.
+"""The expected outputs of a bundle's graphs, from PyTorch's autograd.
 
-The rules for deconvnets and guided backpropagation are written a second time here, as a change to
-ReLU itself, and share nothing with :mod:`.rules`.
+The rules for deconvnets and guided backpropagation are written a second time here, as changes to
+ReLU itself. They share no code with :mod:`nstbatch.exporter.rules`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from nstbatch.exporter.rules import ReluRule
 def vector_jacobian_product(
     network: nn.Module, image: Tensor, cotangents: Sequence[Tensor], relu: ReluRule
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    """The layers' activations, and what their cotangents become at the image.
+    """The layers' activations, and the gradient of the image from their cotangents.
 
     Args:
         network: image (N, 3, H, W) -> one activation per layer.
         image: (N, 3, H, W).
         cotangents: One per layer, of the activation's shape.
-        relu: What happens at every ReLU on the way back.
+        relu: Rule for every ReLU on the way back.
     """
     image = image.detach().requires_grad_()
     with _relu_mode(relu):
@@ -47,7 +47,7 @@ def _relu_mode(relu: ReluRule) -> AbstractContextManager[object]:
 
 
 class _DeconvRelu(torch.autograd.Function):
-    """Zeiler & Fergus 2014, section 2.1: the way back is a ReLU, too."""
+    """Zeiler & Fergus 2014, section 2.1: the backward pass is a ReLU too."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class _DeconvRelu(torch.autograd.Function):
 
 
 class _GuidedRelu(torch.autograd.Function):
-    """Springenberg et al. 2015, section 3.4: and it is closed where the way there was closed."""
+    """Springenberg et al. 2015, section 3.4: also zero where the forward pass was zero."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class _GuidedRelu(torch.autograd.Function):
 
 
 class _ReluAs(TorchFunctionMode):
-    """Puts an autograd function in the place of every ReLU."""
+    """Replaces every ReLU by an autograd function."""
 
     RELUS = frozenset(
         {functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, functional.relu_}

@@ -1,11 +1,11 @@
-"""How far the decisions of a network are from going the other way.
+"""Measures how close the decisions of a network are to going the other way.
 
-The derivative of a ReLU jumps at zero, and that of a max pooling where two values of a window are
-equal. That close to a jump PyTorch and ONNX Runtime, which round differently, may both be right
-and yet disagree, and a single disagreement moves a gradient by 1e-3, where rounding alone moves it
-by 1e-6. So gradients are compared on pictures without close decisions.
+The derivative of a ReLU jumps at zero, and that of a max pooling jumps where two values of a window
+are equal. PyTorch and ONNX Runtime round differently, so close to a jump both may be right and
+still disagree. One such disagreement changes a gradient by 1e-3; rounding alone changes it by 1e-6.
+So gradients are compared on pictures without close decisions.
 
-An exact tie is no close decision: in a flat area both programs take the first maximum.
+An exact tie is not a close decision: in a flat area both programs take the first maximum.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# From so many rounding errors on a decision is clear. Of a million decisions on a picture, a few
-# are closer; all of those that are not would together go the other way once in 10^5 pictures, were
-# the errors normally distributed.
+# A decision is clear from this many rounding errors on. Of a million decisions on a picture a few
+# are closer. With normally distributed errors, one of the clear decisions would go the other way
+# once in 10^5 pictures.
 CLEAR = 4.0
 
-# Equal values come out of float64 at most this far apart, in units of the values' size.
+# Largest difference that float64 makes between equal values, relative to the values' size. A guess.
 TIE = 1e-12
 
 
@@ -35,13 +35,13 @@ class Margin:
     """The closest decision of a network on an image."""
 
     size: float
-    """In units of float32's rounding error at that point of the network."""
+    """Distance from the jump, in units of float32's rounding error at that point of the network."""
     place: tuple[float, float]
-    """What part of the image it is about: how far down and to the right, from 0 to 1."""
+    """Its place in the image: down and to the right, each from 0 to 1."""
 
     @property
     def is_clear(self) -> bool:
-        """Whether all programs should come to the same decisions."""
+        """True if every program should come to the same decisions."""
         return self.size >= CLEAR
 
 
@@ -49,9 +49,9 @@ def least_margin(network: nn.Module, image: Tensor, errors: Sequence[Tensor]) ->
     """The closest decision on an image (1, 3, H, W).
 
     Args:
-        network: A float32 network in eval mode; it is left as it was.
+        network: A float32 network in eval mode; it is not changed.
         image: float32.
-        errors: What :func:`rounding_errors` says of this network.
+        errors: The network's :func:`rounding_errors`.
     """
     least = Margin(math.inf, (0.5, 0.5))
     for decision, error in zip(_exact_decisions(network, image), errors, strict=True):
@@ -65,20 +65,20 @@ def least_margin(network: nn.Module, image: Tensor, errors: Sequence[Tensor]) ->
 
 
 def rounding_errors(network: nn.Module, images: Tensor) -> list[Tensor]:
-    """Float32's rounding error in what each decision is about, in the order of execution.
+    """Float32's rounding error in the values of each decision, in the order of execution.
 
-    It is measured against float64, as the root mean square over images and positions, (C, 1...).
+    It is measured against float64: the root mean square over images and positions, (C, 1...).
 
     Args:
-        network: A float32 network in eval mode; it is left as it was.
-        images: (N, 3, H, W), typical ones.
+        network: A float32 network in eval mode; it is not changed.
+        images: (N, 3, H, W), typical images.
     """
     rough, exact = _decisions(network, images), _exact_decisions(network, images)
     return [_root_mean_square(r.values - e.values) for r, e in zip(rough, exact, strict=True)]
 
 
 def _root_mean_square(error: Tensor) -> Tensor:
-    """Of each channel, or of all together if that is more: a few positions may be right by luck."""
+    """The error of each channel, at least that of all: a few positions may be right by luck."""
     squares = error.square().mean(dim=(0, *range(2, error.ndim)), keepdim=True)[0]
     return squares.clamp(min=squares.mean()).sqrt()
 
@@ -93,19 +93,19 @@ def _place(position: Sequence[int], shape: Sequence[int]) -> tuple[float, float]
 
 
 class Decision(Protocol):
-    """What one operator decides, once for every position."""
+    """The decisions of one operator, one for every position."""
 
     @property
     def values(self) -> Tensor:
-        """What it decides on, (N, C, ...)."""
+        """The values that it decides on, (N, C, ...)."""
 
     def gaps(self) -> Tensor:
-        """By how much a value would have to change, (N, C, ...); infinite for ties."""
+        """The change that would turn each decision, (N, C, ...); infinite for ties."""
 
 
 @dataclass(frozen=True)
 class Sign:
-    """A ReLU decides on which side of zero its inputs are."""
+    """The decisions of a ReLU: on which side of zero its inputs are."""
 
     values: Tensor
 
@@ -116,7 +116,7 @@ class Sign:
 
 @dataclass(frozen=True)
 class Switch:
-    """A max pooling decides which value of a window is the first maximum."""
+    """The decisions of a max pooling: which value of a window is the first maximum."""
 
     values: Tensor
     kernel: Sequence[int]
@@ -124,9 +124,9 @@ class Switch:
     padding: Sequence[int]
 
     def gaps(self) -> Tensor:
-        """How far the next value of each window (N, C, H', W') lies below its maximum."""
+        """The distance of the next value of each window (N, C, H', W') below its maximum."""
         k, s, p = (_pair(values) for values in (self.kernel, self.stride, self.padding))
-        # Ceil mode lets the last window hang over the end.
+        # Ceil mode lets the last window reach over the end.
         margins = (p[1], p[1] + s[1] - 1, p[0], p[0] + s[0] - 1)
         padded = functional.pad(self.values, margins, value=-math.inf)
         windows = padded.unfold(2, k[0], s[0]).unfold(3, k[1], s[1]).flatten(-2)
@@ -136,11 +136,11 @@ class Switch:
 
 
 def _infinite_up_to(tie: float, gaps: Tensor) -> Tensor:
-    return torch.where(gaps > tie, gaps, math.inf)  # as is NaN, from windows beyond the end
+    return torch.where(gaps > tie, gaps, math.inf)  # also for NaN, from windows beyond the end
 
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:
-    """ATen writes (k, k) as [k] at times."""
+    """A pair, also from the [k] that ATen sometimes writes for (k, k)."""
     return (values[0], values[-1])
 
 
@@ -148,7 +148,7 @@ def _pair(values: Sequence[int]) -> tuple[int, int]:
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Writes down the decisions of whatever runs under it."""
+    """Records the decisions of every operator that runs under it."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -193,4 +193,4 @@ def _in_float64(network: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        network.float()  # back to the very same values
+        network.float()  # restores exactly the same values

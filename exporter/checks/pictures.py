@@ -1,4 +1,4 @@
-"""Pictures to compare an exported graph with PyTorch on, drawn at random."""
+"""Random pictures on which an exported graph is compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .margins import Margin, least_margin
 Draw: TypeAlias = Callable[[np.random.Generator, int, int], Array]
 """Random numbers, height, width -> a picture (3, height, width), RGB in [0, 1]."""
 
-# How often a picture may be retouched. VGG-16 at 97x131 needs 3 times on average; so does any
-# network whose pictures have several million decisions, each time in another place.
+# Largest number of times that a picture is retouched, a guess. VGG-16 at 97x131 needs 3 on average,
+# as does any network with several million decisions a picture, each time in another place.
 RETOUCHES = 40
 
-# Pixels: less than a fiftieth of the smallest picture, more than the first convolutions see.
+# Half the side of a patch, in pixels: more than the first convolutions see. A guess.
 PATCH = 12
 
 
 def flat_areas(rng: np.random.Generator, height: int, width: int) -> Array:
-    """A dozen rectangles, each of one colour, on one more: pooling windows tie all over it."""
+    """A dozen plain rectangles on a plain colour: pooling windows tie almost everywhere."""
     picture = np.empty((3, height, width), np.float32)
     picture[:] = rng.random((3, 1, 1))
     for _ in range(12):
@@ -48,12 +48,12 @@ def clear_picture(
 ) -> tuple[Tensor, Margin]:
     """A picture (1, 3, H, W) on which the network takes no close decision, see :mod:`.margins`.
 
-    Where there is one, a patch of the picture is replaced by another picture's. That leaves most
-    decisions alone, while a whole new picture would have some close one as well.
+    At a close decision, a patch of the picture is replaced by another picture's. That leaves most
+    decisions alone; a whole new picture would have close decisions of its own.
 
     Returns:
-        The picture and the margin of its closest decision. That is not clear if no picture's was;
-        the picture is the clearest one then.
+        The picture and the margin of its closest decision. If no picture was clear, the clearest
+        one and its margin.
     """
     picture = draw(rng, *size)
     found: list[tuple[Tensor, Margin]] = []
@@ -68,7 +68,7 @@ def clear_picture(
 
 
 def _retouched(picture: Array, other: Array, place: tuple[float, float]) -> Array:
-    """The picture with the other's pixels around a place; see :class:`.margins.Margin`."""
+    """A copy of the picture with the other's pixels around a place of :class:`.margins.Margin`."""
     row, column = (int(p * n) for p, n in zip(place, picture.shape[1:], strict=True))
     rows = slice(max(0, row - PATCH), row + PATCH)
     columns = slice(max(0, column - PATCH), column + PATCH)

@@ -29,15 +29,15 @@ from .pictures import PICTURES, Draw, clear_picture
 
 Sessions: TypeAlias = Mapping[GraphKind, ort.InferenceSession]
 
-# The relative error up to which a graph is taken to be right. Rounding makes it 3e-7 to 1e-6.
+# Largest relative error of a graph that counts as right, a guess. Rounding makes it 3e-7 to 1e-6.
 TOLERANCE = 1e-5
 
-# None of them is seen in tracing. Of the second and the third, pooling windows leave some rows and
-# columns out, or hang over the end.
+# Sizes that tracing has not seen. In the second and the third, pooling windows leave out some rows
+# and columns, or reach over the end. Guesses, like the batches and enlargements.
 SIZES = ((64, 64), (70, 86), (97, 131))
 BATCHES = (1, 3)
 
-# What is added to the sizes for a network that does not run at them.
+# Pixels added to the sizes for a network that does not run at smaller ones.
 ENLARGEMENTS = (0, 64, 192, 448)
 
 SEED = 0
@@ -48,21 +48,21 @@ class Row:
     """One comparison."""
 
     graph: str
-    """The name of its file."""
+    """File name of the graph."""
     picture: str
     height: int
     width: int
     batch: int
     layers: float
-    """|graph - PyTorch| / |PyTorch| of the layer where that is largest."""
+    """Largest |graph - PyTorch| / |PyTorch| of any layer."""
     gradient: float | None
-    """The same of the gradient; None for a forward graph."""
+    """The same for the gradient; None for a forward graph."""
     is_clear: bool
-    """Whether rounding alone cannot explain an error beyond the tolerance; see :mod:`.margins`."""
+    """True if rounding alone cannot explain an error above the tolerance; see :mod:`.margins`."""
 
     @property
     def is_right(self) -> bool:
-        """Whether the errors are within the tolerance."""
+        """True if the errors are within the tolerance."""
         return max(self.layers, self.gradient or 0.0) <= TOLERANCE
 
 
@@ -70,8 +70,8 @@ def verify(export: Export, log: Callable[[str], None] = lambda line: None) -> li
     """Compare every graph of a bundle with PyTorch.
 
     Args:
-        export: What :func:`.export.export_bundle` returned.
-        log: Told what is being done, a line at a time.
+        export: The result of :func:`nstbatch.exporter.export.export_bundle`.
+        log: Called with each line of progress.
 
     Raises:
         UsageError: The network does not run at any of the sizes.
@@ -84,14 +84,14 @@ def verify(export: Export, log: Callable[[str], None] = lambda line: None) -> li
 
 
 def open_sessions(bundle: Bundle, pooling: Pooling) -> Sessions:
-    """A session of every graph that a bundle has for this pooling."""
+    """Open a session for every graph that a bundle has for this pooling."""
     kinds: tuple[GraphKind, ...] = ("forward", "gradient")
     kinds += MAX_POOLING_ONLY if pooling == "max" else ()
     return {kind: open_session(str(bundle.graph_path(kind, pooling))) for kind in kinds}
 
 
 def open_session(model: str | bytes) -> ort.InferenceSession:
-    """A graph, by its path or its content, for images of any size."""
+    """Open a graph, given by its path or content, for images of any size."""
     return ort.InferenceSession(model, resolve("cpu", "fp32").session_options(), enable_fallback=0)
 
 
@@ -102,14 +102,14 @@ def compare(
     pictures: Mapping[str, Draw] = PICTURES,
     log: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
-    """Compare graphs with the network that they were made of.
+    """Compare graphs with the network they were made from.
 
     Args:
         network: image -> layers, with this pooling.
         sessions: One for each graph.
-        pooling: What the graphs were exported with.
-        pictures: What to draw as pictures, by name.
-        log: Told what is being done, a line at a time.
+        pooling: Pooling of the exported graphs.
+        pictures: Functions that draw the pictures, by name.
+        log: Called with each line of progress.
 
     Raises:
         UsageError: The network does not run at any of the sizes.
@@ -151,19 +151,19 @@ def _cases(network: LayerNetwork, pictures: Mapping[str, Draw]) -> Iterator[_Cas
 
 
 def _sizes(network: LayerNetwork) -> list[tuple[int, int]]:
-    """SIZES, or larger ones that the network runs at."""
+    """SIZES, or the first larger sizes at which the network runs."""
     for more in ENLARGEMENTS:
         sizes = [(height + more, width + more) for height, width in SIZES]
         if all(_runs(network, size) for size in sizes):
             return sizes
-    raise UsageError(f"The network cannot be compared: it runs at none of {SIZES} and larger.")
+    raise UsageError(f"The network cannot be compared: it fails at {SIZES} and at larger sizes.")
 
 
 def _runs(network: LayerNetwork, size: tuple[int, int]) -> bool:
     try:
         with torch.no_grad():
             network(torch.zeros(1, 3, *size))
-    except Exception:  # a stranger's module: anything can happen inside
+    except Exception:  # the user's module may raise anything
         return False
     return True
 
@@ -188,7 +188,7 @@ def _errors(
 
 
 def _cotangents(network: LayerNetwork, images: Tensor) -> dict[str, Tensor]:
-    """A random cotangent for every layer, each of norm 1, so that each has its say."""
+    """A random cotangent for every layer, each of norm 1, so that all count alike."""
     with torch.no_grad():
         activations = network(images)
     generator = torch.Generator().manual_seed(SEED)
@@ -199,7 +199,7 @@ def _cotangents(network: LayerNetwork, images: Tensor) -> dict[str, Tensor]:
 def _expected(
     network: LayerNetwork, images: Tensor, cotangents: Mapping[str, Tensor], relu: ReluRule
 ) -> dict[str, NDArray[np.float32]]:
-    """All outputs of a gradient graph, by PyTorch."""
+    """All outputs of a gradient graph, computed by PyTorch."""
     activations, gradient = vector_jacobian_product(
         network, images, list(cotangents.values()), relu
     )
@@ -208,6 +208,6 @@ def _expected(
 
 
 def _relative_error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    smallest = np.finfo(np.float32).tiny  # for what is zero everywhere
+    smallest = np.finfo(np.float32).tiny  # where all expected values are zero
     error = float(np.linalg.norm(found - expected) / max(np.linalg.norm(expected), smallest))
     return error if math.isfinite(error) else math.inf

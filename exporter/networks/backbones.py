@@ -1,7 +1,7 @@
-"""The networks known by name: their definition, their layers, their preprocessing, their weights.
+"""The networks known by name: definition, layers, preprocessing and weights.
 
-Definitions are torchvision's. Names of layers are the field's: VGG's ``relu3_1``, GoogLeNet's
-``inception4c``, the ``fire5/concat`` of SqueezeNet's prototxt.
+The definitions are torchvision's, the layer names those of the literature: ``relu3_1`` of VGG,
+``inception4c`` of GoogLeNet, ``fire5/concat`` of SqueezeNet's prototxt.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ IMAGENET = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225
 # https://github.com/forresti/SqueezeNet, SqueezeNet_v1.1/train_val.prototxt: mean_value.
 CAFFE = Preprocessing("BGR", 255.0, (104.0, 117.0, 123.0), (1.0, 1.0, 1.0))
 
-# Of TensorFlow's GoogLeNet, from which torchvision's weights were converted. torchvision feeds it
-# ImageNet's normalisation and undoes that inside (transform_input); this is the same without the
-# detour.
+# TensorFlow's GoogLeNet, from which torchvision's weights were converted. Torchvision normalises as
+# for ImageNet and undoes that inside the network (transform_input); this gives the same result
+# directly.
 TENSORFLOW = Preprocessing("RGB", 1.0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -37,34 +37,34 @@ class Backbone:
 
     name: str
     architecture: str
-    """What defines it, for the manifest."""
+    """Its definition, for the manifest."""
     build: Callable[[], nn.Module]
-    """Makes the network: image (N, 3, H, W), preprocessed -> anything. In eval mode, frozen,
-    nothing in place, with random weights unless it brings its own."""
+    """Makes the network: image (N, 3, H, W), preprocessed -> anything. It is in eval mode and
+    frozen, works nowhere in place, and has random weights unless it brings its own."""
     layers: Mapping[str, str]
-    """Layer name -> dotted path of the submodule whose output it is, from the image on."""
+    """Layer name -> dotted path of the submodule whose output it is, in order from the image."""
     preprocessing: Preprocessing
-    """What its own weights expect."""
+    """Preprocessing for its own weights."""
     style_layers: tuple[str, ...]
-    """Suggested for the style."""
+    """Suggested layers for the style."""
     content_layers: tuple[str, ...]
-    """Suggested for the content."""
+    """Suggested layers for the content."""
     classes: tuple[str, ...] = ()
     """Names of the channels of the last layer, if that is a classifier."""
     weights: PackagedWeights | DownloadedWeights | None = None
     """Its own weights; None if ``build`` brings them or there are none."""
     ignored_weights: tuple[str, ...] = ()
-    """Globs of what a file of weights may hold for parts that are left out here."""
+    """Globs of tensors that a weights file may hold for parts that are left out here."""
     file_preprocessing: Preprocessing | None = None
-    """What weights from a file expect, where that is something else."""
+    """Preprocessing for weights from a file, if it differs."""
 
 
 def get(name: str) -> Backbone:
     """The backbone of this name, one of `NAMES`.
 
     Raises:
-        UnknownNameError: there is none; the message lists those that there are.
-        UsageError: torchvision is not installed.
+        UnknownNameError: There is no such backbone; the message lists all names.
+        UsageError: Torchvision is not installed.
     """
     if name not in _REGISTRY:
         raise UnknownNameError("backbone", name, NAMES)
@@ -79,7 +79,7 @@ def _vgg(
     convolutions: Sequence[int],
     weights: PackagedWeights | DownloadedWeights,
 ) -> Backbone:
-    """``convolutions``: how many in each of the five blocks."""
+    """A VGG; ``convolutions`` holds the number of convolutions in each of its five blocks."""
     return Backbone(
         name=name,
         architecture=f"torchvision {name}, features",
@@ -115,7 +115,7 @@ def _alexnet() -> Backbone:
         build=partial(zoo.convolutional, "alexnet"),
         layers={name: f"features.{index}" for index, name in enumerate(names)},
         preprocessing=IMAGENET,
-        # A guess: all depths for the style, the middle one for the content.
+        # A guess: all depths for the style, the middle depth for the content.
         style_layers=("relu1", "relu2", "relu3", "relu4", "relu5"),
         content_layers=("relu3",),
         weights=packaged.ALEXNET,
@@ -138,7 +138,7 @@ def _squeezenet1_1() -> Backbone:
         content_layers=("fire2/concat",),
         classes=zoo.imagenet_classes(),
         weights=packaged.SQUEEZENET1_1,
-        # A file is most likely torchvision's, which were trained anew.
+        # Weights in a file are most likely torchvision's, which were trained separately.
         file_preprocessing=IMAGENET,
     )
 
@@ -192,7 +192,7 @@ def _googlenet() -> Backbone:
 
 
 def _googlenet_layers() -> dict[str, str]:
-    """Every layer is after its batch norm and ReLU, which torchvision keeps in one module."""
+    """Layer outputs after batch norm and ReLU, which torchvision keeps in one module."""
     layers = {"conv1": "conv1", "pool1": "maxpool1", "conv2": "conv2", "conv3": "conv3"}
     layers["pool2"] = "maxpool2"
     for stage, blocks in ((3, "ab"), (4, "abcde"), (5, "ab")):
@@ -204,7 +204,7 @@ def _googlenet_layers() -> dict[str, str]:
 
 
 def _inception(name: str) -> dict[str, str]:
-    # The paper's names. The 5x5 is a 3x3 in the network that torchvision converted.
+    # The paper's names. Torchvision's converted network has a 3x3 instead of the 5x5.
     return {
         f"{name}/1x1": f"{name}.branch1",
         f"{name}/3x3_reduce": f"{name}.branch2.0",
@@ -221,7 +221,7 @@ def _inception(name: str) -> dict[str, str]:
 
 
 def _resnet(name: str, blocks: Sequence[int]) -> Backbone:
-    """``blocks``: how many in each of the four stages."""
+    """A ResNet; ``blocks`` holds the number of blocks in each of its four stages."""
     stages = {f"layer{stage}": count for stage, count in enumerate(blocks, start=1)}
     layers = {"conv1": "conv1", "relu1": "relu", "pool1": "maxpool"}
     for stage, count in stages.items():
@@ -233,7 +233,7 @@ def _resnet(name: str, blocks: Sequence[int]) -> Backbone:
         build=partial(zoo.whole, name),
         layers=layers | {"avgpool": "avgpool", "logits": "fc"},
         preprocessing=IMAGENET,
-        # A guess: one layer of every resolution, and the content at half the depth.
+        # A guess: one layer of each resolution for the style, half the depth for the content.
         style_layers=("relu1", *last),
         content_layers=(last[1],),
         classes=zoo.imagenet_classes(),

@@ -1,4 +1,4 @@
-"""Any other network, as a backbone: a module that the user's own code makes."""
+"""Makes a backbone from any other network: a module that the user's own code returns."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from . import zoo
 from .backbones import IMAGENET, Backbone
 from .layers import activations
 
-# The size that networks for ImageNet are made for: large enough for the pools of any of them.
+# Side of the images that networks for ImageNet are made for: large enough for all their poolings.
 PROBE_SIZE = 224
 
 
 def custom(spec: str, patterns: Sequence[str] = ("*",)) -> Backbone:
     """A backbone from ``package.module:factory`` or ``file.py:factory``.
 
-    The factory is called without arguments and gives a module: image (N, 3, H, W), preprocessed,
-    of any size -> anything. It brings its weights. Images are normalised with ImageNet's mean and
-    std before it, unless the module has an attribute ``preprocessing``, a mapping such as
+    The factory takes no arguments and returns a module with its weights: image (N, 3, H, W),
+    preprocessed, of any size -> anything. Images are normalised with ImageNet's mean and std
+    unless the module has an attribute ``preprocessing``, a mapping such as
     ``{"channels": "BGR", "scale": 255, "mean": [104, 117, 123], "std": [1, 1, 1]}``, for
     ``(image * scale - mean) / std``.
 
     Args:
-        spec: where the factory is. Files and modules are imported, so they are code that runs.
-        patterns: globs over the dotted names of the submodules, in which ``*`` also matches dots.
-            The outputs of the submodules that match are the layers. Matches that are no layer
-            (no (N, C, H, W) or (N, C), or the same tensor as another one's) are left out.
+        spec: The place of the factory. The file or module is imported, so its code runs.
+        patterns: Globs over the dotted names of the submodules; ``*`` also matches dots. The
+            outputs of the matching submodules are the layers. Left out are outputs that are not
+            (N, C, H, W) or (N, C), and a tensor that another layer has already.
 
     Raises:
-        UsageError: there is no such file or module, it fails, it makes no ``nn.Module``, or what
-            is asked for by its full name is no layer.
-        UnknownNameError: the module has no such factory, or a pattern matches no submodule.
+        UsageError: The file or module does not exist or fails, the factory returns no
+            ``nn.Module``, or a submodule given by its full name is no layer.
+        UnknownNameError: The module has no such factory, or a pattern matches no submodule.
     """
     place, _, attribute = spec.rpartition(":")
     if not place or not attribute:
@@ -66,7 +66,7 @@ def custom(spec: str, patterns: Sequence[str] = ("*",)) -> Backbone:
 
 
 def spread(names: Sequence[str], count: int) -> tuple[str, ...]:
-    """Up to ``count`` of the names, evenly from the first to the last."""
+    """Up to ``count`` of the names, evenly spaced from the first to the last."""
     if len(names) <= count:
         return tuple(names)
     return tuple(names[round(i * (len(names) - 1) / (count - 1))] for i in range(count))
@@ -93,7 +93,7 @@ def _itself(module: nn.Module) -> nn.Module:
 def _call(factory: Callable[[], object], spec: str) -> nn.Module:
     try:
         network = factory()
-    except Exception as error:  # the user's code: anything can happen inside
+    except Exception as error:  # the user's code may raise anything
         raise UsageError(f"{spec} fails: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise UsageError(f"{spec} gives {type(network).__name__}; expected a torch.nn.Module.")
@@ -112,11 +112,11 @@ def _import(place: str) -> ModuleType:
         except RuntimeError as error:
             if "torchvision::" not in str(error):
                 raise
-            zoo.models()  # a torchvision that does not fit this torch; see there
+            zoo.models()  # makes a torchvision importable that does not fit this torch
             return load(place)
     except UsageError:
         raise
-    except Exception as error:  # the user's code: anything can happen inside
+    except Exception as error:  # the user's code may raise anything
         raise UsageError(f"Cannot import {place}: {type(error).__name__}: {error}") from error
 
 
@@ -124,7 +124,7 @@ def _import_file(place: str) -> ModuleType:
     path = Path(place).expanduser().resolve()
     if not path.is_file():
         raise UsageError(f"There is no file {place}.")
-    # Dataclasses and pickles look their module up, so it needs a name; one that is nobody else's.
+    # Dataclasses and pickles look up their module by name, so it needs one that nothing else has.
     name = f"_nstbatch_custom_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -153,7 +153,7 @@ def _preprocessing(network: nn.Module) -> Preprocessing:
 
 
 def _chosen(network: nn.Module, patterns: Sequence[str]) -> dict[str, Tensor]:
-    """The outputs of the submodules that the patterns choose, in the order of execution."""
+    """The outputs of the submodules that match the patterns, in the order of execution."""
     names = [name for name, _ in network.named_modules() if name]
     matches = {pattern: fnmatch.filter(names, pattern) for pattern in patterns}
     for pattern, matched in matches.items():
@@ -174,7 +174,7 @@ def _chosen(network: nn.Module, patterns: Sequence[str]) -> dict[str, Tensor]:
 
 
 def _without_repeats(layers: Mapping[str, Tensor], named: Sequence[str]) -> dict[str, Tensor]:
-    """Of several names for one tensor, as a container and its last child have, the first."""
+    """Keep the first of several names for one tensor, such as a container's and its last part's."""
     kept: dict[str, Tensor] = {}
     for name, output in layers.items():
         if name in named or all(output is not other for other in kept.values()):

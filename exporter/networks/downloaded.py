@@ -1,4 +1,4 @@
-"""Weights that come from an address, such as torchvision's model zoo."""
+"""Weights that are downloaded from an address, such as torchvision's model zoo."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from nstbatch.runtime.errors import BundleError
 
 @dataclass(frozen=True)
 class DownloadedWeights:
-    """A file of a model zoo, whose name ends in the first digits of its SHA-256."""
+    """A weights file of a model zoo; its name ends in the first digits of its SHA-256."""
 
     url: str
     origin: str
     licence: str
 
     def __str__(self) -> str:
-        """Where the file is, as the manifest says it."""
+        """Address and origin, as the manifest states them."""
         return f"{self.url} ({self.origin})"
 
     def fetch(self) -> Path:
-        """The file in PyTorch's own cache, downloaded if it is not there yet.
+        """The file in PyTorch's own cache; downloads it if it is missing.
 
         Raises:
-            BundleError: it cannot be downloaded, or its SHA-256 is not the one in its name.
+            BundleError: It cannot be downloaded, or its SHA-256 is not the one in its name.
         """
         path = Path(
             torch.hub.get_dir(), "checkpoints", Path(urllib.parse.urlparse(self.url).path).name
@@ -41,7 +41,7 @@ class DownloadedWeights:
                 torch.hub.download_url_to_file(self.url, str(path), progress=sys.stderr.isatty())
             except OSError as error:
                 raise BundleError(
-                    f"Cannot download {self.url}: {error}. Name a file of weights instead."
+                    f"Cannot download {self.url}: {error}. Name a weights file instead."
                 ) from error
         return self._checked(path)
 

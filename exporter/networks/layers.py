@@ -1,7 +1,7 @@
-"""What a network's layers look like from outside: channels, stride and receptive field.
+"""Measures the channels, stride and receptive field of a network's layers.
 
-They are measured rather than derived from the modules' attributes, so that any module will do,
-whatever its ``forward`` does between its submodules.
+Measuring works for any module, whatever its ``forward`` does between its submodules; the modules'
+attributes would not tell.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from torch.overrides import TorchFunctionMode
 from nstbatch.runtime.bundles.bundle import Layer
 from nstbatch.runtime.errors import UsageError
 
-# Narrow, to be quick: AlexNet's three strided pools need 63 columns. Some network may need more.
+# Image widths to try, in pixels, narrow to be quick: AlexNet's three strided poolings need 63. The
+# second is a guess, for a network that needs more.
 WIDTHS = (64, 256)
 
-# The first height to try, and the last: what sees all of it is taken to see the whole image. The
-# widest receptive field of the backbones known by name is ResNet-18's, 435.
+# First and last image height to try, in pixels. A layer that sees all of the last counts as seeing
+# the whole image. The largest receptive field of the backbones known by name is ResNet-18's, 435.
 FIRST_HEIGHT, LAST_HEIGHT = 256, 2048
 
-# A stride is the difference of two heights through that of the layer's rows. 960 = 2^6 * 3 * 5 can
-# be divided by the strides that networks have; any other is rounded, rightly so below sqrt(480).
+# A stride is the difference of two image heights divided by that of the layer's rows. The strides
+# of common networks divide 960 = 2^6 * 3 * 5; others are rounded, correctly below sqrt(480).
 TALLER = FIRST_HEIGHT + 960
 
 
 def activations(network: nn.Module, paths: Collection[str], image: Tensor) -> dict[str, Tensor]:
-    """Run the network and return what the submodules at these dotted paths gave.
+    """Run the network and return the outputs of the submodules at these dotted paths.
 
-    The order is that of execution. Of a submodule that runs several times the last output counts.
-    Left out is one that does not run, that gives no tensor, or whose output is overwritten in place
-    by what comes after it.
+    They come in the order of execution. If a submodule runs several times, its last output counts.
+    A submodule is left out if it does not run, returns no tensor, or if a later one overwrites its
+    output in place.
 
     Raises:
-        UsageError: the network fails on an image of this size.
+        UsageError: The network fails on an image of this size.
     """
     caught: dict[str, tuple[Tensor, int]] = {}
 
@@ -56,7 +57,7 @@ def activations(network: nn.Module, paths: Collection[str], image: Tensor) -> di
             stack.callback(handle.remove)
         try:
             network(image)
-        except Exception as error:  # a stranger's module: anything can happen inside
+        except Exception as error:  # the user's module may raise anything
             raise UsageError(
                 f"The network fails on images of shape {tuple(image.shape)}: {error}"
             ) from error
@@ -66,14 +67,14 @@ def activations(network: nn.Module, paths: Collection[str], image: Tensor) -> di
 def measure(network: nn.Module, layers: Mapping[str, str]) -> tuple[Layer, ...]:
     """Channels, stride and receptive field of every layer, in the order of ``layers``.
 
-    Windows are taken to be square: only the height is measured.
+    Only heights are measured; receptive fields are assumed to be square.
 
     Args:
-        network: image (N, 3, H, W) -> anything, in eval mode; it is not changed.
-        layers: layer name -> dotted path of the submodule whose output it is.
+        network: Image (N, 3, H, W) -> anything, in eval mode; it is not changed.
+        layers: Layer name -> dotted path of the submodule whose output it is.
 
     Raises:
-        UsageError: the network does not take any image size, or a layer is no activation
+        UsageError: The network does not accept every image size, or a layer is not
             (N, C, H, W) or (N, C).
     """
     width = _narrowest(network)
@@ -122,7 +123,7 @@ def _shapes(
 
 
 def _step(low: torch.Size, high: torch.Size) -> float | None:
-    """Rows of the image per row of a layer, from its shapes at two heights; None without rows."""
+    """Image rows per row of a layer, from its shapes at two heights; None without rows."""
     if len(low) != 4 or high[2] == low[2]:
         return None
     step = (TALLER - FIRST_HEIGHT) / (high[2] - low[2])
@@ -131,17 +132,18 @@ def _step(low: torch.Size, high: torch.Size) -> float | None:
 
 # --- Receptive fields -------------------------------------------------------------------------
 #
-# NaN goes wherever its pixel has a say, and no weight stops it. So all rows of the image but a
-# window [top, bottom) are NaN, and the rows of a layer that stay numbers are those that see nothing
-# outside. With the stride s, row r of the layer sees the rows s r + first ... s r + last of the
-# image: the first clean row says first >= top - s r, the last one last <= bottom - 1 - s r, and
-# over s windows, each a row lower than the one before, both become equalities once.
+# A NaN spreads to every value that its pixel influences, and no weight stops it. So all image rows
+# outside a window [top, bottom) are NaN, and those rows of a layer that stay numbers see nothing
+# outside the window. With the stride s, row r of the layer sees the image rows s r + first to
+# s r + last. The first clean row gives first >= top - s r, the last clean row gives
+# last <= bottom - 1 - s r. Over s windows, each one row lower than the one before, both become
+# equalities once.
 
 
 def _receptive_fields(
     network: nn.Module, layers: Mapping[str, str], steps: Mapping[str, float], width: int
 ) -> dict[str, int]:
-    """Side of the receptive field of each layer in ``steps``, without those that see everything."""
+    """Receptive field of each layer in ``steps``, in pixels; without layers that see everything."""
     fields: dict[str, int] = {}
     height = FIRST_HEIGHT
     while height <= LAST_HEIGHT and len(fields) < len(steps):
@@ -157,10 +159,10 @@ def _receptive_fields(
 
 
 def _windows(height: int, count: int) -> list[tuple[int, int]]:
-    """``count`` windows [top, bottom) of one size.
+    """Make ``count`` windows [top, bottom) of one size.
 
-    The margins around them are an eighth of the image, so that a dilated filter that begins in the
-    padding cannot step over the NaN there.
+    The margins around them are an eighth of the image, a guess, so that a dilated filter which
+    starts in the padding cannot step over the NaN there.
     """
     margin = height // 8
     size = height - 2 * margin - count
@@ -185,7 +187,7 @@ def _windowed(windows: Sequence[tuple[int, int]], size: tuple[int, int]) -> Tens
 def _clean_rows(
     network: nn.Module, layers: Mapping[str, str], images: Tensor
 ) -> dict[str, list[tuple[int, int] | None]]:
-    """The first and the last row of each layer that is free of NaN, for every image."""
+    """For every image, the first and last row of each layer that are free of NaN."""
     clean: dict[str, list[tuple[int, int] | None]] = {name: [] for name in layers}
     for batch in torch.split(
         images, LAST_HEIGHT // images.shape[2]
@@ -198,15 +200,15 @@ def _clean_rows(
 
 
 def _first_and_last(activation: Tensor) -> tuple[int, int] | None:
-    """Of the rows of an activation (C, H, W) without NaN; None if there is none."""
+    """First and last row without NaN of an activation (C, H, W); None if there is none."""
     rows = (~activation.isnan().any(dim=2).any(dim=0)).nonzero().flatten().tolist()
     return (rows[0], rows[-1]) if rows else None
 
 
 class _CheapConvolutions(TorchFunctionMode):
-    """Makes a convolution tell which positions it reaches, and nothing else.
+    """Replaces convolutions by a cheap test of which positions they reach.
 
-    Its outputs are 1 or NaN, alike in all channels, at the cost of a single channel.
+    The outputs are 1 or NaN, the same in all channels, at the cost of a single channel.
     """
 
     def __torch_function__(
@@ -226,10 +228,10 @@ def _reach(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    # Float64, since oneDNN leaves that to the plain algorithm. In float32 it may compute in tiles
-    # (Winograd), where one NaN spoils its neighbours.
+    # Float64, for which oneDNN uses the plain algorithm. In float32 it may compute in tiles
+    # (Winograd), where a NaN spreads to its neighbours.
     total = input.sum(1, keepdim=True, dtype=torch.float64)
     window = torch.ones(1, 1, *weight.shape[2:], dtype=torch.float64)
     reached = torch.conv2d(total, window, None, stride, padding, dilation).to(input.dtype)
-    # 1 rather than the sum: no overflow however deep, and nothing that a ReLU or a log dislikes.
+    # 1 instead of the sum: it does not overflow at any depth, and suits a ReLU or a log.
     return (reached * 0 + 1).expand(-1, len(weight), -1, -1).contiguous()

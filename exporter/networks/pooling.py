@@ -1,7 +1,7 @@
-"""Max pooling for average pooling, and back: the weights of a network do not care.
+"""Swaps max pooling for average pooling, or back; the weights stay the same.
 
 Gatys, Ecker and Bethge (2016, section 2) found that average pooling gives "slightly more appealing
-results"; deconvnets need max pooling, whose switches they follow.
+results"; deconvnets need max pooling, because they follow its switches.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from nstbatch.runtime.errors import UsageError
 def use_pooling(network: nn.Module, pooling: Pooling) -> nn.Module:
     """A copy of the network whose pooling modules are all average or all max pooling.
 
-    Windows, strides and paddings stay. Averages are over what is in the image: the padding of a
-    maximum counts for nothing, so that of an average must not count as zeros. Global and adaptive
-    pooling is left alone, and so is pooling that a ``forward`` does without a module.
+    Windows, strides and paddings stay. Averages leave the padding out, as maxima do, and do not
+    count it as zeros. Global and adaptive pooling stays, as does pooling that a ``forward`` does
+    without a module.
 
     Raises:
-        UsageError: a max pooling with dilation, or one that returns its indices, has no average.
+        UsageError: A max pooling has dilation or returns its indices: it has no average.
     """
     swapped = copy.deepcopy(network)
     # A network may hold one pooling module under several names.

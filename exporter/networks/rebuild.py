@@ -1,4 +1,4 @@
-"""The PyTorch network behind a bundle, with the weights that the bundle has."""
+"""Rebuilds the PyTorch network of a bundle, with the bundle's weights."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .weights import fill, read_state
 
 
 def rebuild(bundle: Bundle) -> tuple[nn.Module, Mapping[str, str]]:
-    """The network, as it was before its pooling was chosen, and its layers.
+    """The network with its original pooling, and its layers.
 
     Returns:
-        The module, in eval mode and frozen, for images that are preprocessed; and for each layer
-        the dotted path of the submodule whose output it is.
+        The module for preprocessed images, in eval mode and frozen; and for each layer the dotted
+        path of the submodule whose output it is.
 
     Raises:
-        UnknownNameError: The bundle is of no backbone that is known by name.
-        BundleError: Its weights are not those of the backbone.
+        UnknownNameError: The bundle's network is not one known by name.
+        BundleError: The bundle's weights do not fit the network.
     """
     backbone = backbones.get(bundle.name)
     network = backbone.build()

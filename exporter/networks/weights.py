@@ -1,8 +1,7 @@
-"""Pretrained weights: where they come from, how they are read, checked and stored.
+"""Pretrained weights: where they come from, and how they are read, checked and stored.
 
-A file of weights is data. Safetensors files are read as such, PyTorch files with
-``weights_only=True``, the packaged ones as :mod:`.packaged` says: nothing here is
-unpickled freely.
+A weights file is data and must not run code. PyTorch files are read with ``weights_only=True``,
+packaged files as in :mod:`.packaged`, and safetensors files hold no code.
 """
 
 from __future__ import annotations
@@ -29,38 +28,39 @@ from .packaged import PackagedWeights
 if TYPE_CHECKING:
     from .backbones import Backbone
 
-# The licence of weights that come without one.
+# Licence of weights that come without one.
 NOT_STATED = "not stated"
 
-# How many missing, unexpected or misshapen tensors an error names.
+# Number of missing, unexpected or misshapen tensors that an error names. A guess.
 NAMED_OFFENDERS = 3
 
-# Tensors below this many elements stay float32: together they are nothing beside the filters.
+# Tensors with fewer elements stay float32: they are tiny beside the filters. A guess.
 SMALLEST_HALF = 1024
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the weights of a network are from, for the manifest."""
+    """Origin of a network's weights, for the manifest."""
 
     source: str
     licence: str
     preprocessing: Preprocessing
-    """What these weights were trained with."""
+    """Preprocessing that these weights were trained with."""
 
 
 def load(network: nn.Module, backbone: Backbone, file: Path | None = None) -> Provenance:
     """Fill a backbone's network, in place, with pretrained weights.
 
     Args:
-        network: what ``backbone.build()`` gave.
-        backbone: says which weights are its own and how they are laid out.
-        file: ``.safetensors``, ``.pth`` or ``.pt``, or the file of a packaged source. None takes
-            the backbone's own weights, over the network where they are not there yet.
+        network: The result of ``backbone.build()``.
+        backbone: Names its own weights and their layout.
+        file: ``.safetensors``, ``.pth`` or ``.pt``, or the file of a packaged source. None loads
+            the backbone's own weights, and downloads them if they are missing.
 
     Raises:
-        UsageError: there is no such file.
-        BundleError: a wrong SHA-256; not a file of tensors; missing, unexpected or misshapen ones.
+        UsageError: The file does not exist.
+        BundleError: The SHA-256 is wrong, the file holds anything but tensors, or tensors are
+            missing, unexpected or misshapen.
     """
     if file is not None:
         state, provenance = _from_file(file, backbone)
@@ -78,7 +78,7 @@ def load(network: nn.Module, backbone: Backbone, file: Path | None = None) -> Pr
 
 def _from_file(file: Path, backbone: Backbone) -> tuple[dict[str, Tensor], Provenance]:
     if not file.is_file():
-        raise UsageError(f"There is no file of weights {file}.")
+        raise UsageError(f"There is no weights file {file}.")
     source = backbone.weights
     if isinstance(source, PackagedWeights) and Path(source.member).suffix == file.suffix:
         return _from_package(file.read_bytes(), source, backbone)
@@ -99,21 +99,21 @@ def _from_package(
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` file or of a ``torch.save``d state dict, by name.
+    """The tensors of a ``.safetensors`` file or of a saved PyTorch state dict, by name.
 
-    A checkpoint that keeps the tensors under ``state_dict`` is understood.
+    The tensors may also lie under the key ``state_dict``, as in many training files.
 
     Raises:
-        BundleError: it is not such a file, or holds anything but tensors.
+        BundleError: The file is of another kind, or holds anything but tensors.
     """
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a stranger's file: torch.load alone raises six kinds of error
+    except Exception as error:  # any file: torch.load alone raises six kinds of error
         raise BundleError(
-            f"{path} is not a file of weights: neither safetensors (by its suffix) nor a state "
-            f"dict of tensors alone that torch.save wrote."
+            f"{path} is not a weights file: expected .safetensors, or a state dict of tensors "
+            f"alone, written by torch.save."
         ) from error
     return _tensors_only(content, path)
 
@@ -136,13 +136,13 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], ignored: Sequence[str]
     """Copy a state dict into a network, in place, after checking every name, shape and value.
 
     Args:
-        network: takes all its parameters and buffers from ``state``.
-        state: tensors by name.
-        ignored: globs of names that ``state`` may hold beyond what the network needs.
+        network: Takes all its parameters and buffers from ``state``.
+        state: Tensors by name.
+        ignored: Globs of names that ``state`` may hold in addition.
 
     Raises:
-        BundleError: naming the first tensors that are missing, unexpected, of another shape, or
-            not finite.
+        BundleError: Tensors are missing, unexpected, of another shape, or not finite; names the
+            first few.
     """
     found = {name: tensor for name, tensor in state.items() if not _is_ignored(name, ignored)}
     wanted = {n: tensor for n, tensor in network.state_dict().items() if not _is_counter(n)}
@@ -165,7 +165,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], ignored: Sequence[str]
 
 
 def _is_counter(name: str) -> bool:
-    # Batch norm's training steps: nobody reads them, and older files lack them.
+    # Batch norm's training steps: unused here, and missing in older files.
     return name.rpartition(".")[2] == "num_batches_tracked"
 
 
@@ -187,10 +187,10 @@ def _shape(tensor: Tensor) -> str:
 def to_storage(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
     """The tensors as a bundle stores them: filters as float16, everything else as it is.
 
-    Float16 halves the file and moves VGG16's features by at most 5.3e-4, relative. Biases and
-    batch-norm statistics stay float32: they are 0.1 % of the bytes, and float16 begins at 6e-8,
-    with three digits from 6e-5 on, where a variance of 1e-6 would not survive. So does a tensor
-    with a value beyond float16's 65504.
+    Float16 halves the file and changes VGG16's features by at most 5.3e-4, relative. Biases and
+    batch-norm statistics stay float32: they are 0.1 % of the bytes, and float16 starts at 6e-8
+    and has three digits only from 6e-5 on, too few for a variance of 1e-6. A tensor with a value
+    above float16's 65504 also stays float32.
     """
     return {name: _stored(tensor) for name, tensor in state.items() if not _is_counter(name)}
 
@@ -201,6 +201,6 @@ def _stored(tensor: Tensor) -> NDArray[Any]:
         return np.array(tensor.numpy(), order="C")
     half = tensor.half()
     is_filter = tensor.ndim >= 2 and tensor.numel() >= SMALLEST_HALF
-    # A float16 that is not finite where the original was is an overflow.
+    # The original is finite, so a float16 that is not has overflowed.
     stored = half if is_filter and _is_finite(half) else tensor.float()
     return np.array(stored.numpy(), order="C")

@@ -1,4 +1,4 @@
-"""What is taken from torchvision: definitions of networks, class names, addresses of weights."""
+"""Torchvision's part: definitions of networks, class names, addresses of weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .downloaded import DownloadedWeights
 
 
 def models() -> Any:
-    """``torchvision.models``, also beside a torch that torchvision's compiled part does not fit."""
+    """``torchvision.models``, even if torchvision's compiled part does not fit this torch."""
     try:
         try:
             return importlib.import_module("torchvision.models")
@@ -31,10 +31,10 @@ def models() -> Any:
 
 
 def declare_operators() -> None:
-    """Declare the two operators that torchvision's import describes without having loaded them.
+    """Declare two operators that ``import torchvision`` expects from its compiled part.
 
-    Its compiled part is missing or was built for another torch, and then ``import torchvision``
-    fails with "operator torchvision::nms does not exist". No classifier needs either of them.
+    If that part is missing or built for another torch, the import fails with "operator
+    torchvision::nms does not exist". No classifier needs either operator.
     """
     for operator in ("nms", "qnms"):
         torch.library.define(
@@ -52,7 +52,7 @@ def imagenet_classes() -> tuple[str, ...]:
 
 def weights(name: str) -> DownloadedWeights:
     """Torchvision's own weights of one of its networks."""
-    # V1 where there are two: those that the literature on these networks used.
+    # V1 where there are two versions: the literature on these networks used it.
     url = models().get_model_weights(name)["IMAGENET1K_V1"].url
     return DownloadedWeights(url, "torchvision's IMAGENET1K_V1", "BSD-3-Clause")
 
@@ -60,8 +60,8 @@ def weights(name: str) -> DownloadedWeights:
 def convolutional(name: str) -> nn.Module:
     """A torchvision network up to its last pooling, with random weights.
 
-    The fully connected layers behind it hold nine tenths of a VGG. Built on the meta device, they
-    never take memory. The names of the rest are those of torchvision's weights.
+    The fully connected layers behind it are nine tenths of a VGG. They are built on the meta device
+    and never take memory. The other parts keep torchvision's names, as in its weights files.
     """
     with torch.device("meta"):
         whole = getattr(models(), name)(weights=None)
@@ -70,12 +70,12 @@ def convolutional(name: str) -> nn.Module:
 
 
 def whole(name: str, **options: object) -> nn.Module:
-    """A torchvision network, classifier and all, with random weights."""
+    """A whole torchvision network with its classifier, with random weights."""
     return prepared(_initialised(getattr(models(), name)(weights=None, **options)))
 
 
 def _initialised(network: nn.Module) -> nn.Module:
-    """Random weights that keep the size of activations through any depth (He et al. 2015)."""
+    """Set random weights that keep the size of activations at any depth (He et al. 2015)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -85,9 +85,9 @@ def _initialised(network: nn.Module) -> nn.Module:
 
 
 def prepared(network: nn.Module) -> nn.Module:
-    """The network itself, in eval mode, frozen, and with no module that works in place.
+    """Put the network in eval mode, freeze it, and stop its modules from working in place.
 
-    An in-place ReLU would overwrite the activation in front of it, which may be a layer.
+    An in-place ReLU would overwrite the activation before it, which may be a layer.
     """
     for module in network.modules():
         if getattr(module, "inplace", False) is True:

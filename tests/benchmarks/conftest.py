@@ -1,4 +1,4 @@
-"""Rows and reports as a benchmark would make them, without running one."""
+"""Rows and reports like those of a benchmark, made without running one."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ OPTIONS = {"verb": "stylize", "model": "vgg16", "threads": 2, "rounds": 3, "step
 
 @pytest.fixture
 def one_thread():
-    """Give PyTorch its threads back, in this process, after a test of a contestant."""
+    """Restore PyTorch's number of threads in this process after a test of a contestant."""
     import torch
 
     threads = torch.get_num_threads()
@@ -51,7 +51,7 @@ def make_row() -> Callable[..., Row]:
 
 @pytest.fixture
 def report(make_row) -> Report:
-    """A device that is twice as fast as PyTorch, one that is not there, and one that failed."""
+    """A report of a device twice as fast as PyTorch, a missing one, and one that failed."""
     rows: list[Row] = []
     for size in (256, 512):
         ms = size / 10

@@ -1,4 +1,4 @@
-"""The command for a machine with a GPU, on one without."""
+"""The command for a machine with a GPU, tested on one without."""
 
 import json
 
@@ -91,12 +91,12 @@ def test_tables_have_a_row_for_everybody():
     rows = [
         Row("cuda", "fp16", case, ms_per_step=10.0, images_per_second=1600.0, rounds=1,
             ratio={"torch-graph": 1.5}, ratio_interval={"torch-graph": (1.4, 1.6)}),
-        Row("torch-graph", "fp16", case, "skipped", "it would take about 200 GB"),
+        Row("torch-graph", "fp16", case, "skipped", "it needs about 200 GB"),
     ]  # fmt: skip
     grid = speed_grid(rows)
     assert grid.titles[-2:] == ("x torch-graph", "status")
     assert grid.rows[0][-2:] == ("1.50 ± 0.10", "done")
-    assert grid.rows[1][-1] == "skipped: it would take about 200 GB"
+    assert grid.rows[1][-1] == "skipped: it needs about 200 GB"
     checks = (Check("nan-freedom", "cuda", "fp16", "passed", None, {"last": 1.25}),)
     assert checks_grid(checks).rows == (
         ("nan-freedom", "cuda", "fp16", "passed", "last 1.25", "-"),

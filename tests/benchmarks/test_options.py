@@ -60,7 +60,7 @@ def test_unknown_names_list_the_known_ones(wrong, message):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"against": parse_entries("torch:bf16")}, "in its name: not torch:bf16"),
+        ({"against": parse_entries("torch:bf16")}, "since its name says it: torch:bf16"),
         ({"providers": (), "against": ()}, "no provider and no baseline"),
         ({"sizes": ()}, "no sizes"),
         ({"batches": ()}, "no batches"),

@@ -1,4 +1,4 @@
-"""What the exporter's tests share: built-in bundles with their networks, small graphs, pictures."""
+"""Fixtures of the exporter's tests: built-in bundles, their networks, small graphs, pictures."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ AS_IT_IS = Preprocessing("RGB", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 @pytest.fixture(scope="session")
 def built_in() -> Callable[[str], Export]:
-    """A function that gives a built-in bundle and the network that it was made of."""
+    """A function that returns a built-in bundle and the network it was made from."""
 
     def load(name: str) -> Export:
         bundle = Bundle.load(name)
@@ -33,7 +33,7 @@ def built_in() -> Callable[[str], Export]:
 
 @pytest.fixture
 def as_layers() -> Callable[..., LayerNetwork]:
-    """A function that makes layers of modules in a row; the image reaches them as it is.
+    """A function that makes layers from modules in a row, without preprocessing.
 
     A module's place in the row is the layer's name. Without a list of names, the last is the layer.
     """
@@ -48,13 +48,13 @@ def as_layers() -> Callable[..., LayerNetwork]:
 
 @pytest.fixture
 def serialised() -> Callable[[ir.Model], bytes]:
-    """A function that gives a graph as its file would hold it."""
+    """A function that returns a graph as its file would hold it."""
     return lambda model: ir.to_proto(model).SerializeToString(deterministic=True)
 
 
 @pytest.fixture(scope="session")
 def photo() -> Draw:
-    """Cuts pictures out of the example photos."""
+    """A function that cuts pictures out of the example photos."""
     photos = [read(path).pixels for path in sorted((EXAMPLES / "photos").glob("*.jpg"))]
 
     def cut(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -69,7 +69,7 @@ def photo() -> Draw:
 
 @pytest.fixture(scope="session")
 def randomised() -> Callable[[nn.Module], nn.Module]:
-    """A function that gives a network biases and batch norms as if it had been trained."""
+    """A function that sets a network's biases and batch norms as if it had been trained."""
 
     def randomise(network: nn.Module) -> nn.Module:
         torch.manual_seed(0)

@@ -49,7 +49,7 @@ def source(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def lines() -> list[str]:
-    """What the export said it did."""
+    """The lines of progress of the export."""
     return []
 
 
@@ -61,7 +61,7 @@ def exported(source, lines, tmp_path_factory) -> Export:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
-    """Where bundles go that are given no folder."""
+    """Folder for bundles that are exported without --out."""
     monkeypatch.setenv("NSTBATCH_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -141,7 +141,7 @@ def test_what_is_done_is_told(lines, exported):
 
 
 def test_the_example_makes_pictures(tmp_path, home, capsys):
-    """The two commands of the example's docstring."""
+    """Run the two commands of the example's docstring."""
     source = f"{EXAMPLES / 'custom_backbone.py'}:build"
     assert run(["export", source, "--layers", "relu*,pool1", "--quiet"]) == 0
     assert "custom_backbone" in installed()
@@ -206,7 +206,7 @@ def test_an_unknown_layer_lists_the_names(name, source, home):
 
 
 def test_layers_of_a_backbone_are_chosen_by_globs(monkeypatch, tmp_path):
-    """The suggestions shrink with them."""
+    """The suggested layers are then among the exported ones."""
     backbone = export_module.find_backbone("vgg16", ["relu[34]_1", "pool5"])
     assert list(backbone.layers) == ["relu3_1", "relu4_1", "pool5"]
     assert backbone.style_layers == ("relu3_1", "relu4_1")
@@ -215,14 +215,14 @@ def test_layers_of_a_backbone_are_chosen_by_globs(monkeypatch, tmp_path):
 
 @pytest.fixture
 def weights(tmp_path, source) -> Path:
-    """A file of weights for the tiny network."""
+    """A weights file for the tiny network."""
     state = export_module.find_backbone(source, ()).build().state_dict()
     safetensors.torch.save_file(state, tmp_path / "weights.safetensors")
     return tmp_path / "weights.safetensors"
 
 
 def test_weights_from_a_file(weights, source, no_tracing):
-    """They are read, checked and fit; then comes the first graph."""
+    """The weights are read, checked and fit; the first graph comes after that."""
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest().upper()
     with pytest.raises(UsageError, match="cannot be traced"):
         export_bundle(source, weights=weights, sha256=sha256)
@@ -247,7 +247,7 @@ def test_weights_of_the_wrong_shape(weights, source, home):
 
 
 def test_a_built_in_graph_comes_out_the_same_again(built_in, serialised, tmp_path):
-    """Byte for byte, so what is committed is what this exporter makes."""
+    """The committed bundles are byte for byte what this exporter makes."""
     export = built_in("alexnet")
     bundle = export.bundle
     store = WeightStore(tmp_path, safetensors.numpy.load_file(bundle.weights_path))

@@ -1,4 +1,4 @@
-"""The rules against autograd: as they are, on many shapes, and then inside an exported graph."""
+"""Compares the rules with autograd: directly on many shapes, then inside an exported graph."""
 
 import math
 
@@ -22,7 +22,7 @@ seeds = st.integers(0, 2**16)
 
 
 def autograd(function, x):
-    """The output of a function, a cotangent of whole numbers, and what autograd makes of it."""
+    """The output of a function, a cotangent of whole numbers, and autograd's gradient for it."""
     x = x.clone().requires_grad_()
     output = function(x)
     g = torch.randint(-9, 10, output.shape).to(x.dtype)
@@ -81,7 +81,7 @@ def test_the_first_convolution_is_asked_for_nothing():
 
 @st.composite
 def windows(draw):
-    """Kernel, stride and padding, and an input size that they fit into."""
+    """Kernel, stride and padding, and an input size that they fit."""
     kernel, stride = draw(pairs), draw(pairs)
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
     return kernel, stride, padding, tuple(draw(st.integers(k, k + 7)) for k in kernel)
@@ -90,7 +90,7 @@ def windows(draw):
 @given(windows(), st.booleans(), st.booleans(), st.sampled_from([None, 7]), seeds)
 def test_average_pooling(window, ceil, include_padding, divisor, seed):
     kernel, stride, padding, size = window
-    # Windows side by side take ONNX's Resize, which torch cannot run: see the exported ones below.
+    # Windows side by side use ONNX's Resize, which torch cannot run: see the exported graphs below.
     assume(kernel != stride or padding != (0, 0) or ceil)
     torch.manual_seed(seed)
     x = torch.rand(2, 3, *size, dtype=torch.float64)
@@ -102,7 +102,7 @@ def test_average_pooling(window, ceil, include_padding, divisor, seed):
 
 @given(windows(), st.booleans(), seeds)
 def test_max_pooling(window, ceil, seed):
-    """With few different values, most windows tie."""
+    """Pictures with few different values, so that most windows tie."""
     kernel, stride, padding, size = window
     torch.manual_seed(seed)
     x = torch.randint(-1, 3, (2, 3, *size)).double()
@@ -123,7 +123,7 @@ def test_the_first_of_equal_maxima_takes_all(kernel, stride):
     options = [[kernel], [stride], [0], [1], False, torch.empty(0)]
     back = rules.max_pool2d_backward(g, x, *options)[0, 0]
     assert back.sum() == g.numel()
-    # The first row of ones is the first that has a maximum, and each window's first column is.
+    # The first maximum is in the first row of ones, in each window's first column.
     first = torch.zeros(7)
     first[: stride * g.shape[3] : stride] = 1
     assert torch.equal(back[1] > 0, first > 0)
@@ -200,11 +200,11 @@ def test_exported_relu_rules(rule, as_layers, serialised):
 
 
 def test_no_rule_leaves_an_operator_that_some_provider_lacks(as_layers):
-    """See the docstrings of rules.py: MaxUnpool and switches are not to be had everywhere."""
+    """See rules.py: not every provider has MaxUnpool and the indices of MaxPool."""
     modules = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3)]
     graph = vjp_graph(as_layers(*modules), ReluRule.GRADIENT).graph
     operators = [node.op_type for node in graph]
-    assert operators.count("Conv") == 6  # with the preprocessing's, once there and once back
+    assert operators.count("Conv") == 6  # with the preprocessing, forward and backward
     assert not {"ConvTranspose", "MaxUnpool", "ScatterElements", "ScatterND", "If"} & {*operators}
     assert all(len(node.outputs) == 1 for node in graph if node.op_type == "MaxPool")
     assert math.prod(len(node.outputs) for node in graph) == 1

@@ -24,7 +24,7 @@ def store(tmp_path):
 
 
 def model(**initializers: np.ndarray) -> ir.Model:
-    """A graph that hands on its initialisers."""
+    """A graph that outputs its initialisers."""
     values = {
         name: ir.Value(name=name, const_value=ir.tensor(array), shape=ir.Shape(array.shape))
         for name, array in initializers.items()
@@ -42,7 +42,7 @@ def model(**initializers: np.ndarray) -> ir.Model:
 
 
 def run(model, folder):
-    """The outputs, in ONNX Runtime, of a graph that lies in a folder."""
+    """Run a graph in a folder with ONNX Runtime and return its outputs."""
     path = folder / "graph.onnx"
     path.write_bytes(ir.to_proto(model).SerializeToString())
     return ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {})

@@ -1,4 +1,4 @@
-"""Graphs traced once and filled with other weights, against graphs of these weights."""
+"""Compares graphs that were traced once and then filled with graphs traced for the weights."""
 
 import numpy as np
 import onnxruntime as ort
@@ -17,7 +17,7 @@ from nstbatch.exporter.trace import LayerNetwork, forward_graph, vjp_graph
 
 @pytest.fixture
 def traced(monkeypatch) -> list[Export]:
-    """The exports that were traced; two graphs of each, which is quicker than all."""
+    """A list of the traced exports; only two graphs of each are traced, to be quick."""
     exports = []
 
     def trace(export, log):
@@ -37,7 +37,7 @@ def export(*modules: nn.Module) -> Export:
 
 
 def convolutional(seed: int) -> Export:
-    """With small filters, which the exporter folds, and with biases that are all zero."""
+    """A network whose small filters the exporter folds, and whose biases are all zero."""
     torch.manual_seed(seed)
     first, last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 40, 3, padding=1)
     nn.init.zeros_(first.bias)
@@ -77,7 +77,7 @@ def test_what_weights_were_folded_into_is_traced_each_time(traced):
         graphs = dict(template.graphs(of, print))
         assert graphs.keys() == {"forward_max.onnx", "deconv.onnx"}
     assert traced[-1].network is of.network
-    assert len(traced) == 3  # the template, and each
+    assert len(traced) == 3  # the template, and each export
 
 
 def test_a_parameter_of_one_element_might_be_any_number(traced):

@@ -15,7 +15,7 @@ CAFFE = Preprocessing("BGR", 255.0, (104.0, 117.0, 123.0), (1.0, 1.0, 2.0))
 
 
 def network():
-    """Two layers at different sizes, one of them global, and a module that is none."""
+    """A network with two layers of different sizes, one global, and a module that is no layer."""
     torch.manual_seed(0)
     body = [nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 5, 3), nn.AdaptiveAvgPool2d(1)]
     layers = {"relu1": "1", "pool/global": "3"}
@@ -73,7 +73,7 @@ def test_the_graphs_keep_no_trace_of_where_they_were_made(models):
 
 
 def test_a_second_trace_gives_the_same_bytes(models, serialised):
-    torch.manual_seed(17)  # of the images to trace with
+    torch.manual_seed(17)  # for the images used in tracing
     again = vjp_graph(network(), ReluRule.GRADIENT)
     assert serialised(again) == serialised(models["gradient"])
 
@@ -101,7 +101,7 @@ def test_any_size_gives_what_pytorch_gives(models, serialised, size):
 
 
 def test_no_shape_is_read_off_a_cotangent(models, as_layers):
-    """When the graph is linked, a cotangent may be cut off, or computed from that very shape."""
+    """Linking may cut off a cotangent, or compute it from that shape."""
     pooled = as_layers(nn.MaxPool2d(3, 2), nn.InstanceNorm2d(3), layers=("0", "1"))
     for model in (models["gradient"], vjp_graph(pooled, ReluRule.GRADIENT)):
         for cotangent in model.graph.inputs[1:]:
@@ -109,7 +109,7 @@ def test_no_shape_is_read_off_a_cotangent(models, as_layers):
 
 
 def test_layers_whose_forward_asks_for_sizes(as_layers, serialised):
-    """An instance norm's forward half needs the batch, which torch reads off any input."""
+    """An instance norm's forward half needs the batch size, which torch reads from any input."""
     norms = [nn.InstanceNorm2d(3), nn.MaxPool2d(2), nn.InstanceNorm2d(3)]
     chain = as_layers(*norms, layers=("0", "1", "2"))
     model = serialised(vjp_graph(chain, ReluRule.GRADIENT))
@@ -127,7 +127,7 @@ def test_layers_whose_forward_asks_for_sizes(as_layers, serialised):
 
 
 class Positional(nn.Module):
-    """Works at the size of tracing, by accident."""
+    """A network that happens to work at the size of tracing."""
 
     def __init__(self, *size):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Pictures of five classes as anybody gets them, and what the network makes of them."""
+"""Pictures of five classes with the default settings, and how the network classifies them."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def picture() -> ClassPicture:
 @pytest.mark.replication
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_network_knows_its_picture_after_a_resize(picture, name, tmp_path):
-    """By 0.9 and back, of the file as it was written: not an accident of single pixels."""
+    """Resize the written file by 0.9 and back: the result must not depend on single pixels."""
     write(tmp_path / "picture.png", picture(name).image)
     seen = read(tmp_path / "picture.png").pixels
     height, width, _ = seen.shape

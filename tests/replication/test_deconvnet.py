@@ -1,9 +1,8 @@
 """AlexNet's five layers over twenty photos of ImageNet: edges and colours first, parts later.
 
-Left out unless asked for with ``-m replication``. The photos are those that come with foolbox, of
-which no more is needed: ``pip install --no-deps foolbox``. The sheets are to be looked at; what can
-be put in numbers is that the filters of a deeper layer have more to say on a photo as a whole, and
-less on its single pixels.
+Runs only with ``-m replication``. The photos come with foolbox, which is needed for nothing else:
+``pip install --no-deps foolbox``. The sheets are for the eye. In numbers, filters of a deeper layer
+see a larger part of a photo, and their projections are sparser.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.replication
 
 @pytest.fixture(scope="module")
 def photos() -> list[Path]:
-    """Read from the installed package without importing it, which would want much more."""
+    """Find the photos in the installed package without importing it, which needs more packages."""
     found = files("foolbox") or []
     paths = [Path(str(f.locate())) for f in found if f.match("foolbox/data/imagenet_*.jpg")]
     assert len(paths) == 20
@@ -40,7 +39,7 @@ def test_sheets_of_every_depth(photos, tmp_path, capsys):
 
 
 def test_what_filters_see_grows_and_gets_sparser(photos):
-    """The share of an activation's box that holds 9/10 of its projection's energy."""
+    """Measure the share of an activation's box that holds 9/10 of its projection's energy."""
     network = Deconvnet("alexnet", device="cpu")
     found = network.search(photos, LAYERS)
     shares, sides = [], []

@@ -1,7 +1,7 @@
-"""L-BFGS over a whole run against PyTorch's: 200 steps on VGG-16 at 256 pixels.
+"""Compares a whole run of L-BFGS with PyTorch's: 200 steps on VGG-16 at 256 pixels.
 
-Left out unless asked for with ``-m replication``, since it takes minutes. The numbers of the last
-run lie beside this file, in results/.
+Runs only with ``-m replication``, since it takes minutes. The numbers of the last run are in the
+folder results/ beside this file.
 """
 
 import json
@@ -24,10 +24,10 @@ EXAMPLES = HERE.parents[1] / "examples"
 PHOTO, PAINTING = "photos/astronaut.jpg", "styles/starry_night.jpg"
 SIZE, STEPS, POOLING = 256, 200, "avg"
 
-# PyTorch may not end lower than this times our loss.
+# PyTorch's final loss must be at least this times ours. A guess.
 MARK = 0.97
 
-# Over so many steps the losses are compared one by one.
+# Number of first steps whose losses are compared one by one. A guess.
 CURVE = 50
 
 TORCH_DEFAULT = 100  # torch.optim.LBFGS: history_size
@@ -37,13 +37,13 @@ pytestmark = pytest.mark.replication
 
 
 def picture(name: str) -> np.ndarray:
-    """(1, 3, SIZE, SIZE), RGB in [0, 1]."""
+    """Picture (1, 3, SIZE, SIZE), RGB in [0, 1]."""
     return to_nchw(resize(read(EXAMPLES / name).pixels, (SIZE, SIZE)))
 
 
 @pytest.fixture(scope="module")
 def objective():
-    """As style transfer has it by default."""
+    """The default objective of style transfer."""
     layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     whole = content("relu4_2") + 10 * total_variation()
     for layer in layers:
@@ -53,7 +53,7 @@ def objective():
 
 @pytest.fixture(scope="module")
 def ours(objective):
-    """The loss after every step, by the length of the history."""
+    """Losses after every step, by the length of the history."""
     engine, photo = Engine("vgg16", device="cpu", precision="fp32"), picture(PHOTO)
     targets = {}
     for kind, reference in (("content", photo), ("style", picture(PAINTING))):
@@ -74,7 +74,7 @@ def ours(objective):
 
 @pytest.fixture(scope="module")
 def pytorch(objective, reference):
-    """A function (history, steps, start) -> the loss after every step of PyTorch's own."""
+    """A function (history, steps, start) -> losses after every step of PyTorch's L-BFGS."""
     network, photo = reference("vgg16", POOLING), picture(PHOTO)
     targets = network.targets(objective, {"content": photo, "style": picture(PAINTING)})
 
@@ -86,7 +86,7 @@ def pytorch(objective, reference):
             max_iter=1,
             history_size=history,
             line_search_fn=None,
-            tolerance_grad=-1,  # none of its stopping rules
+            tolerance_grad=-1,  # disables its stopping rules
             tolerance_change=-np.inf,
         )
 
@@ -107,13 +107,13 @@ def pytorch(objective, reference):
 
 @pytest.fixture(scope="module")
 def theirs(pytorch):
-    """The loss after every step, by the length of the history."""
+    """Losses after every step, by the length of the history."""
     return {history: pytorch(history, STEPS, picture(PHOTO)) for history in HISTORIES}
 
 
 @pytest.fixture(scope="module")
 def nudged(pytorch):
-    """PyTorch's losses from a start that is one rounding of float32 away."""
+    """PyTorch's losses from a start that differs by one rounding of float32."""
     photo = picture(PHOTO)
     nudge = np.random.default_rng(0).choice([-1, 1], photo.shape) * np.finfo(np.float32).eps
     return pytorch(LBFGS().history, CURVE, (photo * (1 + nudge)).astype(np.float32))
@@ -121,7 +121,7 @@ def nudged(pytorch):
 
 @pytest.fixture(scope="module", autouse=True)
 def results(objective, ours, theirs, nudged):
-    """Written down whatever comes of them."""
+    """Write the results to a file, even if a test fails."""
     runs = {"nstbatch": ours, "torch": theirs, "torch, nudged start": {LBFGS().history: nudged}}
     report = {
         "photo": PHOTO,
@@ -150,7 +150,7 @@ def every_10(by_history):
 
 
 def deviation(losses, from_losses):
-    """The largest relative one over the first steps."""
+    """Largest relative deviation over the first steps."""
     first = slice(CURVE + 1)
     return np.abs(np.divide(losses[first], from_losses[first]) - 1).max()
 
@@ -162,7 +162,7 @@ def test_pytorch_does_not_end_lower(ours, theirs, history):
 
 
 def test_the_loss_goes_down_as_pytorchs_does(ours, theirs, nudged):
-    """The runs part as two of PyTorch's own do when rounding makes the difference."""
+    """Our run deviates from PyTorch's no more than twice as much as a start off by one rounding."""
     history = LBFGS().history
     own = deviation(nudged, theirs[history])
     assert deviation(ours[history], theirs[history]) <= 2 * max(own, 0.02)

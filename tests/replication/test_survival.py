@@ -1,4 +1,4 @@
-"""The command itself, killed sixty times over one batch; two of it at once; and Ctrl-C.
+"""Kills the command sixty times in one batch, runs it twice at once, and presses Ctrl-C.
 
 tests/cli/test_survival.py does the same in seconds, with a painter that paints nothing.
 """
@@ -54,7 +54,7 @@ def content(out: str) -> dict[str, bytes]:
 
 
 def made(out: str) -> Counter[str]:
-    """How often each picture was finished."""
+    """Number of times that each picture was finished."""
     lines = map(json.loads, Path(out, "nstbatch.jsonl").read_text().splitlines())
     return Counter(line["output_in_folder"] for line in lines if line.get("status") == "done")
 
@@ -69,7 +69,7 @@ def test_sixty_kills():
     rng, killed, before = random.Random(0), 0, {}
     for _ in range(KILLS):
         with start("out") as process:
-            # By what it has done, not by the clock alone: other work may slow the machine down.
+            # After some pictures, not only after some time: other work may slow the machine down.
             pictures = rng.randrange(4)
             for _ in range(pictures):
                 process.stdout.readline()

@@ -1,4 +1,4 @@
-"""Who takes part and what comes of it; the contestants' processes are played by stand-ins."""
+"""A contest and its results; stand-ins play the contestants' processes."""
 
 from dataclasses import replace
 
@@ -17,11 +17,11 @@ SPEEDS = {"cpu": 10.0, "torch": 40.0, "torch-bf16": 20.0}
 
 
 class StandIn:
-    """A worker that takes as long as SPEEDS says, a tenth longer with every round."""
+    """A worker that takes the time in SPEEDS, and a tenth longer with every round."""
 
     log: list[str]
     fails: dict[str, str]
-    """By name: while opening, or in a turn."""
+    """Contestants that fail, by name: while opening, or in a turn."""
 
     def __init__(self, target, job):
         self.is_judge = target is serve_judge
@@ -111,7 +111,7 @@ def test_who_fails_is_a_row_that_says_why(stand_ins, when, status, reason):
     assert torch.samples_ms == ()
     assert cpu.status == bf16.status == "done"
     assert cpu.ratio == pytest.approx({"torch-bf16": 2})
-    # Pictures are compared with those that it made before it failed, if it did.
+    # Pictures are compared with those it made before it failed, if it made any.
     assert (cpu.max_difference is None) == (when == "open")
 
 

@@ -1,4 +1,4 @@
-"""Contestants in processes of their own, and what becomes of those that fail."""
+"""Contestants in their own processes, and the errors of those that fail."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Checks that can fail: each finds what it is there for, on the processor."""
+"""Each check finds the fault it is for, on the processor."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ JOB = CheckJob("parity-fp16", "cpu", "alexnet", 64, 10, 1, "cpu")
 
 @pytest.fixture(autouse=True)
 def no_cache(monkeypatch):
-    """Graphs are made anew: some tests here break how they are made."""
+    """Make graphs anew, since some tests here break how they are made."""
     monkeypatch.setenv("NSTBATCH_CACHE", "off")
 
 
@@ -81,7 +81,7 @@ def test_the_checks_with_lbfgs_step_by_lbfgs():
 
 
 class Recording(Provider):
-    """The processor, taken for a device that records."""
+    """The processor in place of a device that records CUDA graphs."""
 
     captures = True
 

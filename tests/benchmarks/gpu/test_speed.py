@@ -1,4 +1,4 @@
-"""Cases that do not fit, and PyTorch's ways as far as a processor goes them."""
+"""Cases that do not fit into memory, and the variants of PyTorch that run on a processor."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ SPEED = Speed(
 
 @pytest.fixture(autouse=True)
 def switches():
-    """The switches of PyTorch as they were."""
+    """Restore the switches of PyTorch after a test."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     benchmark, threads = torch.backends.cudnn.benchmark, torch.get_num_threads()
     yield
@@ -46,7 +46,7 @@ def test_memory_goes_by_pixels_and_pictures():
     assert memory_lack(one, 256, 1, 2 * 10**9) is None
     assert memory_lack(one, 2048, 16, None) is None
     lack = memory_lack(one, 512, 4, 20 * 10**9)
-    assert lack == "it would take about 24 GB in fp32, and 20 are free"
+    assert lack == "it needs about 24 GB in fp32, and 20 GB are free"
 
 
 def test_what_is_counted_is_more_for_a_larger_network():
@@ -64,7 +64,7 @@ def test_cases_without_memory_are_rows_with_a_reason(monkeypatch):
         ("cpu", "skipped"),
         ("torch", "skipped"),
     ]
-    assert rows[1].reason == "it would take about 2 GB in fp32, and 1 are free"
+    assert rows[1].reason == "it needs about 2 GB in fp32, and 1 GB are free"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_ratios_are_to_every_way_of_pytorch():
 def test_every_way_of_pytorch_goes_the_same_way(variant):
     task = make_task("stylize", "alexnet", 64, 1)
     peer, plain = GpuPeer(task, variant, 1, "cpu"), Peer(task, "torch", 1, "cpu")
-    assert torch.backends.cudnn.allow_tf32 is False  # the plain one has turned it off again
+    assert torch.backends.cudnn.allow_tf32 is False  # the plain variant has turned it off again
     for _ in range(3):
         peer.step()
         plain.step()

@@ -1,4 +1,4 @@
-"""That the baselines step down what the graphs do: losses, gradients and steps of every verb."""
+"""The baselines and the graphs agree: losses, gradients and steps of every verb."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def tasks():
 
 
 def graph_results(task):
-    """Losses (N, T) and gradient of a task's first images, by the linked graph."""
+    """Losses (N, T) and gradient of a task's first images, from the linked graph."""
     engine, objective = Engine(task.model, device="cpu", threads=1), objective_of(task)
     inputs = {**targets_of(task, engine, objective), IMAGE: task.images}
     for weight, term in objective.weighted:

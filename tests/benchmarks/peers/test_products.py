@@ -38,5 +38,5 @@ def test_a_chain_keeps_its_maps_in_range_and_its_layout():
     assert len(network) == CHAIN
     assert out.shape == values.shape
     assert out.is_contiguous(memory_format=torch.channels_last)
-    # Else half precision would overflow, or lose all of it.
+    # Otherwise half precision would overflow or lose the values.
     assert 0.3 < float(np.std(out.numpy())) < 1.5

@@ -9,7 +9,7 @@ from nstbatch.runtime.errors import UsageError
 
 @pytest.fixture
 def recorded(report, make_row, tmp_path):
-    """A function (how many times as long, machine) -> a report of that, written and read again."""
+    """A function (factor of the time, machine) -> such a report, written and read again."""
 
     def write_and_read(factor=1.0, rows=None, **machine):
         slower = [
@@ -108,5 +108,5 @@ def test_files_that_cannot_be_read_say_why(tmp_path):
         read_report(tmp_path / "none.json")
     path = tmp_path / "text.json"
     path.write_text("ms/step: 12")
-    with pytest.raises(UsageError, match="is no report of `nstbatch bench --json`"):
+    with pytest.raises(UsageError, match="is not a report of `nstbatch bench --json`"):
         read_report(path)

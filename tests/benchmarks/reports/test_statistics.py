@@ -22,11 +22,11 @@ PAIRS = st.lists(st.tuples(TIMES, TIMES), min_size=1, max_size=9)
 def test_an_interval_holds_its_median_and_lies_within_the_values(values):
     estimate = median_estimate(values)
     assert min(values) <= estimate.low <= estimate.value <= estimate.high <= max(values)
-    assert estimate == median_estimate(values)  # no chance is left in a report
+    assert estimate == median_estimate(values)  # a report does not depend on chance
 
 
 def test_the_interval_covers_what_it_should():
-    """Of 200 samples of nine values, 95 % of the intervals hold the true median, give or take."""
+    """About 95 % of the intervals of 200 samples of nine values contain the true median."""
     rng = np.random.default_rng(0)
     found = [median_estimate(rng.normal(5, 1, 9)) for _ in range(200)]
     covered = np.mean([estimate.low <= 5 <= estimate.high for estimate in found])

@@ -10,7 +10,7 @@ from nstbatch.runtime.graphs.live_bytes import bytes_of
 from nstbatch.runtime.graphs.step_graph import step_graph
 
 GRAPHS = {
-    # Each value out: a window of 3 channels by 3 by 5.
+    # Each output value reads a window of 3 channels by 3 by 5.
     "Conv": (
         "(float[2, 3, 8, 9] x, float[7, 3, 3, 5] w) => (float[2, 7, 6, 5] y) { y = Conv(x, w) }",
         2 * (2 * 7 * 6 * 5) * (3 * 3 * 5),
@@ -20,7 +20,7 @@ GRAPHS = {
         "{ y = Conv <group = 2> (x, w) }",
         2 * (6 * 6 * 6) * (2 * 9),
     ),
-    # Each value in: spread over 5 channels by 3 by 3.
+    # Each input value is spread over 5 channels by 3 by 3.
     "ConvTranspose": (
         "(float[1, 4, 6, 6] x, float[4, 5, 3, 3] w) => (float[1, 5, 13, 13] y)"
         "{ y = ConvTranspose <strides = [2, 2]> (x, w) }",
@@ -63,14 +63,14 @@ def test_sizes_that_are_not_known_are_no_zero():
 
 
 def test_a_step_of_vgg_is_its_convolutions_there_and_back_and_its_gram_matrices():
-    """By hand: VGG16 up to relu5_1, width, height and channels of every layer."""
+    """Count by hand VGG16 up to relu5_1: width, height and channels of every layer."""
     size = 64
     convolutions = [(3, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 2)]
     convolutions += [(128, 256, 4), *[(256, 256, 4)] * 2, (256, 512, 8), *[(512, 512, 8)] * 2]
     convolutions += [(512, 512, 16)]
     once = [2 * 9 * (size // stride) ** 2 * c_in * c_out for c_in, c_out, stride in convolutions]
     grams = [(64, 1), (128, 2), (256, 4), (512, 8), (512, 16)]
-    # F F^T, and (G - A) F on the way back.
+    # F F^T, and (G - A) F in the backward pass.
     of_style = [2 * 2 * c * c * (size // stride) ** 2 for c, stride in grams]
     expected = 2 * sum(once) + sum(of_style)
     counted = Judge(make_task("stylize", "vgg16", size, 1), threads=1).operations()
@@ -87,7 +87,7 @@ def test_work_grows_with_the_batch():
 
 
 def test_a_batch_is_as_much_work_as_its_pictures():
-    """But for what overlapping average pools divide by, which all pictures share."""
+    """Except for the divisors of overlapping average pools, which all pictures share."""
     task = make_task("stylize", "squeezenet1_1", 64, 3)
     engine, objective = Engine("squeezenet1_1", device="cpu", threads=1), objective_of(task)
     shapes = {name: t.shape for name, t in targets_of(task, engine, objective).items()}

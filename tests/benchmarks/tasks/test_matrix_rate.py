@@ -21,7 +21,7 @@ from nstbatch.runtime.engine.session import Session
 
 
 class Machine:
-    """A clock, and products that take their time on it."""
+    """A clock, and products that move it forward."""
 
     def __init__(self):
         self.now = 0.0
@@ -30,7 +30,7 @@ class Machine:
         return self.now
 
     def product(self, operations: int, *seconds: float) -> Product:
-        """One that takes as long as these say, again and again."""
+        """A product that takes these times in turn, again and again."""
         left = list(seconds)
 
         def run() -> None:
@@ -52,7 +52,7 @@ def test_the_first_size_that_takes_long_enough_is_taken():
         return machine.product(side, LONG_ENOUGH * side / 3)
 
     assert long_enough(open_product, (1, 2, 4, 8), machine.clock).operations == 4
-    assert long_enough(open_product, (1, 2), machine.clock).operations == 2  # the largest there is
+    assert long_enough(open_product, (1, 2), machine.clock).operations == 2  # the largest one
 
 
 def test_the_rate_is_that_of_the_fastest_run_and_the_first_does_not_count():
@@ -72,7 +72,7 @@ def test_the_fastest_product_is_the_one_of_the_highest_rate():
 
 @pytest.fixture
 def opened(monkeypatch):
-    """What small products compute: graphs and sessions."""
+    """Graphs and sessions of the opened products, which are small here."""
     found = []
 
     class Recording(Session):
@@ -99,6 +99,6 @@ def test_products_run_through_the_provider(opened):
     values = np.eye(8, dtype=np.float32)
     weights = np.frombuffer(matrix.graph.initializer[0].raw_data, np.float32).reshape(8, 8)
     assert np.allclose(session.run({"values": values})["product"], weights)
-    # Else half precision would overflow, or lose all of it.
+    # Otherwise half precision would overflow or lose the values.
     random = np.random.default_rng(0).standard_normal((1, 16, 4, 4), dtype=np.float32)
     assert 0.1 < chained.run({"values": random})["product"].std() < 2

@@ -17,7 +17,7 @@ def test_a_peak_is_of_its_process_and_does_not_fall():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     before, after = map(int, shown.stdout.split())
-    assert before < 100 * MEGABYTE  # nothing of this process, which has numpy and more
+    assert before < 100 * MEGABYTE  # not the memory of this process, which has numpy and more
     assert 190 * MEGABYTE < after - before < 260 * MEGABYTE
 
 

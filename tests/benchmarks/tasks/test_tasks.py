@@ -1,4 +1,4 @@
-"""Tasks, and that the graphs and the baselines make the same of them."""
+"""Tasks: the graphs and the baselines compute the same from them."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def task():
 
 @pytest.fixture(scope="module")
 def expected(task, reference):
-    """Losses before each step and the images after all, by autograd and PyTorch's own Adam."""
+    """Losses before each step and the images after the last, by autograd and PyTorch's own Adam."""
     network, objective = reference("squeezenet1_1", task.pooling), objective_of(task)
     targets = network.targets(objective, task.references)
     image = torch.tensor(task.images, requires_grad=True)
@@ -76,7 +76,7 @@ def test_the_graph_steps_as_pytorch_does(task, expected):
     for _ in range(STEPS):
         contestant.step()
     assert (contestant.device, contestant.precision) == ("cpu", "fp32")
-    # Adam divides by the gradient's size, so a pixel without a clear one may go either way.
+    # Adam divides by the gradient's size, so a pixel with a tiny gradient may go either way.
     assert np.abs(contestant.images - expected[1]).mean() < 1e-4
 
 
@@ -103,7 +103,7 @@ def test_bf16_is_of_the_convolutions_alone(task, expected):
     assert peer.losses.dtype == np.float32
     assert peer.losses == pytest.approx(exact, rel=0.05, abs=1e-3)
     assert np.abs(peer.losses - exact).max() > 0
-    # No network is in the way of the total variation.
+    # The total variation does not depend on a network.
     assert peer.losses[:, -1] == pytest.approx(exact[:, -1], rel=1e-5)
 
 

@@ -7,7 +7,7 @@ from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, Turn, 
 
 
 class Machine:
-    """A clock, and work that takes its time on it."""
+    """A clock, and work that moves it forward."""
 
     def __init__(self):
         self.now = 0.0
@@ -34,11 +34,11 @@ def test_a_turn_settles_counts_and_measures_the_rate():
     attempts = 1 + ATTEMPTS
     assert machine.done == ["step"] * 4 + ["matrix"] * attempts + ["convolution"] * attempts
     assert turn.samples_ms == (250, 250, 250)
-    assert turn.matrix_rate == 1000  # of the faster one
+    assert turn.matrix_rate == 1000  # the rate of the faster product
 
 
 class Scripted:
-    """A contestant that writes its turns down, and fails in one of them."""
+    """A contestant that records its turns, and fails in one of them."""
 
     def __init__(self, name, order, fails_at=None):
         self.name, self.order, self.fails_at = name, order, fails_at

@@ -150,8 +150,8 @@ def test_a_checkpoint_that_does_not_fit_is_named_before_anything_is_drawn(checkp
     Path("text.pth").write_text("no weights")
     for wrong, reason in {
         "narrow.pth": "conv2.weight is (24, 6, 3, 3); expected (24, 12, 3, 3)",
-        "text.pth": "is not a file of weights",
-        "gone.pth": "There is no file of weights gone.pth",
+        "text.pth": "is not a weights file",
+        "gone.pth": "There is no weights file gone.pth",
     }.items():
         arguments = ("--layer", "relu1", "-o", "never", "--checkpoints", checkpoints[0], wrong)
         assert evolve(*arguments) == 2

@@ -1,4 +1,4 @@
-"""``nstbatch bench``: a tiny real run, and everything that can be wrong with a command."""
+"""``nstbatch bench``: a tiny real run, and commands with wrong options."""
 
 import json
 
@@ -13,7 +13,7 @@ TINY += ["--rounds", "2", "--steps", "1", "--warm-up", "2"]
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """The exit code of a run, and the files that it wrote."""
+    """The exit code of a run, and the files it wrote."""
     folder = tmp_path_factory.mktemp("bench")
     files = {name: folder / f"report.{name}" for name in ("json", "markdown")}
     files["plot"] = folder / "report.png"
@@ -87,7 +87,7 @@ def test_reports_of_other_machines_are_compared_with_a_warning(measured, tmp_pat
 
 @pytest.fixture
 def reported(report_of_nothing, monkeypatch):
-    """A benchmark that is over at once."""
+    """A stand-in for a benchmark that ends at once."""
     monkeypatch.setattr(
         "nstbatch.benchmarks.contest.contest.run", lambda options, tell: report_of_nothing(options)
     )

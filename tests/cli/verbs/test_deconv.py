@@ -224,7 +224,7 @@ def test_what_fails_spoils_its_own_sheet_alone(monkeypatch, capsys):
         (("--checkpoints", "a.pth", "--compare", "alexnet", "vgg16"), "exclude each other"),
         (("--compare", "alexnet", "vgg61"), "Did you mean 'vgg16'"),
         (("--compare", "alexnet", "vgg16", "--layer", "a,b,c"), "one --layer of each"),
-        (("--checkpoints", "gone.pth", "--layer", "relu2"), "no file of weights gone.pth"),
+        (("--checkpoints", "gone.pth", "--layer", "relu2"), "no weights file gone.pth"),
         (("--checkpoints", "a.pth"), "Name one with --layer"),
     ],
 )

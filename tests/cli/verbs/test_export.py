@@ -15,13 +15,13 @@ def row(graph, gradient, **changes):
 
 @pytest.fixture
 def rows() -> list[SimpleNamespace]:
-    """What a comparison with PyTorch finds."""
+    """Results of a comparison with PyTorch."""
     return [row("forward_avg.onnx", None), row("deconv.onnx", 1e-6, is_clear=False)]
 
 
 @pytest.fixture
 def calls(rows, monkeypatch) -> list[dict]:
-    """What the exporter was asked for; it answers with a bundle, which compares as in ``rows``."""
+    """Calls of a stand-in exporter; it returns a bundle whose comparison gives ``rows``."""
     calls = []
 
     def export_bundle(source, *, log, **options):
@@ -35,7 +35,7 @@ def calls(rows, monkeypatch) -> list[dict]:
 
     modules = {
         "export": SimpleNamespace(export_bundle=export_bundle),
-        "verify": SimpleNamespace(verify=verify, TOLERANCE=1e-5),
+        "checks.verify": SimpleNamespace(verify=verify, TOLERANCE=1e-5),
     }
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, f"nstbatch.exporter.{name}", module)

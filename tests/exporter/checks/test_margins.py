@@ -13,7 +13,7 @@ ERROR = 1e-7
 
 
 def least(network, image):
-    """The least margin, for errors that are 1e-7 everywhere."""
+    """The least margin if all errors are 1e-7."""
     errors = [torch.full_like(error, ERROR) for error in rounding_errors(network.eval(), image)]
     return least_margin(network, image, errors)
 
@@ -32,7 +32,7 @@ def image_with(value, row, column, rest=1.0):
     "relu", [nn.ReLU(), nn.ReLU(inplace=True), nn.LeakyReLU(0.1), nn.PReLU(2)], ids=repr
 )
 def test_a_relu_whose_input_is_close_to_zero(relu, value):
-    network = nn.Sequential(nn.BatchNorm2d(2, eps=0), relu)  # does nothing, but to a copy
+    network = nn.Sequential(nn.BatchNorm2d(2, eps=0), relu)  # the identity, but makes a copy
     margin = least(network, image_with(value, row=4, column=1))
     assert margin.size == pytest.approx(3, rel=1e-3)
     assert margin.place == (4.5 / 6, 1.5 / 8)
@@ -79,7 +79,7 @@ def test_what_float64_cannot_tell_apart_is_a_tie():
 
 @given(st.data())
 def test_gaps_are_those_of_pytorchs_windows(data):
-    """Against the two largest different values of every window."""
+    """Compare with the two largest different values of every window."""
     kernel = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     stride = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     padding = [data.draw(st.integers(0, k // 2)) for k in kernel]

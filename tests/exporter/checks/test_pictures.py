@@ -37,14 +37,14 @@ def test_flat_areas_are_flat():
 
 
 class Threshold(nn.Module):
-    """Decides whether pixels are above a half."""
+    """A network that decides if pixels are above one half."""
 
     def forward(self, image):
         return torch.relu(image[:, :1] - 0.5)
 
 
 class Drawn:
-    """Draws prepared pictures, the last of them again and again."""
+    """A function that draws prepared pictures in order, then repeats the last one."""
 
     def __init__(self, *pictures):
         self.pictures = pictures

@@ -1,4 +1,4 @@
-"""Parity: the exported graphs against PyTorch's autograd, at sizes that tracing never saw."""
+"""Compares the exported graphs with PyTorch's autograd, at sizes that tracing has not seen."""
 
 import shutil
 
@@ -25,7 +25,7 @@ CASES = {(*size, batch) for size in SIZES for batch in BATCHES}
 
 
 def assert_right(rows, graphs, pictures):
-    """Every graph is within the tolerance at every size and batch, on every picture."""
+    """Check that every graph is within the tolerance for every size, batch and picture."""
     wanted = {(graph, picture, *case) for graph in graphs for picture in pictures for case in CASES}
     assert {(r.graph, r.picture, r.height, r.width, r.batch) for r in rows} == wanted
     assert len(rows) == len(wanted)
@@ -34,7 +34,7 @@ def assert_right(rows, graphs, pictures):
 
 @pytest.fixture(scope="module")
 def pictures(photo):
-    """A real photo, as the package has none to bring along."""
+    """A real photo, since the package contains none."""
     return {"photo": photo, "flat areas": flat_areas}
 
 
@@ -90,7 +90,7 @@ def test_other_weights_are_found_out(built_in, tmp_path):
 
 
 def test_a_wrong_rule_is_found_out(as_layers, serialised, monkeypatch):
-    """The derivative of a leaky ReLU in place of a ReLU's: the layers are right all the same."""
+    """The derivative of a leaky ReLU instead of a ReLU's: the layers are still right."""
     monkeypatch.setitem(
         rules.RELU_BACKWARD, ReluRule.GRADIENT, lambda g, a, threshold: torch.where(a > 0, g, g / 9)
     )
@@ -103,7 +103,7 @@ def test_a_wrong_rule_is_found_out(as_layers, serialised, monkeypatch):
 
 
 def all_maxima(g, x, kernel, stride, *rest):
-    """The cotangent at every maximum of a window: right where no window ties."""
+    """The cotangent goes to every maximum of a window: right only if no window ties."""
     up = [functional.interpolate(t, scale_factor=2) for t in (g, functional.max_pool2d(x, 2))]
     rows, columns = x.shape[2] - up[0].shape[2], x.shape[3] - up[0].shape[3]
     g, highest = (functional.pad(t, (0, columns, 0, rows)) for t in up)
@@ -173,5 +173,5 @@ def test_a_network_that_needs_larger_images_gets_them(as_layers, window, smalles
 
 
 def test_a_network_that_runs_at_no_size_is_refused(as_layers):
-    with pytest.raises(UsageError, match=r"runs at none of \(\(64, 64\)"):
+    with pytest.raises(UsageError, match=r"it fails at \(\(64, 64\)"):
         compare(as_layers(nn.AvgPool2d(1000)), {}, "avg")

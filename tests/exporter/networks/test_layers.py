@@ -19,7 +19,7 @@ def measured(network, *paths):
 
 
 class Wandering(nn.Module):
-    """Runs its parts in another order than it defines them, one twice and one not at all."""
+    """Runs its parts in another order than defined, one of them twice and one never."""
 
     def __init__(self):
         super().__init__()
@@ -123,7 +123,7 @@ def test_a_chain_of_windows_follows_the_formula(chain):
 
 
 class Branches(nn.Module):
-    """What no list of modules tells: a sum, a concatenation, a pooling by function."""
+    """A network with a sum, a concatenation and a pooling by function, all without modules."""
 
     def __init__(self):
         super().__init__()

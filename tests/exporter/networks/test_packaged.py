@@ -38,7 +38,7 @@ def source(content: bytes, layout, **changes) -> PackagedWeights:
 
 
 def pickled(data) -> bytes:
-    """As NumPy 1 wrote it: the name of its module changed, and nothing else did."""
+    """A pickle of NumPy 1: only the name of its module differs."""
     return pickle.dumps(data, protocol=3).replace(b"numpy._core.", b"numpy.core.")
 
 
@@ -85,7 +85,7 @@ def test_nothing_but_arrays_is_unpickled(data, named):
 
 
 def test_every_packaged_backbone_takes_its_layout():
-    """The shapes that the real files have are those of the networks; here with other values."""
+    """A file with the shapes of the networks, as in the real files, but other values."""
     for name in ("vgg16", "alexnet", "squeezenet1_1"):
         backbone = backbones.get(name)
         network = backbone.build()
@@ -129,7 +129,7 @@ PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-p
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """A package index of one package, for a real pip without a network; gives its archive."""
+    """A local package index with one package, for a real pip; returns the package's archive."""
     archive = tmp_path / "index" / "tiny_weights-1.2.tar.gz"
     archive.parent.mkdir()
     files = {
@@ -165,5 +165,6 @@ def test_another_package_of_the_same_name_is_refused(index):
 
 
 def test_a_package_that_is_not_there(index):
-    with pytest.raises(BundleError, match=r"cannot download tiny-weights 1\.3.*name a file"):
+    message = r"cannot download tiny-weights 1\.3.*name a weights file"
+    with pytest.raises(BundleError, match=message):
         source(b"", packaged.named_convolutions, version="1.3").fetch()

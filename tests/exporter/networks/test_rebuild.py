@@ -1,4 +1,4 @@
-"""The networks of bundles, as the tests of the graphs and the benchmark's baselines use them."""
+"""Rebuilt networks of bundles, for the tests of the graphs and the benchmark's baselines."""
 
 from dataclasses import replace
 

@@ -100,7 +100,7 @@ def test_other_files_are_refused(tmp_path, monkeypatch, suffix, content):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
-    with pytest.raises(BundleError, match="is not a file of weights"):
+    with pytest.raises(BundleError, match="is not a weights file"):
         read_state(path)
     assert not (tmp_path / "malicious").exists()
 
@@ -108,7 +108,7 @@ def test_other_files_are_refused(tmp_path, monkeypatch, suffix, content):
 def test_a_file_that_would_run_code_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"weight": Malicious()}, tmp_path / "a.pth")
-    with pytest.raises(BundleError, match="is not a file of weights"):
+    with pytest.raises(BundleError, match="is not a weights file"):
         read_state(tmp_path / "a.pth")
     assert not (tmp_path / "malicious").exists()
 
@@ -169,7 +169,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 def test_a_file_that_is_not_there(tmp_path):
     backbone = backbones.get("alexnet")
-    with pytest.raises(UsageError, match=r"There is no file of weights .*nothing\.pth"):
+    with pytest.raises(UsageError, match=r"There is no weights file .*nothing\.pth"):
         load(backbone.build(), backbone, tmp_path / "nothing.pth")
 
 
@@ -187,7 +187,7 @@ def test_a_network_may_bring_its_weights():
 
 @pytest.fixture
 def zoo_file(tmp_path, monkeypatch):
-    """ResNet-18's weights in a model zoo on this disk, and an empty cache."""
+    """A local model zoo with ResNet-18's weights, and an empty cache."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     network = backbones.get("resnet18").build()
     path = tmp_path / "resnet18.pth"
@@ -223,7 +223,7 @@ def test_a_download_of_another_hash_is_refused(zoo_file):
 
 def test_a_zoo_out_of_reach_says_what_to_do(zoo_file):
     backbone = resnet18_from(zoo_file.with_name("gone-00000000.pth").as_uri())
-    with pytest.raises(BundleError, match=r"Cannot download .* Name a file of weights"):
+    with pytest.raises(BundleError, match=r"Cannot download .* Name a weights file"):
         load(backbone.build(), backbone)
 
 

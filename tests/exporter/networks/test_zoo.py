@@ -23,7 +23,7 @@ def test_every_zoo_file_carries_its_hash():
 
 
 def test_a_torchvision_without_its_compiled_part_is_imported(tmp_path):
-    """A stand-in for one: it describes an operator that nothing has declared."""
+    """A stand-in for such a torchvision: it describes an operator that nothing has declared."""
     package = tmp_path / "torchvision"
     package.mkdir()
     (package / "__init__.py").write_text(
@@ -34,7 +34,7 @@ def test_a_torchvision_without_its_compiled_part_is_imported(tmp_path):
     (package / "models.py").write_text("HERE = True\n")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from nstbatch.exporter import zoo\n"
+        "from nstbatch.exporter.networks import zoo\n"
         "assert zoo.models().HERE\n"
         "assert zoo.models().HERE\n"
     )
@@ -44,7 +44,7 @@ def test_a_torchvision_without_its_compiled_part_is_imported(tmp_path):
 def test_a_missing_torchvision_says_what_to_install(tmp_path):
     code = (
         "import sys; sys.modules['torchvision'] = None\n"
-        "from nstbatch.exporter import zoo\n"
+        "from nstbatch.exporter.networks import zoo\n"
         "from nstbatch.runtime.errors import UsageError\n"
         "try: zoo.models()\n"
         "except UsageError as error: print(error)\n"

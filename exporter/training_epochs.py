@@ -1,4 +1,4 @@
-"""One network at several points of its training: a bundle for each file of weights."""
+"""Exports one network at several epochs of its training: a bundle for each weights file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .export import export_bundle, find_backbone
 from .template import Template
 
 
-def check_checkpoints(source: str, files: Sequence[Path], layers: Sequence[str]) -> None:
-    """Find out whether a network has the layers, and whether all files of weights fit it.
+def check_epochs(source: str, files: Sequence[Path], layers: Sequence[str]) -> None:
+    """Check that a network has the layers and that every weights file fits it.
 
     Args:
-        source: The network, as :func:`.export.export_bundle` takes it.
+        source: The network, as in :func:`.export.export_bundle`.
         files: ``.safetensors``, ``.pth`` or ``.pt``.
         layers: Names of layers.
 
     Raises:
-        UsageError: The source cannot be had, or a file is missing or does not fit it; names it.
+        UsageError: The source cannot be loaded, or a file is missing or does not fit; names it.
         UnknownNameError: The network has no such layer.
     """
     backbone = find_backbone(source, layers)
@@ -34,21 +34,21 @@ def check_checkpoints(source: str, files: Sequence[Path], layers: Sequence[str])
             raise UsageError(f"{file} does not fit {source}: {error}") from error
 
 
-def export_checkpoints(
+def export_epochs(
     source: str,
     files: Sequence[Path],
     layers: Sequence[str],
     folder: Path,
     log: Callable[[str], None] = lambda line: None,
 ) -> list[Bundle]:
-    """Export a network with each of several files of weights, with max pooling alone.
+    """Export a network once for each of several weights files, with max pooling only.
 
     Args:
-        source: The network, as :func:`.export.export_bundle` takes it.
-        files: Those that :func:`check_checkpoints` lets pass.
-        layers: The names of the layers to export.
-        folder: Where the bundles go.
-        log: Told what is being done, a line at a time.
+        source: The network, as in :func:`.export.export_bundle`.
+        files: Weights files that passed :func:`check_epochs`.
+        layers: Names of the layers to export.
+        folder: Folder for the bundles.
+        log: Called with each line of progress.
     """
     bundles, template = [], Template()
     for index, file in enumerate(files):
