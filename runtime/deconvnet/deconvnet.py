@@ -119,7 +119,7 @@ class Deconvnet:
         """
         self.engine.bundle.graph_path(self.options.rule)
         for layer in layers:
-            smallest = self.engine.smallest_side(layer, "max")
+            smallest = self.engine.limits.smallest_side(layer, "max")
             if self.options.size < smallest:
                 raise UsageError(
                     f"{layer} is too deep for images of {self.options.size} pixels a side; "

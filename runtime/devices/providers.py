@@ -7,6 +7,7 @@ Runtime may hand out in its place. The checks themselves are in :mod:`.devices`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
@@ -87,6 +88,7 @@ class Provider:
         threads: int | None = None,
         *,
         engine: str | None = None,
+        engine_folder: Path | None = None,
         captured: bool = False,
         spinning: bool = True,
     ) -> ort.SessionOptions:
@@ -100,6 +102,7 @@ class Provider:
             threads: How many threads a step may use; every core this process has by default.
             engine: The :func:`engine_key` of the model. Only TensorRT looks at it, and without
                 one it builds its engine anew each time.
+            engine_folder: Where TensorRT keeps its engines; None to keep none.
             captured: Whether passes are recorded as CUDA graphs; see :attr:`captures`.
             spinning: Whether threads of it that wait for work keep their cores busy meanwhile.
         """
@@ -122,6 +125,7 @@ class Provider:
             precision=self.precision,
             threads=threads,
             engine=engine,
+            engine_folder=engine_folder,
             captured=captured,
         )
         return options

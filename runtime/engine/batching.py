@@ -21,9 +21,10 @@ from typing import TypeAlias
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.descent.loop import Descent
 from nstbatch.runtime.descent.optimizers import State
 from nstbatch.runtime.errors import StoppedError, UsageError
+
+from .device_descent import Descent
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from nstbatch.runtime.bundles.manifest import WEIGHTS
 from nstbatch.runtime.devices.providers import Provider, assert_on_device, engine_key
 from nstbatch.runtime.errors import StoppedError
 
+from .cache import provider_folder
 from .cuda_graphs import Captures
 from .ready_graph import ReadyGraph, Recipe
 
@@ -67,8 +68,9 @@ class Session:
             ProviderError: ONNX Runtime would run it elsewhere.
         """
         graph = ReadyGraph(model, shapes, provider, weights_folder)
-        engine = None
+        engine = engine_folder = None
         if provider.device == "tensorrt":
+            engine_folder = provider_folder("tensorrt")
             weights = b"" if weights_folder is None else (weights_folder / WEIGHTS).read_bytes()
             engine = engine_key(graph.data + weights, shapes, {"precision": provider.precision})
         self._run_options = ort.RunOptions() if run_options is None else run_options
@@ -78,6 +80,7 @@ class Session:
             options = provider.session_options(
                 threads,
                 engine=engine,
+                engine_folder=engine_folder,
                 captured=self._captures is not None,
                 spinning=spinning,
             )

@@ -151,7 +151,7 @@ class ClassPicture(System):
         layer = score_layer(self.engine.bundle)
         self.engine.bundle.graph_path("gradient", options.pooling)
         size = (options.size, options.size)
-        self.engine.check_side("picture", size, [layer.name], options.pooling)
+        self.engine.limits.check_side("picture", size, [layer.name], options.pooling)
         return layer
 
     def find(self, name: str | int) -> int:

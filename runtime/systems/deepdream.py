@@ -129,7 +129,7 @@ class DeepDream(System):
         objective, pixels = guide(layer.name), as_picture(guide_image).pixels
         height, width, _ = pixels.shape
         shape = fit_long_side(height, width, min(GUIDE_SIZE, max(height, width)))
-        self.engine.check_side("guide", shape, [layer.name], options.pooling)
+        self.engine.limits.check_side("guide", shape, [layer.name], options.pooling)
         seen = to_nchw(resize(pixels, shape))
         return objective, self.engine.targets(objective.terms, seen, options.pooling)
 
@@ -142,12 +142,12 @@ class DeepDream(System):
             size=options.size,
             scales=options.octaves,
             steps=0,  # the same number at each, however many are left
-            smallest=self.engine.smallest_side(layer.name, options.pooling),
+            smallest=self.engine.limits.smallest_side(layer.name, options.pooling),
             factor=options.octave_scale,
         )
         finest = (levels[-1].height, levels[-1].width)
-        self.engine.check_side("picture", photo.shape, [layer.name], options.pooling)
-        self.engine.check_side(
+        self.engine.limits.check_side("picture", photo.shape, [layer.name], options.pooling)
+        self.engine.limits.check_side(
             "picture at the size asked for", finest, [layer.name], options.pooling
         )
         return [replace(level, steps=options.iterations) for level in levels]

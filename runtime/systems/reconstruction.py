@@ -174,8 +174,10 @@ class Reconstruction(System):
         layers = [task.layer.name for task in tasks]
         height, width, _ = photo.shape
         size = fit_long_side(height, width, options.size)
-        self.engine.check_side("picture", photo.shape, layers, options.pooling)
-        self.engine.check_side("picture at the size asked for", size, layers, options.pooling)
+        self.engine.limits.check_side("picture", photo.shape, layers, options.pooling)
+        self.engine.limits.check_side(
+            "picture at the size asked for", size, layers, options.pooling
+        )
         return resize(photo, size)
 
     def _run(

@@ -27,7 +27,7 @@ from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, State, optimiz
 from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, coarse_to_fine, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.kept import Kept
+from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
@@ -60,7 +60,7 @@ class StyleTransfer(System):
     ) -> None:
         """Choose what to work with; see :class:`nstbatch.runtime.systems.system.System`."""
         super().__init__(model, device=device, precision=precision, threads=threads)
-        self._style_targets: Kept[Targets] = Kept(KEPT_TARGETS)
+        self._style_targets: LruCache[Targets] = LruCache(KEPT_TARGETS)
 
     def __call__(
         self,
@@ -176,7 +176,7 @@ class StyleTransfer(System):
     ) -> list[Level]:
         """The sizes to work at; an ImageError where a picture has too few pixels for a layer."""
         layers = objective.layers
-        smallest, _ = self.engine.largest_need(layers, options.pooling)
+        smallest, _ = self.engine.limits.largest_need(layers, options.pooling)
         height, width, _ = photo.shape
         levels = plan_levels(
             height,
@@ -189,16 +189,18 @@ class StyleTransfer(System):
             power=FINE_LONGER,
         )
         finest = (levels[-1].height, levels[-1].width)
-        self.engine.check_side("picture", photo.shape, layers, options.pooling)
-        self.engine.check_side("picture at the size asked for", finest, layers, options.pooling)
-        self.engine.check_side("style", painting.shape, layers, options.pooling)
+        self.engine.limits.check_side("picture", photo.shape, layers, options.pooling)
+        self.engine.limits.check_side(
+            "picture at the size asked for", finest, layers, options.pooling
+        )
+        self.engine.limits.check_side("style", painting.shape, layers, options.pooling)
         return levels
 
     def check_style(self, style: ImageLike, options: StyleTransferOptions) -> None:
         """Raise the ImageError that every photo would meet: the style is too small for a layer."""
         layers = self.objective(options).layers
         shape = as_picture(style).pixels.shape
-        self.engine.check_side("style", shape, layers, options.pooling)
+        self.engine.limits.check_side("style", shape, layers, options.pooling)
 
     def _targets(
         self,
@@ -215,7 +217,7 @@ class StyleTransfer(System):
         of_content = tuple(term for term in objective.terms if term.kind == "content")
         of_style = tuple(term for term in objective.terms if term.kind == "style")
         height, width, _ = painting.shape
-        smallest, _ = self.engine.largest_need(objective.layers, pooling)
+        smallest, _ = self.engine.limits.largest_need(objective.layers, pooling)
         narrow = math.ceil(smallest * max(height, width) / min(height, width))
         long_side = max(level.height, level.width, narrow)
         resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))

@@ -26,7 +26,7 @@ from nstbatch.runtime.descent.optimizers import State, optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, coarse_to_fine, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.kept import Kept
+from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.objectives.terms import Objective, Term, style
 from nstbatch.runtime.objectives.views import View, wrapped
@@ -61,7 +61,7 @@ class Texture(System):
     ) -> None:
         """Choose what to work with; see :class:`nstbatch.runtime.systems.system.System`."""
         super().__init__(model, device=device, precision=precision, threads=threads)
-        self._targets: Kept[Targets] = Kept(KEPT_TARGETS)
+        self._targets: LruCache[Targets] = LruCache(KEPT_TARGETS)
 
     def __call__(
         self,
@@ -156,7 +156,7 @@ class Texture(System):
         layers = self.objective(options).layers
         self.engine.bundle.graph_path("gradient", options.pooling)
         try:
-            self.engine.check_side("texture", options.shape, layers, options.pooling)
+            self.engine.limits.check_side("texture", options.shape, layers, options.pooling)
         except ImageError as error:
             raise UsageError(str(error)) from error
 
@@ -213,7 +213,7 @@ class Texture(System):
         self, exemplar: Array, objective: Objective, options: TextureOptions
     ) -> list[Level]:
         """The sizes to work at, none of which makes texture or exemplar too small for a layer."""
-        smallest, _ = self.engine.largest_need(objective.layers, options.pooling)
+        smallest, _ = self.engine.limits.largest_need(objective.layers, options.pooling)
         field, _ = self._receptive_field(objective, options.pooling)
         ratio = min(options.shape) / min(exemplar.shape[:2])
         return plan_levels(
@@ -233,7 +233,10 @@ class Texture(System):
         """
         layers = [self.engine.bundle.layer(name) for name in objective.layers]
         return max(
-            (layer.receptive_field or self.engine.smallest_side(layer.name, pooling), layer.name)
+            (
+                layer.receptive_field or self.engine.limits.smallest_side(layer.name, pooling),
+                layer.name,
+            )
             for layer in layers
         )
 
