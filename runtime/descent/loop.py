@@ -88,7 +88,7 @@ class Steppable(Protocol):
         """
 
     def step_back(self) -> None:
-        """Return to the images of the look before the last one."""
+        """Return to the images of the previous look."""
 
     @property
     def images(self) -> Array:

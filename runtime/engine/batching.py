@@ -231,7 +231,7 @@ class _Group:
 
     def __init__(self, most: int, open_descent: OpenDescent) -> None:
         self.seats: list[Seat] = []
-        """In the order of arrival."""
+        """Seats in the order of arrival."""
         self._most = most
         self._open = open_descent
         self._descent: Descent | None = None

@@ -28,7 +28,7 @@ from .batching import Batcher, Start
 from .device_descent import LOOK_EVERY, Descent
 from .network_sessions import KEPT_SESSIONS, NetworkSessions
 from .size_limits import SizeLimits
-from .stored_values import remembered_arrays
+from .stored_values import stored_arrays
 
 Targets: TypeAlias = Mapping[str, Array]
 
@@ -162,7 +162,7 @@ class Engine:
             return compute()
         about = (self.bundle.sha256, terms, pooling, self.provider.device, self._threads)
         seen = (images.shape, hashlib.sha256(images.tobytes()).hexdigest())
-        return remembered_arrays((*about, available_cores(), *seen), compute)
+        return stored_arrays((*about, available_cores(), *seen), compute)
 
     def project(self, rule: GraphKind, layer: str, cotangents: Array, images: Array) -> Array:
         """Propagate cotangents of one layer back to the images; returns (N, 3, H, W).

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.checks import Pooling
 
-from .stored_values import remembered_fact
+from .stored_values import stored_fact
 
 
 def check_graph(bundle: Bundle, kind: GraphKind, pooling: Pooling) -> None:
@@ -26,7 +26,7 @@ def check_graph(bundle: Bundle, kind: GraphKind, pooling: Pooling) -> None:
         return True
 
     bundle.graph_path(kind, pooling)  # raises if there is none
-    remembered_fact(("sound", bundle.sha256, kind, pooling), is_sound)
+    stored_fact(("sound", bundle.sha256, kind, pooling), is_sound)
 
 
 def smallest_sides(bundle: Bundle, pooling: Pooling) -> Mapping[str, int]:
@@ -44,4 +44,4 @@ def smallest_sides(bundle: Bundle, pooling: Pooling) -> Mapping[str, int]:
         return {layer: smallest_side(forward, {layer}) for layer in bundle.layer_names}
 
     bundle.graph_path("forward", pooling)  # raises if there is none
-    return remembered_fact(("smallest sides", bundle.sha256, pooling), sides)
+    return stored_fact(("smallest sides", bundle.sha256, pooling), sides)

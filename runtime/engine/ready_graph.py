@@ -20,7 +20,7 @@ import onnxruntime as ort
 
 from nstbatch.runtime.devices.providers import Provider
 
-from .stored_graph import Model, Shelf
+from .stored_graph import Model, StoredGraph
 
 if TYPE_CHECKING:
     import onnx
@@ -59,11 +59,11 @@ class ReadyGraph:
         """
         self._graph, self._shapes, self._weights_folder = graph, shapes, weights_folder
         self._provider = provider
-        self._shelf = None
+        self._stored = None
         if isinstance(graph, Recipe):
-            self._shelf = Shelf.of(graph.parts, list(shapes.items()), provider)
-        self._kept = self._shelf.read(weights_folder) if self._shelf else None
-        self._model = self._kept or self._make()
+            self._stored = StoredGraph.of(graph.parts, list(shapes.items()), provider)
+        self._cached = self._stored.read(weights_folder) if self._stored else None
+        self._model = self._cached or self._make()
 
     @property
     def data(self) -> bytes:
@@ -72,16 +72,16 @@ class ReadyGraph:
 
     def open(self, options: ort.SessionOptions) -> ort.InferenceSession:
         """Open a session of it, and store it in the cache."""
-        if self._kept is not None:
+        if self._cached is not None:
             try:
-                return self._kept.open(options)
+                return self._cached.open(options)
             except Exception:  # ONNX Runtime's share no other base; a file may have been removed
                 self._model = self._make()
-        if self._shelf is None:
+        if self._stored is None:
             return self._model.open(options)
         if self._provider.device == "cpu":  # ONNX Runtime writes its optimised graph
-            return self._shelf.open_and_keep(self._model, options)
-        self._shelf.write(self._model)
+            return self._stored.open_and_store(self._model, options)
+        self._stored.write(self._model)
         return self._model.open(options)
 
     def _make(self) -> Model:
@@ -108,7 +108,7 @@ class ReadyGraph:
         if not isinstance(graph, Recipe):
             return Model(graph.SerializeToString(), folder)
         if folder is not None and self._provider.memory == "cpu":
-            shelf = Shelf.of(graph.parts, self._provider)
-            if shelf is not None:
-                return shelf.read(folder) or shelf.keep_folded(graph.make(), folder)
+            stored = StoredGraph.of(graph.parts, self._provider)
+            if stored is not None:
+                return stored.read(folder) or stored.store_folded(graph.make(), folder)
         return Model(graph.make().SerializeToString(), folder)

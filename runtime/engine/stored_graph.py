@@ -73,14 +73,14 @@ def _set(options: ort.SessionOptions, key: str, value: str) -> None:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class StoredGraph:
     """The place of one graph in the cache: an entry with the names of its blobs and the model."""
 
     cache: Cache
     key: str
 
     @classmethod
-    def of(cls, *about: Any) -> Shelf | None:
+    def of(cls, *about: Any) -> StoredGraph | None:
         """Return the place of a model, given all it depends on; None if it cannot be cached."""
         cache, key = current_cache(), cache_key("graph", *about)
         return None if cache is None or key is None else cls(cache, key)
@@ -105,14 +105,14 @@ class Shelf:
         head = json.dumps([model.blobs, model.is_optimised]).encode()
         self.cache.write(self.key, head + b"\n" + model.data)
 
-    def keep_folded(self, model: onnx.ModelProto, weights_folder: Path) -> Model:
+    def store_folded(self, model: onnx.ModelProto, weights_folder: Path) -> Model:
         """Write a model with folded weights, and return it; the unfolded one if that fails."""
         from nstbatch.runtime.graphs.folded_weights import with_folded_weights
 
-        self._keep(with_folded_weights(model, weights_folder), is_optimised=False)
+        self._store(with_folded_weights(model, weights_folder), is_optimised=False)
         return self.read(weights_folder) or Model(model.SerializeToString(), weights_folder)
 
-    def open_and_keep(self, model: Model, options: ort.SessionOptions) -> ort.InferenceSession:
+    def open_and_store(self, model: Model, options: ort.SessionOptions) -> ort.InferenceSession:
         """Open a session of a model, and write the model as ONNX Runtime has optimised it."""
         token = secrets.token_hex(8)
         optimised = self.cache.folder / temporary_name(token)
@@ -127,23 +127,23 @@ class Shelf:
             options.optimized_model_filepath = ""
             return model.open(options)
         else:
-            self._try_to_keep(optimised)
+            self._try_to_store(optimised)
             return session
         finally:
             for path in (optimised, weights):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
 
-    def _try_to_keep(self, optimised: Path) -> None:
+    def _try_to_store(self, optimised: Path) -> None:
         import onnx
         import onnx_ir as ir
 
         try:
-            self._keep(ir.from_proto(onnx.load_model(optimised)), is_optimised=True)
+            self._store(ir.from_proto(onnx.load_model(optimised)), is_optimised=True)
         except Exception:  # an OSError, or protobuf's: ONNX Runtime wrote to a full disk
             log.info("A graph could not be stored in the cache.", exc_info=True)
 
-    def _keep(self, model: ir.Model, *, is_optimised: bool) -> None:
+    def _store(self, model: ir.Model, *, is_optimised: bool) -> None:
         """Write a model, its larger weights as blobs."""
         import onnx_ir as ir
 

@@ -18,18 +18,18 @@ from .cache_key import cache_key
 Found = TypeVar("Found")
 
 
-def remembered_fact(about: tuple[Any, ...], find: Callable[[], Found]) -> Found:
+def stored_fact(about: tuple[Any, ...], find: Callable[[], Found]) -> Found:
     """Return a stored fact, or find and store it now.
 
     Args:
         about: Everything that it depends on; see :func:`.cache_key.cache_key`.
         find: Finds it; the result must survive a round trip through JSON unchanged.
     """
-    fact: Found = _remembered("fact", about, find, _to_json, json.loads)
+    fact: Found = _stored("fact", about, find, _to_json, json.loads)
     return fact
 
 
-def remembered_arrays(
+def stored_arrays(
     about: tuple[Any, ...], compute: Callable[[], Mapping[str, NDArray[np.float32]]]
 ) -> Mapping[str, NDArray[np.float32]]:
     """Return stored arrays by name, or compute and store them now.
@@ -38,10 +38,10 @@ def remembered_arrays(
         about: Everything that they depend on; see :func:`.cache_key.cache_key`.
         compute: Computes them.
     """
-    return _remembered("arrays", about, compute, _to_npz, _from_npz)
+    return _stored("arrays", about, compute, _to_npz, _from_npz)
 
 
-def _remembered(
+def _stored(
     kind: str,
     about: tuple[Any, ...],
     find: Callable[[], Found],

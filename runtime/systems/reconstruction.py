@@ -71,7 +71,7 @@ class ReconstructionResult:
     original: Array
     """(H, W, 3), RGB in [0, 1]: the image at the size of the run."""
     layers: tuple[ReconstructedLayer, ...]
-    """In the network's order, and by the weight of the total variation; the last one may be
+    """Layers in the network's order, then by the weight of the total variation; the last one may be
     unfinished, see ``reason``."""
     steps: int
     """Number of steps over all layers."""

@@ -183,14 +183,6 @@ def test_an_unknown_model_is_refused_with_the_right_names():
         Engine("vgg61", device="cpu")
 
 
-def test_the_smallest_side_is_at_least_the_stride(alexnet):
-    assert alexnet.limits.smallest_side("relu5", "avg") == 31
-    assert Engine("vgg16", device="cpu").limits.smallest_side("relu5_1", "max") == 16
-    assert Engine("squeezenet1_1", device="cpu").limits.smallest_side("pool10", "avg") == 17
-    with pytest.raises(UnknownNameError, match=r"relu6.*relu5"):
-        alexnet.limits.smallest_side("relu6", "avg")
-
-
 # --- Runs against PyTorch ---------------------------------------------------------------------
 
 
