@@ -14,7 +14,6 @@ from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine import network_sessions
 from nstbatch.runtime.engine.engine import Engine
-from nstbatch.runtime.engine.network_sessions import KEPT_SESSIONS
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.errors import StoppedError, UnknownNameError
 from nstbatch.runtime.objectives.terms import content, style, total_variation
@@ -168,11 +167,6 @@ def test_the_session_unused_the_longest_makes_room(opened, monkeypatch):
         alexnet.targets(terms, pictures(1, (size, size)), "avg")
     assert [shape[2] for shape, _ in opened] == [32, 33, 34, 33]
     assert len(alexnet._sessions) == 2
-
-
-def test_all_sessions_of_a_run_are_kept():
-    per_scale = 4  # targets of the content and of the style, step and update
-    assert StyleTransferOptions().scales * per_scale <= KEPT_SESSIONS
 
 
 # --- Names ------------------------------------------------------------------------------------
