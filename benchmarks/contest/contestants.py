@@ -15,9 +15,10 @@ from nstbatch.benchmarks.tasks.tasks import (
     WeightedTerm,
 )
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.descent.loop import Bounds, Descent
+from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam, Optimizer
+from nstbatch.runtime.engine.device_descent import Descent
 from nstbatch.runtime.engine.engine import Engine, Targets
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives import terms

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,9 +18,11 @@ from typing import Any
 from nstbatch.benchmarks.options import STAGE_ITERATIONS
 from nstbatch.benchmarks.reports.report import Stages
 from nstbatch.benchmarks.tasks.tasks import synthetic_pictures
-from nstbatch.runtime.descent.loop import Descent
+from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.engine.device_descent import Descent
 from nstbatch.runtime.engine.engine import Engine, Targets
+from nstbatch.runtime.engine.network_sessions import NetworkSessions
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.pictures import images, sizes
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
@@ -132,6 +134,7 @@ class TimedEngine(Engine):
     def __init__(self, job: StageJob, watch: Stopwatch) -> None:
         device, precision = job.provider.device, job.provider.precision
         super().__init__(job.model, device=device, precision=precision, threads=job.threads)
+        self._sessions = TimedSessions(self.bundle, job.threads, watch)
         self._watch = watch
 
     def targets(self, *args: Any, **kwargs: Any) -> Targets:
@@ -146,9 +149,17 @@ class TimedEngine(Engine):
             assert isinstance(descent, Descent)  # the engine is not shared
             return TimedDescent(descent, self._watch)
 
-    def _kept(self, key: Hashable, open_session: Callable[[], Session]) -> Session:
+
+class TimedSessions(NetworkSessions):
+    """Sessions whose opening a stopwatch looks at."""
+
+    def __init__(self, bundle: Bundle, threads: int, watch: Stopwatch) -> None:
+        super().__init__(bundle, threads)
+        self._watch = watch
+
+    def _kept(self, *args: Any, **kwargs: Any) -> Session:
         with self._watch.stage(OPEN):
-            return super()._kept(key, open_session)
+            return super()._kept(*args, **kwargs)
 
 
 class TimedDescent(Descent):

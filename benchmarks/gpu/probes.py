@@ -18,9 +18,10 @@ from nstbatch.benchmarks.contest.worker import Worker, reporting_failures
 from nstbatch.benchmarks.tasks.tasks import AdamSettings, Task, make_task, settings_of
 from nstbatch.benchmarks.tasks.turns import ContestantError
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.descent.loop import Descent, StopReason, descend
+from nstbatch.runtime.descent.loop import StopReason, descend
 from nstbatch.runtime.descent.optimizers import LBFGS
 from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.engine.device_descent import Descent
 from nstbatch.runtime.engine.engine import Engine
 
 # A guess. On the processor the error is 1e-6; TF32 or a wrong layout gives far more.

@@ -211,7 +211,7 @@ MAKERS: Mapping[str, Callable[[str, int, int], Task]] = {
 
 def _check(system: System, size: int, objective: Objective, pooling: Pooling) -> None:
     """Raise an ImageError if the pictures are too small."""
-    system.engine.check_side("picture", (size, size), objective.layers, pooling)
+    system.engine.limits.check_side("picture", (size, size), objective.layers, pooling)
 
 
 def _pixel_bounds() -> tuple[float, float]:

@@ -84,7 +84,7 @@ def _load(computing: Computing, options: ReconstructionOptions) -> Reconstructio
     engine = reconstruction.engine
     engine.bundle.graph_path("gradient", options.pooling)
     names = [layer.name for layer in reconstruction.layers(options)]
-    smallest, layer = engine.largest_need(names, options.pooling)
+    smallest, layer = engine.limits.largest_need(names, options.pooling)
     if options.size < smallest:
         raise UsageError(
             f"The size must be at least {smallest} for {layer}, not {options.size}; "

@@ -1,1 +1,1 @@
-"""What the filters of a network respond to: passes over images, projections, sheets."""
+"""The responses of a network's filters: passes over images, projections, sheets."""

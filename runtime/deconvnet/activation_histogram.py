@@ -1,4 +1,4 @@
-"""Histograms of activations, which come in batches and range over many orders of magnitude."""
+"""Histograms of activations, which arrive in batches and span many orders of magnitude."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.pictures.contact_sheet import DARK, LABEL_SIZE, WHITE, draw_text, text_width
 
-# Bins of a quarter of an octave between 2^-24 and 2^24: activations of networks on pixels in [0, 1]
-# and on bytes alike lie well inside. Beyond, the first and the last bin take them.
+# Bins of a quarter of an octave between 2^-24 and 2^24: activations lie well inside, of networks on
+# pixels in [0, 1] and on bytes. Values beyond count in the first or last bin.
 PER_OCTAVE, OCTAVES = 4, 24
 
-# Bins with a smaller share than this at either end are left off the picture: a guess.
+# Bins at either end with a smaller share than this are not drawn: a guess.
 LEAST_SHOWN = 1e-4
 
 HEIGHT, WIDTH = 300, 400
@@ -22,21 +22,21 @@ BAR = (0.27, 0.45, 0.70)
 
 
 class Histogram:
-    """Counts positive values by their magnitude, and all others together."""
+    """Counts positive values by magnitude, and all others together."""
 
     def __init__(self) -> None:
-        """Start at nothing."""
+        """Start with counts of zero."""
         self.counts: NDArray[np.int64] = np.zeros(2 * OCTAVES * PER_OCTAVE, np.int64)
         self.not_positive = 0
 
     @property
     def edges(self) -> NDArray[np.float64]:
-        """Where the bins begin, and where the last one ends."""
+        """The lower edges of the bins, and the upper edge of the last one."""
         return np.exp2(np.arange(len(self.counts) + 1) / PER_OCTAVE - OCTAVES)
 
     @property
     def positive_share(self) -> float:
-        """Of all values, from 0 to 1."""
+        """Share of positive values, from 0 to 1."""
         positive = int(self.counts.sum())
         return positive / max(1, positive + self.not_positive)
 
@@ -49,9 +49,10 @@ class Histogram:
 
 
 def histogram_pictures(histograms: list[Histogram]) -> list[Array]:
-    """Histograms as pictures (H, W, 3), RGB in [0, 1], with axes that they share.
+    """Draw histograms as pictures (H, W, 3), RGB in [0, 1], with shared axes.
 
-    To the right the magnitude, in powers of ten; upwards the share of positive values.
+    The horizontal axis is the magnitude, in powers of ten; the vertical one the share of positive
+    values.
     """
     counts = [h.counts / max(1, h.counts.sum()) for h in histograms]
     used = np.flatnonzero(np.max(counts, axis=0) >= LEAST_SHOWN)
@@ -62,7 +63,7 @@ def histogram_pictures(histograms: list[Histogram]) -> list[Array]:
 
 
 def _picture(heights: NDArray[np.float64], edges: NDArray[np.float64]) -> Array:
-    """Bars of heights from 0 to 1 between edges, which are powers of ten."""
+    """Draw bars of heights from 0 to 1 between edges, which are exponents of ten."""
     sheet = np.full((HEIGHT, WIDTH, 3), WHITE, np.uint8)
     bottom = HEIGHT - AXIS
     across = (edges - edges[0]) / (edges[-1] - edges[0]) * (WIDTH - 1)

@@ -1,6 +1,6 @@
 """Two networks on the same images: their first filters, their activations, their dead filters.
 
-Zeiler & Fergus (2014, section 4.1) compared first layers so, and went from filters of 11x11 at
+Zeiler & Fergus (2014, section 4.1) compared first layers this way, and changed filters of 11x11 at
 stride 4, many of them dead, to 7x7 at stride 2.
 """
 
@@ -23,32 +23,32 @@ from .first_layer import FirstLayer, first_layer
 
 RED = (0.85, 0.1, 0.1)
 CELL = 420
-LEAST_SIDE, FRAME = 40, 2  # of a filter in the mosaic, in pixels
+LEAST_SIDE, FRAME = 40, 2  # pixels of a filter in the mosaic, and of its frame
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkStatistics:
-    """What one of the networks does on the images."""
+    """Measurements of one network on the images."""
 
     model: str
-    """The name of the bundle's folder."""
+    """Name of the bundle's folder."""
     first: FirstLayer
     layer: str
-    """Whose activations these are."""
+    """Layer whose activations were measured."""
     filters: int
     dead: tuple[int, ...]
-    """The filters of the layer that fire in none of the images."""
+    """Filters of the layer that fire in no image."""
     histogram: Histogram
     strongest: float
     images: int
 
     @property
     def dead_share(self) -> float:
-        """Of the layer's filters, from 0 to 1."""
+        """Share of dead filters, from 0 to 1."""
         return len(self.dead) / self.filters
 
     def record(self) -> dict[str, object]:
-        """The numbers as JSON."""
+        """Return the measurements as JSON."""
         return {
             "model": self.model,
             "first_filters": list(self.first.filters.shape),
@@ -76,15 +76,15 @@ def measure(
     progress: Callable[[int], None] = lambda done: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> NetworkStatistics:
-    """Pass over all images with one network.
+    """Run all images through one network.
 
     Args:
         deconvnet: The network.
-        layer: Whose activations to look at; None for the first behind a ReLU.
+        layer: Layer to measure; None for the first one after a ReLU.
         images: Paths.
-        unreadable: Grows by those that cannot be read, and why.
-        progress: Called after every batch with how many images are done.
-        stop: Asked before every batch; a KeyboardInterrupt if it says so.
+        unreadable: Filled with the images that cannot be read, and the reason.
+        progress: Called after every batch with the number of images done.
+        stop: Called before every batch; True raises a KeyboardInterrupt.
 
     Raises:
         UnknownNameError, UsageError: See :meth:`.deconvnet.Deconvnet.check`.
@@ -120,7 +120,7 @@ def measure(
 
 
 def comparison_sheet(networks: Sequence[NetworkStatistics]) -> Array:
-    """One network in each row: filters, dead ones framed in red, and activations.
+    """Draw one network per row: its filters, dead ones framed in red, and its activations.
 
     Returns:
         (H, W, 3), RGB in [0, 1].
@@ -142,9 +142,9 @@ def comparison_sheet(networks: Sequence[NetworkStatistics]) -> Array:
 
 
 def filter_mosaic(network: NetworkStatistics) -> Array:
-    """The filters of the first layer in a square; dead ones framed in red.
+    """Draw the filters of the first layer in a square; dead ones framed in red.
 
-    Whether they are dead is known where the layer looked at is the filters' own.
+    Dead filters are known only if the measured layer is the first one.
     """
     count, _, height, width = network.first.filters.shape
     enlarged = max(1, LEAST_SIDE // height)
@@ -153,7 +153,7 @@ def filter_mosaic(network: NetworkStatistics) -> Array:
     shape = (math.ceil(count / columns) * height + FRAME, columns * width + FRAME, 3)
     mosaic = np.ones(shape, np.float32)
     dead = set(network.dead) if network.layer == network.first.layer else set()
-    for number in [*(set(range(count)) - dead), *dead]:  # frames last: neighbours share them
+    for number in [*(set(range(count)) - dead), *dead]:  # dead ones last: neighbours share frames
         top, left = number // columns * height, number % columns * width
         if number in dead:
             mosaic[top : top + height + FRAME, left : left + width + FRAME] = RED

@@ -1,12 +1,12 @@
-"""Visualising what a network has learnt, with a deconvnet (Zeiler & Fergus 2014).
+"""Visualisation of a network's filters with a deconvnet (Zeiler & Fergus 2014).
 
-The strongest activations of every filter are sought over any number of images, and each of them
-alone is projected back to the pixels that caused it::
+It finds the strongest activations of every filter over any number of images, and projects each of
+them alone back to the pixels that caused it::
 
     deconvnet = Deconvnet("alexnet")
     found = deconvnet.search(paths, ["relu3"])["relu3"]
     projections = deconvnet.project(found, found.filters[42].maxima)
-    projections[0].picture  # (h, w, 3), what of the patch the filter responded to
+    projections[0].picture  # (h, w, 3), the part of the patch that the filter responded to
 """
 
 from __future__ import annotations
@@ -36,32 +36,32 @@ from .options import STRONGEST, DeconvnetOptions
 
 T = TypeVar("T")
 
-# Images that go through the network together: enough to keep the threads busy, and no more than
-# 100 MB of activations of VGG16 at once. A guess.
+# Images per batch: enough to keep the threads busy, and no more than 100 MB of activations of
+# VGG16 at once. A guess.
 BATCH = 8
 
-# The images read last are kept, since filters of one layer often respond to the same ones.
+# The latest images stay in memory, since filters of one layer often respond to the same ones.
 KEPT_IMAGES = 64
 
 GREY = 0.5
 
-# Percent of a projection's values that are drawn within the range from black to white. A few are
-# many times as large as the rest, and drawn to their scale alone, deep layers are hardly to be seen
-# on the grey. Chosen by eye.
+# Percent of a projection's values that are drawn within the range from black to white. A few values
+# are many times larger than the rest, and at their scale deep layers would hardly show on the grey.
+# Chosen by eye.
 WITHIN_RANGE = 99.5
 
 
 @dataclass(frozen=True)
 class LayerMaxima:
-    """What the filters of a layer respond to most in a set of images."""
+    """The strongest activations of a layer's filters in a set of images."""
 
     layer: str
     filters: tuple[FilterMaxima, ...]
-    """All of the layer's, by their number."""
+    """All filters of the layer, by number."""
     images: tuple[Path, ...]
-    """Those that could be read; a maximum has its place here."""
+    """Images that could be read; a maximum refers to its index here."""
     unreadable: Mapping[Path, str]
-    """The others, and why."""
+    """The other images, and the reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Projection:
 
     maximum: Maximum
     box: Box
-    """Of the prepared image; see :func:`centre_square`."""
+    """Box in the prepared image; see :func:`centre_square`."""
     projected: Array
     """(h, w, 3), the box's part of the projection; signed, in the units of the gradient."""
     patch: Array
@@ -78,12 +78,12 @@ class Projection:
 
     @property
     def picture(self) -> Array:
-        """The projection as it is shown, (h, w, 3), RGB in [0, 1]."""
+        """The projection as a picture, (h, w, 3), RGB in [0, 1]."""
         return drawn(self.projected)
 
 
 class Deconvnet:
-    """A bundle on a device, ready to visualise what its filters respond to."""
+    """A bundle on a device, ready to visualise its filters."""
 
     def __init__(
         self,
@@ -94,15 +94,15 @@ class Deconvnet:
         precision: str = "fp32",
         threads: int | None = None,
     ) -> None:
-        """Choose what to visualise with; see :class:`nstbatch.runtime.engine.engine.Engine`.
+        """Choose a bundle and a device; see :class:`nstbatch.runtime.engine.engine.Engine`.
 
         Args:
             model: Name of a bundle, or its folder; exported with max pooling.
-            options: How; the defaults if None.
-            device: What runs it.
-            precision: Of the convolutions of the projection; activations are always measured in
-                float32. Less than that turns switches where two values are close.
-            threads: How many to use; None for all cores of this process.
+            options: The options; the defaults if None.
+            device: The device.
+            precision: Precision of the convolutions of the projection; activations are always
+                measured in float32. A lower precision flips switches between close values.
+            threads: Number of threads; None for all cores of this process.
         """
         self.engine = Engine(model, device=device, precision=precision, threads=threads)
         self.options = options or DeconvnetOptions()
@@ -111,7 +111,7 @@ class Deconvnet:
         self._prepared = lru_cache(KEPT_IMAGES)(self._prepare)
 
     def check(self, layers: Iterable[str]) -> None:
-        """Find out whether layers can be visualised at the size that was chosen.
+        """Check that layers can be visualised at the chosen size.
 
         Raises:
             UnknownNameError: The bundle lacks a layer, or max pooling.
@@ -119,7 +119,7 @@ class Deconvnet:
         """
         self.engine.bundle.graph_path(self.options.rule)
         for layer in layers:
-            smallest = self.engine.smallest_side(layer, "max")
+            smallest = self.engine.limits.smallest_side(layer, "max")
             if self.options.size < smallest:
                 raise UsageError(
                     f"{layer} is too deep for images of {self.options.size} pixels a side; "
@@ -134,21 +134,21 @@ class Deconvnet:
         progress: Callable[[int], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> dict[str, LayerMaxima]:
-        """Pass over all images and find the strongest activations of every filter of the layers.
+        """Run all images, and find the strongest activations of every filter of the layers.
 
         Args:
-            images: Paths, of nine images or more. One that cannot be read is left out.
+            images: Paths of at least nine images. Unreadable ones are left out.
             layers: Names of layers.
-            progress: Called after every batch with how many images are done.
-            stop: Asked before every batch whether to give up.
+            progress: Called after every batch with the number of images done.
+            stop: Called before every batch; True gives up.
 
         Returns:
-            What was found, by the names of the layers.
+            The maxima, by the names of the layers.
 
         Raises:
             UnknownNameError, UsageError: See :meth:`check`; or fewer than nine images.
             ImageError: Fewer than nine of the images can be read.
-            KeyboardInterrupt: ``stop`` said so.
+            KeyboardInterrupt: ``stop`` returned True.
         """
         check_enough(len(images))
         self.check(layers)
@@ -184,9 +184,9 @@ class Deconvnet:
         Args:
             images: Paths.
             layers: Names of layers.
-            readable: Grows by the images of each batch.
-            unreadable: Grows by those that are left out, and why.
-            stop: Asked before every batch; a KeyboardInterrupt if it says so.
+            readable: Filled with the images of each batch.
+            unreadable: Filled with the images that are left out, and the reason.
+            stop: Called before every batch; True raises a KeyboardInterrupt.
         """
         terms = tuple(projection(layer) for layer in layers)
         for paths in _batches([Path(image) for image in images], BATCH):
@@ -207,12 +207,12 @@ class Deconvnet:
     def project(self, found: LayerMaxima, maxima: Sequence[Maximum]) -> list[Projection]:
         """Project activations back to the pixels, each alone.
 
-        Only as much of an image goes through the network as the activation sees; the result is
-        that of the whole image.
+        Only the part of an image that the activation sees runs through the network; the result is
+        the same as for the whole image.
 
         Args:
-            found: What :meth:`search` has found in a layer.
-            maxima: Any of it, of one filter or several.
+            found: The result of :meth:`search` for one layer.
+            maxima: Any of its maxima, of one filter or several.
 
         Raises:
             ImageError: An image can no longer be read.
@@ -228,7 +228,7 @@ class Deconvnet:
         field, size = self._field(layer), self.options.size
         height, width = (size, size) if field is None else field.enough(size)
         corners = [(0, 0) if field is None else field.corner(m.row, m.column, size) for m in maxima]
-        # Always as many, so that a filter with fewer maxima needs no session of its own.
+        # Always the same number: a filter with fewer maxima then needs no session of its own.
         parts = np.zeros((STRONGEST, 3, height, width), np.float32)
         for part, maximum, (top, left) in zip(parts, maxima, corners, strict=False):
             picture = self._prepared(found.images[maximum.image])
@@ -253,7 +253,7 @@ class Deconvnet:
         corners: Sequence[tuple[int, int]],
         shape: tuple[int, ...],
     ) -> Array:
-        """Zeros, but for each maximum's own value at its position in its part of the image."""
+        """Return zeros, except each maximum's value at its position in its part of the image."""
         cotangents = np.zeros(self._activation_shape(layer, shape), np.float32)
         field = self._field(layer)
         for index, (maximum, (top, left)) in enumerate(zip(maxima, corners, strict=True)):
@@ -272,7 +272,7 @@ class Deconvnet:
         return self._shapes[layer]
 
     def box(self, layer: str, maximum: Maximum) -> Box:
-        """What an activation sees of its prepared image."""
+        """Return the box of the prepared image that an activation sees."""
         field, size = self._field(layer), self.options.size
         if field is None:
             return Box(0, 0, size, size)
@@ -285,22 +285,22 @@ class Deconvnet:
         return self._fields[layer]
 
     def _prepare(self, path: Path) -> Array:
-        """(3, size, size)."""
+        """Read an image as its centre square, (3, size, size)."""
         square: Array = to_nchw(centre_square(read(path).pixels, self.options.size))[0]
         return square
 
 
 def drawn(projected: Array) -> Array:
-    """A signed projection (h, w, 3) as a picture around mid grey, as Zeiler & Fergus show them."""
+    """Draw a signed projection (h, w, 3) around mid grey, as Zeiler & Fergus show them."""
     scale = np.percentile(np.abs(projected), WITHIN_RANGE) or np.abs(projected).max() or 1
     return np.clip(GREY + projected / (2 * scale), 0, 1).astype(np.float32)
 
 
 def centre_square(pixels: Array, size: int) -> Array:
-    """The largest square in the middle of (H, W, 3), resized to ``size`` pixels a side.
+    """Crop (H, W, 3) to its largest centre square, and resize it to ``size`` pixels a side.
 
-    Zeiler & Fergus 2014, section 3, and torchvision's networks see their images so: the short side
-    resized, then the centre cropped. Cropped first, a long strip is never enlarged.
+    Zeiler & Fergus 2014, section 3, and torchvision's networks prepare images this way, but resize
+    the short side before they crop. To crop first avoids enlarging a long strip.
     """
     height, width, _ = pixels.shape
     side = min(height, width)
@@ -309,7 +309,7 @@ def centre_square(pixels: Array, size: int) -> Array:
 
 
 def check_enough(images: int) -> None:
-    """Raise a UsageError for fewer images than a filter has maxima on show."""
+    """Raise a UsageError for fewer images than the maxima that are shown of a filter."""
     if images < STRONGEST:
         raise UsageError(_too_few(f"there {'is' if images == 1 else 'are'} {images}"))
 

@@ -1,4 +1,4 @@
-"""The filters of a network's first layer, as pictures of what they look for in the image."""
+"""The filters of a network's first layer, as RGB pictures."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class FirstLayer:
     """The first convolution of a network."""
 
     filters: Array
-    """(F, 3, h, w), for RGB in [0, 1]: the preprocessing is worked into them."""
+    """(F, 3, h, w), for RGB in [0, 1]: the preprocessing is folded into them."""
     stride: int
-    """Pixels of the image from one position to the next, downwards."""
+    """Pixels of the image from one position to the next, vertically."""
     layer: str
-    """The first layer of the bundle that is behind a ReLU, and so tells whether a filter fires; the
-    first of all where there is none."""
+    """First layer of the bundle after a ReLU, which shows if a filter fires; the very first layer
+    if there is none."""
 
 
 def first_layer(bundle: Bundle) -> FirstLayer:
-    """Read the first convolution of a bundle off its forward graph.
+    """Read the first convolution of a bundle from its forward graph.
 
     Raises:
         BundleError: The network does not begin with a convolution of plain weights.
@@ -37,7 +37,7 @@ def first_layer(bundle: Bundle) -> FirstLayer:
     preprocessing = _only_convolution(image, bundle)
     convolution = _only_convolution(preprocessing.outputs[0], bundle)
     colours = _weights(preprocessing, bundle)[:, :, 0, 0]
-    # A 1x1 convolution and another one are one convolution.
+    # A 1x1 convolution followed by another equals one convolution.
     filters = np.einsum("fchw,cr->frhw", _weights(convolution, bundle), colours)
     return FirstLayer(
         np.ascontiguousarray(filters, np.float32),
@@ -57,7 +57,7 @@ def _only_convolution(value: ir.Value, bundle: Bundle) -> ir.Node:
 
 
 def _weights(convolution: ir.Node, bundle: Bundle) -> Array:
-    """The weights, which may be stored in half precision with a ``Cast`` behind them."""
+    """Read the weights, which may be stored in half precision with a ``Cast`` after them."""
     value = convolution.inputs[1]
     producer = None if value is None else value.producer()
     if producer is not None and producer.op_type == "Cast":

@@ -1,4 +1,4 @@
-"""The strongest activations of every filter of a layer, over images that come one after another.
+"""The strongest activations of every filter of a layer, over a stream of images.
 
 Only the maxima found so far are kept, so memory does not grow with the number of images.
 """
@@ -17,12 +17,12 @@ from .options import STRONGEST
 
 @dataclass(frozen=True)
 class Maximum:
-    """Where one of the strongest activations of a filter was found."""
+    """The position and value of one of the strongest activations of a filter."""
 
     filter: int
-    """The channel of the layer."""
+    """Channel of the layer."""
     image: int
-    """Which of the images, from 0 on."""
+    """Index of the image, from 0."""
     row: int
     column: int
     value: float
@@ -30,29 +30,29 @@ class Maximum:
 
 @dataclass(frozen=True)
 class FilterMaxima:
-    """What a filter responds to most."""
+    """The strongest activations of a filter."""
 
     filter: int
     fires: int
-    """In how many of the images it has a positive activation somewhere."""
+    """Number of images in which it has a positive activation."""
     maxima: tuple[Maximum, ...]
-    """From the strongest on, one for each image; positive ones alone."""
+    """The strongest first, one per image, only positive ones."""
 
     @property
     def is_dead(self) -> bool:
-        """Whether it fires nowhere in these images."""
+        """True if it fires in none of the images."""
         return self.fires == 0
 
     @property
     def strength(self) -> float:
-        """The strongest activation; 0 of a dead filter."""
+        """The strongest activation; 0 for a dead filter."""
         return self.maxima[0].value if self.maxima else 0.0
 
 
 class StrongestActivations:
-    """Keeps the nine strongest activations of every filter, no two of them of one image.
+    """Keeps the nine strongest activations of every filter, at most one per image.
 
-    Of equal ones the first image's is kept, and within an image the first in its rows.
+    Of equal ones, the one of the first image is kept, and within an image the first in row order.
     """
 
     def __init__(self, filters: int) -> None:
@@ -63,10 +63,10 @@ class StrongestActivations:
         self._fires = np.zeros(filters, np.int64)
         self._columns = 1
         self.images = 0
-        """How many were seen."""
+        """Number of images so far."""
 
     def update(self, activation: Array) -> None:
-        """Take in the activations of the next images, (N, C, H, W) or (N, C)."""
+        """Add the activations of the next images, (N, C, H, W) or (N, C)."""
         count, filters = activation.shape[:2]
         flat = activation.reshape(count, filters, -1)
         positions = flat.argmax(axis=2)  # the first of equal ones
@@ -81,14 +81,14 @@ class StrongestActivations:
         self, values: Array, images: NDArray[np.int64], positions: NDArray[np.int64]
     ) -> None:
         values = np.hstack([self._values, values])
-        # Stable: of equal values those of earlier images, which are further left, stay in front.
+        # Stable: among equal values, those of earlier images, which are further left, stay first.
         order = np.argsort(-values, axis=1, kind="stable")[:, :STRONGEST]
         self._values = np.take_along_axis(values, order, axis=1)
         self._images = np.take_along_axis(np.hstack([self._images, images]), order, axis=1)
         self._positions = np.take_along_axis(np.hstack([self._positions, positions]), order, axis=1)
 
     def found(self) -> tuple[FilterMaxima, ...]:
-        """What every filter responds to most, by its number."""
+        """Return the maxima of every filter, by its number."""
         return tuple(
             FilterMaxima(number, int(fires), self._maxima(number))
             for number, fires in enumerate(self._fires)

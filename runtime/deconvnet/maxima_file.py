@@ -1,16 +1,16 @@
 """``deconv.json``: the maxima that were found, for other programs and for the next run.
 
-An object with the ``format``, 1, and ``layers``, by their names:
+An object with the ``format``, 1, and ``layers``, by name:
 
 =============== ================================================================================
-``fingerprint`` of images, network and settings; a run with the same one finds the same
-``model``       with ``rule`` and ``size``: what was run
-``images``      the paths of those that could be read
+``fingerprint`` of images, network and settings; runs with the same one find the same maxima
+``model``       the network; with the settings ``rule`` and ``size``
+``images``      the paths of the images that could be read
 ``unreadable``  the others: ``input`` and ``reason``
-``filters``     each ``filter``, in how many images it ``fires``, whether it is ``dead``, and its
-                ``maxima``: ``image``, ``value``, ``row`` and ``column`` of the layer, and the
-                ``box`` of the prepared image that is seen there: top, left, bottom, right
-``overviews``   by the name of each overview that is finished, the filters on it
+``filters``     each ``filter``, the number of images in which it ``fires``, if it is ``dead``, and
+                its ``maxima``: ``image``, ``value``, ``row`` and ``column`` in the layer, and the
+                ``box`` of the prepared image that it sees: top, left, bottom, right
+``overviews``   by the name of each finished overview, its filters
 =============== ================================================================================
 """
 
@@ -36,12 +36,12 @@ FORMAT = 1
 def fingerprint(
     images: Iterable[Path], bundles: Iterable[Manifest], settings: Sequence[object]
 ) -> str:
-    """What a result depends on, as SHA-256 in hexadecimal.
+    """Return the SHA-256, in hexadecimal, of everything that a result depends on.
 
     Args:
-        images: In their order; a file that changes is taken for another one.
-        bundles: The networks that were run.
-        settings: Whatever else it depends on.
+        images: Paths, in order; a file that changes counts as another one.
+        bundles: The networks.
+        settings: All other settings.
     """
     digest = hashlib.sha256(repr((FORMAT, *settings)).encode())
     for bundle in bundles:
@@ -57,13 +57,13 @@ def fingerprint(
 
 
 class MaximaFile:
-    """What a folder's ``deconv.json`` says."""
+    """The ``deconv.json`` of a folder."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file, if it is there.
+        """Read the file, if it exists.
 
         Raises:
-            UsageError: It is there, and is something else.
+            UsageError: It exists, and has another format.
         """
         self._path = path
         self._layers: dict[str, dict[str, Any]] = {}
@@ -71,15 +71,15 @@ class MaximaFile:
             self._layers = _read(path)
 
     def is_of(self, layer: str, wanted: str) -> bool | None:
-        """Whether a layer's maxima are those of a fingerprint; None where there are none."""
+        """Tell whether a layer's maxima have this fingerprint; None if there are no maxima."""
         entry = self._layers.get(layer)
         return None if entry is None else entry.get("fingerprint") == wanted
 
     def load(self, layer: str) -> LayerMaxima:
-        """The maxima of a layer.
+        """Return the maxima of a layer.
 
         Raises:
-            UsageError: They cannot be made sense of.
+            UsageError: They are damaged.
         """
         try:
             return _parsed(layer, self._layers[layer])
@@ -87,7 +87,7 @@ class MaximaFile:
             raise _damaged(self._path) from error
 
     def store(self, found: LayerMaxima, deconvnet: Deconvnet, of: str) -> None:
-        """Write the maxima of a layer, in place of any that the file had of it."""
+        """Write the maxima of a layer, replacing earlier ones."""
         record = {
             "fingerprint": of,
             "model": deconvnet.engine.bundle.name,
@@ -104,18 +104,18 @@ class MaximaFile:
         self._write(found.layer, record)
 
     def overview(self, layer: str, name: str) -> Sequence[int] | None:
-        """The filters on an overview; None where it is not finished."""
+        """Return the filters on an overview; None if it is not finished."""
         filters: Sequence[int] | None = self._layers[layer]["overviews"].get(name)
         return filters
 
     def store_overview(self, layer: str, name: str, filters: Sequence[int]) -> None:
-        """Note that an overview is finished."""
+        """Record that an overview is finished."""
         record = self._layers[layer]
         overviews = {**record["overviews"], name: list(filters)}
         self._write(layer, {**record, "overviews": overviews})
 
     def _write(self, layer: str, record: dict[str, Any]) -> None:
-        """Put a layer into the file, beside what another process has put there meanwhile."""
+        """Write a layer to the file, and keep layers that another process has added meanwhile."""
         if self._path.exists():
             self._layers = {**_read(self._path), **self._layers}
         self._layers[layer] = record
@@ -124,7 +124,7 @@ class MaximaFile:
 
 
 def maximum_record(found: LayerMaxima, maximum: Maximum, deconvnet: Deconvnet) -> dict[str, Any]:
-    """A maximum as JSON."""
+    """Return a maximum as JSON."""
     return {
         "image": os.fspath(found.images[maximum.image]),
         "value": maximum.value,

@@ -1,6 +1,6 @@
-"""What a deconvnet can be told, with its defaults: one definition for library and command.
+"""The options of a deconvnet and their defaults: one definition for library and command.
 
-Nothing heavy is imported here, so that the command line can show the defaults without numpy.
+Imports nothing heavy, so the command line can show the defaults without numpy.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ STRONGEST = 9
 
 @dataclass(frozen=True)
 class DeconvnetOptions:
-    """How features are visualised.
+    """Options of a deconvnet.
 
     Attributes:
-        rule: What ReLUs do on the way back: "deconv" (Zeiler & Fergus 2014), "gradient", or
-            "guided" (Springenberg et al. 2015).
-        size: Side of the square that every image is brought to, in pixels.
+        rule: Backward rule of ReLUs: "deconv" (Zeiler & Fergus 2014), "gradient", or "guided"
+            (Springenberg et al. 2015).
+        size: Side of the square to which every image is cropped and resized, in pixels.
 
     Raises:
         UsageError: For a value that is out of range, naming the option.
@@ -43,17 +43,17 @@ class DeconvnetOptions:
 
 @dataclass(frozen=True)
 class FilterChoice:
-    """Which filters of a layer to look at.
+    """A choice of filters of a layer.
 
     Attributes:
-        ranges: Their numbers; none for the strongest.
-        strongest: How many of those whose strongest activation is the highest of the layer.
-        everything: Whether all.
+        ranges: Numbers of the filters; empty for the strongest.
+        strongest: Number of filters with the highest activations of the layer.
+        everything: True for all filters.
     """
 
     ranges: tuple[range, ...] = ()
-    # As many as can be looked at on one sheet (a guess). The strongest ones are alive, and show
-    # what a layer responds to most; the first ones would be an accident of training.
+    # As many as fit on a readable sheet (a guess). The strongest filters are alive, and show the
+    # main responses of a layer; the first ones would be an accident of training.
     strongest: int = 16
     everything: bool = False
 
@@ -62,7 +62,7 @@ class FilterChoice:
         """Read ``0-15,42``, ``all``, ``strongest`` or ``strongest:40``.
 
         Raises:
-            UsageError: It is something else.
+            UsageError: The text is none of these.
         """
         words = [word.strip() for word in text.split(",")]
         if words == ["all"]:
@@ -72,14 +72,14 @@ class FilterChoice:
         return cls(ranges=tuple(_range(word) for word in words))
 
     def of(self, layer: str, values: Sequence[float]) -> tuple[int, ...]:
-        """The numbers of the filters, in order.
+        """Return the numbers of the chosen filters, in order.
 
         Args:
-            layer: What the message calls the layer.
-            values: The strongest activation of every filter of it.
+            layer: Name of the layer, for the message.
+            values: Strongest activation of each of its filters.
 
         Raises:
-            UsageError: The layer has no such filter.
+            UsageError: The layer lacks a chosen filter.
         """
         if self.everything:
             return tuple(range(len(values)))
@@ -90,7 +90,7 @@ class FilterChoice:
         return tuple(sorted({number for part in self.ranges for number in part}))
 
     def check(self, layer: str, filters: int) -> None:
-        """Raise a UsageError unless a layer of so many filters has those that are named."""
+        """Raise a UsageError if a layer with a number of filters lacks a chosen one."""
         for part in self.ranges:
             if part[-1] >= filters:
                 raise UsageError(

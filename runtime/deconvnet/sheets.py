@@ -1,4 +1,4 @@
-"""Projections as pictures: one filter's nine, several filters', one filter's over the epochs."""
+"""Sheets of projections: one filter, several filters, or filters over the epochs."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from nstbatch.runtime.pictures.contact_sheet import Cell, LabelledPicture, conta
 from .deconvnet import GREY, LayerMaxima, Projection
 from .maxima import FilterMaxima
 
-# Pictures of a block beside one another: 3x3 blocks, as in Zeiler & Fergus 2014, figure 2.
+# Pictures per row of a block: 3x3 blocks, as in Zeiler & Fergus 2014, figure 2.
 COLUMNS = 3
 
 CELL, SMALL_CELL = 160, 72
-NARROWEST_CELL = 120  # a file's name is to be read below
+NARROWEST_CELL = 120  # wide enough for a file name below
 
 
 def filter_sheet(
     title: str, found: LayerMaxima, number: int, projections: Sequence[Projection]
 ) -> Array:
-    """A filter's projections beside the patches that they came from, from the strongest on.
+    """Draw a filter's projections beside their patches, the strongest first.
 
     Args:
-        title: What the network and the rule are.
-        found: What was found in the layer.
+        title: Names the network and the rule.
+        found: Maxima of the layer.
         number: The filter.
-        projections: Of its maxima; none of a dead filter.
+        projections: Projections of its maxima; empty for a dead filter.
 
     Returns:
         (H, W, 3), RGB in [0, 1].
@@ -54,11 +54,11 @@ def filter_sheet(
 def overview_sheet(
     title: str, found: LayerMaxima, filters: Mapping[int, Sequence[Projection]]
 ) -> Array:
-    """Several filters of a layer, one in each row: projections left, patches right.
+    """Draw several filters of a layer, one per row: projections left, patches right.
 
     Args:
-        title: What the network and the rule are.
-        found: What was found in the layer.
+        title: Names the network and the rule.
+        found: Maxima of the layer.
         filters: The projections of each filter, by its number.
 
     Returns:
@@ -85,15 +85,15 @@ def overview_sheet(
 
 
 def evolution_sheet(title: str, epochs: Mapping[str, Mapping[int, Projection | None]]) -> Array:
-    """How filters evolve: one in each row, a column for each checkpoint.
+    """Draw the evolution of filters in training: one per row, a column for each epoch.
 
-    Each cell shows the projection of the filter's strongest activation, and the patch behind it, as
-    in Zeiler & Fergus 2014, figure 4 (which shows no patches).
+    Each cell shows the projection of the filter's strongest activation, and its patch, as in
+    Zeiler & Fergus 2014, figure 4 (which shows no patches).
 
     Args:
-        title: What the network, the layer and the rule are.
-        epochs: For each checkpoint, by its name, the projection of each filter, by its number;
-            None where it is dead.
+        title: Names the network, the layer and the rule.
+        epochs: For each epoch, by name, the projection of each filter, by number; None for a dead
+            filter.
 
     Returns:
         (H, W, 3), RGB in [0, 1].
@@ -127,22 +127,22 @@ def fires(found: LayerMaxima, of_filter: FilterMaxima) -> str:
 
 
 def sheet_path(out: Path, layer: str, number: int) -> Path:
-    """The file of a filter's sheet; a layer's name may have slashes."""
+    """Return the file of a filter's sheet; a layer's name may contain slashes."""
     return out / f"{file_stem(layer)}_filter_{number:04}.png"
 
 
 def file_stem(layer: str) -> str:
-    """What a layer's name is in names of files."""
+    """Return a layer's name without slashes, for file names."""
     return layer.replace("/", "_")
 
 
 def _pictures_of(
     projections: Sequence[Projection],
 ) -> Callable[[Projection], tuple[Array, Array]]:
-    """A function that gives a projection and its patch as pictures, all of one size.
+    """Return a function that draws a projection and its patch, all pictures of one size.
 
-    A box that ends at the image's edge is smaller than the others. White takes the place of what
-    lies beyond, so that all pictures of a sheet are of one scale.
+    A box that ends at the image's edge is smaller than the others. White fills the part beyond the
+    edge, so all pictures of a sheet have one scale.
     """
     height = max((p.patch.shape[0] for p in projections), default=0)
     width = max((p.patch.shape[1] for p in projections), default=0)
@@ -162,7 +162,7 @@ def _pictures_of(
 
 
 def _cell_size(projections: Sequence[Projection], most: int) -> int:
-    """The largest size up to ``most`` that the pictures fill, enlarged by a whole number."""
+    """Return the largest size up to ``most`` that is a whole multiple of the pictures' size."""
     largest = max((max(p.patch.shape[:2]) for p in projections), default=most)
     return most if largest > most else most // largest * largest
 
@@ -172,5 +172,5 @@ def _filled(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _nothing() -> LabelledPicture:
-    """What a dead filter has in place of a projection."""
+    """Draw the grey cell of a dead filter."""
     return LabelledPicture(np.full((1, 1, 3), GREY, np.float32), "dead")

@@ -1,1 +1,1 @@
-"""How an image is moved: optimisers, sizes, the loop and its checkpoints. Knows no ONNX Runtime."""
+"""The descent of an image: optimisers, sizes, loop and checkpoints. Knows no ONNX Runtime."""

@@ -43,7 +43,7 @@ class Adam:
         return update_model(formula, image_shape, self.state_shapes(image_shape))
 
     def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:
-        """Return what is remembered, in the order of the graph's inputs and outputs."""
+        """Return the shapes of the state, in the order of the graph's inputs and outputs."""
         return {"step": image_shape[:1], "exp_avg": image_shape, "exp_avg_sq": image_shape}
 
     def initial_state(self, image_shape: ImageShape) -> State:
@@ -53,8 +53,8 @@ class Adam:
     def resample(self, state: State, size: tuple[int, int]) -> State:
         """Carry a state over to pictures of another size, (height, width).
 
-        After style-transfer-pytorch's ``scale_adam``: the step goes on counting, the mean is
-        resized bicubically and the mean square bilinearly, never below zero.
+        Follows style-transfer-pytorch's ``scale_adam``: the step count continues, the mean is
+        resized bicubically, and the mean square bilinearly, clipped at zero.
         """
         return {
             "step": state["step"].copy(),

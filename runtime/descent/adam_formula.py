@@ -1,4 +1,4 @@
-"""The formula of Adam; :mod:`.adam` tells of it."""
+"""The formula of Adam; see :mod:`.adam`."""
 
 from __future__ import annotations
 

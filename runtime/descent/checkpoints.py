@@ -1,7 +1,7 @@
-"""Checkpoints on disk: a run in the middle of an image, kept and gone on from.
+"""Checkpoints on disk: the state of a run in the middle of an image, from which it can resume.
 
-On the processor, in fp32, a run that goes on from a checkpoint ends bit for bit where it would have
-ended without the break: images and the optimiser's state are all that a step depends on.
+On the processor, in fp32, a resumed run gives bit for bit the result of an uninterrupted one: a
+step depends on nothing but the images and the optimiser's state.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .pyramid import Checkpoint
 log = logging.getLogger(__name__)
 
 SECONDS = 60.0
-"""How much work a broken run may lose, where writing costs nothing. A guess."""
+"""Seconds of work that an interrupted run may lose, if writing is quick. A guess."""
 
 TOLERATED = 3.0
-"""Seconds that one may take, 5 % of the time; slower ones are written the more seldom. The history
-of L-BFGS at 1024 pixels is half a gigabyte."""
+"""Longest time of one write in seconds, 5 % of the run; slower ones are written less often. The
+history of L-BFGS at 1024 pixels is half a gigabyte."""
 
 _RUN, _PLACE, _SEEN, _IMAGES, _STATE = "run", "place", "seen", "images", "state/"
 
 
 class CheckpointFile:
-    """Keeps the newest checkpoint of one run in a file, which is gone when the run is finished."""
+    """The file with the newest checkpoint of one run; removed when the run is finished."""
 
     def __init__(
         self,
@@ -43,15 +43,14 @@ class CheckpointFile:
         every: float = SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Go on from what the file holds, if it is of the same run.
+        """Use a file, whether or not it exists.
 
         Args:
-            path: Its folder exists.
-            identity: What makes a run another one: pictures, sizes, options; see
+            path: The file; its folder exists.
+            identity: Everything that tells one run from another: pictures, sizes, options; see
                 :func:`digest_of`.
-            every: Seconds from one checkpoint to the next, if writing one takes no longer than
-                :data:`TOLERATED`.
-            clock: Tells the seconds.
+            every: Seconds between checkpoints, if writing one takes at most :data:`TOLERATED`.
+            clock: Returns the time in seconds.
         """
         self._path = path
         self._run = digest_of(*identity)
@@ -62,9 +61,9 @@ class CheckpointFile:
         self._sweep()
 
     def resume(self) -> Checkpoint | None:
-        """The checkpoint in the file; None if there is none, or it is damaged or another run's."""
+        """Read the checkpoint; None if it is missing, damaged or belongs to another run."""
         try:
-            # Its bytes, since numpy leaves a file open that it cannot make sense of.
+            # Read as bytes, since numpy does not close a file that it cannot parse.
             with np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False) as arrays:
                 if arrays[_RUN].item() != self._run:
                     return None
@@ -83,7 +82,7 @@ class CheckpointFile:
             return None
 
     def keep(self, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Write a checkpoint, if the last one is old enough; an OSError if that fails."""
+        """Write a checkpoint if the last one is old enough; an OSError if writing fails."""
         now = self._clock()
         if now - self._latest < self._wait:
             return
@@ -103,12 +102,12 @@ class CheckpointFile:
         self._path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Remove what a process that was killed was writing."""
+        """Remove the unfinished file of a process that was killed."""
         self._path.with_name(temporary_name(self._path.stem)).unlink(missing_ok=True)
 
 
 def digest_of(*parts: object) -> str:
-    """SHA-256, in hexadecimal, of what makes a run another one.
+    """Return the SHA-256, in hexadecimal, of everything that tells one run from another.
 
     Args:
         parts: Arrays count by their values, everything else by its ``repr``.

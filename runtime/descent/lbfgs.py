@@ -1,7 +1,7 @@
 """L-BFGS without a line search as an update graph (Nocedal 1980; Liu & Nocedal 1989).
 
-The two-loop recursion is run in its compact form (Byrd, Nocedal & Schnabel 1994): the same sums,
-with each loop written as one triangular solve whatever the length of the history.
+The two-loop recursion has its compact form (Byrd, Nocedal & Schnabel 1994): the same sums, with
+each loop written as one triangular solve for any length of the history.
 docs/decisions/0003-lbfgs-update-graph.md compares it with other forms.
 """
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import onnx
 
 
-# torch.optim.LBFGS: a pair with less curvature, s . y, than this is left out.
+# torch.optim.LBFGS: a pair with less curvature, s . y, than this is skipped.
 MIN_CURVATURE = 1e-10
-# No move is as long, and float32 holds it.
+# Longer than any move, and within float32.
 UNBOUNDED = 1e30
 
 
@@ -36,9 +36,9 @@ class LBFGS:
     ================= ============= ==============================================================
     step              (N,)          the number of steps taken
     previous_gradient (N, 3, H, W)  the gradient at the last step
-    displacement      (N, 3, H, W)  how far the last step moved the image
-    s, y              (N, m, D)     displacements and the changes of gradient they brought
-    slot              (N,)          the row of s and y that the next pair goes to
+    displacement      (N, 3, H, W)  the change of the image in the last step
+    s, y              (N, m, D)     displacements and the changes of gradient they caused
+    slot              (N,)          the row of s and y for the next pair
     r_inverse         (N, m, m)     inverse of R: R[i, j] = s_i . y_j unless i is newer than j
     curvature         (N, m)        s_i . y_i, the diagonal of R
     scale             (N, 1, 1, 1)  the first guess at the inverse Hessian: s . y / y . y of the
@@ -46,8 +46,8 @@ class LBFGS:
                                     (N, 1, H, W), see :func:`.lbfgs_guess.by_place`
     ================= ============= ==============================================================
 
-    Rows of s and y are filled in turn and overwritten when all are in use; nothing is ever
-    shifted, and rows not in use weigh nothing. A session may bind ``state/s`` and ``state_out/s``
+    Rows of s and y are filled in turn and overwritten when all are in use; no row is ever shifted,
+    and unused rows have no weight. A session may bind ``state/s`` and ``state_out/s``
     to one buffer, and ``y`` likewise: then a step writes one row instead of copying the history,
     which is most of the memory.
     """
@@ -59,10 +59,10 @@ class LBFGS:
     learning_rate: float = 1.0
     # DeepTextures' maxcor; torch.optim.LBFGS and neural-style (through torch7) keep 100.
     history: int = 20
-    # Root mean square over a picture's values; more is shortened to it. torch has no such bound.
+    # Root mean square over a picture's values; longer moves are shortened. torch has no such bound.
     longest_move: float = UNBOUNDED
-    # Side, in pixels, of the square whose own s and y tell a pixel's curvature; None takes one for
-    # the whole picture, as torch.
+    # Side, in pixels, of the square whose s and y give a pixel's curvature; None uses the whole
+    # picture, as torch does.
     neighbourhood: int | None = None
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class LBFGS:
         return update_model(formula, image_shape, self.state_shapes(image_shape))
 
     def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:
-        """Return what is remembered, in the order of the graph's inputs and outputs."""
+        """Return the shapes of the state, in the order of the graph's inputs and outputs."""
         pictures, *picture_shape = image_shape
         pairs = (pictures, self.history, int(np.prod(picture_shape)))
         places = (1, 1) if self.neighbourhood is None else tuple(picture_shape[1:])
@@ -111,9 +111,9 @@ class LBFGS:
     def resample(self, state: State, size: tuple[int, int]) -> State:
         """Carry a state over to pictures of another size, (height, width).
 
-        A move of an area is the same move at any size, and what it changes of the gradient is
-        shared out among the pixels of that area. docs/decisions/0021-pairs-from-size-to-size.md
-        has what it brings.
+        A move of an area is the same move at any size, and its change of the gradient is divided
+        among the pixels of that area. docs/decisions/0021-pairs-from-size-to-size.md has the
+        measurements.
         """
         pictures, channels, *before = state["displacement"].shape
         carried = self.initial_state((pictures, channels, *size))
@@ -125,7 +125,7 @@ class LBFGS:
                 for each in _pairs(state, picture)
             )
             y *= shared
-            # Of pairs enlarged, a few may have lost their curvature.
+            # A few of the enlarged pairs may have lost their curvature.
             curved = np.einsum("md,md->m", s, y) > MIN_CURVATURE
             if not curved.any():
                 continue
@@ -138,7 +138,7 @@ class LBFGS:
 
 
 def _pairs(state: State, picture: int) -> tuple[Array, Array]:
-    """A picture's pairs of s and y, (pairs, D) each, the oldest first."""
+    """Return a picture's pairs of s and y, (pairs, D) each, the oldest first."""
     history = len(state["s"][picture])
     by_age = (int(state["slot"][picture]) + np.arange(history)) % history
     used = by_age[state["curvature"][picture, by_age] > 0]
@@ -146,7 +146,7 @@ def _pairs(state: State, picture: int) -> tuple[Array, Array]:
 
 
 def _write_pairs(state: State, picture: int, s: Array, y: Array) -> None:
-    """Put pairs, the oldest first, and what follows from them, into a fresh state."""
+    """Write pairs, the oldest first, and the values derived from them, into a fresh state."""
     pairs = len(s)
     r = np.triu(s @ y.T)
     state["s"][picture, :pairs], state["y"][picture, :pairs] = s, y

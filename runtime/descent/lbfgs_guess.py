@@ -3,8 +3,8 @@
 A guess is two formulas, in this order:
 
 ======================================= ================================================
-(pictures, scale) -> (N, C, H, W)       what it makes of pictures, gradients for example
-(displacement, change, s . y) -> scale  what the newest pair tells of it
+(pictures, scale) -> (N, C, H, W)       the guess times pictures, for example gradients
+(displacement, change, s . y) -> scale  the scale, from the newest pair
 ======================================= ================================================
 """
 
@@ -18,14 +18,14 @@ from nstbatch.runtime.objectives.notation import Tensor, op
 
 Guess: TypeAlias = tuple[Any, Any]
 
-# How much of the whole picture counts in each neighbourhood, so that one in which nothing moved
-# has a scale too. A guess.
+# Weight of the whole picture in each neighbourhood, which gives a scale to one without any motion.
+# A guess.
 SHARE_OF_ALL = 1e-3
-# s . y / y . y is the shorter of the two steps that a pair suggests (Barzilai & Borwein 1988): what
-# is most curved decides it. Where neighbourhoods have scales of their own, one this much longer is
+# s . y / y . y is the shorter of the two steps that a pair suggests (Barzilai & Borwein 1988): the
+# largest curvature decides it. If neighbourhoods have their own scales, a step this much longer is
 # better: docs/decisions/0020-curvature-by-place.md.
 LENGTHENING = 2.0
-# How much further than single pixels large forms are moved; likewise.
+# Factor by which large forms move further than single pixels; from the same decision.
 FORMS = 8.0
 
 # Red, green and blue.
@@ -34,13 +34,13 @@ CHANNELS = 3
 
 @script(default_opset=op)
 def total(pictures: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N,); by rows first, which keeps a digit that one long sum would lose."""
+    """(N, C, H, W) -> (N,); rows first, which keeps a digit that one long sum would lose."""
     return op.ReduceSum(op.ReduceSum(pictures, [3], keepdims=0), [1, 2], keepdims=0)
 
 
 @script(default_opset=op)
 def scaled(pictures: Tensor, scale: Tensor) -> Tensor:
-    """Multiply each picture by its number."""
+    """Multiply each picture by its scale."""
     return scale * pictures
 
 
@@ -51,21 +51,22 @@ def scale_of_all(displacement: Tensor, change: Tensor, s_y: Tensor) -> Tensor:
 
 
 def alike() -> Guess:
-    """One number for all of a picture, as ``torch.optim.LBFGS`` has it."""
+    """Return the guess of one scale per picture, as in ``torch.optim.LBFGS``."""
     return scaled, scale_of_all
 
 
 def by_place(side: int) -> Guess:
-    """A scale for every pixel, (N, 1, H, W), by the curvature around it; and large forms first.
+    """Return the guess of one scale per pixel, (N, 1, H, W), by the curvature around it.
 
-    Around it |s| / |y| stands for the inverse of the curvature. Only what it is beside that of
-    other places counts: how long a step is on the whole, s . y tells better.
+    |s| / |y| around a pixel stands for the inverse of the curvature. Only its ratio to other places
+    counts: s . y gives a better estimate of the length of the whole step.
 
-    Large forms are the least curved: with D the scales and B a mean over a square, the guess is
-    D^1/2 (1 + FORMS B B) D^1/2, which is symmetric and positive as an inverse Hessian has to be.
+    Large forms have the least curvature and move first: with D the scales and B a mean over a
+    square, the guess is D^1/2 (1 + FORMS B B) D^1/2, which is symmetric and positive as an inverse
+    Hessian must be.
 
     Args:
-        side: Of the squares around pixels, odd.
+        side: Side of the squares around pixels, in pixels, odd.
     """
     row, column = [CHANNELS, 1, 1, side], [CHANNELS, 1, side, 1]
     beside, above = [0, side // 2, 0, side // 2], [side // 2, 0, side // 2, 0]
@@ -74,8 +75,8 @@ def by_place(side: int) -> Guess:
 
     @script(default_opset=op)
     def smooth(pictures: Tensor) -> Tensor:
-        # Beyond the border there is nothing, or it would not be symmetric. AveragePool does the
-        # same in twelve times the time, and in ONNX Runtime 1.24 wrongly along the border.
+        # Zeros beyond the border keep it symmetric. AveragePool does the same in twelve times the
+        # time, and ONNX Runtime 1.24 computes it wrongly along the border.
         rows = op.Conv(pictures, op.Expand(of_each, row), pads=beside, group=each)
         return op.Conv(rows, op.Expand(of_each, column), pads=above, group=each)
 
@@ -93,7 +94,7 @@ def by_place(side: int) -> Guess:
 
     @script(default_opset=op)
     def scale_of_places(displacement: Tensor, change: Tensor, s_y: Tensor) -> Tensor:
-        # A pixel that was held at its bound tells nothing of the curvature.
+        # A pixel that stayed at its bound carries no information about the curvature.
         of_moved = op.Where(op.Equal(displacement, 0.0), 0.0, change)
         relative = op.Sqrt(mean_square_around(displacement) / mean_square_around(of_moved))
         length = lengthening * s_y / total(change * forms_first(change, relative))

@@ -1,4 +1,4 @@
-"""Steps of one length, whatever the gradient's: DeepDream's way up, as an update graph."""
+"""Steps of constant length for any gradient: DeepDream's ascent, as an update graph."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NormalizedGradient:
-    """The gradient divided by its mean absolute value, for each picture by itself.
+    """The gradient divided by its mean absolute value, for each picture separately.
 
-    So the learning rate is the mean change of a value in one step. Remembers nothing. Follows
+    So the learning rate is the mean change of a value in one step. It has no state. Follows
     google/deepdream's ``make_step``.
     """
 
@@ -35,13 +35,13 @@ class NormalizedGradient:
         return update_model(normalized_gradient, image_shape, {})
 
     def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:
-        """Return nothing."""
+        """Return an empty dict: there is no state."""
         return {}
 
     def initial_state(self, image_shape: ImageShape) -> State:
-        """Return nothing."""
+        """Return an empty state."""
         return {}
 
     def resample(self, state: State, size: tuple[int, int]) -> State:
-        """Return nothing."""
+        """Return an empty state."""
         return {}

@@ -1,4 +1,4 @@
-"""The formula of steps of one length; :mod:`.normalized_gradient` tells of it."""
+"""The formula of steps of constant length; see :mod:`.normalized_gradient`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from onnxscript import script
 
 from nstbatch.runtime.objectives.notation import Tensor, op
 
-# So that a gradient of nothing but zeros is no step, and no division by zero.
+# Avoids a division by zero: a gradient of zeros gives no step.
 TINY = float(np.finfo(np.float32).tiny)
 
 

@@ -1,4 +1,4 @@
-"""What an optimiser remembers between steps: float32 arrays by name."""
+"""The state of an optimiser between steps: float32 arrays by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def zeros(shapes: Mapping[str, Shape]) -> State:
 
 
 def resized(pictures: Array, size: tuple[int, int], method: int = cv2.INTER_LINEAR) -> Array:
-    """(N, C, H, W) -> (N, C, *size), of whatever values; ``method`` is one of OpenCV's."""
+    """(N, C, H, W) -> (N, C, *size), of any values; ``method`` is an OpenCV interpolation."""
     large = np.empty((*pictures.shape[:2], *size), np.float32)
     planes = zip(pictures.reshape(-1, *pictures.shape[2:]), large.reshape(-1, *size), strict=True)
     for plane, large_plane in planes:

@@ -1,8 +1,8 @@
 """The optimisers that move an image down its gradient, each as an ONNX update graph.
 
 Adam takes many cheap steps and keeps two images of state; L-BFGS needs fewer steps and no tuning,
-and keeps two images for every pair of its history. :mod:`.update_graph` tells what
-goes into a graph and what comes out.
+and keeps two images for every pair of its history. :mod:`.update_graph` describes the
+inputs and outputs of a graph.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ __all__ = ["LBFGS", "OPTIMIZERS", "Adam", "Optimizer", "State", "optimizer_named
 
 
 class Optimizer(Protocol):
-    """What the loop knows of an optimiser: a frozen description that holds no state itself."""
+    """An optimiser as the loop sees it: a frozen description without state."""
 
     @property
     def name(self) -> str:
-        """The word for it on the command line."""
+        """Its name on the command line."""
 
     @property
     def learning_rate(self) -> float:
-        """The size of its step, for the graph's input of that name."""
+        """Its step size, the graph's input of that name."""
 
     @property
     def in_place(self) -> tuple[str, ...]:
@@ -41,23 +41,23 @@ class Optimizer(Protocol):
         """Return the update graph for pictures of this shape, (N, 3, H, W)."""
 
     def state_shapes(self, image_shape: ImageShape) -> dict[str, Shape]:
-        """Return what it remembers between steps, in the order of the graph's inputs."""
+        """Return the shapes of its state, in the order of the graph's inputs."""
 
     def initial_state(self, image_shape: ImageShape) -> State:
         """Return the state before the first step, float32."""
 
     def resample(self, state: State, size: tuple[int, int]) -> State:
-        """Return the state to go on with at another size, (height, width)."""
+        """Return the state resized to another size, (height, width)."""
 
 
 OPTIMIZERS: dict[str, type[Adam] | type[LBFGS]] = {kind.name: kind for kind in (Adam, LBFGS)}
 
 
 def optimizer_named(name: str, learning_rate: float | None = None) -> Optimizer:
-    """Return the optimiser of this name, with its own learning rate unless one is given.
+    """Return the optimiser of a name, with its default learning rate unless one is given.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: There is no such optimiser.
     """
     if name not in OPTIMIZERS:
         raise UnknownNameError("optimizer", name, OPTIMIZERS)

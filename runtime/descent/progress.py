@@ -1,9 +1,9 @@
-"""Where a run is, told to whoever wants to know; and its losses by their names."""
+"""The progress of a run, for callbacks; and its losses by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from nstbatch.runtime.arrays import Array
@@ -14,29 +14,29 @@ from .pyramid import Level, share_done
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is."""
+    """The position of a run."""
 
     scale: int
-    """From 1 on."""
+    """Counted from 1."""
     scales: int
     step: int
-    """Of the updates of all scales; where one ended early, its last ones count as taken."""
+    """Number of updates over all scales; a scale that ended early counts as complete."""
     steps: int
     share: float
-    """Of the work that is done, from 0 to 1: a step counts by its pixels."""
+    """Share of the work that is done, from 0 to 1: a step counts by its pixels."""
     height: int
     width: int
     losses: Mapping[str, float]
-    """Weighted, by term, and their "total"."""
+    """Weighted losses by term, and their "total"."""
     stage: str = ""
-    """What is being worked on, where a run has several parts: a layer, a frame."""
+    """Current part of a run that has several: a layer, a frame."""
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 
 def named_losses(objective: Objective, losses: Array) -> dict[str, float]:
-    """Losses (1, T) by the names of the terms, and their total."""
+    """Return losses (1, T) by the names of the terms, and their total."""
     named = {term.name: float(loss) for term, loss in zip(objective.terms, losses[0], strict=True)}
     return named | {"total": sum(named.values())}
 
@@ -44,7 +44,7 @@ def named_losses(objective: Objective, losses: Array) -> dict[str, float]:
 def reporter(
     progress: ProgressCallback | None, objective: Objective, levels: Sequence[Level]
 ) -> Callable[[Level, int, Array], None]:
-    """What :func:`.pyramid.coarse_to_fine` reports to, for a run of one image."""
+    """Make the callback of :func:`.pyramid.coarse_to_fine` for a run of one image."""
     steps = sum(level.steps for level in levels)
 
     def report(level: Level, step: int, losses: Array) -> None:
@@ -64,3 +64,32 @@ def reporter(
             )
 
     return report
+
+
+def part_of_run(
+    progress: ProgressCallback | None, before: int, parts: int, stage: str
+) -> ProgressCallback | None:
+    """Make the callback of one part of a run of equal parts; it reports the whole run.
+
+    Args:
+        progress: Callback of the whole run; None gives None.
+        before: Number of parts before this one.
+        parts: Number of all parts.
+        stage: Name of this part.
+    """
+    if progress is None:
+        return None
+    report = progress
+
+    def report_part(part: Progress) -> None:
+        report(
+            replace(
+                part,
+                stage=stage,
+                share=(before + part.share) / parts,
+                step=before * part.steps + part.step,
+                steps=parts * part.steps,
+            )
+        )
+
+    return report_part

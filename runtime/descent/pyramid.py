@@ -1,4 +1,4 @@
-"""Coarse to fine: the sizes that a run works through, and the run itself.
+"""Coarse to fine: the sizes of a run, and the run itself.
 
 A coarse size settles large shapes at a fraction of the cost, and lets a style reach across more of
 the picture than the receptive field of its deepest layer.
@@ -24,8 +24,8 @@ from .stall import Seen, Stall
 # style-transfer-pytorch, style_transfer.py: gen_scales.
 FACTOR = math.sqrt(2)
 
-# The networks pad with zeros, and a picture painted up to its edge shows it as a frame of lines.
-# So a margin is painted as well, and cut off. A guess: the lines lie within 12 of 512 pixels.
+# The networks pad with zeros, which show as a frame of lines along the edge of the picture. So a
+# margin is painted as well, and cut off. A guess: the lines lie within 12 of 512 pixels.
 MARGIN = 1 / 32
 
 
@@ -36,52 +36,52 @@ class Level:
     height: int
     width: int
     margin: int
-    """What is painted beyond each edge of the picture, in pixels, and cut off in the end."""
+    """Pixels painted beyond each edge of the picture, and cut off at the end."""
     steps: int
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """Height and width with the margin."""
+        """Height and width including the margin."""
         return self.height + 2 * self.margin, self.width + 2 * self.margin
 
     def fit(self, pixels: Array) -> Array:
-        """A picture (H, W, 3) at this size, continued by its mirror image: (1, 3, *canvas)."""
+        """Resize a picture (H, W, 3), and mirror it into the margin: (1, 3, *canvas)."""
         resized = resize(pixels, (self.height, self.width))
         margin = (self.margin, self.margin)
         return to_nchw(np.pad(resized, (margin, margin, (0, 0)), mode="symmetric"))
 
     def cut(self, images: Array) -> Array:
-        """(N, 3, *canvas) -> (N, 3, height, width): the pictures without their margin."""
+        """(N, 3, *canvas) -> (N, 3, height, width): cut the margin off."""
         top = left = self.margin
         return images[:, :, top : top + self.height, left : left + self.width]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a run is, with all that its next step depends on."""
+    """The state of a run in the middle: everything that its next step depends on."""
 
     level: int
     """Index of the level."""
     steps: int
     """Updates taken at that level."""
     images: Array
-    """(N, 3, H, W) of that level's canvas."""
+    """(N, 3, H, W) at that level's canvas."""
     state: State
-    """The optimiser's."""
+    """The optimiser's state."""
     taken: int
     """Updates taken over all levels."""
     seen: Seen
-    """The losses at that level so far; see :class:`.stall.Stall`."""
+    """Losses at that level so far; see :class:`.stall.Stall`."""
 
 
 class Keeper(Protocol):
     """Keeps checkpoints; see :class:`nstbatch.runtime.descent.checkpoints.CheckpointFile`."""
 
     def resume(self) -> Checkpoint | None:
-        """Where to go on; None to start from the beginning."""
+        """Return the checkpoint to resume from; None to start from the beginning."""
 
     def keep(self, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Is told of every evaluation, and may ask where the run is."""
+        """Save a checkpoint if it is time to; called after every evaluation."""
 
 
 def plan_levels(
@@ -96,27 +96,26 @@ def plan_levels(
     factor: float = FACTOR,
     power: float = 0.0,
 ) -> list[Level]:
-    """The levels of a run, from coarse to fine, each ``factor`` times the one before.
+    """Plan the levels of a run, from coarse to fine, each ``factor`` times the one before.
 
     Args:
-        height: Of the picture as it is.
-        width: Likewise; the levels keep the ratio of the two.
-        size: The long side at the last level.
-        scales: How many levels, less those whose short side would be under ``smallest``, and
+        height: Height of the original picture.
+        width: Its width; the levels keep its aspect ratio.
+        size: Long side of the last level.
+        scales: Number of levels, minus those whose short side would be below ``smallest`` and
             those that round to the size of another.
-        steps: Updates over all levels; the finest levels take what does not divide.
-        smallest: Shortest side that a level may have; the last level stays even so.
-        margin: As a share of the long side.
-        factor: From level to level.
-        power: The updates of a level go by this power of its long side: as many at each with 0,
-            more at the fine ones above, more at the coarse ones below.
+        steps: Updates over all levels; the finest levels take the remainder.
+        smallest: Smallest allowed side of a level; the last level is kept even if smaller.
+        margin: Margin as a share of the long side.
+        factor: Ratio of the sizes of two successive levels.
+        power: Updates per level are proportional to (long side)^power; 0 means equal.
     """
     sides = [round(size / factor**level) for level in reversed(range(scales))]
-    # Sizes of a few pixels round to one another; each is worked at once.
+    # Very small sizes may round to the same one; each is used once.
     shapes = list(dict.fromkeys(fit_long_side(height, width, side) for side in sides))
     shapes = [shape for shape in shapes[:-1] if min(shape) >= smallest] + shapes[-1:]
     shares = np.cumsum([max(shape) ** power for shape in shapes])
-    # What rounds to just below a whole number is that number.
+    # Rounding errors just below a whole number count as that number.
     ends = np.floor(steps * shares / shares[-1] + 1e-9).astype(int)
     ends[-1] = steps
     return [
@@ -126,7 +125,7 @@ def plan_levels(
 
 
 def share_done(levels: Sequence[Level], level: Level, steps: int) -> float:
-    """The levels before one and ``steps`` updates there as a share of the work, in [0, 1].
+    """Return the share of the work, in [0, 1], done after ``steps`` updates at a level.
 
     Each update counts by its pixels.
     """
@@ -146,19 +145,18 @@ def coarse_to_fine(
     keeper: Keeper | None = None,
     tolerance: float | None = None,
 ) -> Outcome:
-    """Run every level from where the one before it ended.
+    """Run every level, each from the images of the one before it.
 
     Args:
         levels: From coarse to fine.
-        images: (N, 3, H, W) of the first level's canvas.
+        images: (N, 3, H, W) at the first level's canvas.
         optimizer: Carries its state from size to size.
-        open_descent: A level, images and a state of its size -> what to step down there.
+        open_descent: Given a level, and images and state of its size, opens their descent.
         report: Called with the level, the updates taken there and the losses (N, T).
-        stop: Asked before each update whether to end here.
-        enlarge: Images of one level and the next level -> images of its canvas; they are resized
-            by default.
-        keeper: Told where the run is, and asked where to go on.
-        tolerance: Where a level's loss stalls, the next one begins; see :class:`.stall.Stall`.
+        stop: Called before each update; True ends the run.
+        enlarge: Brings images of one level to the canvas of the next; resizes them by default.
+        keeper: Saves checkpoints, and gives the one to resume from.
+        tolerance: The next level begins when the loss stalls; see :class:`.stall.Stall`.
 
     Returns:
         The last outcome, at the size of its level, with the steps of all levels.
@@ -191,19 +189,19 @@ def coarse_to_fine(
 def _of_level(
     report: Callable[[Level, int, Array], None], level: Level, before: int
 ) -> Callable[[int, Array], None]:
-    """A level's own report, which counts the updates taken there before it as well."""
+    """Make a level's report, which also counts updates from before a break."""
     return lambda step, losses: report(level, before + step, losses)
 
 
 def _of_steps(stall: Stall, before: int) -> Callable[[int, Array], bool]:
-    """What tells whether a level has stalled, which counts the updates before as well."""
+    """Make a level's check for a stall, which also counts updates from before a break."""
     return lambda step, losses: stall(before + step, losses)
 
 
 def _of_place(
     keeper: Keeper | None, level: int, before: int, taken: int, descent: Steppable, stall: Stall
 ) -> Callable[[int], None]:
-    """A level's own keeper, which counts what was done before it as well."""
+    """Make a level's keeper, which also counts everything done before it."""
 
     def keep(step: int) -> None:
         if keeper is not None:
@@ -214,7 +212,7 @@ def _of_place(
                     descent.images,
                     descent.state,
                     taken + step,
-                    # The newest comes again, with the first evaluation of whoever goes on.
+                    # A resumed run evaluates the newest once more.
                     stall.seen[:-1],
                 )
             )

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from nstbatch.runtime.engine.cache import provider_folder
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -31,6 +30,7 @@ def add_provider(
     precision: str,
     threads: int,
     engine: str | None = None,
+    engine_folder: Path | None = None,
     captured: bool = False,
 ) -> None:
     """Add a device's provider, which must be available, to session options.
@@ -45,6 +45,7 @@ def add_provider(
             precision is written into the graph, so that the objective stays fp32.
         threads: Number of threads that a step may use.
         engine: The :func:`engine_key` for TensorRT; without one its engines are not cached.
+        engine_folder: Folder of TensorRT's engine and timing caches; without one neither is kept.
         captured: True if CUDA records passes as CUDA graphs.
     """
     if device == "openvino":
@@ -54,7 +55,8 @@ def add_provider(
         else:  # OpenVINO is built into ONNX Runtime
             options.add_provider(EXECUTION_PROVIDERS["openvino"], {"device_type": "CPU", **chosen})
     if device == "tensorrt":
-        options.add_provider(EXECUTION_PROVIDERS["tensorrt"], tensorrt_options(engine))
+        chosen = tensorrt_options(engine, engine_folder)
+        options.add_provider(EXECUTION_PROVIDERS["tensorrt"], chosen)
     if device in ("cuda", "tensorrt"):  # CUDA also runs the nodes that TensorRT does not take
         options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options(precision, captured))
 
@@ -111,13 +113,12 @@ def cuda_options(precision: str, captured: bool) -> dict[str, str]:
     }
 
 
-def tensorrt_options(engine: str | None) -> dict[str, str]:
+def tensorrt_options(engine: str | None, folder: Path | None) -> dict[str, str]:
     """Return the TensorRT provider's options. Not run on a GPU yet.
 
     ``trt_fp16_enable`` is not used: it works on TensorRT 10 but does nothing on 11, while half
     precision written into the graph works on both.
     """
-    folder = provider_folder("tensorrt")
     if folder is None:
         return {}
     options = {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(folder)}

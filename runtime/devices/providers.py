@@ -7,6 +7,7 @@ a session that ONNX Runtime moved to another device. The checks themselves are i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
@@ -88,6 +89,7 @@ class Provider:
         threads: int | None = None,
         *,
         engine: str | None = None,
+        engine_folder: Path | None = None,
         captured: bool = False,
         spinning: bool = True,
     ) -> ort.SessionOptions:
@@ -101,6 +103,7 @@ class Provider:
             threads: Number of threads that a step may use; by default every core of this process.
             engine: The :func:`engine_key` of the model. Only TensorRT uses it; without one it
                 builds its engine again each time.
+            engine_folder: Folder where TensorRT keeps its engines; None to keep none.
             captured: True to record passes as CUDA graphs; see :attr:`captures`.
             spinning: True to let threads spin while they wait for work, which keeps cores busy.
         """
@@ -123,6 +126,7 @@ class Provider:
             precision=self.precision,
             threads=threads,
             engine=engine,
+            engine_folder=engine_folder,
             captured=captured,
         )
         return options

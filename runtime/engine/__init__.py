@@ -1,1 +1,1 @@
-"""A bundle at work on a device: its sessions, batches and cache. Knows no verb."""
+"""A bundle running on a device: its sessions, batches and cache. Knows no verb."""

@@ -1,9 +1,9 @@
-"""How far a network's activations have to be scaled down so that float16 holds them.
+"""The scale that brings a network's activations into the range of float16.
 
-No bundle says how large they get, so the network is asked, in float32 on the processor: pictures as
-extreme as pictures can be, one small size, the largest value that any node gives. It depends little
-on the size: the largest of VGG16 were 299 at 64 pixels and 339 at 256, those of SqueezeNet, whose
-pixels go to 255, 7940 at both.
+No bundle says how large they get, so the network runs once, in float32 on the processor, on extreme
+pictures of one small size, and the largest value of any node counts. That value depends little on
+the size: for VGG16 it was 299 at 64 pixels and 339 at 256, for SqueezeNet, whose pixels go to 255,
+7940 at both.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from nstbatch.runtime.names import IMAGE
 from .session import Session
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
-# What an optimiser may find beyond the extreme pictures. A guess.
+# An optimiser may find larger activations than the extreme pictures give. A guess.
 MARGIN = 32.0
 SIDE = 64
 LARGEST = "largest"
-# Operators whose results may be larger than what they are of.
+# Operators whose results may be larger than their inputs.
 LARGE = frozenset({"Add", "BatchNormalization", "Conv", "Gemm", "MatMul", "Mul", "Sub"})
 
 
 def activation_scale(bundle: Bundle, pooling: Pooling, threads: int | None = None) -> float:
-    """What to multiply a network's activations by in float16: a power of two, at most 1.
+    """Return the factor of a network's activations in float16: a power of two, at most 1.
 
     Args:
-        bundle: Whose network.
-        pooling: Which variant of it.
-        threads: How many to use; None for all cores of this process.
+        bundle: The network.
+        pooling: Pooling variant of the network.
+        threads: Number of threads; None for all cores of this process.
 
     Raises:
         UnknownNameError: The bundle was not exported with this pooling.
@@ -58,15 +58,15 @@ def activation_scale(bundle: Bundle, pooling: Pooling, threads: int | None = Non
 
 
 def scale_for(largest: float) -> float:
-    """The largest power of two, at most 1, that brings a value to half precision and a margin."""
+    """Return the largest power of two, at most 1, that fits a value into float16 with a margin."""
     return min(1.0, 2.0 ** math.floor(math.log2(LARGEST_HALF / MARGIN / max(largest, 1.0))))
 
 
 def extreme_pictures(side: int) -> Array:
-    """Pictures that drive activations far, (N, 3, side, side), RGB in [0, 1].
+    """Make pictures that give large activations, (N, 3, side, side), RGB in [0, 1].
 
     White, black, the six saturated colours, noise, and coloured blocks, whose edges in all three
-    channels went furthest on every network that was tried.
+    channels gave the largest ones on every network that was tried.
     """
     random = np.random.default_rng(0)
     corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1]), -1).reshape(-1, 3, 1, 1)
@@ -78,7 +78,7 @@ def extreme_pictures(side: int) -> Array:
 
 
 def with_largest(forward_graph: onnx.ModelProto) -> onnx.ModelProto:
-    """A graph whose one output, (), is the largest absolute value of any node of another."""
+    """Return a graph with one output, (): the largest absolute value of any node of another."""
     model = ir.from_proto(forward_graph)
     graph = model.graph
     reached = reached_from(graph.inputs, graph)

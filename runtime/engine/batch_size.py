@@ -1,8 +1,8 @@
-"""How many pictures of one size fit into a device's memory at once.
+"""The number of pictures of one size that a device steps together by default.
 
-What a step holds is counted from its graph (:mod:`.live_bytes`), not measured. A provider also
-wants memory to compute in, and leaves gaps; both are in :data:`OVERHEAD`. **The estimate has not
-been held against a GPU yet.**
+The bytes of a step are counted from its graph (:mod:`.live_bytes`), not measured. A provider also
+needs memory to compute in, and leaves gaps; both are in :data:`OVERHEAD`. **The estimate has not
+been compared with a GPU yet.**
 """
 
 from __future__ import annotations
@@ -10,24 +10,59 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer
+from nstbatch.runtime.devices.gpu_memory import gpu_memory
 from nstbatch.runtime.names import IMAGE
 
 if TYPE_CHECKING:
     from nstbatch.runtime.bundles.bundle import Bundle
     from nstbatch.runtime.checks import Pooling
+    from nstbatch.runtime.devices.providers import Provider
     from nstbatch.runtime.objectives.terms import Term
 
-# Of what is counted: cuDNN's workspaces and the arena's gaps. A guess.
+# A guess: batches of this many keep a large GPU busy at 256 pixels.
+MOST_TOGETHER = 8
+# Times the bytes that are counted: cuDNN's workspaces and the arena's gaps. A guess.
 OVERHEAD = 1.5
 
 
-def largest_batch(bytes_of_one: int, free_bytes: int, most: int) -> int:
-    """How many pictures a batch may have: at least 1, at most ``most``.
+def best_batch(
+    bundle: Bundle,
+    provider: Provider,
+    terms: tuple[Term, ...],
+    optimizer: Optimizer,
+    pooling: Pooling,
+    size: tuple[int, int],
+) -> int:
+    """Return the default batch size.
+
+    It is 1 on a processor, which gains nothing from batches. On a GPU it is as many as fit into the
+    free memory, up to :data:`MOST_TOGETHER`; but 1 with L-BFGS, whose pictures come out visibly
+    different because another batch size rounds differently.
 
     Args:
-        bytes_of_one: What one picture takes, of :func:`.live_bytes.bytes_of`.
-        free_bytes: What the device has left, weights already there.
-        most: Where a larger batch gains nothing more.
+        bundle: The network.
+        provider: The device.
+        terms: Terms of the objective.
+        optimizer: The optimiser.
+        pooling: Pooling variant of the network.
+        size: Height and width of the largest picture.
+    """
+    if provider.memory != "cuda" or optimizer.name == LBFGS.name:
+        return 1
+    free = gpu_memory("free")
+    if free is None:
+        return 1
+    return largest_batch(bytes_of_step(bundle, terms, pooling, size), free, MOST_TOGETHER)
+
+
+def largest_batch(bytes_of_one: int, free_bytes: int, most: int) -> int:
+    """Return the largest batch size that fits into memory, from 1 to ``most``.
+
+    Args:
+        bytes_of_one: Bytes of one picture, from :func:`.live_bytes.bytes_of`.
+        free_bytes: Free bytes of the device, with the weights already loaded.
+        most: Largest batch size that still gains speed.
     """
     return max(1, min(most, math.floor(free_bytes / (OVERHEAD * max(bytes_of_one, 1)))))
 
@@ -35,12 +70,12 @@ def largest_batch(bytes_of_one: int, free_bytes: int, most: int) -> int:
 def bytes_of_step(
     bundle: Bundle, terms: tuple[Term, ...], pooling: Pooling, size: tuple[int, int]
 ) -> int:
-    """What one picture takes in a step, counted in float32.
+    """Count the bytes that one picture takes in a step in float32.
 
     Args:
         bundle: The network.
-        terms: Of the objective; their targets are those of reference pictures.
-        pooling: Which variant of the network.
+        terms: Terms of the objective; their targets are those of reference pictures.
+        pooling: Pooling variant of the network.
         size: Height and width of the picture.
     """
     from nstbatch.runtime.graphs.link import link_targets

@@ -1,13 +1,13 @@
-"""Batching: pictures that threads work at side by side are stepped as one batch.
+"""Batching: pictures of several threads are stepped as one batch.
 
 Each thread carries out its run as if it were alone; a :class:`Seat` stands in for the
-:class:`.loop.Descent` of its picture. Pictures of one shape and objective form a
-group, whose rows are moved by one pass. A picture may leave at any step, and the next one takes its
-place, so each stops on its own. What threads do between steps, such as reading, writing and
-resizing, overlaps with the steps of the others.
+:class:`.device_descent.Descent` of its picture. Pictures of one shape and objective form a group,
+and one pass moves all of them. A picture may leave at any step, and the next one takes its place,
+so each stops on its own. Reading, writing and resizing in one thread overlap with the steps of the
+others.
 
-All pictures under way meet before every step. Then the largest group takes it, so that batches stay
-full; of groups of one size, the one of the oldest picture, so that it is done soonest.
+All active pictures meet before every step. The largest group then takes the step, which keeps
+batches full; of equally large groups, that of the oldest picture, which finishes it soonest.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from typing import TypeAlias
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.descent.loop import Descent
 from nstbatch.runtime.descent.optimizers import State
 from nstbatch.runtime.errors import StoppedError, UsageError
+
+from .device_descent import Descent
 
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What a descent starts from, the pictures along the first axis of everything.
+    """The start of a descent; pictures lie along the first axis of every array.
 
     Attributes:
         images: (N, 3, H, W).
-        state: The optimiser's.
-        constants: Targets and weights, by the names of the step graph's inputs. Of more than one
-            picture they have N rows, or one that all share.
+        state: The optimiser's state.
+        constants: Targets and weights, by the names of the step graph's inputs. For several
+            pictures they have N rows, or one row that all share.
     """
 
     images: Array
@@ -46,14 +47,13 @@ OpenDescent: TypeAlias = Callable[[Start], Descent]
 
 
 class Batcher:
-    """Brings the pictures of several threads together."""
+    """Batches the pictures of several threads."""
 
     def __init__(self, most: int) -> None:
-        """Nobody is under way yet.
+        """Start without any picture.
 
         Args:
-            most: How many pictures may be one batch. With 1, each is stepped by itself, and the
-                oldest first.
+            most: Largest batch. With 1, each picture is stepped by itself, the oldest first.
         """
         self.most = most
         self._lock = threading.Condition()
@@ -63,18 +63,18 @@ class Batcher:
 
     @contextmanager
     def picture(self) -> Iterator[None]:
-        """Everything within is of one picture: the others wait for it between two descents.
+        """Mark a ``with`` block as one picture: the others wait for it between its descents.
 
-        It is under way from its first descent to the end of the block.
+        It is active from its first descent to the end of the block.
 
         Raises:
-            UsageError: This thread is within such a block: its picture would wait for this one, and
-                this one for it.
+            UsageError: This thread is already within such a block: the two pictures would wait for
+                each other.
         """
         if hasattr(self._of_thread, "picture"):
             raise UsageError(
-                "A picture is under way in this thread. What is shared cannot be called from its "
-                "own callbacks."
+                "This thread is already working on a picture. A shared engine cannot be called "
+                "from its own callbacks."
             )
         self._of_thread.picture = picture = _Picture()
         try:
@@ -85,18 +85,18 @@ class Batcher:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Nobody takes a step meanwhile: for what needs the device outside of a descent."""
+        """Allow no step within a ``with`` block, for work on the device outside of a descent."""
         with self._lock:
             yield
 
     def join(self, start: Start, open_descent: OpenDescent, key: Hashable = None) -> Seat:
-        """A seat for a picture, in the group of the same key.
+        """Give a picture a seat in the group of its key.
 
         Args:
-            start: Of this picture, N = 1.
+            start: The start of this picture, N = 1.
             open_descent: Opens a descent for several starts, stacked.
-            key: Of what makes descents alike but for their pictures; None for one that is stepped
-                by itself, whose start may be of several pictures.
+            key: Everything that descents of one batch have in common; None for a descent that is
+                stepped by itself, whose start may hold several pictures.
         """
         alone = key is None
         with self._lock:
@@ -123,7 +123,7 @@ class Batcher:
             self._end(seat.picture)
 
     def step(self, seat: Seat) -> None:
-        """Wait until the seat's picture has been moved, and evaluated."""
+        """Wait until the seat's picture has been moved and evaluated."""
         with self._lock:
             seat.waits = True
             self._lock.notify_all()
@@ -135,9 +135,9 @@ class Batcher:
                     self._lock.wait()
 
     def rows(self, seat: Seat, *, before: bool) -> tuple[Array, State]:
-        """A seat's images and state, or those of the look before the last one.
+        """Return a seat's images and state, or with ``before`` those of the previous look.
 
-        Without the lock: nobody takes a step as long as the seat's picture does not wait for one.
+        Needs no lock: no step happens while the seat's picture does not wait for one.
         """
         return self._groups[seat.key].rows(seat, before=before)
 
@@ -157,21 +157,21 @@ class Batcher:
 
 
 class _Picture:
-    """One picture under way, which has a seat unless it is between two descents."""
+    """An active picture; it has a seat unless it is between two descents."""
 
     def __init__(self, *, passing: bool = False) -> None:
         self.passing = passing
-        """Whether it is under way no longer than its one descent."""
+        """True if it is active for a single descent only."""
         self.seat: Seat | None = None
 
     @property
     def waits(self) -> bool:
-        """Whether it waits for a step."""
+        """True if it waits for a step."""
         return self.seat is not None and self.seat.waits
 
 
 class Seat:
-    """A picture's place in a batch; it is used like a :class:`.loop.Descent`."""
+    """A picture's place in a batch, used like a :class:`.device_descent.Descent`."""
 
     def __init__(self, batcher: Batcher, key: Hashable, picture: _Picture, start: Start) -> None:
         """See :meth:`Batcher.join`."""
@@ -180,19 +180,19 @@ class Seat:
         self.start = start
         self.waits = False
         self.left = 0
-        """How many steps are asked for at most; 0 for an evaluation."""
+        """Largest number of steps to take next; 0 for an evaluation."""
         self.taken = 0
-        """How many were taken."""
+        """Number of steps taken last."""
         self.losses: Array | None = None
-        """(N, T) of the last one."""
+        """(N, T) after the last step."""
         self.error: Exception | None = None
-        """Why there are none."""
+        """The error that prevented losses."""
         self.is_back = False
-        """Whether the images of the look before the last one are meant."""
+        """True if it returned to the images of the previous look."""
         self._batcher = batcher
 
     def evaluate(self) -> Array:
-        """Losses (N, T) of the images that it starts from; a StoppedError if it was terminated."""
+        """Return the losses (N, T) of the first images; a StoppedError if it was terminated."""
         self._batcher.step(self)
         if self.error is not None:
             raise self.error
@@ -200,15 +200,15 @@ class Seat:
         return self.losses
 
     def to_next_look(self, left: int, stop: Callable[[], bool]) -> tuple[Array, int]:
-        """Take as many steps as all of the batch may; see :class:`.loop.Steppable`.
+        """Take as many steps as every picture of the batch may; see :class:`.loop.Steppable`.
 
-        Nobody is asked between them whether to stop: it would stop the others.
+        ``stop`` is not called between them, since it would stop the others too.
         """
         self.left = left
         return self.evaluate(), self.taken
 
     def step_back(self) -> None:
-        """Return to the images of the look before the last one."""
+        """Return to the images of the previous look."""
         self.is_back = True
 
     def close(self) -> None:
@@ -227,26 +227,26 @@ class Seat:
 
 
 class _Group:
-    """Pictures that one descent moves; those beyond its size wait for a place."""
+    """Pictures that one descent moves; those beyond its size wait for a seat in it."""
 
     def __init__(self, most: int, open_descent: OpenDescent) -> None:
         self.seats: list[Seat] = []
-        """In the order that they came in."""
+        """Seats in the order of arrival."""
         self._most = most
         self._open = open_descent
         self._descent: Descent | None = None
         self._aboard: list[Seat] = []
-        """Who is moved by the descent, by its rows; some may have left."""
+        """Seats of the descent's rows, in order; some may have left."""
         self._before: dict[Seat, tuple[Array, State]] = {}
-        """The rows of the look before the last one, where another descent came between."""
+        """Rows of the previous look, if a new descent was opened since."""
 
     @property
     def next(self) -> Sequence[Seat]:
-        """Who takes part in the next step."""
+        """Seats that take part in the next step."""
         return self.seats[: self._most]
 
     def step(self) -> None:
-        """Move those who have been evaluated before, let others in, and evaluate all of them."""
+        """Move the seats evaluated before, admit others, and evaluate all of them."""
         count = 0
         self._before = {}
         try:
@@ -256,7 +256,7 @@ class _Group:
                 self._reseat(has_moved=count > 0)
             assert self._descent is not None
             losses = self._descent.evaluate()
-        except Exception as error:  # each of the threads is to know of it
+        except Exception as error:  # every thread gets it
             for seat in self.next:
                 seat.error, seat.is_back = error, isinstance(error, StoppedError)
         else:
@@ -267,9 +267,9 @@ class _Group:
                 seat.waits = False
 
     def _move(self, descent: Descent) -> int:
-        """Take steps, all but the last evaluation, and return how many.
+        """Take steps up to the last evaluation, and return their number.
 
-        One where somebody is let in, who waits for an evaluation.
+        It is 1 if a new seat waits for its first evaluation.
         """
         count = min(descent.look_every, *(seat.left or 1 for seat in self.next))
         descent.hold()
@@ -279,7 +279,7 @@ class _Group:
         return count
 
     def rows(self, seat: Seat, *, before: bool) -> tuple[Array, State]:
-        """A seat's own images and state, or those of the look before the last one."""
+        """Return a seat's own images and state, or with ``before`` those of the previous look."""
         if before and seat in self._before:
             return self._before[seat]
         if self._descent is None or seat not in self._aboard:
@@ -295,18 +295,18 @@ class _Group:
         return slice(row, row + 1)
 
     def _is_other_batch(self) -> bool:
-        """Whether the descent lacks somebody, or is larger than it need be."""
+        """Tell whether the descent lacks a seat, or is larger than necessary."""
         lacking = any(seat not in self._aboard for seat in self.next)
         return lacking or self._rows_for(len(self.next)) < len(self._aboard)
 
     def _rows_for(self, pictures: int) -> int:
-        """The next power of two, so that few graphs are ever opened, but no more than allowed."""
+        """Return the next power of two, up to the largest batch: so few graphs are ever opened."""
         return min(1 << (pictures - 1).bit_length(), self._most)
 
     def _reseat(self, *, has_moved: bool) -> None:
-        """Open a descent for those who take part now, each from where it is.
+        """Open a descent for the current seats, each from its own images.
 
-        The last picture fills the rows that nobody needs.
+        The last picture is repeated in rows that no seat needs.
         """
         seats = list(self.next)
         seats += [seats[-1]] * (self._rows_for(len(seats)) - len(seats))
@@ -320,7 +320,7 @@ class _Group:
 
 
 def _stacked(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    """Arrays of one name along their first axis; those of one part may have any shape."""
+    """Concatenate arrays of one name along their first axis; a single part may have any shape."""
     if len(parts) == 1:
         return dict(parts[0])
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,12 +1,12 @@
-"""A folder of what takes long to make, shared by all processes of a user.
+"""A cache on disk for results that take long to make, shared by all processes of a user.
 
-Nothing in it is needed: whatever is missing, stale or damaged is made anew, and a folder that
-cannot be written to is none. Files appear whole or not at all, and are never changed; the ones
-unused the longest go when all together grow too large.
+No file in it is necessary: a missing, stale or damaged one is made again, and without write access
+nothing is cached. Files appear whole or not at all, and never change; the least recently used ones
+are removed when all together grow too large.
 
-Two kinds of file lie in it. An entry has the name of its key, which is a hash of all that the entry
-depends on, and begins with a checksum. A blob has the name of its own hash and checksum, so that
-entries share it, and lies there as it is, so that it can be mapped into memory.
+There are two kinds of file. An entry is named by its key, a hash of everything that the entry
+depends on, and begins with a checksum. A blob is named by its own hash and checksum, so entries can
+share it, and holds nothing but its bytes, so it can be mapped into memory.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from nstbatch.runtime.files import write_atomically
 VARIABLE = "NSTBATCH_CACHE"
 OFF = "off"
 
-# Of all files together; VGG16's weights, as a processor wants them, are 80 MB of it. A guess.
+# Bytes of all files together; VGG16's weights, laid out for a processor, are 80 MB. A guess.
 LARGEST = 1 << 30
-# What is left after old files have been removed, so that this is not done at every write. A guess.
+# Share that stays when old files are removed, since doing so at every write is slow. A guess.
 LEFT = 3 / 4
 
 ENTRY, BLOB = "entry", "blob"
@@ -40,10 +40,10 @@ log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path | None:
-    """Where the cache lies; None if it is "off".
+    """Return the folder of the cache; None if it is "off".
 
-    In $NSTBATCH_CACHE or the user's cache folder, always in a folder of its own: old files in it
-    are removed, and somebody may have named a folder with other things.
+    It lies in $NSTBATCH_CACHE or the user's cache folder, and always has a name of its own: old
+    files in it are removed, and $NSTBATCH_CACHE may hold other files.
     """
     import platformdirs
 
@@ -56,7 +56,7 @@ def cache_folder() -> Path | None:
 
 
 def provider_folder(name: str) -> Path | None:
-    """A folder within the cache for what a provider keeps itself; None if there can be none."""
+    """Return a folder in the cache for a provider's own files; None if it cannot be made."""
     folder = cache_folder()
     if folder is None:
         return None
@@ -68,7 +68,7 @@ def provider_folder(name: str) -> Path | None:
 
 
 def current_cache() -> Cache | None:
-    """The cache of this process, in :func:`cache_folder`; None if it is off."""
+    """Return the cache of this process, in :func:`cache_folder`; None if it is off."""
     folder = cache_folder()
     return None if folder is None else _cache_at(folder.absolute())
 
@@ -77,35 +77,35 @@ class Cache:
     """The files of one folder."""
 
     def __init__(self, folder: Path, largest: int = LARGEST) -> None:
-        """Use a folder, which need not be there yet.
+        """Use a folder, which need not exist yet.
 
         Args:
-            folder: Whatever lies in it, or in folders within, may be removed.
-            largest: Bytes of all files from which on old ones are removed.
+            folder: Any file in it, or in folders within, may be removed.
+            largest: Largest size of all files in bytes; above it, old ones are removed.
         """
         self.folder = folder
         self._largest = largest
         self._sound: set[str] = set()
 
     def read(self, key: str) -> bytes | None:
-        """The entry of a key, or None if it is not there as it was written."""
+        """Return the entry of a key; None if it is missing or damaged."""
         path = self.folder / f"{key}.{ENTRY}"
         try:
             data = path.read_bytes()
         except OSError:
             return None
         if hashlib.sha256(data[DIGEST:]).digest() != data[:DIGEST]:
-            log.warning("A damaged file of the cache is made anew: %s", path)
+            log.warning("A damaged file of the cache is made again: %s", path)
             return None
         _touch(path)
         return data[DIGEST:]
 
     def write(self, key: str, data: bytes) -> None:
-        """Keep an entry, if that can be done."""
+        """Write an entry; do nothing if the folder cannot be written to."""
         self._write(f"{key}.{ENTRY}", hashlib.sha256(data).digest() + data)
 
     def write_blob(self, data: bytes) -> str:
-        """Keep a blob, if that can be done; returns its name."""
+        """Write a blob, if the folder can be written to; return its name."""
         # The hash tells blobs apart; the checksum finds damage in a third of the time.
         name = f"{hashlib.sha256(data).hexdigest()}-{zlib.crc32(data):08x}.{BLOB}"
         if not self.has_blob(name):
@@ -113,14 +113,14 @@ class Cache:
         return name
 
     def has_blob(self, name: str) -> bool:
-        """Whether a blob lies in the folder as it was written; read once a process."""
+        """Tell whether a blob is there and undamaged; it is read once per process."""
         path = self.folder / name
         if name not in self._sound:
             checksum = _checksum(path)
             if checksum is None:
                 return False
             if not name.endswith(f"-{checksum:08x}.{BLOB}"):
-                log.warning("A damaged file of the cache is made anew: %s", path)
+                log.warning("A damaged file of the cache is made again: %s", path)
                 return False
             self._sound.add(name)
         return _touch(path)
@@ -135,12 +135,12 @@ class Cache:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / name, data)
         except OSError as error:
-            log.info("Nothing can be kept in the cache %s: %s", self.folder, error.strerror)
+            log.info("The cache %s cannot be written to: %s", self.folder, error.strerror)
             return
         self._make_room()
 
     def _make_room(self) -> None:
-        """Remove the files unused the longest; what a killed process left half-written is one."""
+        """Remove the least recently used files, and those that a killed process left unfinished."""
         size = self.size
         if size <= self._largest:
             return
@@ -153,9 +153,9 @@ class Cache:
                 size -= bytes_
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
-        """When each was last used, its bytes, and where it lies."""
+        """Yield the time of last use, the size in bytes and the path of every file."""
         with suppress(OSError):
-            for path in self.folder.rglob("*"):  # what providers keep is in folders of their own
+            for path in self.folder.rglob("*"):  # providers keep theirs in folders within
                 with suppress(OSError):
                     status = path.stat()
                     if stat.S_ISREG(status.st_mode):
@@ -179,7 +179,7 @@ def _cache_at(folder: Path) -> Cache:
 
 
 def _touch(path: Path) -> bool:
-    """Note that a file is in use; whether it is still there."""
+    """Note that a file is in use; return False if it is gone."""
     now = time.time()
     try:
         os.utime(path, (now, now))

@@ -1,9 +1,9 @@
-"""Keys of the cache: a hash of everything that shapes what is kept there.
+"""Keys of the cache: a hash of everything that an entry depends on.
 
-What a graph is made of is one part of it: a bundle's files, terms, views, shapes, a provider. What
-makes it is the other: the sources of :mod:`nstbatch.runtime`, the libraries that link and optimise,
-and the processor, for which ONNX Runtime lays out weights. Sources count by their bytes, since a
-version says nothing while they are being changed.
+One part is the material of a graph: a bundle's files, terms, views, shapes, a provider. The other
+is its maker: the sources of :mod:`nstbatch.runtime`, the libraries that link and optimise, and the
+processor, for which ONNX Runtime lays out weights. Sources count by their bytes, since a version
+number does not change with every edit.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ LIBRARIES = ("onnx", "onnx-ir", "onnxscript")
 
 
 def cache_key(kind: str, *parts: Any) -> str | None:
-    """A key, in hexadecimal; None where it cannot be told what the parts depend on.
+    """Return a key, in hexadecimal; None if the source of a part is unknown.
 
     Args:
-        kind: What is kept under it.
-        parts: What it is made of: what JSON can hold, dataclasses, formulas.
+        kind: Kind of entry.
+        parts: Its material: JSON values, dataclasses, formulas.
     """
     try:
         text = json.dumps([_makers(), kind, *parts], default=_plain, sort_keys=True)
@@ -43,7 +43,7 @@ def cache_key(kind: str, *parts: Any) -> str | None:
 
 
 class _UnknownSourceError(Exception):
-    """Something is of no known source or kind, and may be another one next time."""
+    """A part has no known source or kind, so it may change without notice."""
 
 
 def _plain(value: Any) -> Any:
@@ -58,7 +58,7 @@ def _plain(value: Any) -> Any:
 
 @functools.cache
 def _makers() -> list[Any]:
-    """All that a graph depends on beside what it is made of."""
+    """Everything that a graph depends on beside its material."""
     flags = processor_flags()
     return [
         digest_of_sources(RUNTIME),
@@ -69,7 +69,7 @@ def _makers() -> list[Any]:
 
 
 def digest_of_sources(folder: Path) -> str:
-    """The hash of all Python files in a folder and the folders within it, and of their places."""
+    """Return the hash of all Python files in a folder and its subfolders, and of their paths."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         content = hashlib.sha256(path.read_bytes()).digest()
@@ -79,7 +79,7 @@ def digest_of_sources(folder: Path) -> str:
 
 @functools.cache
 def _source_of(module: str) -> str:
-    """The hash of a module's source; those of the runtime are in every key already."""
+    """Return the hash of a module's source; empty for the runtime's, which are in every key."""
     if module.startswith(f"{nstbatch.runtime.__name__}."):
         return ""
     try:

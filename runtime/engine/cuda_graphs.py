@@ -1,9 +1,9 @@
-"""CUDA graphs: which recording of a session belongs to which buffers.
+"""CUDA graphs: one recording of a session for each set of buffers.
 
 A CUDA graph is the list of a pass's kernels with the addresses that they read and write, recorded
 once and launched as a whole. ONNX Runtime keeps several for one session, by a number in the run
-options, and does not check that a number comes with the buffers that it was recorded with. So a
-number is given to each set of addresses here. **Not run on a GPU yet.**
+options, and does not check that a number comes with the buffers that it was recorded with. So
+each set of addresses gets its own number here. **Not run on a GPU yet.**
 
 The first pass of a number is a warm-up and the recording: ONNX Runtime runs it more than once. All
 graphs of this project may be run again over the same buffers, L-BFGS in place among them.
@@ -20,8 +20,8 @@ import onnxruntime as ort
 GRAPH_ID = "gpu_graph_id"
 NOT_CAPTURED = -1
 
-# A descent takes up to nine, and the next of its shape gets its buffers where the last one had them
-# if memory is handed out as usual. Recordings are never given back, so there has to be an end.
+# A descent takes up to nine, and the next one of its shape usually gets buffers at the same
+# addresses. Recordings are never freed, so there must be a limit.
 MOST_CAPTURES = 128
 
 
@@ -32,13 +32,13 @@ class Captures:
         self._ids: dict[tuple[int, ...], int] = {}
 
     def of(self, buffers: Iterable[ort.OrtValue]) -> ort.RunOptions:
-        """Run options for a pass over these buffers, inputs and outputs in a fixed order."""
+        """Return run options for a pass over these buffers, inputs and outputs in a fixed order."""
         options = ort.RunOptions()
         options.add_run_config_entry(GRAPH_ID, str(self.number(b.data_ptr() for b in buffers)))
         return options
 
     def number(self, addresses: Iterable[int]) -> int:
-        """The number of the recording with these addresses, or that of none if there are enough."""
+        """Return the number of the recording of these addresses; NOT_CAPTURED above the limit."""
         key = tuple(addresses)
         if key not in self._ids and len(self._ids) >= MOST_CAPTURES:
             return NOT_CAPTURED

@@ -1,7 +1,6 @@
-"""Facts about the graphs of a bundle that are found out once, and need no reading after that.
+"""Facts about a bundle's graphs, computed once and stored on disk.
 
-Reading a graph imports onnx, and looking at it onnx_ir, which a run of a cached shape has no other
-use for.
+Reading a graph imports onnx, and inspecting it onnx_ir, and a run of a cached shape needs neither.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from collections.abc import Mapping
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.checks import Pooling
 
-from .stored_values import remembered_fact
+from .stored_values import stored_fact
 
 
 def check_graph(bundle: Bundle, kind: GraphKind, pooling: Pooling) -> None:
-    """Find out now whether a graph is what it should be; see :meth:`.bundle.Bundle.read_graph`.
+    """Check that a graph is valid; see :meth:`.bundle.Bundle.read_graph`.
 
     Raises:
         UnknownNameError: The bundle was not exported with this pooling.
@@ -26,12 +25,12 @@ def check_graph(bundle: Bundle, kind: GraphKind, pooling: Pooling) -> None:
         bundle.read_graph(kind, pooling)
         return True
 
-    bundle.graph_path(kind, pooling)  # or say that there is none
-    remembered_fact(("sound", bundle.sha256, kind, pooling), is_sound)
+    bundle.graph_path(kind, pooling)  # raises if there is none
+    stored_fact(("sound", bundle.sha256, kind, pooling), is_sound)
 
 
 def smallest_sides(bundle: Bundle, pooling: Pooling) -> Mapping[str, int]:
-    """For each layer of a bundle the result of :func:`.smallest_side.smallest_side`.
+    """Return the result of :func:`.smallest_side.smallest_side` for each layer of a bundle.
 
     Raises:
         UnknownNameError: The bundle was not exported with this pooling.
@@ -44,5 +43,5 @@ def smallest_sides(bundle: Bundle, pooling: Pooling) -> Mapping[str, int]:
         forward = bundle.read_graph("forward", pooling)
         return {layer: smallest_side(forward, {layer}) for layer in bundle.layer_names}
 
-    bundle.graph_path("forward", pooling)  # or say that there is none
-    return remembered_fact(("smallest sides", bundle.sha256, pooling), sides)
+    bundle.graph_path("forward", pooling)  # raises if there is none
+    return stored_fact(("smallest sides", bundle.sha256, pooling), sides)

@@ -1,12 +1,12 @@
-"""Graphs that are ready to run: linked, at one size, and where that is possible optimised.
+"""Graphs that are ready to run: linked, at one size, and optimised if possible.
 
-Linking takes the imports of onnx, onnx_ir and onnxscript, and ONNX Runtime folds, transposes and
-lays out the same weights anew for every session: together most of the time until the first step.
-So what comes out of it is kept in the :mod:`.cache`. What runs on a processor has its weights as
-blobs there, which are mapped into memory and shared by all sessions of all processes: linked
-graphs for pictures of all sizes, and those at one size, for the CPU provider as ONNX Runtime has
-optimised them, for OpenVINO, which compiles by itself, as they are. For GPUs it is the graph at one
-size, which reads the weights of its bundle.
+Linking imports onnx, onnx_ir and onnxscript, and ONNX Runtime folds, transposes and lays out the
+same weights again for every session: together most of the time until the first step. So the results
+are stored in the :mod:`.cache`. For processors, these are linked graphs for pictures of all sizes,
+and graphs at one size: optimised by ONNX Runtime for the CPU provider, not optimised for OpenVINO,
+which compiles them itself. Their weights are blobs, which are mapped into memory and shared by all
+sessions of all processes. For GPUs, it is the graph at one size, which reads the weights of its
+bundle.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import onnxruntime as ort
 
 from nstbatch.runtime.devices.providers import Provider
 
-from .stored_graph import Model, Shelf
+from .stored_graph import Model, StoredGraph
 
 if TYPE_CHECKING:
     import onnx
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make a graph, where it does not lie in the cache.
+    """A way to make a graph that is not in the cache.
 
     Attributes:
-        parts: All that shapes it; see :func:`.cache_key.cache_key`.
+        parts: Everything that shapes it; see :func:`.cache_key.cache_key`.
         make: Makes it.
     """
 
@@ -40,7 +40,7 @@ class Recipe:
 
 
 class ReadyGraph:
-    """A graph at one size, from the cache if it lies there."""
+    """A graph at one size, from the cache if it is there."""
 
     def __init__(
         self,
@@ -52,36 +52,36 @@ class ReadyGraph:
         """Find a graph in the cache, or make it.
 
         Args:
-            graph: A graph, which is not kept, or the recipe of one.
+            graph: A graph, which is not cached, or the recipe of one.
             shapes: The shape of every input, by name.
-            provider: What is to run it.
-            weights_folder: Where its external data lies; None if it has none.
+            provider: Runs it.
+            weights_folder: Folder of its external data; None if it has none.
         """
         self._graph, self._shapes, self._weights_folder = graph, shapes, weights_folder
         self._provider = provider
-        self._shelf = None
+        self._stored = None
         if isinstance(graph, Recipe):
-            self._shelf = Shelf.of(graph.parts, list(shapes.items()), provider)
-        self._kept = self._shelf.read(weights_folder) if self._shelf else None
-        self._model = self._kept or self._make()
+            self._stored = StoredGraph.of(graph.parts, list(shapes.items()), provider)
+        self._cached = self._stored.read(weights_folder) if self._stored else None
+        self._model = self._cached or self._make()
 
     @property
     def data(self) -> bytes:
-        """The model, serialised, without its weights."""
+        """The serialised model, without its weights."""
         return self._model.data
 
     def open(self, options: ort.SessionOptions) -> ort.InferenceSession:
-        """A session of it, which is in the cache from now on."""
-        if self._kept is not None:
+        """Open a session of it, and store it in the cache."""
+        if self._cached is not None:
             try:
-                return self._kept.open(options)
-            except Exception:  # ONNX Runtime's share no other base; another process removed it, say
+                return self._cached.open(options)
+            except Exception:  # ONNX Runtime's share no other base; a file may have been removed
                 self._model = self._make()
-        if self._shelf is None:
+        if self._stored is None:
             return self._model.open(options)
-        if self._provider.device == "cpu":  # ONNX Runtime writes down what it has made of a graph
-            return self._shelf.open_and_keep(self._model, options)
-        self._shelf.write(self._model)
+        if self._provider.device == "cpu":  # ONNX Runtime writes its optimised graph
+            return self._stored.open_and_store(self._model, options)
+        self._stored.write(self._model)
         return self._model.open(options)
 
     def _make(self) -> Model:
@@ -95,7 +95,7 @@ class ReadyGraph:
 
         linked = self._linked()
         model = specialise(onnx.ModelProto.FromString(linked.data), self._shapes)
-        # Others choose among algorithms by themselves; in half precision the products would round.
+        # Other providers choose algorithms themselves; in half precision the products would round.
         if self._provider.device == "cpu" and self._provider.precision == "fp32":
             model = with_fewer_products(model)
         if self._provider.device == "openvino":
@@ -103,12 +103,12 @@ class ReadyGraph:
         return replace(linked, data=model.SerializeToString())
 
     def _linked(self) -> Model:
-        """The graph for pictures of all sizes; from the cache if it has weights to fold."""
+        """Return the graph for pictures of all sizes; from the cache if it has weights to fold."""
         graph, folder = self._graph, self._weights_folder
         if not isinstance(graph, Recipe):
             return Model(graph.SerializeToString(), folder)
         if folder is not None and self._provider.memory == "cpu":
-            shelf = Shelf.of(graph.parts, self._provider)
-            if shelf is not None:
-                return shelf.read(folder) or shelf.keep_folded(graph.make(), folder)
+            stored = StoredGraph.of(graph.parts, self._provider)
+            if stored is not None:
+                return stored.read(folder) or stored.store_folded(graph.make(), folder)
         return Model(graph.make().SerializeToString(), folder)

@@ -1,14 +1,14 @@
 """One graph at one size on one provider, and its passes over fixed buffers.
 
-ONNX Runtime is always handed static shapes, and a loop always the same buffers: the state of a run
-stays on the device, and a CUDA graph could be captured.
+ONNX Runtime always gets static shapes, and a loop always the same buffers: the state of a run stays
+on the device, and a CUDA graph can be captured.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from nstbatch.runtime.bundles.manifest import WEIGHTS
 from nstbatch.runtime.devices.providers import Provider, assert_on_device, engine_key
 from nstbatch.runtime.errors import StoppedError
 
+from .cache import provider_folder
 from .cuda_graphs import Captures
 from .ready_graph import ReadyGraph, Recipe
 
@@ -52,46 +53,41 @@ class Session:
             model: A graph of float32 inputs and outputs, or the recipe of one that may lie in the
                 cache.
             shapes: The shape of every input, by name.
-            provider: What runs it; see :func:`nstbatch.runtime.devices.providers.resolve`.
-            weights_folder: Where the graph's external data lies.
-            threads: How many threads to use; None for all cores of this process.
-            run_options: Of every pass. Setting their ``terminate``, from whatever thread, ends the
-                pass that is under way, and those to come, with a StoppedError. Providers look at
-                it between nodes; one that makes a single node of the graph ends that first.
-            captured: Whether to record each bound pass as a CUDA graph, on a device that can.
-            spinning: Whether its threads keep their cores busy for a while after a pass, which
-                begins the next one sooner; not for a session whose passes are few and short
+            provider: Runs it; see :func:`nstbatch.runtime.devices.providers.resolve`.
+            weights_folder: Folder of the graph's external data.
+            threads: Number of threads; None for all cores of this process.
+            run_options: Options of every pass. Setting their ``terminate``, from any thread, ends
+                the running pass, and all later ones, with a StoppedError. Providers check it
+                between nodes; one that makes a single node of the graph ends that first.
+            captured: True to record each bound pass as a CUDA graph, on a device that can.
+            spinning: True if its threads keep their cores busy for a while after a pass, which
+                starts the next one sooner. False suits a session whose passes are few and short
                 beside those of another.
 
         Raises:
             ProviderError: ONNX Runtime would run it elsewhere.
         """
         graph = ReadyGraph(model, shapes, provider, weights_folder)
-        engine = None
+        engine = engine_folder = None
         if provider.device == "tensorrt":
+            engine_folder = provider_folder("tensorrt")
             weights = b"" if weights_folder is None else (weights_folder / WEIGHTS).read_bytes()
             engine = engine_key(graph.data + weights, shapes, {"precision": provider.precision})
-        self._run_options = ort.RunOptions() if run_options is None else run_options
-        self._captures = Captures() if captured and provider.captures else None
 
-        def open_session() -> ort.InferenceSession:
+        def open_session(captured: bool) -> ort.InferenceSession:
             options = provider.session_options(
                 threads,
                 engine=engine,
-                captured=self._captures is not None,
+                engine_folder=engine_folder,
+                captured=captured,
                 spinning=spinning,
             )
             _use_shared_arena(options)
             return graph.open(options)
 
-        try:
-            self._session = open_session()
-        except Exception as error:  # ONNX Runtime's exceptions share no other base
-            if self._captures is None:
-                raise
-            log.info("No CUDA graph of this session: %s", error)
-            self._captures = None
-            self._session = open_session()
+        self._run_options = ort.RunOptions() if run_options is None else run_options
+        self._session, is_captured = _opened(open_session, captured and provider.captures)
+        self._captures = Captures() if is_captured else None
         assert_on_device(self._session, provider)
         self.memory = provider.memory
         self._copies_inputs = provider.copies_inputs
@@ -101,10 +97,10 @@ class Session:
         }
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once, from arrays to arrays, by the names of the graph's inputs and outputs.
+        """Run once on arrays, by the names of the graph's inputs and outputs.
 
         Args:
-            inputs: Every input, float32, of the shape that the session was opened with.
+            inputs: Every input, float32, of the shape given when the session was opened.
 
         Raises:
             StoppedError: It was terminated.
@@ -114,7 +110,7 @@ class Session:
         return dict(zip(self.output_shapes, outputs, strict=True))
 
     def buffer(self, values: ArrayLike) -> ort.OrtValue:
-        """A float32 buffer on the session's device with these values in it."""
+        """Make a float32 buffer on the session's device with these values."""
         array = np.array(values, dtype=np.float32, order="C")  # a copy: the buffer is written to
         return ort.OrtValue.ortvalue_from_numpy(array, self.memory, 0)
 
@@ -124,14 +120,14 @@ class Session:
         outputs: Mapping[str, ort.OrtValue],
         constant: Collection[str] = (),
     ) -> BoundPass:
-        """A pass that reads and writes these buffers each time it is called.
+        """Make a pass that reads and writes these buffers each time it is called.
 
         Args:
             inputs: A buffer for every input, by name.
-            outputs: One for every output. None may be an input as well, unless the graph is made
-                for it; see :attr:`nstbatch.runtime.descent.optimizers.Optimizer.in_place`.
-            constant: Those inputs that nobody writes to after this, which spares a device that
-                copies its inputs the copy in each pass.
+            outputs: A buffer for every output. It may be an input too only if the graph allows it;
+                see :attr:`nstbatch.runtime.descent.optimizers.Optimizer.in_place`.
+            constant: Names of inputs that never change after this; a device that copies its inputs
+                does not copy them in each pass.
         """
         binding = self._session.io_binding()
         for name, value in inputs.items():
@@ -147,15 +143,27 @@ class Session:
 
     @property
     def is_captured(self) -> bool:
-        """Whether its bound passes are recorded as CUDA graphs."""
+        """True if its bound passes are recorded as CUDA graphs."""
         return self._captures is not None
 
 
-def _use_shared_arena(options: ort.SessionOptions) -> None:
-    """Let a session take its memory on the processor from one arena of the whole process.
+def _opened(
+    open_session: Callable[[bool], ort.InferenceSession], captured: bool
+) -> tuple[ort.InferenceSession, bool]:
+    """Open a session, without CUDA graphs if it does not open with them; says if it has them."""
+    if captured:
+        try:
+            return open_session(True), True
+        except Exception as error:  # ONNX Runtime's exceptions share no other base
+            log.info("No CUDA graph of this session: %s", error)
+    return open_session(False), False
 
-    Sessions run in turn and each keeps the peak of its own activations: with an arena each, three
-    scales up to 362 pixels took 2.3 GB, with one between them 1.6 GB.
+
+def _use_shared_arena(options: ort.SessionOptions) -> None:
+    """Make a session take its processor memory from one arena of the whole process.
+
+    Sessions run in turn, and an arena keeps the peak of its activations: with one arena each, three
+    scales up to 362 pixels took 2.3 GB, with a shared one 1.6 GB.
     """
     _register_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
@@ -166,7 +174,7 @@ def _register_arena() -> None:
     memory = ort.OrtMemoryInfo(
         "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
     )
-    # -1: ONNX Runtime's own sizes. 1: grow by what is asked for, not to the next power of two.
+    # -1: ONNX Runtime's own sizes. 1: grow by the size requested, not to the next power of two.
     config = ort.OrtArenaCfg(
         {
             "max_mem": 0,
@@ -175,7 +183,7 @@ def _register_arena() -> None:
             "max_dead_bytes_per_chunk": -1,
         }
     )
-    # Where the program around this library has registered one, that stays and serves as well.
+    # If the embedding program has registered one, that one stays and is used.
     ort.create_and_register_allocator(memory, config)
 
 
@@ -196,14 +204,14 @@ class BoundPass:
         self._run_options = run_options
         self._capture = capture
         self._read_anew = read_anew
-        # Up to 1.29 ONNX Runtime knows a buffer's address alone: the memory is the array's that it
-        # was made of, which its Python object keeps.
+        # Up to 1.29, ONNX Runtime keeps only a buffer's address: the memory belongs to the array
+        # that it was made from, and its Python object keeps that alive.
         self._held = held
 
     def __call__(self) -> None:
-        """Run once; a StoppedError if it was terminated, and the outputs then hold anything."""
+        """Run once; a StoppedError if it was terminated: the outputs are then undefined."""
         if self._capture is not None and self._run_options.terminate:
-            raise StoppedError  # a CUDA graph is launched as a whole, and asks nobody
+            raise StoppedError  # a CUDA graph runs as a whole, and never checks it
         for name, value in self._read_anew.items():
             self._binding.bind_ortvalue_input(name, value)
         with _stoppable(self._run_options):
@@ -212,7 +220,7 @@ class BoundPass:
 
 @contextmanager
 def _stoppable(run_options: ort.RunOptions) -> Iterator[None]:
-    """Tell a pass that was terminated from one that failed: ONNX Runtime has no type for it."""
+    """Raise StoppedError for a terminated pass; ONNX Runtime has no error type for it."""
     try:
         yield
     except Exception as error:

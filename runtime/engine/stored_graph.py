@@ -1,7 +1,7 @@
-"""One model and its weights on disk: where it lies in the :mod:`.cache`, and how it gets there.
+"""A model and its weights in the :mod:`.cache`: reading and writing.
 
 An entry holds the model and the names of its blobs, which are its larger weights: they are mapped
-into memory as they lie there, and shared by all models that have the same ones.
+into memory, and shared by all models with the same weights.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
-# ONNX Runtime resolves external data against this folder when a model comes as bytes.
+# ONNX Runtime looks for external data in this folder when a model comes as bytes.
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 OPTIMISED_WEIGHTS = "session.optimized_model_external_initializers_file_name"
 OPTIMISED_WEIGHTS_FROM = "session.optimized_model_external_initializers_min_size_in_bytes"
@@ -37,13 +37,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Model:
-    """A model as ONNX Runtime is to get it.
+    """A model in the form that ONNX Runtime opens.
 
     Attributes:
-        data: It, serialised, without the weights that lie beside it.
-        folder: Where those lie.
-        blobs: Their names, if that is the cache.
-        is_optimised: Whether ONNX Runtime has optimised it.
+        data: The serialised model, without its external weights.
+        folder: Folder of those weights.
+        blobs: Names of the weights, if the folder is the cache.
+        is_optimised: True if ONNX Runtime has optimised it.
     """
 
     data: bytes
@@ -52,7 +52,7 @@ class Model:
     is_optimised: bool = False
 
     def open(self, options: ort.SessionOptions) -> ort.InferenceSession:
-        """A session of it."""
+        """Open a session of it."""
         if self.folder is not None:
             _set(options, WEIGHTS_FOLDER, str(self.folder))
         level = ort.GraphOptimizationLevel
@@ -63,37 +63,37 @@ class Model:
 
 
 def _set(options: ort.SessionOptions, key: str, value: str) -> None:
-    """Set an entry that may be there already, of which ONNX Runtime would warn."""
+    """Set a config entry; ONNX Runtime would warn if it were already set to this value."""
     try:
         if options.get_session_config_entry(key) == value:
             return
-    except RuntimeError:  # it is not there
+    except RuntimeError:  # it is not set
         pass
     options.add_session_config_entry(key, value)
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """Where one graph lies in the cache: an entry, of the names of its blobs and the model."""
+class StoredGraph:
+    """The place of one graph in the cache: an entry with the names of its blobs and the model."""
 
     cache: Cache
     key: str
 
     @classmethod
-    def of(cls, *about: Any) -> Shelf | None:
-        """The place of a model, by all that it depends on; None if nothing can be kept of it."""
+    def of(cls, *about: Any) -> StoredGraph | None:
+        """Return the place of a model, given all it depends on; None if it cannot be cached."""
         cache, key = current_cache(), cache_key("graph", *about)
         return None if cache is None or key is None else cls(cache, key)
 
     def read(self, weights_folder: Path | None) -> Model | None:
-        """The model, if all of it is there; one without blobs reads the weights of its bundle."""
+        """Read the model, if it is complete; without blobs, it uses the weights of its bundle."""
         data = self.cache.read(self.key)
         if data is None:
             return None
         head, _, model = data.partition(b"\n")
         try:
             blobs, is_optimised = json.loads(head)
-        except (TypeError, ValueError):  # written by something else
+        except (TypeError, ValueError):  # not written by this program
             return None
         if not all(self.cache.has_blob(blob) for blob in blobs):
             return None
@@ -101,19 +101,19 @@ class Shelf:
         return Model(model, folder, tuple(blobs), is_optimised)
 
     def write(self, model: Model) -> None:
-        """Keep a model, whose blobs are there."""
+        """Write a model whose blobs are already written."""
         head = json.dumps([model.blobs, model.is_optimised]).encode()
         self.cache.write(self.key, head + b"\n" + model.data)
 
-    def keep_folded(self, model: onnx.ModelProto, weights_folder: Path) -> Model:
-        """Keep a model with its weights folded, and return that; as it is if there is no room."""
+    def store_folded(self, model: onnx.ModelProto, weights_folder: Path) -> Model:
+        """Write a model with folded weights, and return it; the unfolded one if that fails."""
         from nstbatch.runtime.graphs.folded_weights import with_folded_weights
 
-        self._keep(with_folded_weights(model, weights_folder), is_optimised=False)
+        self._store(with_folded_weights(model, weights_folder), is_optimised=False)
         return self.read(weights_folder) or Model(model.SerializeToString(), weights_folder)
 
-    def open_and_keep(self, model: Model, options: ort.SessionOptions) -> ort.InferenceSession:
-        """A session of a model; keeps what ONNX Runtime has made of it."""
+    def open_and_store(self, model: Model, options: ort.SessionOptions) -> ort.InferenceSession:
+        """Open a session of a model, and write the model as ONNX Runtime has optimised it."""
         token = secrets.token_hex(8)
         optimised = self.cache.folder / temporary_name(token)
         weights = self.cache.folder / temporary_name(f"{token}-weights")
@@ -123,28 +123,28 @@ class Shelf:
             self.cache.folder.mkdir(parents=True, exist_ok=True)
             options.optimized_model_filepath = str(optimised)
             session = model.open(options)
-        except Exception:  # an OSError, or ONNX Runtime's: a full disk, a folder for reading only
+        except Exception:  # an OSError, or ONNX Runtime's: a full disk, a read-only folder
             options.optimized_model_filepath = ""
             return model.open(options)
         else:
-            self._try_to_keep(optimised)
+            self._try_to_store(optimised)
             return session
         finally:
             for path in (optimised, weights):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
 
-    def _try_to_keep(self, optimised: Path) -> None:
+    def _try_to_store(self, optimised: Path) -> None:
         import onnx
         import onnx_ir as ir
 
         try:
-            self._keep(ir.from_proto(onnx.load_model(optimised)), is_optimised=True)
-        except Exception:  # an OSError, or protobuf's: what ONNX Runtime wrote on a full disk
-            log.info("A graph could not be kept in the cache.", exc_info=True)
+            self._store(ir.from_proto(onnx.load_model(optimised)), is_optimised=True)
+        except Exception:  # an OSError, or protobuf's: ONNX Runtime wrote to a full disk
+            log.info("A graph could not be stored in the cache.", exc_info=True)
 
-    def _keep(self, model: ir.Model, *, is_optimised: bool) -> None:
-        """Keep a model, its larger weights as blobs."""
+    def _store(self, model: ir.Model, *, is_optimised: bool) -> None:
+        """Write a model, its larger weights as blobs."""
         import onnx_ir as ir
 
         blobs = []

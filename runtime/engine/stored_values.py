@@ -1,4 +1,4 @@
-"""What was computed once of something that does not change, kept in the :mod:`.cache`."""
+"""Computed values that never change for the same inputs, stored in the :mod:`.cache`."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from .cache_key import cache_key
 Found = TypeVar("Found")
 
 
-def remembered_fact(about: tuple[Any, ...], find: Callable[[], Found]) -> Found:
-    """A fact that this process or an earlier one has found, or finds now.
+def stored_fact(about: tuple[Any, ...], find: Callable[[], Found]) -> Found:
+    """Return a stored fact, or find and store it now.
 
     Args:
-        about: All that it depends on; see :func:`.cache_key.cache_key`.
-        find: Finds it; returns what JSON can hold, and gives back unchanged.
+        about: Everything that it depends on; see :func:`.cache_key.cache_key`.
+        find: Finds it; the result must survive a round trip through JSON unchanged.
     """
-    fact: Found = _remembered("fact", about, find, _to_json, json.loads)
+    fact: Found = _stored("fact", about, find, _to_json, json.loads)
     return fact
 
 
-def remembered_arrays(
+def stored_arrays(
     about: tuple[Any, ...], compute: Callable[[], Mapping[str, NDArray[np.float32]]]
 ) -> Mapping[str, NDArray[np.float32]]:
-    """Arrays by name that this process or an earlier one has computed, or computes now.
+    """Return stored arrays by name, or compute and store them now.
 
     Args:
-        about: All that they depend on; see :func:`.cache_key.cache_key`.
+        about: Everything that they depend on; see :func:`.cache_key.cache_key`.
         compute: Computes them.
     """
-    return _remembered("arrays", about, compute, _to_npz, _from_npz)
+    return _stored("arrays", about, compute, _to_npz, _from_npz)
 
 
-def _remembered(
+def _stored(
     kind: str,
     about: tuple[Any, ...],
     find: Callable[[], Found],
@@ -53,7 +53,7 @@ def _remembered(
         return find()
     data = cache.read(key)
     if data is not None:
-        with suppress(ValueError, EOFError, zipfile.BadZipFile):  # written by something else
+        with suppress(ValueError, EOFError, zipfile.BadZipFile):  # not written by this program
             return read(data)
     found = find()
     cache.write(key, write(found))

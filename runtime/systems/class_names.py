@@ -1,4 +1,4 @@
-"""Finding a class by what people call it."""
+"""Search for a class by its common name."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Sequence
 
 from nstbatch.runtime.errors import UsageError
 
-SHOWN = 8  # a guess at how many names a message may list
+SHOWN = 8  # most names in a message; a guess
 
 
 def find_class(name: str | int, classes: Sequence[str]) -> int:
-    """The index of a class.
+    """Return the index of a class.
 
     Args:
-        name: Its index, its name, or a part of its name that no other one has. A whole name comes
-            before parts, and whole words before other parts. Case matters only between names that
-            are the same without it.
-        classes: The names, by index; two classes may have the same.
+        name: Its index, its name, or a part of its name that no other class shares. A whole name
+            has precedence over parts, and whole words over other parts. Case matters only between
+            names that are the same without it.
+        classes: The names, by index; two classes may share a name.
 
     Raises:
-        UsageError: No class, or more than one; says which ones are close.
+        UsageError: No class matches, or several; lists close ones.
     """
     wanted = str(name).strip().casefold()
     if re.fullmatch(r"-?[0-9]+", wanted):
@@ -51,7 +51,7 @@ def _by_index(index: int, classes: Sequence[str]) -> int:
 
 
 def _listed(found: Sequence[int], classes: Sequence[str]) -> str:
-    """``'crane' (134), 'crane' (517)``: the index tells apart what is called the same."""
+    """List classes as ``'crane' (134), 'crane' (517)``, since names may repeat."""
     shown = [f"{classes[index]!r} ({index})" for index in found[:SHOWN]]
     more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
     *first, last = shown + more
@@ -59,10 +59,9 @@ def _listed(found: Sequence[int], classes: Sequence[str]) -> str:
 
 
 def file_stem(index: int, classes: Sequence[str]) -> str:
-    """What to call the picture of a class: its name, safe as a file's on every system.
+    """Return the file name of a class's picture: its name, safe on every system.
 
-    Where that would be the name of another class's picture too, its index is behind it; not all
-    systems tell upper case from lower.
+    Its index follows if another class would have the same file name; some systems ignore case.
     """
     stems = [re.sub(r"[^\w'-]+", "_", name).strip("_") or "class" for name in classes]
     alike = [stem for stem in stems if stem.casefold() == stems[index].casefold()]

@@ -1,9 +1,9 @@
-"""Pictures of classes: what a classifier takes a banana to be, made from noise.
+"""Pictures of classes: a classifier's idea of a banana, made from noise.
 
 The class's score is raised before the softmax, as in Simonyan, Vedaldi & Zisserman 2014: a
-probability alone is had as well by lowering the scores of the others, and then there is little to
-be seen. It counts beside the score, so that no other class rises higher still. That what comes out
-looks like a picture is due to :mod:`nstbatch.runtime.objectives.spectrum` and a total variation. ::
+probability alone also rises when the scores of the others fall, and then there is little to see. It
+counts beside the score, to keep other classes from rising higher. The result looks like a picture
+thanks to :mod:`nstbatch.runtime.objectives.spectrum` and a total variation. ::
 
     picture = ClassPicture("squeezenet1_1", device="auto")
     picture("banana").image  # (H, W, 3) float32, RGB in [0, 1]
@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import ClassVar
 
@@ -23,10 +24,10 @@ import numpy as np
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
 from nstbatch.runtime.checks import Pooling
-from nstbatch.runtime.descent.loop import Bounds, Steppable
-from nstbatch.runtime.descent.optimizers import Adam, State
-from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
-from nstbatch.runtime.descent.pyramid import Level, coarse_to_fine
+from nstbatch.runtime.descent.loop import Bounds
+from nstbatch.runtime.descent.optimizers import Adam
+from nstbatch.runtime.descent.progress import ProgressCallback
+from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.errors import BundleError, UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.dream_terms import likelihood, score
@@ -37,21 +38,21 @@ from nstbatch.runtime.pictures.sizes import from_nchw, to_nchw
 
 from .class_names import find_class
 from .dream_options import ClassPictureOptions
-from .system import Result, System
+from .system import Result, Run, System
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassPictureResult(Result):
-    """A picture of a class, and how it came about."""
+    """A picture of a class, and how it was made."""
 
     name: str
-    """The class's."""
+    """Name of the class."""
     probability: float
-    """What the network gives the picture for the class, after the softmax over all classes."""
+    """The class's probability of this picture, after the softmax over all classes."""
 
 
 class ClassPicture(System):
-    """A classifier on a device, ready to picture its classes."""
+    """A classifier on a device, ready to make pictures of its classes."""
 
     default_model: ClassVar[str] = "squeezenet1_1"  # the built-in one with classes
 
@@ -83,90 +84,72 @@ class ClassPicture(System):
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> ClassPictureResult:
-        """Picture a class.
+        """Make a picture of a class.
 
         Args:
-            name: Of the class, or an unambiguous part of it, or its index.
-            options: How; the defaults if None.
+            name: Name of the class, an unambiguous part of it, or its index.
+            options: The options; the defaults if None.
             progress: Called after every step.
-            stop: Asked before every step whether to end here.
+            stop: Called before every step; True ends the run.
 
         Raises:
-            UsageError: No class, or more than one, has this name; says which ones are close.
+            UsageError: No class, or more than one, has this name; lists close ones.
             ImageError: The size is too small for the network.
         """
         started = time.perf_counter()
         options = options or ClassPictureOptions()
         index = self.find(name)
+        result = self._carry_out(partial(self._plan, index, options), progress, stop)
+        probability = float(self.probabilities(result.image, options.pooling)[index])
+        made = {**vars(result), "seconds": time.perf_counter() - started}
+        return ClassPictureResult(
+            **made, name=self.engine.bundle.classes[index], probability=probability
+        )
+
+    def _plan(self, index: int, options: ClassPictureOptions) -> Run:
+        """Describe the run for a class; see :meth:`__call__`."""
         layer = self.check(options)
-        size = (options.size, options.size)
-        spectrum = Spectrum(*size)
+        spectrum = Spectrum(options.size, options.size)
         objective = self._objective(layer, options)
         given = spectrum.constants()
         for term in objective.terms:
             if term.given:
                 given[TARGET + term.name] = _chosen(index, layer.channels)
         first, windows = np.random.SeedSequence(options.seed).spawn(2)
-        draw = spectrum.random_window(options.jitter, options.zoom, windows)
-        optimizer = Adam(learning_rate=options.learning_rate)
-        level = Level(*size, margin=0, steps=options.iterations)
-
-        def open_descent(level: Level, coefficients: Array, state: State) -> Steppable:
-            return self.engine.descent(
-                objective,
-                given,
-                coefficients,
-                optimizer,
-                state,
-                pooling=options.pooling,
-                bounds=Bounds(),
-                views=(SPECTRUM,),
-                varying=draw,
-            )
-
-        with self.engine.picture():
-            outcome = coarse_to_fine(
-                [level],
-                spectrum.first_coefficients(first),
-                optimizer,
-                open_descent,
-                reporter(progress, objective, [level]),
-                stop or (lambda: False),
-            )
-        image = from_nchw(spectrum.picture(outcome.images))
-        return ClassPictureResult(
-            name=self.engine.bundle.classes[index],
-            image=image,
-            probability=float(self.probabilities(image, options.pooling)[index]),
-            losses=named_losses(objective, outcome.losses),
-            steps=outcome.steps,
-            seconds=time.perf_counter() - started,
-            provider=self.engine.provider.device,
-            precision=self.engine.provider.precision,
-            reason=outcome.reason,
+        return Run(
+            objective=objective,
+            levels=[Level(options.size, options.size, margin=0, steps=options.iterations)],
+            images=spectrum.first_coefficients(first),
+            optimizer=Adam(learning_rate=options.learning_rate),
+            pooling=options.pooling,
+            targets=lambda level: given,
+            bounds=Bounds(),
+            views=lambda level: (SPECTRUM,),
+            varying=spectrum.random_window(options.jitter, options.zoom, windows),
+            finish=lambda coefficients: from_nchw(spectrum.picture(coefficients)),
         )
 
     def check(self, options: ClassPictureOptions) -> Layer:
-        """Return the layer of the scores; raise what every class would meet, a size too small."""
+        """Return the layer of the scores; raise the errors of any class, like a size too small."""
         layer = score_layer(self.engine.bundle)
         self.engine.bundle.graph_path("gradient", options.pooling)
         size = (options.size, options.size)
-        self.engine.check_side("picture", size, [layer.name], options.pooling)
+        self.engine.limits.check_side("picture", size, [layer.name], options.pooling)
         return layer
 
     def find(self, name: str | int) -> int:
-        """The index of a class; see :func:`nstbatch.runtime.systems.class_names.find_class`."""
+        """Return the index of a class; see :func:`.class_names.find_class`."""
         return find_class(name, self.engine.bundle.classes)
 
     def _objective(self, layer: Layer, options: ClassPictureOptions) -> Objective:
-        """The score of a class, its probability, and the total variation if it has any weight."""
+        """Return score and probability of a class, and total variation if it has a weight."""
         objective = score(layer.name) + likelihood(self.engine.bundle.layers[-1].name)
         if options.tv_weight > 0:
             objective += options.tv_weight * total_variation()
         return objective
 
     def probabilities(self, image: ImageLike, pooling: Pooling = "max") -> Array:
-        """What the network gives a picture for each class, (classes,), their sum being 1."""
+        """Return a picture's probability of each class, (classes,); their sum is 1."""
         (scores,) = self.engine.targets(
             content(self.engine.bundle.layers[-1].name).terms,
             to_nchw(as_picture(image).pixels),
@@ -177,10 +160,10 @@ class ClassPicture(System):
 
 
 def score_layer(bundle: Bundle) -> Layer:
-    """The first of the last layers that have a channel for each class.
+    """Return the first of the last layers that have a channel for each class.
 
-    SqueezeNet has a ReLU and an average over its scores. Behind the ReLU, a class that the first
-    noise has nothing of would have no gradient.
+    SqueezeNet has a ReLU and an average over its scores. After the ReLU, a class whose score is
+    negative on the first noise would have no gradient.
 
     Raises:
         BundleError: There is no such layer.
@@ -198,7 +181,7 @@ def score_layer(bundle: Bundle) -> Layer:
 
 
 def _chosen(index: int, classes: int) -> Array:
-    """(1, classes, 1): 1 for one of them."""
+    """Return a (1, classes, 1) array: 1 for one class, 0 for the others."""
     chosen = np.zeros((1, classes, 1), np.float32)
     chosen[:, index] = 1
     return chosen

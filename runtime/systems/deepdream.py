@@ -1,4 +1,4 @@
-"""DeepDream (google/deepdream, 2015): a photo in which a network sees ever more of what it sees.
+"""DeepDream (google/deepdream, 2015): a photo in which a network's activations are amplified.
 
 Embedding takes two lines::
 
@@ -8,20 +8,18 @@ Embedding takes two lines::
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
-from nstbatch.runtime.descent.loop import PIXEL_BOUNDS, Steppable
 from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
-from nstbatch.runtime.descent.optimizers import State
-from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
-from nstbatch.runtime.descent.pyramid import Level, coarse_to_fine, plan_levels
+from nstbatch.runtime.descent.progress import ProgressCallback
+from nstbatch.runtime.descent.pyramid import Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
@@ -29,18 +27,18 @@ from nstbatch.runtime.objectives.dream_terms import energy, guide
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.objectives.views import JITTER, random_jitter
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
-from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, resize_batch, to_nchw
+from nstbatch.runtime.pictures.sizes import fit_long_side, resize, resize_batch, to_nchw
 
 from .dream_options import DREAM_LAYERS, DreamOptions
-from .system import Result, System
+from .system import Result, Run, System
 
-# Long side of a guide: what the networks were trained with. A larger one has more features to
-# compare each position with, and its objects are less likely to fit a receptive field. A guess.
+# Long side of a guide: the networks' training size. A larger guide has more features to compare
+# each position with, and its objects are less likely to fit a receptive field. A guess.
 GUIDE_SIZE = 224
 
 
 class DeepDream(System):
-    """A bundle on a device, ready to dream; photos of the same shape share what was set up."""
+    """A bundle on a device, ready to dream; photos of the same shape share their sessions."""
 
     default_model: ClassVar[str] = "squeezenet1_1"  # the fastest of the built-in ones
 
@@ -57,110 +55,88 @@ class DeepDream(System):
 
         Args:
             photo: A path, or an array (H, W, 3), RGB in [0, 1].
-            options: How; the defaults if None.
-            guide_image: A picture whose features are sought in the photo, in place of its own.
+            options: The options; the defaults if None.
+            guide_image: A picture whose features are amplified, instead of the photo's own.
             progress: Called after every step.
-            stop: Asked before every step whether to end here.
+            stop: Called before every step; True ends the run.
 
         Raises:
             UnknownNameError: The bundle lacks the layer; lists those it has.
-            UsageError: The layer lacks a channel, or channels are chosen beside a guide.
+            UsageError: The layer lacks a channel, or both channels and a guide are given.
             ImageError: A picture cannot be read, or is too small for the layer.
         """
-        started = time.perf_counter()
-        options = options or DreamOptions()
+        plan = partial(self._plan, photo, options or DreamOptions(), guide_image)
+        return self._carry_out(plan, progress, stop)
+
+    def _plan(self, photo: ImageLike, options: DreamOptions, guide_image: ImageLike | None) -> Run:
+        """Read the pictures and describe the run; see :meth:`__call__`."""
         layer = dream_layer(self.engine.bundle, options)
         objective, targets = self._objective(layer, options, guide_image)
         picture = as_picture(photo)
         levels = self._levels(picture.pixels, layer, options)
-        optimizer = NormalizedGradient(options.step_size / 255)
-        draw_jitter = random_jitter(options.jitter, options.seed)
-
-        def open_descent(level: Level, images: Array, state: State) -> Steppable:
-            return self.engine.descent(
-                objective,
-                targets,
-                images,
-                optimizer,
-                state,
-                pooling=options.pooling,
-                bounds=PIXEL_BOUNDS,
-                views=(JITTER,),
-                varying=draw_jitter,
-            )
-
-        with self.engine.picture():
-            outcome = coarse_to_fine(
-                levels,
-                levels[0].fit(picture.pixels),
-                optimizer,
-                open_descent,
-                reporter(progress, objective, levels),
-                stop or (lambda: False),
-                enlarge=_keep_the_detail(picture.pixels, levels),
-            )
-        image = from_nchw(outcome.images)
-        return Result(
-            image=image,
-            alpha=picture.alpha_at(image.shape[:2]),
-            losses=named_losses(objective, outcome.losses),
-            steps=outcome.steps,
-            seconds=time.perf_counter() - started,
-            provider=self.engine.provider.device,
-            precision=self.engine.provider.precision,
-            reason=outcome.reason,
+        return Run(
+            objective=objective,
+            levels=levels,
+            images=levels[0].fit(picture.pixels),
+            optimizer=NormalizedGradient(options.step_size / 255),
+            pooling=options.pooling,
+            targets=lambda level: targets,
+            views=lambda level: (JITTER,),
+            varying=random_jitter(options.jitter, options.seed),
+            enlarge=_keep_the_detail(picture.pixels, levels),
+            photo=picture,
         )
 
     def check(self, options: DreamOptions, guide_image: ImageLike | None = None) -> None:
-        """Raise what every photo would meet: an unknown layer or channel, an unusable guide."""
+        """Raise the errors of any photo: an unknown layer or channel, an unusable guide."""
         self.engine.bundle.graph_path("gradient", options.pooling)
         self._objective(dream_layer(self.engine.bundle, options), options, guide_image)
 
     def _objective(
         self, layer: Layer, options: DreamOptions, guide_image: ImageLike | None
     ) -> tuple[Objective, Targets]:
-        """What to make more of, and its target."""
+        """Return the objective and its target."""
         if guide_image is None:
             objective = energy(layer.name)
             (term,) = objective.terms
             return objective, {TARGET + term.name: _chosen(layer, options.channels)}
         if options.channels is not None:
-            raise UsageError("Channels are chosen, or a guide says what is sought; not both.")
+            raise UsageError("Choose channels or give a guide, not both.")
         objective, pixels = guide(layer.name), as_picture(guide_image).pixels
         height, width, _ = pixels.shape
         shape = fit_long_side(height, width, min(GUIDE_SIZE, max(height, width)))
-        self.engine.check_side("guide", shape, [layer.name], options.pooling)
+        self.engine.limits.check_side("guide", shape, [layer.name], options.pooling)
         seen = to_nchw(resize(pixels, shape))
         return objective, self.engine.targets(objective.terms, seen, options.pooling)
 
     def _levels(self, photo: Array, layer: Layer, options: DreamOptions) -> list[Level]:
-        """The octaves; an ImageError where a picture has too few pixels for the layer."""
+        """Plan the octaves; an ImageError if the photo is too small for the layer."""
         height, width, _ = photo.shape
         levels = plan_levels(
             height,
             width,
             size=options.size,
             scales=options.octaves,
-            steps=0,  # the same number at each, however many are left
-            smallest=self.engine.smallest_side(layer.name, options.pooling),
+            steps=0,  # set below: the same number at each level
+            smallest=self.engine.limits.smallest_side(layer.name, options.pooling),
             factor=options.octave_scale,
         )
         finest = (levels[-1].height, levels[-1].width)
-        self.engine.check_side("picture", photo.shape, [layer.name], options.pooling)
-        self.engine.check_side(
+        self.engine.limits.check_side("picture", photo.shape, [layer.name], options.pooling)
+        self.engine.limits.check_side(
             "picture at the size asked for", finest, [layer.name], options.pooling
         )
         return [replace(level, steps=options.iterations) for level in levels]
 
 
 def dream_layer(bundle: Bundle, options: DreamOptions) -> Layer:
-    """The layer that the options name, or the bundle's own.
+    """Return the layer of the options, or the bundle's default.
 
-    Of a bundle that nobody chose one for, the deepest of its style layers, or its last layer.
+    A bundle that is not in :data:`DREAM_LAYERS` uses its deepest style layer, or its last layer.
 
     Raises:
         UnknownNameError: The bundle has no such layer; lists those it has.
-        UsageError: The layer has no positions, such as a classifier's scores.
+        UsageError: The layer has no positions, like a classifier's scores.
     """
     own = DREAM_LAYERS.get(bundle.name) or (*bundle.layer_names, *bundle.style_layers)[-1]
     layer = bundle.layer(options.layer or own)
@@ -173,7 +149,7 @@ def dream_layer(bundle: Bundle, options: DreamOptions) -> Layer:
 
 
 def _chosen(layer: Layer, channels: Sequence[int] | None) -> Array:
-    """(1, C, 1, 1): 1 for the channels that count, by default all of them."""
+    """Return a (1, C, 1, 1) array: 1 for the chosen channels, by default all, 0 elsewhere."""
     chosen = np.zeros((1, layer.channels, 1, 1), np.float32)
     for channel in range(layer.channels) if channels is None else channels:
         if not 0 <= channel < layer.channels:
@@ -186,9 +162,9 @@ def _chosen(layer: Layer, channels: Sequence[int] | None) -> Array:
 
 
 def _keep_the_detail(photo: Array, levels: Sequence[Level]) -> Callable[[Array, Level], Array]:
-    """How a dream gets to the next size: what was dreamed is enlarged, and laid on the photo.
+    """Return a function that enlarges only the dreamed detail, and adds it to the photo.
 
-    google/deepdream's ``detail``. An enlarged picture would have lost the photo's own sharpness.
+    google/deepdream's ``detail``. An enlarged picture would lose the photo's own sharpness.
     """
 
     def enlarge(images: Array, level: Level) -> Array:

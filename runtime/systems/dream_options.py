@@ -1,6 +1,6 @@
-"""What dreams can be told, with their defaults: one definition for library and commands.
+"""The options of dreams and their defaults: one definition for library and commands.
 
-Nothing heavy is imported here, so that the command line can show the defaults without numpy.
+Imports nothing heavy, so the command line can show the defaults without numpy.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nstbatch.runtime.checks import POOLINGS, Pooling, above, at_least, one_of
 from nstbatch.runtime.errors import UsageError
 
-# Chosen by eye on examples/photos: deep enough for forms, not so deep that they get lost.
+# Chosen by eye on examples/photos: deep enough for forms, not so deep that they dissolve.
 DREAM_LAYERS = {
     "squeezenet1_1": "fire7/concat",
     "vgg16": "relu4_3",
@@ -20,25 +20,26 @@ DREAM_LAYERS = {
 
 @dataclass(frozen=True)
 class DreamOptions:
-    """How a photo dreams.
+    """Options of a DeepDream.
 
     Attributes:
         size: Long side of the result, in pixels.
-        layer: What it sees more and more of; None for the bundle's own, `DREAM_LAYERS`.
-        channels: Those of the layer that count; None for all.
-        octaves: How many sizes to work through, coarse to fine; 1 is the full size alone.
-        octave_scale: From size to size.
+        layer: Layer whose activations are amplified; None for the bundle's default,
+            `DREAM_LAYERS`.
+        channels: Channels of the layer that are amplified; None for all.
+        octaves: Number of sizes to work through, coarse to fine; 1 is the full size alone.
+        octave_scale: Ratio of two successive sizes.
         iterations: Steps at each size.
-        step_size: Mean change of a sample in one step, of 255.
-        jitter: How far the picture is moved before each step, at most, in pixels either way.
-        seed: Of the jitter.
-        pooling: Which variant of the network to use, "avg" or "max".
+        step_size: Mean change of a sample in one step, out of 255.
+        jitter: Largest random shift of the picture before each step, in pixels either way.
+        seed: Random seed for the jitter.
+        pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
         UsageError: For a value that is out of range, naming the option.
     """
 
-    size: int = 512  # as of a stylized photo
+    size: int = 512  # as for a stylized photo
     layer: str | None = None
     channels: tuple[int, ...] | None = None
     # google/deepdream, dream.ipynb: deepdream and make_step.
@@ -59,28 +60,29 @@ class DreamOptions:
         above("octave_scale", self.octave_scale, 1)
         above("step_size", self.step_size, 0)
         if self.channels is not None and not self.channels:
-            raise UsageError("The channels name none.")
+            raise UsageError("At least one channel is needed, or None for all.")
 
 
 @dataclass(frozen=True)
 class ClassPictureOptions:
-    """How a picture of a class comes about.
+    """Options of a class picture.
 
     Attributes:
         size: Height and width of the result, in pixels.
         iterations: Optimiser steps.
-        learning_rate: Of Adam, on the coefficients of `nstbatch.runtime.objectives.spectrum`.
-        tv_weight: Weight of the total variation, against the class's score.
-        jitter: How far the window is moved before each step, at most, in pixels either way.
-        zoom: How much larger or smaller the picture is seen in a step, at most.
-        seed: Of the first noise and of the windows.
-        pooling: Which variant of the network to use, "avg" or "max".
+        learning_rate: Step size of Adam on the coefficients of
+            `nstbatch.runtime.objectives.spectrum`.
+        tv_weight: Weight of the total variation, relative to the class's score.
+        jitter: Largest random shift of the window before each step, in pixels either way.
+        zoom: Largest random factor by which a step enlarges or shrinks the picture.
+        seed: Random seed for the first noise and the windows.
+        pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
         UsageError: For a value that is out of range, naming the option.
     """
 
-    size: int = 224  # what the networks were trained with
+    size: int = 224  # the networks' training size
     # These five were chosen by eye on squeezenet1_1: docs/decisions/0011-class-pictures.md.
     iterations: int = 200
     learning_rate: float = 0.03  # lucid's Adam has 0.05 (optvis/render.py: make_vis_T)
@@ -100,18 +102,18 @@ class ClassPictureOptions:
         above("learning_rate", self.learning_rate, 0)
 
 
-# Of a frame, in place of DreamOptions' own: they add up from frame to frame. Chosen by eye; with
-# google/deepdream's 10 the colours are at their bounds after ten frames.
+# Steps per frame, instead of DreamOptions' default: they add up from frame to frame. Chosen by eye;
+# with google/deepdream's 10 the colours reach their bounds after ten frames.
 FILM_ITERATIONS = 3
 
 
 @dataclass(frozen=True)
 class ZoomOptions:
-    """A film of a dream: every frame is dreamed on from the one before, which is scaled up.
+    """Options of a zoom: every frame starts from the previous one, scaled up.
 
     Attributes:
-        frames: How many.
-        zoom: From frame to frame.
+        frames: Number of frames.
+        zoom: Factor from frame to frame.
 
     Raises:
         UsageError: For a value that is out of range, naming the option.

@@ -1,7 +1,7 @@
-"""Image reconstruction (Mahendran & Vedaldi 2015, 2016): what a layer keeps of an image.
+"""Image reconstruction (Mahendran & Vedaldi 2015, 2016): the parts of an image that a layer keeps.
 
-From noise, an image is sought of which a layer sees the same as of the original, and which is as
-smooth and as moderate as natural images are::
+Starting from noise, it finds an image that has the same activations in a layer as the original, and
+is as smooth and as moderate as natural images are::
 
     reconstruct = Reconstruction("vgg16", device="auto")
     result = reconstruct("photo.jpg", ReconstructionOptions(layers=("relu1_1", "relu5_1")))
@@ -16,23 +16,22 @@ import fnmatch
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
-from nstbatch.runtime.descent.loop import (
-    PIXEL_BOUNDS,
-    Outcome,
-    StopReason,
-    Varying,
-    descend,
-    nothing_varies,
-)
+from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.descent.loop import Outcome, StopReason, Varying, nothing_varies
 from nstbatch.runtime.descent.optimizers import Optimizer, optimizer_named
-from nstbatch.runtime.descent.progress import Progress, ProgressCallback, named_losses
+from nstbatch.runtime.descent.progress import (
+    ProgressCallback,
+    named_losses,
+    part_of_run,
+    reporter,
+)
+from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.prior_terms import alpha_norm, total_variation_beta
@@ -42,7 +41,7 @@ from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, to_nchw
 
 from .reconstruction_options import ReconstructionOptions
-from .system import System
+from .system import Run, System, never
 
 ALL_LAYERS = "all"
 
@@ -52,30 +51,30 @@ SETTLING_SHARE, SETTLING_RATE = 50 / 350, 0.1
 
 @dataclass(frozen=True)
 class ReconstructedLayer:
-    """What a layer kept of an image."""
+    """An image as one layer keeps it."""
 
     layer: str
     tv_weight: float
     image: Array
     """(H, W, 3), RGB in [0, 1]."""
     error: float
-    """|F - F0| / |F0| of the layer's activation, Euclidean; 1 is as wrong as seeing nothing."""
+    """|F - F0| / |F0| of the layer's activation, Euclidean; an activation of zeros has 1."""
     losses: Mapping[str, float]
-    """Weighted, by term, and their "total"."""
+    """Weighted losses by term, and their "total"."""
     steps: int
 
 
 @dataclass(frozen=True)
 class ReconstructionResult:
-    """An image as the layers of a network keep it, and how that came about."""
+    """An image as the layers of a network keep it, and how it was made."""
 
     original: Array
-    """(H, W, 3), RGB in [0, 1]: what the network was shown."""
+    """(H, W, 3), RGB in [0, 1]: the image at the size of the run."""
     layers: tuple[ReconstructedLayer, ...]
-    """From the image on, and by the weight of the total variation; the last one may be unfinished,
-    see ``reason``."""
+    """Layers in the network's order, then by the weight of the total variation; the last one may be
+    unfinished, see ``reason``."""
     steps: int
-    """Over all layers."""
+    """Number of steps over all layers."""
     seconds: float
     provider: str
     precision: str
@@ -84,7 +83,7 @@ class ReconstructionResult:
 
 @dataclass(frozen=True)
 class _Task:
-    """One layer to be reconstructed."""
+    """A layer to reconstruct from, with one weight of the total variation."""
 
     layer: Layer
     tv_weight: float
@@ -93,7 +92,7 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Phase:
-    """Steps that an optimiser takes in one go."""
+    """Steps of one optimiser with one set of views."""
 
     steps: int
     optimizer: Optimizer
@@ -102,7 +101,7 @@ class _Phase:
 
 
 class Reconstruction(System):
-    """A bundle on a device, ready to reconstruct images; those of one shape share their set-up."""
+    """A bundle on a device, ready to reconstruct images; those of one shape share sessions."""
 
     def __call__(
         self,
@@ -116,17 +115,17 @@ class Reconstruction(System):
 
         Args:
             image: A path, or an array (H, W, 3), RGB in [0, 1].
-            options: How; the defaults if None.
+            options: The options; the defaults if None.
             progress: Called after every step; its stage is the layer.
-            stop: Asked before every step whether to end here.
+            stop: Called before every step; True ends the run.
 
-        A loss that is not finite raises nothing: the result ends with that layer, and says so in
-        its ``reason``.
+        A loss that is not finite raises no error: the result ends with that layer and gives the
+        ``reason``.
 
         Raises:
             UnknownNameError: The bundle lacks a layer; lists those it has.
             ImageError: The picture cannot be read, is too small for a layer, or is an array of
-                something else.
+                another kind.
         """
         started = time.perf_counter()
         options = options or ReconstructionOptions()
@@ -139,9 +138,9 @@ class Reconstruction(System):
         done: list[ReconstructedLayer] = []
         reason = StopReason.FINISHED
         for task in tasks:
-            report = _reporter(progress, task, len(done), len(tasks), options, original)
+            told = part_of_run(progress, len(done), len(tasks), task.layer.name)
             with self.engine.picture():
-                outcome = self._run(task, noise, targets, options, report, stop or (lambda: False))
+                outcome = self._reconstruct(task, noise, targets, options, told, stop or never)
             done.append(_reconstructed(task, outcome))
             reason = outcome.reason
             if reason is not StopReason.FINISHED:
@@ -157,7 +156,7 @@ class Reconstruction(System):
         )
 
     def layers(self, options: ReconstructionOptions) -> tuple[Layer, ...]:
-        """The layers that the options stand for; UnknownNameError for an unknown one."""
+        """Return the layers of the options; UnknownNameError for an unknown one."""
         if options.layers is None:
             return last_of_stages(self.engine.bundle.layers)
         return matching_layers(self.engine.bundle, options.layers)
@@ -170,40 +169,33 @@ class Reconstruction(System):
         ]
 
     def _shown(self, photo: Array, tasks: Sequence[_Task], options: ReconstructionOptions) -> Array:
-        """The photo at the size asked for; an ImageError where it is too small for a layer."""
+        """Resize the photo to the size of the options; an ImageError if that is too small."""
         layers = [task.layer.name for task in tasks]
         height, width, _ = photo.shape
         size = fit_long_side(height, width, options.size)
-        self.engine.check_side("picture", photo.shape, layers, options.pooling)
-        self.engine.check_side("picture at the size asked for", size, layers, options.pooling)
+        limits = self.engine.limits
+        limits.check_side("picture", photo.shape, layers, options.pooling)
+        limits.check_side("picture at the size asked for", size, layers, options.pooling)
         return resize(photo, size)
 
-    def _run(
+    def _reconstruct(
         self,
         task: _Task,
         images: Array,
         targets: Targets,
         options: ReconstructionOptions,
-        report: Callable[[int, Array], None],
+        progress: ProgressCallback | None,
         stop: Callable[[], bool],
     ) -> Outcome:
-        """Phase after phase, each from where the one before it ended."""
-        name = TARGET + task.objective.terms[0].name
+        """Run phase after phase, each from the images of the one before it."""
+        height, width = images.shape[2:]
+        whole = Level(height, width, margin=0, steps=options.iterations)
+        report = reporter(progress, task.objective, [whole])
         taken = 0
         for phase in _phases(options, task.layer):
-            descent = self.engine.descent(
-                task.objective,
-                {name: targets[name]},
-                images,
-                phase.optimizer,
-                phase.optimizer.initial_state(images.shape),
-                pooling=options.pooling,
-                bounds=PIXEL_BOUNDS,
-                views=phase.views,
-                varying=phase.varying,
-            )
-            with closing(descent):
-                outcome = descend(descent, phase.steps, _counted_from(report, taken), stop)
+            level = replace(whole, steps=phase.steps)
+            run = _phase_run(task, phase, level, images, targets, options.pooling)
+            outcome = self._descend(run, _counted_from(report, whole, taken), stop)
             taken, images = taken + outcome.steps, outcome.images
             if outcome.reason is not StopReason.FINISHED:
                 break
@@ -211,10 +203,10 @@ class Reconstruction(System):
 
 
 def matching_layers(bundle: Bundle, patterns: Sequence[str]) -> tuple[Layer, ...]:
-    """The layers of a bundle, in its order, that match one of the patterns, or "all" of them.
+    """Return the layers of a bundle, in its order, that match a pattern; "all" matches all.
 
     Raises:
-        UnknownNameError: A pattern matches none; lists the layers.
+        UnknownNameError: A pattern matches no layer; lists the layers.
     """
     chosen: set[str] = set()
     for pattern in patterns:
@@ -225,12 +217,12 @@ def matching_layers(bundle: Bundle, patterns: Sequence[str]) -> tuple[Layer, ...
 
 
 def last_of_stages(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The last layer of every stage: of the layers that have one stride."""
+    """Return the last layer of every stage, which is all layers of one stride."""
     return tuple({layer.stride: layer for layer in layers}.values())
 
 
 def layer_objective(layer: Layer, tv_weight: float, options: ReconstructionOptions) -> Objective:
-    """What a layer is reconstructed with: its content, and priors if they have any weight."""
+    """Return a layer's objective: its content, and the priors that have a weight."""
     return (
         content(layer.name)
         + _weighted(options.alpha_weight_of(tv_weight), alpha_norm(options.alpha))
@@ -239,12 +231,12 @@ def layer_objective(layer: Layer, tv_weight: float, options: ReconstructionOptio
 
 
 def _weighted(weight: float, objective: Objective) -> Objective:
-    """A part of an objective, left out where it weighs nothing."""
+    """Weigh a part of an objective; leave it out if the weight is 0."""
     return weight * objective if weight > 0 else Objective()
 
 
 def _phases(options: ReconstructionOptions, layer: Layer) -> list[_Phase]:
-    """All steps at once; or most with jitter, and the last ones without it, to settle."""
+    """Return one phase of all steps; with jitter, a second one without it, to settle."""
     name, jitter = options.optimizer_of(layer.stride), options.jitter_of(layer.stride)
     optimizer = optimizer_named(name, options.learning_rate_of(name))
     if not jitter:
@@ -262,42 +254,28 @@ def _phases(options: ReconstructionOptions, layer: Layer) -> list[_Phase]:
     ]
 
 
+def _phase_run(
+    task: _Task, phase: _Phase, level: Level, images: Array, targets: Targets, pooling: Pooling
+) -> Run:
+    """Describe the run of one phase."""
+    name = TARGET + task.objective.terms[0].name
+    return Run(
+        objective=task.objective,
+        levels=[level],
+        images=images,
+        optimizer=phase.optimizer,
+        pooling=pooling,
+        targets=lambda level: {name: targets[name]},
+        views=lambda level: phase.views,
+        varying=phase.varying,
+    )
+
+
 def _counted_from(
-    report: Callable[[int, Array], None], before: int
-) -> Callable[[int, Array], None]:
-    """A phase's own report, which counts the steps of the phases before it as well."""
-    return lambda step, losses: report(before + step, losses)
-
-
-def _reporter(
-    progress: ProgressCallback | None,
-    task: _Task,
-    done: int,
-    tasks: int,
-    options: ReconstructionOptions,
-    original: Array,
-) -> Callable[[int, Array], None]:
-    """What tells a run's progress over all layers, of which so many are done."""
-    steps = tasks * options.iterations
-
-    def report(step: int, losses: Array) -> None:
-        if progress is not None:
-            taken = done * options.iterations + step
-            progress(
-                Progress(
-                    scale=1,
-                    scales=1,
-                    step=taken,
-                    steps=steps,
-                    share=taken / steps,
-                    height=original.shape[0],
-                    width=original.shape[1],
-                    losses=named_losses(task.objective, losses),
-                    stage=task.layer.name,
-                )
-            )
-
-    return report
+    report: Callable[[Level, int, Array], None], whole: Level, before: int
+) -> Callable[[Level, int, Array], None]:
+    """Make a phase's report, which also counts the steps of the phases before it."""
+    return lambda _, step, losses: report(whole, before + step, losses)
 
 
 def _reconstructed(task: _Task, outcome: Outcome) -> ReconstructedLayer:

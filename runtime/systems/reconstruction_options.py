@@ -1,6 +1,6 @@
-"""What an image reconstruction can be told, with its defaults, for library and commands.
+"""The options of an image reconstruction and their defaults, for library and commands.
 
-Nothing heavy is imported here, so that the command line can show the defaults without numpy.
+Imports nothing heavy, so the command line can show the defaults without numpy.
 """
 
 from __future__ import annotations
@@ -22,54 +22,55 @@ from nstbatch.runtime.errors import UsageError
 # deep-goggle, experiment_cnn.m, these are lambdaTV / 2.
 TV_SWEEP = (0.5, 5.0, 50.0)
 
-# From the layer on that sees so many pixels, the weight of the total variation. 11, 67 and 163 are
-# conv1, pool2 and conv5 of AlexNet, where deep-goggle goes over from one lambda to the next. What
-# sees less than a filter of AlexNet's first layer is not in its table, and hardly needs a prior:
-# a tenth again, which was chosen for at most 2 % of error at relu1_1 of VGG16.
+# Weight of the total variation for layers whose receptive field has at least so many pixels. 11, 67
+# and 163 are conv1, pool2 and conv5 of AlexNet, where deep-goggle changes from one lambda to the
+# next. Its table has no smaller receptive fields, which hardly need a prior: a tenth again, chosen
+# for an error of at most 2 % at relu1_1 of VGG16.
 TV_BY_RECEPTIVE_FIELD = ((0, 0.05), (11, 0.5), (67, 5.0), (163, 50.0))
 
 # deep-goggle, experiment_cnn.m: lambdaL2 / 2, for every layer. nnpreimage weighs both priors
 # together against the distance, so here it falls with the total variation, in proportion to its
-# largest weight. As it is, it makes the red of a cup pale at relu1_1 of VGG16, an error of 8 %.
+# largest weight. Unreduced, it makes the red of a cup pale at relu1_1 of VGG16, an error of 8 %.
 ALPHA_WEIGHT = 4e-10
 
-# Adam's: a picture changes much on its way from noise, and the last steps settle it. By the loss at
-# AlexNet's relu5 after 120 steps: docs/decisions/0010-two-ways-to-reconstruct.md.
+# Step size of Adam: a picture changes much on its way from noise, and the last steps settle it.
+# Chosen by the loss at AlexNet's relu5 after 120 steps:
+# docs/decisions/0010-two-ways-to-reconstruct.md.
 ADAM_RATE = 0.05
 
 # nnpreimage, get_preimage_opts.m: shifts over a quarter of the layer's stride, an eighth each way.
 JITTER_OF_STRIDE = 1 / 8
-# For layers without positions: that of the deepest stride here. A guess.
+# Stride of layers without positions: the largest one here. A guess.
 WIDEST_STRIDE = 32
 
 
 @dataclass(frozen=True)
 class ReconstructionOptions:
-    """How an image is reconstructed from what the layers of a network keep of it.
+    """Options of an image reconstruction.
 
     Attributes:
         layers: Names and patterns such as "relu*", or "all"; None for the last of every stage.
-        size: Long side of the image that the network is shown, in pixels.
+        size: Long side of the image, in pixels.
         iterations: Optimiser steps for each layer.
-        optimizer: "adam" or "lbfgs"; None for Adam where there is jitter, and L-BFGS elsewhere.
+        optimizer: "adam" or "lbfgs"; None for Adam with jitter, and L-BFGS without.
         learning_rate: Step size of the optimiser; None for 0.05 with Adam, and 1 with L-BFGS.
         tv_weights: Weights of the total variation, in the units of the paper; every layer is
-            reconstructed with each of them. None for one by the layer's receptive field.
+            reconstructed with each of them. None chooses one by the layer's receptive field.
         tv_beta: The exponent of TV^beta.
         alpha_weight: Weight of the alpha-norm, in the units of the paper; None for the published
-            one, and where ``tv_weights`` is None for a part of it, by the receptive field.
+            one, or if ``tv_weights`` is None for a part of it, by the receptive field.
         alpha: The exponent of the alpha-norm.
-        jitter: How far the image is shifted at random in a step, in pixels either way; None for
-            an eighth of the layer's stride, and none with L-BFGS.
-        seed: Of the noise to start from, and of the jitter.
-        pooling: Which variant of the network to use, "avg" or "max".
+        jitter: Largest random shift of the image in a step, in pixels either way; None for an
+            eighth of the layer's stride, or 0 with L-BFGS.
+        seed: Random seed for the initial noise and the jitter.
+        pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
         UsageError: For a value that is out of range, naming the option.
     """
 
     layers: tuple[str, ...] | None = None
-    size: int = 224  # what the networks were trained on
+    size: int = 224  # the networks' training size
     iterations: int = 350  # nnpreimage, get_defaults.m
     optimizer: OptimizerName | None = None  # docs/decisions/0010-two-ways-to-reconstruct.md
     learning_rate: float | None = None
@@ -79,7 +80,7 @@ class ReconstructionOptions:
     alpha: float = 6.0  # deep-goggle: opts.beta
     jitter: int | None = None
     seed: int = 0
-    pooling: Pooling = "max"  # the network as it was trained
+    pooling: Pooling = "max"  # as the networks were trained
 
     def __post_init__(self) -> None:
         one_of("optimizer", self.optimizer or "adam", OPTIMIZER_NAMES)
@@ -102,35 +103,35 @@ class ReconstructionOptions:
         at_least("alpha_weight", self.alpha_weight or 0, 0)
         if self.jitter and self.optimizer == "lbfgs":
             raise UsageError(
-                "L-BFGS would take the jitter for curvature; "
+                "L-BFGS would mistake the jitter for curvature; "
                 "use the optimizer 'adam' with it, or a jitter of 0."
             )
 
     def tv_weights_of(self, receptive_field: int | None) -> tuple[float, ...]:
-        """The weights of the total variation for a layer that sees so many pixels; None for all."""
+        """Return the weights of the total variation for a receptive field; None sees all pixels."""
         if self.tv_weights is not None:
             return self.tv_weights
         seen = math.inf if receptive_field is None else receptive_field
         return (max(weight for field, weight in TV_BY_RECEPTIVE_FIELD if field <= seen),)
 
     def alpha_weight_of(self, tv_weight: float) -> float:
-        """The weight of the alpha-norm beside that of the total variation."""
+        """Return the weight of the alpha-norm for a weight of the total variation."""
         if self.alpha_weight is not None:
             return self.alpha_weight
         return ALPHA_WEIGHT * (1 if self.tv_weights else tv_weight / TV_SWEEP[-1])
 
     def jitter_of(self, stride: int | None) -> int:
-        """The jitter for a layer of this stride, in pixels either way; None without positions."""
+        """Return the jitter for a stride, in pixels either way; a None stride has no positions."""
         if self.jitter is not None:
             return self.jitter
         return 0 if self.optimizer == "lbfgs" else int((stride or WIDEST_STRIDE) * JITTER_OF_STRIDE)
 
     def optimizer_of(self, stride: int | None) -> OptimizerName:
-        """The name of the optimiser for a layer of this stride."""
+        """Return the name of the optimiser for a layer of this stride."""
         return self.optimizer or ("adam" if self.jitter_of(stride) else "lbfgs")
 
     def learning_rate_of(self, optimizer: OptimizerName) -> float | None:
-        """The step size of an optimiser; None for its own."""
+        """Return the step size of an optimiser; None for its default."""
         if self.learning_rate is not None:
             return self.learning_rate
         return ADAM_RATE if optimizer == "adam" else None

@@ -1,7 +1,7 @@
-"""The contact sheet of a reconstruction: the original, and what each layer keeps of it.
+"""The contact sheet of a reconstruction: the original, and the image that each layer keeps.
 
-The priors take contrast away, the more so the deeper the layer. The pictures on the sheet have the
-original's range of levels again; Mahendran & Vedaldi show theirs stretched as well (vl_imsc).
+The priors reduce contrast, most of all in deep layers. The sheet stretches the pictures to the
+original's range of levels; Mahendran & Vedaldi show theirs stretched as well (vl_imsc).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .reconstruction import ReconstructedLayer, ReconstructionResult
 
 # Pictures in a row. By eye.
 COLUMNS = 5
-# The largest side of a picture where every layer has a column, in pixels. By eye.
+# Largest side of a picture in a sheet with a column per layer, in pixels. By eye.
 SWEEP_CELL = 144
-# Of the levels, left out of their range at either end, since a few pixels may be anywhere. A guess.
+# Percent of levels ignored at either end of their range: a few may lie far out. A guess.
 OUTLIERS_PERCENT = 0.5
 
 
 def reconstruction_sheet(result: ReconstructionResult, title: str) -> Array:
-    """Lay a reconstruction out: (H, W, 3), RGB in [0, 1].
+    """Draw the sheet of a reconstruction: (H, W, 3), RGB in [0, 1].
 
-    The original comes first, then the layers from the image on, each with its error. Where a layer
-    was reconstructed with several weights of the total variation, they are the rows.
+    The original comes first, then the layers in the network's order, each with its error. If a
+    layer was reconstructed with several weights of the total variation, each weight is a row.
 
     Args:
-        result: With one layer at least.
-        title: Above everything.
+        result: The reconstruction, with at least one layer.
+        title: Title at the top.
     """
     weights = list(dict.fromkeys(layer.tv_weight for layer in result.layers))
     names = list(dict.fromkeys(layer.layer for layer in result.layers))
@@ -49,12 +49,12 @@ def reconstruction_sheet(result: ReconstructionResult, title: str) -> Array:
 
 def _cell(layer: ReconstructedLayer, original: Array) -> LabelledPicture:
     shown = stretched(layer.image, original)
-    name = layer.layer.replace("/", "/\n")  # two short lines, where one would lose its middle
+    name = layer.layer.replace("/", "/\n")  # two short lines; a long one would be cut in the middle
     return LabelledPicture(shown, f"{name}\n{100 * layer.error:.1f} %")
 
 
 def stretched(image: Array, original: Array) -> Array:
-    """An image with the range of levels of another, all channels alike; both (H, W, 3)."""
+    """Stretch an image to the range of levels of another, all channels alike; both (H, W, 3)."""
     percentiles = (OUTLIERS_PERCENT, 100 - OUTLIERS_PERCENT)
     low, high = np.percentile(image, percentiles)
     lowest, highest = np.percentile(original, percentiles)

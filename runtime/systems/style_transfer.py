@@ -12,43 +12,40 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.checks import Pooling
-from nstbatch.runtime.descent.checkpoints import CheckpointFile
-from nstbatch.runtime.descent.loop import PIXEL_BOUNDS, Steppable, StopReason
-from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, State, optimizer_named
-from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
-from nstbatch.runtime.descent.pyramid import MARGIN, Level, coarse_to_fine, plan_levels
+from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
+from nstbatch.runtime.descent.progress import ProgressCallback
+from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.kept import Kept
+from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
-from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, to_nchw
+from nstbatch.runtime.pictures.sizes import fit_long_side, resize, to_nchw
 
 from .style_transfer_options import StyleTransferOptions
-from .system import Result, System
+from .system import Result, Run, System
 
-# Of the photo, the coarse sizes keep what is large; strokes are most of the work.
+# The coarse sizes only settle large shapes of the photo; the strokes take most of the steps.
 FINE_LONGER = 1.0
-# Root mean square, of [0, 1]: about the longest that was seen in runs that went well. One of 0.145
-# lost its picture: docs/decisions/0019-lbfgs-by-default.md.
+# Root mean square, for pixels in [0, 1]: about the longest one in runs that went well. A move of
+# 0.145 destroyed the picture: docs/decisions/0019-lbfgs-by-default.md.
 LONGEST_MOVE = 0.02
-# Pixels; from 5 to 17 is alike: docs/decisions/0020-curvature-by-place.md.
+# Pixels; 5 to 17 give the same: docs/decisions/0020-curvature-by-place.md.
 NEIGHBOURHOOD = 9
-# Photos of one size share the style's targets: one set for each scale, of either format.
+# Photos of one size share the style's targets: one set for each scale and orientation.
 KEPT_TARGETS = 16
 
 
 class StyleTransfer(System):
-    """A bundle on a device, ready to paint; photos of the same shape share what was set up."""
+    """A bundle on a device, ready to paint; photos of the same shape share their sessions."""
 
     def __init__(
         self,
@@ -58,9 +55,9 @@ class StyleTransfer(System):
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        """Choose what to work with; see :class:`nstbatch.runtime.systems.system.System`."""
+        """Choose a bundle and a device; see :class:`.system.System`."""
         super().__init__(model, device=device, precision=precision, threads=threads)
-        self._style_targets: Kept[Targets] = Kept(KEPT_TARGETS)
+        self._style_targets: LruCache[Targets] = LruCache(KEPT_TARGETS)
 
     def __call__(
         self,
@@ -78,25 +75,36 @@ class StyleTransfer(System):
         Args:
             photo: A path, or an array (H, W, 3), RGB in [0, 1].
             style: The painting, likewise.
-            options: How; the defaults if None.
-            init_image: What to start from, with ``init="image"``.
-            checkpoint: A file to keep the run in, once a minute, and to go on from if it holds
+            options: The options; the defaults if None.
+            init_image: The start, with ``init="image"``.
+            checkpoint: A file to save the run to, once a minute, and to resume from if it holds
                 this run; it is removed when the run is finished.
             progress: Called after every step.
-            stop: Asked before every step whether to end here.
+            stop: Called before every step; True ends the run.
 
-        A loss that is not finite raises nothing: the result has the last picture before it, and
-        says so in its ``reason``.
+        A loss that is not finite raises no error: the result has the last picture before it, and
+        gives the ``reason``.
 
         Raises:
             UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
-            UsageError: ``init_image`` and ``options.init`` do not go together, or no style layer
-                has any weight.
+            UsageError: ``init_image`` and ``options.init`` contradict each other, or no style
+                layer has a weight.
             ImageError: A picture cannot be read, is too small for the layers, or is an array of
-                something else.
+                another kind.
         """
-        started = time.perf_counter()
         options = options or StyleTransferOptions()
+        plan = partial(self._plan, photo, style, options, init_image, checkpoint)
+        return self._carry_out(plan, progress, stop)
+
+    def _plan(
+        self,
+        photo: ImageLike,
+        style: ImageLike,
+        options: StyleTransferOptions,
+        init_image: ImageLike | None,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> Run:
+        """Read the pictures and describe the run; see :meth:`__call__`."""
         if (options.init == "image") != (init_image is not None):
             raise UsageError("An init_image goes with init='image', and with nothing else.")
         objective = self.objective(options)
@@ -104,55 +112,27 @@ class StyleTransfer(System):
         start = picture.pixels if init_image is None else as_picture(init_image).pixels
         levels = self._levels(picture.pixels, painting, objective, options)
         optimizer = _optimizer(options)
-
-        keeper = checkpoint and CheckpointFile(
-            Path(checkpoint),
-            *(self.engine.bundle, options, optimizer, levels, picture.pixels, painting, start),
-        )
-
-        def open_descent(level: Level, images: Array, state: State) -> Steppable:
-            return self.engine.descent(
-                objective,
-                self._targets(objective, picture.pixels, painting, level, options.pooling),
-                images,
-                optimizer,
-                state,
-                pooling=options.pooling,
-                bounds=PIXEL_BOUNDS,
-            )
-
-        with self.engine.picture():
-            outcome = coarse_to_fine(
-                levels,
-                _first_images(options, start, levels[0]),
-                optimizer,
-                open_descent,
-                reporter(progress, objective, levels),
-                stop or (lambda: False),
-                keeper=keeper or None,
-                tolerance=options.tolerance,
-            )
-        if keeper and outcome.reason is not StopReason.STOPPED:
-            keeper.discard()
-        # A run that was stopped, or failed, may have ended at a coarser size.
-        ended = next(level for level in levels if level.canvas == outcome.images.shape[2:])
-        image = from_nchw(ended.cut(outcome.images))
-        return Result(
-            image=image,
-            alpha=picture.alpha_at(image.shape[:2]),
-            losses=named_losses(objective, outcome.losses),
-            steps=outcome.steps,
-            seconds=time.perf_counter() - started,
-            provider=self.engine.provider.device,
-            precision=self.engine.provider.precision,
-            reason=outcome.reason,
+        return Run(
+            objective=objective,
+            levels=levels,
+            images=_first_images(options, start, levels[0]),
+            optimizer=optimizer,
+            pooling=options.pooling,
+            targets=lambda level: self._targets(
+                objective, picture.pixels, painting, level, options.pooling
+            ),
+            tolerance=options.tolerance,
+            checkpoint=self._checkpoint_file(
+                checkpoint, options, optimizer, levels, picture.pixels, painting, start
+            ),
+            photo=picture,
         )
 
     def objective(self, options: StyleTransferOptions) -> Objective:
-        """The weighted terms that the options stand for; UnknownNameError for an unknown layer.
+        """Return the weighted terms of the options; UnknownNameError for an unknown layer.
 
-        The weight of the style is divided among its layers in proportion to their own weights, and
-        that of the content evenly, so that neither depends on how many layers there are.
+        The style weight is divided among its layers in proportion to their own weights, and the
+        content weight evenly, so neither depends on the number of layers.
         """
         bundle = self.engine.bundle
         of_style = options.style_layers or dict.fromkeys(bundle.style_layers, 1.0)
@@ -174,9 +154,9 @@ class StyleTransfer(System):
     def _levels(
         self, photo: Array, painting: Array, objective: Objective, options: StyleTransferOptions
     ) -> list[Level]:
-        """The sizes to work at; an ImageError where a picture has too few pixels for a layer."""
+        """Plan the sizes; an ImageError if a picture is too small for a layer."""
         layers = objective.layers
-        smallest, _ = self.engine.largest_need(layers, options.pooling)
+        smallest, _ = self.engine.limits.largest_need(layers, options.pooling)
         height, width, _ = photo.shape
         levels = plan_levels(
             height,
@@ -189,16 +169,18 @@ class StyleTransfer(System):
             power=FINE_LONGER,
         )
         finest = (levels[-1].height, levels[-1].width)
-        self.engine.check_side("picture", photo.shape, layers, options.pooling)
-        self.engine.check_side("picture at the size asked for", finest, layers, options.pooling)
-        self.engine.check_side("style", painting.shape, layers, options.pooling)
+        self.engine.limits.check_side("picture", photo.shape, layers, options.pooling)
+        self.engine.limits.check_side(
+            "picture at the size asked for", finest, layers, options.pooling
+        )
+        self.engine.limits.check_side("style", painting.shape, layers, options.pooling)
         return levels
 
     def check_style(self, style: ImageLike, options: StyleTransferOptions) -> None:
-        """Raise the ImageError that every photo would meet: the style is too small for a layer."""
+        """Raise the ImageError of any photo: the style is too small for a layer."""
         layers = self.objective(options).layers
         shape = as_picture(style).pixels.shape
-        self.engine.check_side("style", shape, layers, options.pooling)
+        self.engine.limits.check_side("style", shape, layers, options.pooling)
 
     def _targets(
         self,
@@ -208,14 +190,14 @@ class StyleTransfer(System):
         level: Level,
         pooling: Pooling,
     ) -> Targets:
-        """Content of the photo at this size, and style of the painting at the same long side.
+        """Return the targets: photo at this size, painting at the same long side.
 
-        Of a long and narrow painting the short side counts, where the layers need more of it.
+        A long and narrow painting is larger, if the layers need a longer short side.
         """
         of_content = tuple(term for term in objective.terms if term.kind == "content")
         of_style = tuple(term for term in objective.terms if term.kind == "style")
         height, width, _ = painting.shape
-        smallest, _ = self.engine.largest_need(objective.layers, pooling)
+        smallest, _ = self.engine.limits.largest_need(objective.layers, pooling)
         narrow = math.ceil(smallest * max(height, width) / min(height, width))
         long_side = max(level.height, level.width, narrow)
         resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))
@@ -238,7 +220,7 @@ def _optimizer(options: StyleTransferOptions) -> Optimizer:
 
 
 def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> Array:
-    """(1, 3, H, W) to start from: the picture given, or noise."""
+    """Return the first images, (1, 3, H, W): the given picture, or noise."""
     if options.init != "noise":
         return level.fit(start)
     random = np.random.default_rng(options.seed)

@@ -1,6 +1,6 @@
-"""What a style transfer can be told, with its defaults: one definition for library and commands.
+"""The options of a style transfer and their defaults: one definition for library and commands.
 
-Nothing heavy is imported here, so that the command line can show the defaults without numpy.
+Imports nothing heavy, so the command line can show the defaults without numpy.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ INITS: tuple[Init, ...] = get_args(Init)
 
 @dataclass(frozen=True)
 class StyleTransferOptions:
-    """How a photo is painted.
+    """Options of a style transfer.
 
     Attributes:
         size: Long side of the result, in pixels.
         iterations: Optimiser steps over all scales.
-        scales: How many sizes to work through, coarse to fine; 1 is the full size alone.
+        scales: Number of sizes to work through, coarse to fine; 1 is the full size alone.
         optimizer: "adam" or "lbfgs".
-        learning_rate: Step size of the optimiser; None for the optimiser's own.
+        learning_rate: Step size of the optimiser; None for the optimiser's default.
         content_weight: Weight of the content loss.
         style_weight: Weight of the style loss.
-        style_layers: Weight of each style layer; None for the bundle's own, all alike.
-        content_layers: Layers of the content loss; None for the bundle's own.
+        style_layers: Weight of each style layer; None for the bundle's, with equal weights.
+        content_layers: Layers of the content loss; None for the bundle's.
         tv_weight: Weight of the total variation.
-        tolerance: Go on to the next scale where the loss has fallen by less than this share in
+        tolerance: Continue with the next scale if the loss has fallen by less than this share in
             20 steps; None to take all steps.
-        init: What to start from: the photo, noise, or another image that is given beside it.
-        seed: Of the noise.
-        pooling: Which variant of the network to use, "avg" or "max".
+        init: Start: the photo, noise, or another image that is given separately.
+        seed: Random seed for the initial noise.
+        pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
         UsageError: For a value that is out of range, naming the option.
@@ -53,12 +53,12 @@ class StyleTransferOptions:
     size: int = 512  # neural-style: -image_size
     # 41 at the first size, 118 at the last: docs/decisions/0020-curvature-by-place.md.
     iterations: int = 300
-    # From 181 to 512 pixels; style-transfer-pytorch goes from 128 to 512, by the same factor.
+    # From 181 to 512 pixels; style-transfer-pytorch works from 128 to 512, by the same factor.
     scales: int = 4
     # neural-style, Gatys et al. 2016: docs/decisions/0019-lbfgs-by-default.md.
     optimizer: OptimizerName = "lbfgs"
     learning_rate: float | None = None
-    # Losses are relative to their targets, so no other program's weights carry over. These were
+    # Losses are relative to their targets, so other programs' weights do not apply. These were
     # chosen by eye on examples/: docs/decisions/0004-relative-losses.md.
     content_weight: float = 1.0
     style_weight: float = 20.0

@@ -1,27 +1,46 @@
-"""What every system has in common: a bundle on a device, and what a run of it leaves behind."""
+"""The parts that all systems share: a bundle on a device, a run, and its result."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.descent.loop import StopReason
-from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.descent.checkpoints import CheckpointFile
+from nstbatch.runtime.descent.loop import (
+    PIXEL_BOUNDS,
+    Bounds,
+    Outcome,
+    Steppable,
+    StopReason,
+    Varying,
+    nothing_varies,
+)
+from nstbatch.runtime.descent.optimizers import Optimizer, State
+from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
+from nstbatch.runtime.descent.pyramid import Level, coarse_to_fine
+from nstbatch.runtime.engine.engine import Engine, Targets
+from nstbatch.runtime.objectives.terms import Objective
+from nstbatch.runtime.objectives.views import View
+from nstbatch.runtime.pictures.images import Picture
+from nstbatch.runtime.pictures.sizes import from_nchw
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A picture, and how it came about."""
+    """A picture, and how it was made."""
 
     image: Array
     """(H, W, 3), RGB in [0, 1]; smaller than asked for if the run ended at a coarser size."""
     alpha: Array | None = None
     """(H, W): the photo's own, at the size of the image; None if there was none."""
     losses: Mapping[str, float]
-    """Of this image: weighted, by term, and their "total"."""
+    """Losses of this image: weighted, by term, and their "total"."""
     steps: int
     seconds: float
     provider: str
@@ -29,8 +48,38 @@ class Result:
     reason: StopReason
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """A description of one picture to be made: its objective, its start and its targets."""
+
+    objective: Objective
+    levels: Sequence[Level]
+    """Sizes to work through, from coarse to fine."""
+    images: Array
+    """(1, 3, H, W) of the first level's canvas, where to start."""
+    optimizer: Optimizer
+    pooling: Pooling
+    """Pooling variant of the network."""
+    targets: Callable[[Level], Targets]
+    """Gives the targets of a level; see :meth:`.Engine.descent`."""
+    bounds: Bounds = PIXEL_BOUNDS
+    views: Callable[[Level], tuple[View, ...]] = lambda level: ()
+    """Gives the views of a level."""
+    varying: Varying = nothing_varies
+    enlarge: Callable[[Array, Level], Array] | None = None
+    """Brings images to the next level; None resizes them."""
+    tolerance: float | None = None
+    """See :class:`.stall.Stall`."""
+    checkpoint: CheckpointFile | None = None
+    """Keeps the run on disk; removed when the run is finished."""
+    photo: Picture | None = None
+    """Gives the result its alpha."""
+    finish: Callable[[Array], Array] = from_nchw
+    """Turns the last images, (1, 3, H, W) without margin, into the picture (H, W, 3)."""
+
+
 class System:
-    """A bundle on a device, ready to make pictures; those of one shape share what was set up."""
+    """A bundle on a device, ready to make pictures; those of one shape share their sessions."""
 
     default_model: ClassVar[str] = "vgg16"
 
@@ -42,13 +91,96 @@ class System:
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        """Choose what to work with; see :class:`nstbatch.runtime.engine.engine.Engine`.
+        """Choose a bundle and a device; see :class:`nstbatch.runtime.engine.engine.Engine`.
 
         Args:
-            model: Name of a bundle, or its folder; None for the system's own.
-            device: What runs it.
-            precision: Of the convolutions.
-            threads: How many to use; None for all cores of this process.
+            model: Name of a bundle, or its folder; None for the system's default.
+            device: The device.
+            precision: Precision of the convolutions.
+            threads: Number of threads; None for all cores of this process.
         """
         model = self.default_model if model is None else model
         self.engine = Engine(model, device=device, precision=precision, threads=threads)
+
+    def _carry_out(
+        self,
+        plan: Callable[[], Run],
+        progress: ProgressCallback | None,
+        stop: Callable[[], bool] | None,
+    ) -> Result:
+        """Make the picture of a run.
+
+        Args:
+            plan: Reads the pictures and describes the run; its time counts.
+            progress: Called after every step.
+            stop: Called before every step; True ends the run.
+        """
+        started = time.perf_counter()
+        run = plan()
+        report = reporter(progress, run.objective, run.levels)
+        with self.engine.picture():
+            outcome = self._descend(run, report, stop or never)
+        if run.checkpoint is not None and outcome.reason is not StopReason.STOPPED:
+            run.checkpoint.discard()
+        # A run that was stopped, or failed, may have ended at a coarser size.
+        ended = next(level for level in run.levels if level.canvas == outcome.images.shape[2:])
+        image = run.finish(ended.cut(outcome.images))
+        return Result(
+            image=image,
+            alpha=None if run.photo is None else run.photo.alpha_at(image.shape[:2]),
+            losses=named_losses(run.objective, outcome.losses),
+            steps=outcome.steps,
+            seconds=time.perf_counter() - started,
+            provider=self.engine.provider.device,
+            precision=self.engine.provider.precision,
+            reason=outcome.reason,
+        )
+
+    def _descend(
+        self,
+        run: Run,
+        report: Callable[[Level, int, Array], None],
+        stop: Callable[[], bool],
+    ) -> Outcome:
+        """Take the steps of a run; see :func:`.pyramid.coarse_to_fine`."""
+
+        def open_descent(level: Level, images: Array, state: State) -> Steppable:
+            return self.engine.descent(
+                run.objective,
+                run.targets(level),
+                images,
+                run.optimizer,
+                state,
+                pooling=run.pooling,
+                bounds=run.bounds,
+                views=run.views(level),
+                varying=run.varying,
+            )
+
+        return coarse_to_fine(
+            run.levels,
+            run.images,
+            run.optimizer,
+            open_descent,
+            report,
+            stop,
+            run.enlarge,
+            run.checkpoint,
+            run.tolerance,
+        )
+
+    def _checkpoint_file(
+        self, path: str | os.PathLike[str] | None, *identity: object
+    ) -> CheckpointFile | None:
+        """Return the checkpoint file of a run of this bundle; None without a path.
+
+        Args:
+            path: The file; its folder exists.
+            identity: Everything else that tells the run from others; see :class:`CheckpointFile`.
+        """
+        return CheckpointFile(Path(path), self.engine.bundle, *identity) if path else None
+
+
+def never() -> bool:
+    """Never stop a run."""
+    return False

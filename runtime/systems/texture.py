@@ -12,21 +12,18 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.checks import Pooling
-from nstbatch.runtime.descent.checkpoints import CheckpointFile
-from nstbatch.runtime.descent.loop import PIXEL_BOUNDS, Steppable, StopReason
-from nstbatch.runtime.descent.optimizers import State, optimizer_named
-from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
-from nstbatch.runtime.descent.pyramid import MARGIN, Level, coarse_to_fine, plan_levels
+from nstbatch.runtime.descent.optimizers import optimizer_named
+from nstbatch.runtime.descent.progress import ProgressCallback
+from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.kept import Kept
+from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.objectives.terms import Objective, Term, style
 from nstbatch.runtime.objectives.views import View, wrapped
@@ -34,14 +31,14 @@ from nstbatch.runtime.pictures.colours import match_histogram
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, resize_batch, to_nchw
 
-from .system import Result, System
+from .system import Result, Run, System
 from .texture_options import TextureOptions
 
-# What the network sees of a tiling beyond each edge, in pixels at every scale; tried with 8, 16 and
+# Pixels of the tiling beyond each edge that the network sees, at every scale; tried with 8, 16 and
 # 32: docs/decisions/0009-texture-defaults.md.
 WRAPPED_MARGIN = 16
 
-# From noise all is made at the first size, the others add detail, and a step there is cheap.
+# From noise, the first size makes all large forms, the others add detail; its steps are cheap.
 COARSE_LONGER = -1.0
 
 # Variations of an exemplar share its targets: one set for each scale.
@@ -49,7 +46,7 @@ KEPT_TARGETS = 16
 
 
 class Texture(System):
-    """A bundle on a device, ready to make textures; those of one size share what was set up."""
+    """A bundle on a device, ready to make textures; those of one size share their sessions."""
 
     def __init__(
         self,
@@ -59,9 +56,9 @@ class Texture(System):
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        """Choose what to work with; see :class:`nstbatch.runtime.systems.system.System`."""
+        """Choose a bundle and a device; see :class:`.system.System`."""
         super().__init__(model, device=device, precision=precision, threads=threads)
-        self._targets: Kept[Targets] = Kept(KEPT_TARGETS)
+        self._targets: LruCache[Targets] = LruCache(KEPT_TARGETS)
 
     def __call__(
         self,
@@ -76,94 +73,82 @@ class Texture(System):
         """Make a texture.
 
         Args:
-            exemplar: What it is to look like: a path, or an array (H, W, 3), RGB in [0, 1].
-            options: How; the defaults if None.
-            variation: Each of these numbers, from 0 on, starts from noise of its own.
-            checkpoint: A file to keep the run in, once a minute, and to go on from if it holds
+            exemplar: The model of the texture: a path, or an array (H, W, 3), RGB in [0, 1].
+            options: The options; the defaults if None.
+            variation: Number of the variation, from 0; each starts from its own noise.
+            checkpoint: A file to save the run to, once a minute, and to resume from if it holds
                 this run; it is removed when the run is finished.
             progress: Called after every step.
-            stop: Asked before every step whether to end here.
+            stop: Called before every step; True ends the run.
 
-        A loss that is not finite raises nothing: the result has the last picture before it, and
-        says so in its ``reason``.
+        A loss that is not finite raises no error: the result has the last picture before it, and
+        gives the ``reason``.
 
         Raises:
             UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
-            UsageError: No layer is left, none has any weight, or the texture is too small for one.
-            ImageError: The exemplar cannot be read, is smaller than what a layer sees at once, or
-                is an array of something else.
+            UsageError: No layer is left, none has a weight, or the texture is too small for one.
+            ImageError: The exemplar cannot be read, is smaller than the receptive field of a
+                layer, or is an array of another kind.
         """
-        started = time.perf_counter()
-        options = options or TextureOptions()
+        plan = partial(self._plan, exemplar, options or TextureOptions(), variation, checkpoint)
+        return self._carry_out(plan, progress, stop)
+
+    def _plan(
+        self,
+        exemplar: ImageLike,
+        options: TextureOptions,
+        variation: int,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> Run:
+        """Read the exemplar and describe the run; see :meth:`__call__`."""
         objective = self.objective(options)
         self.check(options)
         pixels = self._exemplar(exemplar, objective, options)
         levels = self._levels(pixels, objective, options)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
-        keeper = checkpoint and CheckpointFile(
-            Path(checkpoint),
-            *(self.engine.bundle, options, optimizer, levels, variation, pixels),
-        )
-
-        def open_descent(level: Level, images: Array, state: State) -> Steppable:
+        def targets(level: Level) -> Targets:
             share = max(level.height, level.width) / max(options.shape)
-            return self.engine.descent(
-                objective,
-                self._targets_at(share, pixels, objective.terms, options.pooling),
-                images,
-                optimizer,
-                state,
-                pooling=options.pooling,
-                bounds=PIXEL_BOUNDS,
-                views=_views(level, options),
-            )
+            return self._targets_at(share, pixels, objective.terms, options.pooling)
 
-        with self.engine.picture():
-            outcome = coarse_to_fine(
-                levels,
-                _noise(pixels, levels[0].canvas, (options.seed, variation)),
-                optimizer,
-                open_descent,
-                reporter(progress, objective, levels),
-                stop or (lambda: False),
-                _enlarged_tile if options.tileable else None,
-                keeper or None,
-                options.tolerance,
-            )
-        if keeper and outcome.reason is not StopReason.STOPPED:
-            keeper.discard()
-        # A run that was stopped, or failed, may have ended at a coarser size.
-        ended = next(level for level in levels if level.canvas == outcome.images.shape[2:])
-        image = from_nchw(ended.cut(outcome.images))
-        return Result(
-            image=match_histogram(image, pixels) if options.histogram else image,
-            losses=named_losses(objective, outcome.losses),
-            steps=outcome.steps,
-            seconds=time.perf_counter() - started,
-            provider=self.engine.provider.device,
-            precision=self.engine.provider.precision,
-            reason=outcome.reason,
+        def finish(images: Array) -> Array:
+            image = from_nchw(images)
+            return match_histogram(image, pixels) if options.histogram else image
+
+        return Run(
+            objective=objective,
+            levels=levels,
+            images=_noise(pixels, levels[0].canvas, (options.seed, variation)),
+            optimizer=optimizer,
+            pooling=options.pooling,
+            targets=targets,
+            views=lambda level: _views(level, options),
+            enlarge=_enlarged_tile if options.tileable else None,
+            tolerance=options.tolerance,
+            checkpoint=self._checkpoint_file(
+                checkpoint, options, optimizer, levels, variation, pixels
+            ),
+            finish=finish,
         )
 
     def check(self, options: TextureOptions) -> None:
-        """Raise the UsageError that every exemplar would meet.
+        """Raise the errors of any exemplar.
 
         Raises:
             UnknownNameError: There is no such layer, or the bundle lacks the pooling.
-            UsageError: No layer is left, none has any weight, or the texture is too small for one.
+            UsageError: No layer is left, none has a weight, or the texture is too small for one.
         """
         layers = self.objective(options).layers
         self.engine.bundle.graph_path("gradient", options.pooling)
         try:
-            self.engine.check_side("texture", options.shape, layers, options.pooling)
+            self.engine.limits.check_side("texture", options.shape, layers, options.pooling)
         except ImageError as error:
             raise UsageError(str(error)) from error
 
     def objective(self, options: TextureOptions) -> Objective:
-        """The weighted terms that the options stand for; UnknownNameError for an unknown layer.
+        """Return the weighted terms of the options; UnknownNameError for an unknown layer.
 
-        The weights of the layers are brought to a sum of 1.
+        The weights of the layers are scaled to a sum of 1.
         """
         weights = self._layer_weights(options)
         total = sum(weights.values())
@@ -175,7 +160,7 @@ class Texture(System):
         return objective
 
     def _layer_weights(self, options: TextureOptions) -> Mapping[str, float]:
-        """The layers asked for, or the bundle's own, down to the deepest one that is wanted."""
+        """Return the weights of the chosen layers, or the bundle's, down to ``up_to``."""
         bundle = self.engine.bundle
         chosen = options.layers or dict.fromkeys(bundle.style_layers, 1.0)
         weights = {bundle.layer(name).name: weight for name, weight in chosen.items()}
@@ -192,9 +177,9 @@ class Texture(System):
     def _exemplar(
         self, exemplar: ImageLike, objective: Objective, options: TextureOptions
     ) -> Array:
-        """The exemplar's pixels (H, W, 3) at the size wanted; an ImageError if that is too small.
+        """Return the exemplar (H, W, 3) at its size; an ImageError if that is too small.
 
-        What a layer sees at once has to fit in: the statistics of less are those of its edges.
+        The receptive field of every layer must fit in: on less, the statistics are those of edges.
         """
         pixels = as_picture(exemplar).pixels
         height, width, _ = pixels.shape
@@ -212,8 +197,8 @@ class Texture(System):
     def _levels(
         self, exemplar: Array, objective: Objective, options: TextureOptions
     ) -> list[Level]:
-        """The sizes to work at, none of which makes texture or exemplar too small for a layer."""
-        smallest, _ = self.engine.largest_need(objective.layers, options.pooling)
+        """Plan the sizes; at each, texture and exemplar are large enough for every layer."""
+        smallest, _ = self.engine.limits.largest_need(objective.layers, options.pooling)
         field, _ = self._receptive_field(objective, options.pooling)
         ratio = min(options.shape) / min(exemplar.shape[:2])
         return plan_levels(
@@ -227,20 +212,23 @@ class Texture(System):
         )
 
     def _receptive_field(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
-        """The pixels that a layer sees at once, along a side, and the layer that sees the most.
+        """Return the side of the largest receptive field, in pixels, and its layer.
 
-        Of a layer that sees everything, whatever the size, what it needs to have a value.
+        A layer that sees the whole picture counts with its smallest picture side.
         """
         layers = [self.engine.bundle.layer(name) for name in objective.layers]
         return max(
-            (layer.receptive_field or self.engine.smallest_side(layer.name, pooling), layer.name)
+            (
+                layer.receptive_field or self.engine.limits.smallest_side(layer.name, pooling),
+                layer.name,
+            )
             for layer in layers
         )
 
     def _targets_at(
         self, share: float, exemplar: Array, terms: tuple[Term, ...], pooling: Pooling
     ) -> Targets:
-        """Gram matrices of the exemplar at a share of its size."""
+        """Return the Gram matrices of the exemplar at a share of its size."""
         height, width, _ = exemplar.shape
         shrunk = to_nchw(resize(exemplar, (round(share * height), round(share * width))))
         key = (hashlib.sha256(shrunk.tobytes()).digest(), shrunk.shape, terms, pooling)
@@ -254,9 +242,9 @@ def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:
 
 
 def _enlarged_tile(images: Array, level: Level) -> Array:
-    """(N, 3, H, W) -> (N, 3, *canvas): resized between copies of itself, along either axis.
+    """(N, 3, H, W) -> (N, 3, *canvas): resize between copies of itself, along either axis.
 
-    By itself it would be continued by its outermost pixels, and the seam would have to be mended.
+    Alone, it would be continued by its outermost pixels, and show a seam.
     """
     height, width = level.canvas
     tall = resize_batch(np.tile(images, (1, 1, 3, 1)), (3 * height, images.shape[3]))
@@ -266,6 +254,6 @@ def _enlarged_tile(images: Array, level: Level) -> Array:
 
 
 def _noise(exemplar: Array, canvas: tuple[int, int], seed: tuple[int, int]) -> Array:
-    """(1, 3, *canvas) of white noise: every pixel is one of the exemplar's, picked at random."""
+    """Return white noise, (1, 3, *canvas): pixels of the exemplar, chosen at random."""
     random = np.random.default_rng(seed)
     return to_nchw(random.choice(exemplar.reshape(-1, 3), canvas))

@@ -1,6 +1,6 @@
-"""What a texture synthesis can be told, with its defaults: one definition for library and commands.
+"""The options of a texture synthesis and their defaults, for library and commands.
 
-Nothing heavy is imported here, so that the command line can show the defaults without numpy.
+Imports nothing heavy, so the command line can show the defaults without numpy.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from nstbatch.runtime.errors import UsageError
 
 @dataclass(frozen=True)
 class TextureOptions:
-    """How a texture is made.
+    """Options of a texture synthesis.
 
     Attributes:
-        width: Of the texture, in pixels.
-        height: Likewise.
-        exemplar_size: Long side that the exemplar is brought to, in pixels; None leaves it as it
-            is. Of two sizes the larger one has larger structures in the texture.
-        layers: Weight of each layer; None for the bundle's style layers, all alike.
-        up_to: Leaves out the layers that lie deeper in the network than this one.
+        width: Width of the texture, in pixels.
+        height: Height of the texture, in pixels.
+        exemplar_size: Long side to which the exemplar is resized, in pixels; None keeps its size.
+            A larger exemplar gives larger structures in the texture.
+        layers: Weight of each layer; None for the bundle's style layers, with equal weights.
+        up_to: Deepest layer to use; deeper ones are left out.
         iterations: Optimiser steps over all scales.
-        scales: How many sizes to work through, coarse to fine; 1 is the full size alone.
+        scales: Number of sizes to work through, coarse to fine; 1 is the full size alone.
         optimizer: "adam" or "lbfgs".
-        learning_rate: Step size of the optimiser; None for the optimiser's own.
-        tileable: Whether the texture is to continue at its opposite edge.
-        histogram: Whether to bring the colours to those of the exemplar in the end.
-        tolerance: Go on to the next scale where the loss has fallen by less than this share in
+        learning_rate: Step size of the optimiser; None for the optimiser's default.
+        tileable: True if the texture continues at its opposite edge.
+        histogram: True to match the colours of the exemplar at the end.
+        tolerance: Continue with the next scale if the loss has fallen by less than this share in
             20 steps; None to take all steps.
-        seed: Of the noise.
-        pooling: Which variant of the network to use, "avg" or "max".
+        seed: Random seed for the initial noise.
+        pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
         UsageError: For a value that is out of range, naming the option.

@@ -1,8 +1,7 @@
-"""An endless zoom: every frame is dreamed on from the one before, scaled up (google/deepdream).
+"""An endless zoom: every frame is a dream of the previous one, scaled up (google/deepdream).
 
-All that a frame comes from is the one before it as it was written, and the seed and the frame's
-number. So a run that was killed goes on behind the last frame that is there, and ends with the same
-frames as one that was not.
+A frame depends only on the file of the previous one, the seed and the frame's number. So a run that
+was killed continues after the last frame on disk, and gives the same frames as one that was not.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import numpy as np
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.checkpoints import digest_of
 from nstbatch.runtime.descent.loop import StopReason
-from nstbatch.runtime.descent.progress import Progress, ProgressCallback
+from nstbatch.runtime.descent.progress import ProgressCallback, part_of_run
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.objectives.spectrum import Spectrum
@@ -28,21 +27,21 @@ from nstbatch.runtime.pictures.sizes import from_nchw
 from .deepdream import DeepDream
 from .dream_options import FILM_ITERATIONS, DreamOptions, ZoomOptions
 
-# By how much stronger than the first noise of a class picture the clouds of a film are. A guess: a
+# Contrast of the clouds of a film, relative to the first noise of a class picture. A guess: a
 # deviation of a tenth or two of the range.
 CLOUD_CONTRAST = np.float32(60)
 
 
 @dataclass(frozen=True)
 class ZoomResult:
-    """The frames of a zoom, and how they came about."""
+    """The frames of a zoom, and how they were made."""
 
     frames: tuple[Path, ...]
-    """Those that are there, in order, with those that were there before."""
+    """All frames on disk, in order, including those of earlier runs."""
     losses: Mapping[str, float]
-    """Of the last frame that this run made; none if it made none."""
+    """Losses of the last frame of this run; empty if it made none."""
     steps: int
-    """Taken by this run."""
+    """Steps taken by this run."""
     seconds: float
     reason: StopReason
 
@@ -58,21 +57,21 @@ def dream_frames(
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> ZoomResult:
-    """Dream frame after frame, from the last one that is there, into ``000001.png`` and so on.
+    """Dream frame after frame, starting after the last one on disk: ``000001.png`` and so on.
 
     Args:
-        dream: What dreams.
-        start: What the first frame is dreamed from.
-        folder: For the frames; it is made if need be.
-        zoom: How many frames, and how they grow; the defaults if None.
-        options: How each is dreamed; the defaults if None, with fewer steps than for a photo.
+        dream: The DeepDream that makes the frames.
+        start: Picture that the first frame is a dream of.
+        folder: Folder of the frames; made if missing.
+        zoom: Number and growth of the frames; the defaults if None.
+        options: Options of each frame; the defaults if None, with fewer steps than for a photo.
         guide_image: See :meth:`DeepDream.__call__`.
-        progress: Called after every step, with the frame as its stage.
-        stop: Asked before every step whether to end here.
+        progress: Called after every step; its stage is the frame.
+        stop: Called before every step; True ends the run.
 
     Raises:
-        ImageError: A frame that is there cannot be read, or is of another dream; or one of those
-            that :meth:`DeepDream.__call__` raises.
+        ImageError: A frame on disk cannot be read or is of another dream; or see
+            :meth:`DeepDream.__call__`.
         OSError: The folder cannot be made.
     """
     started = time.perf_counter()
@@ -92,7 +91,9 @@ def dream_frames(
             picture if number == 1 else zoomed(picture, zoom.zoom),
             replace(options, seed=options.seed + number - 1),
             guide_image=guide_image,
-            progress=_of_frame(progress, number, zoom.frames),
+            progress=part_of_run(
+                progress, number - 1, zoom.frames, f"frame {number}/{zoom.frames}"
+            ),
             stop=stop,
         )
         steps, losses, reason = steps + result.steps, result.losses, result.reason
@@ -107,18 +108,18 @@ def dream_frames(
 
 
 MADE_FROM = ".made-from"
-"""Lies beside the frames: the hash of what they are dreamed with."""
+"""File beside the frames: the hash of everything that they depend on."""
 
 
 def frame_path(folder: Path, number: int) -> Path:
-    """Where a frame lies; they are numbered from 1 on."""
+    """Return the path of a frame; they are numbered from 1."""
     return folder / f"{number:06}.png"
 
 
 def zoomed(pixels: Array, factor: float) -> Array:
-    """(H, W, 3) scaled up about its centre and cut to its size, bicubically, clipped to [0, 1]."""
+    """Scale (H, W, 3) up about its centre, bicubically, and crop it to its size, in [0, 1]."""
     height, width, _ = pixels.shape
-    # Pixels are counted by their centres, so that of the picture lies half a pixel before H/2.
+    # Coordinates are those of pixel centres, so the picture's centre lies half a pixel before H/2.
     centre = ((width - 1) / 2, (height - 1) / 2)
     matrix = cv2.getRotationMatrix2D(centre, 0, factor)
     moved = cv2.warpAffine(
@@ -128,16 +129,16 @@ def zoomed(pixels: Array, factor: float) -> Array:
 
 
 def noise_picture(size: int, seed: int) -> Array:
-    """(size, size, 3) to dream from without a photo: clouds, whose spectrum is a photograph's.
+    """Make a start without a photo, (size, size, 3): clouds with the spectrum of a photograph.
 
-    White noise would still be seen behind a dream after many frames.
+    White noise would still be visible behind a dream after many frames.
     """
     spectrum = Spectrum(size, size)
     return from_nchw(spectrum.picture(CLOUD_CONTRAST * spectrum.first_coefficients(seed)))
 
 
 def _check_same_dream(folder: Path, made_from: str) -> None:
-    """Raise an ImageError where a film would go on from the frames of another one."""
+    """Raise an ImageError if a film would continue the frames of another one."""
     try:
         before = (folder / MADE_FROM).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
@@ -150,28 +151,5 @@ def _check_same_dream(folder: Path, made_from: str) -> None:
 
 
 def _frames_there(paths: list[Path]) -> int:
-    """How many there are before the first that is missing."""
+    """Return the number of frames before the first missing one."""
     return next((index for index, path in enumerate(paths) if not path.is_file()), len(paths))
-
-
-def _of_frame(
-    progress: ProgressCallback | None, number: int, frames: int
-) -> ProgressCallback | None:
-    """A frame's own report, which counts all frames."""
-    if progress is None:
-        return None
-    report = progress
-
-    def of_frame(frame: Progress) -> None:
-        before = number - 1
-        report(
-            replace(
-                frame,
-                stage=f"frame {number}/{frames}",
-                share=(before + frame.share) / frames,
-                step=before * frame.steps + frame.step,
-                steps=frames * frame.steps,
-            )
-        )
-
-    return of_frame

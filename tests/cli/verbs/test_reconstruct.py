@@ -189,7 +189,7 @@ def test_a_loss_that_is_not_finite_fails_the_photo_and_names_the_layer(capsys):
         (("--layers", "pool5", "--size", "40"), "size must be at least 63 for pool5, not 40"),
         (("--tv-weight", "1", "--sweep-tv"), "either --sweep-tv or --tv-weight"),
         (("--tv-beta", "0.5"), "tv_beta must be"),
-        (("--jitter", "2", "--optimizer", "lbfgs"), "L-BFGS would take the jitter"),
+        (("--jitter", "2", "--optimizer", "lbfgs"), "L-BFGS would mistake the jitter"),
         (("--pooling", "min"), "avg, max"),
         (("--model", "alexnte"), "Did you mean 'alexnet'"),
     ],

@@ -27,23 +27,17 @@ def test_cuda_is_told_the_layout_and_whether_to_record() -> None:
     assert halved["cudnn_conv_use_max_workspace"] == "1"
 
 
-def test_tensorrt_keeps_engines_only_under_a_key(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
-    assert "trt_engine_cache_enable" not in provider_options.tensorrt_options(None)
-    options = provider_options.tensorrt_options("nstbatch_42")
+def test_tensorrt_keeps_engines_only_under_a_key(tmp_path: Path) -> None:
+    options = provider_options.tensorrt_options(None, tmp_path)
+    assert options["trt_timing_cache_path"] == str(tmp_path)
+    assert "trt_engine_cache_enable" not in options
+    options = provider_options.tensorrt_options("nstbatch_42", tmp_path)
     assert options["trt_engine_cache_prefix"] == "nstbatch_42"
-    assert Path(options["trt_engine_cache_path"]).parent == tmp_path / "nstbatch"
-    assert Path(options["trt_engine_cache_path"]).is_dir()
+    assert options["trt_engine_cache_path"] == str(tmp_path)
 
 
-@pytest.mark.parametrize("cache", ["off", __file__])
-def test_tensorrt_keeps_nothing_where_nothing_can_be_kept(
-    monkeypatch: pytest.MonkeyPatch, cache: str
-) -> None:
-    monkeypatch.setenv("NSTBATCH_CACHE", cache)
-    assert provider_options.tensorrt_options("nstbatch_42") == {}
+def test_tensorrt_keeps_nothing_without_a_folder() -> None:
+    assert provider_options.tensorrt_options("nstbatch_42", None) == {}
 
 
 def test_an_engine_key_depends_on_everything() -> None:

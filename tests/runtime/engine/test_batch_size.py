@@ -6,9 +6,13 @@ from nstbatch.benchmarks.contest.judge import Judge
 from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.engine import engine as engine_module
-from nstbatch.runtime.engine.batch_size import OVERHEAD, bytes_of_step, largest_batch
-from nstbatch.runtime.engine.engine import MOST_TOGETHER
+from nstbatch.runtime.engine import batch_size
+from nstbatch.runtime.engine.batch_size import (
+    MOST_TOGETHER,
+    OVERHEAD,
+    bytes_of_step,
+    largest_batch,
+)
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
@@ -34,7 +38,7 @@ def test_the_bytes_of_a_step_are_those_that_the_benchmark_counts():
     [("cpu", 10**12, 1), ("cuda", None, 1), ("cuda", 0, 1), ("cuda", 10**12, MOST_TOGETHER)],
 )
 def test_a_gpu_is_given_what_its_memory_takes_and_a_processor_one(monkeypatch, device, free, batch):
-    monkeypatch.setattr(engine_module, "gpu_memory", lambda which: free)
+    monkeypatch.setattr(batch_size, "gpu_memory", lambda which: free)
     transfer = StyleTransfer("alexnet", device="cpu", threads=1)
     transfer.engine.provider = Provider(device, "fp32")
     objective = transfer.objective(StyleTransferOptions())

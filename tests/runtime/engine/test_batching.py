@@ -457,6 +457,6 @@ def test_a_callback_that_would_wait_for_itself_is_told_so():
     def nested(now):
         transfer(photo(1), photo(9), OPTIONS)
 
-    with pytest.raises(UsageError, match="under way in this thread"):
+    with pytest.raises(UsageError, match="already working on a picture"):
         transfer(photo(0), photo(9), OPTIONS, progress=nested)
     assert transfer(photo(0), photo(9), OPTIONS).steps == OPTIONS.iterations

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nstbatch.runtime.engine import cache as cache_module
-from nstbatch.runtime.engine.cache import Cache, cache_folder, current_cache
+from nstbatch.runtime.engine.cache import Cache, cache_folder, current_cache, provider_folder
 
 KEY = "0" * 64
 ROOT = os.geteuid() == 0 if hasattr(os, "geteuid") else False
@@ -212,3 +212,16 @@ def test_it_can_be_switched_off(monkeypatch):
     monkeypatch.setenv("NSTBATCH_CACHE", cache_module.OFF)
     assert cache_folder() is None
     assert current_cache() is None
+
+
+def test_a_provider_has_a_folder_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
+    folder = provider_folder("tensorrt")
+    assert folder == tmp_path / "nstbatch" / "tensorrt"
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("cache", ["off", __file__])
+def test_a_provider_has_no_folder_where_nothing_can_be_kept(monkeypatch, cache):
+    monkeypatch.setenv("NSTBATCH_CACHE", cache)
+    assert provider_folder("tensorrt") is None

@@ -12,8 +12,8 @@ from nstbatch.runtime.descent.loop import Bounds, descend
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.engine import engine as engine_module
-from nstbatch.runtime.engine.engine import KEPT_SESSIONS, Engine
+from nstbatch.runtime.engine import network_sessions
+from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.errors import StoppedError, UnknownNameError
 from nstbatch.runtime.objectives.terms import content, style, total_variation
@@ -34,7 +34,7 @@ class RecordingSession(Session):
 def opened(monkeypatch):
     """Shapes of the images and providers of all sessions that are opened from now on."""
     monkeypatch.setattr(RecordingSession, "opened", [], raising=False)
-    monkeypatch.setattr(engine_module, "Session", RecordingSession)
+    monkeypatch.setattr(network_sessions, "Session", RecordingSession)
     return RecordingSession.opened
 
 
@@ -123,7 +123,7 @@ def test_the_threads_of_the_update_do_not_spin_through_the_next_step(alexnet, mo
             super().__init__(*args, **options)
             spinning.append(options.get("spinning", True))
 
-    monkeypatch.setattr(engine_module, "Session", WatchedSession)
+    monkeypatch.setattr(network_sessions, "Session", WatchedSession)
     run(alexnet, pictures(1, (64, 64)), pictures(1, (64, 64), seed=1), Adam(), 1)
     assert spinning == [True, True, True, False]  # two of targets, the step, the update
 
@@ -160,7 +160,7 @@ def test_weights_are_no_part_of_a_session(alexnet, opened):
 
 
 def test_the_session_unused_the_longest_makes_room(opened, monkeypatch):
-    monkeypatch.setattr(engine_module, "KEPT_SESSIONS", 2)
+    monkeypatch.setattr(network_sessions, "KEPT_SESSIONS", 2)
     alexnet = Engine("alexnet", device="cpu", threads=1)
     terms = content("relu1").terms
     for size in (32, 33, 32, 34, 32, 33):
@@ -169,25 +169,12 @@ def test_the_session_unused_the_longest_makes_room(opened, monkeypatch):
     assert len(alexnet._sessions) == 2
 
 
-def test_all_sessions_of_a_run_are_kept():
-    per_scale = 4  # targets of the content and of the style, step and update
-    assert StyleTransferOptions().scales * per_scale <= KEPT_SESSIONS
-
-
 # --- Names ------------------------------------------------------------------------------------
 
 
 def test_an_unknown_model_is_refused_with_the_right_names():
     with pytest.raises(UnknownNameError, match=r"vgg61.*Did you mean 'vgg16'.*alexnet"):
         Engine("vgg61", device="cpu")
-
-
-def test_the_smallest_side_is_at_least_the_stride(alexnet):
-    assert alexnet.smallest_side("relu5", "avg") == 31
-    assert Engine("vgg16", device="cpu").smallest_side("relu5_1", "max") == 16
-    assert Engine("squeezenet1_1", device="cpu").smallest_side("pool10", "avg") == 17
-    with pytest.raises(UnknownNameError, match=r"relu6.*relu5"):
-        alexnet.smallest_side("relu6", "avg")
 
 
 # --- Runs against PyTorch ---------------------------------------------------------------------

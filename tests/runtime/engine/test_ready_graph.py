@@ -149,7 +149,7 @@ def test_a_disk_that_is_full_is_no_error(folder, run, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stored_graph.Shelf, "_keep", full)
+    monkeypatch.setattr(stored_graph.StoredGraph, "_store", full)
     np.testing.assert_array_equal(run("a"), expected)
     assert len(entries(folder)) == 1
     assert not list(folder.glob(".nstbatch-*"))

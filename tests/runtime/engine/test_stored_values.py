@@ -5,7 +5,7 @@ import pytest
 
 from nstbatch.runtime.engine.cache import current_cache
 from nstbatch.runtime.engine.cache_key import cache_key
-from nstbatch.runtime.engine.stored_values import remembered_arrays, remembered_fact
+from nstbatch.runtime.engine.stored_values import stored_arrays, stored_fact
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def counted(calls, value):
 
 def test_a_fact_is_found_once(calls):
     for _ in range(2):
-        assert remembered_fact(("relu1", 3), counted(calls, {"relu1": 7})) == {"relu1": 7}
-    assert remembered_fact(("relu2", 3), counted(calls, {"relu2": 9})) == {"relu2": 9}
+        assert stored_fact(("relu1", 3), counted(calls, {"relu1": 7})) == {"relu1": 7}
+    assert stored_fact(("relu2", 3), counted(calls, {"relu2": 9})) == {"relu2": 9}
     assert len(calls) == 2
 
 
@@ -34,7 +34,7 @@ def test_arrays_are_computed_once_and_come_back_to_the_bit(calls):
         "target/style/relu1_1": np.random.default_rng(0).random((1, 8, 8), dtype=np.float32),
         "target/empty": np.zeros((0, 3), np.float32),
     }
-    first, again = (remembered_arrays(("painting",), counted(calls, arrays)) for _ in range(2))
+    first, again = (stored_arrays(("painting",), counted(calls, arrays)) for _ in range(2))
     assert len(calls) == 1
     for found in (first, again):
         assert list(found) == list(arrays)
@@ -46,17 +46,17 @@ def test_arrays_are_computed_once_and_come_back_to_the_bit(calls):
 def test_without_a_cache_everything_is_found_anew(calls, monkeypatch):
     monkeypatch.setenv("NSTBATCH_CACHE", "off")
     for _ in range(2):
-        assert remembered_fact(("relu1",), counted(calls, 7)) == 7
+        assert stored_fact(("relu1",), counted(calls, 7)) == 7
     assert calls == [7, 7]
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"\xff", b"PK\x03\x04 no archive", b"{"])
 def test_an_entry_that_is_something_else_is_found_anew(calls, nonsense):
-    for kind, remembered, value in (
-        ("fact", remembered_fact, 7),
-        ("arrays", remembered_arrays, {"a": np.ones(2, np.float32)}),
+    for kind, stored, value in (
+        ("fact", stored_fact, 7),
+        ("arrays", stored_arrays, {"a": np.ones(2, np.float32)}),
     ):
         current_cache().write(cache_key(kind, "relu1"), nonsense)
         for _ in range(2):
-            np.testing.assert_equal(remembered(("relu1",), counted(calls, value)), value)
+            np.testing.assert_equal(stored(("relu1",), counted(calls, value)), value)
     assert len(calls) == 2

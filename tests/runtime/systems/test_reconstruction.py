@@ -16,7 +16,7 @@ from nstbatch.runtime.errors import ImageError, UnknownNameError
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.objectives.terms import content
 from nstbatch.runtime.pictures.sizes import fit_long_side, resize
-from nstbatch.runtime.systems import reconstruction as module
+from nstbatch.runtime.systems import system
 from nstbatch.runtime.systems.reconstruction import Reconstruction, last_of_stages, matching_layers
 from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP, ReconstructionOptions
 
@@ -218,17 +218,17 @@ def test_a_loss_that_is_not_finite_ends_the_run(alexnet):
 
 def test_jitter_comes_first_and_the_last_steps_settle(alexnet, monkeypatch):
     phases = []
-    descend = module.descend
+    coarse_to_fine = system.coarse_to_fine
 
-    def recorded(descent, steps, report, stop):
-        phases.append((steps, descent))
-        return descend(descent, steps, report, stop)
+    def recorded(levels, *rest):
+        phases.append([level.steps for level in levels])
+        return coarse_to_fine(levels, *rest)
 
-    monkeypatch.setattr(module, "descend", recorded)
+    monkeypatch.setattr(system, "coarse_to_fine", recorded)
     reports = []
     options = replace(QUICK, layers=("relu2",), optimizer="adam", iterations=7)
     result = alexnet(PHOTO, options, progress=reports.append)
-    assert [steps for steps, _ in phases] == [6, 1]
+    assert phases == [[6], [1]]
     assert [report.step for report in reports] == [0, 1, 2, 3, 4, 5, 6, 6, 7]
     assert result.steps == 7
     plain = alexnet(PHOTO, replace(options, jitter=0))

@@ -21,7 +21,7 @@ from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP, Reconstruc
         ({"tv_weights": ()}, "tv_weight"),
         ({"layers": ()}, "layer"),
         ({"jitter": -1, "optimizer": "adam"}, "jitter"),
-        ({"jitter": 1, "optimizer": "lbfgs"}, "L-BFGS would take the jitter for curvature"),
+        ({"jitter": 1, "optimizer": "lbfgs"}, "L-BFGS would mistake the jitter for curvature"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"seed": -1}, "seed"),
     ],

@@ -10,7 +10,7 @@ from PIL import Image
 from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.devices.devices import check
-from nstbatch.runtime.engine import engine as engine_module
+from nstbatch.runtime.engine import network_sessions
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.pictures.images import Picture, read
@@ -272,7 +272,7 @@ def opened(monkeypatch):
             super().__init__(model, shapes, *args, **options)
             sizes.append(shapes["image"][2:])
 
-    monkeypatch.setattr(engine_module, "Session", RecordingSession)
+    monkeypatch.setattr(network_sessions, "Session", RecordingSession)
     return sizes
 
 

@@ -4,11 +4,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from nstbatch.runtime.engine.kept import Kept
+from nstbatch.runtime.engine.lru_cache import LruCache
 
 
 def test_what_is_kept_is_not_made_again():
-    kept, made = Kept(2), []
+    kept, made = LruCache(2), []
     for key in "abacab":  # b goes for c, then comes back for c
         assert kept.get(key, lambda key=key: made.append(key) or key.upper()) == key.upper()
     assert made == ["a", "b", "c", "b"]
@@ -16,7 +16,7 @@ def test_what_is_kept_is_not_made_again():
 
 
 def test_nothing_is_left_when_it_is_cleared():
-    kept, made = Kept(2), []
+    kept, made = LruCache(2), []
     for _ in range(2):
         kept.get("a", lambda: made.append("a"))
         kept.clear()
@@ -25,14 +25,14 @@ def test_nothing_is_left_when_it_is_cleared():
 
 
 def test_room_is_made_before_the_new_one():
-    kept, sizes = Kept(1), []
+    kept, sizes = LruCache(1), []
     for key in "ab":
         kept.get(key, lambda: sizes.append(len(kept)))
     assert sizes == [0, 0]
 
 
 def test_what_fails_is_not_kept():
-    kept = Kept(1)
+    kept = LruCache(1)
     for answer in (ZeroDivisionError, 7):
         try:
             assert kept.get("a", lambda answer=answer: 1 / 0 if answer != 7 else 7) == 7
@@ -41,7 +41,7 @@ def test_what_fails_is_not_kept():
 
 
 def test_threads_that_want_the_same_wait_for_one_of_them():
-    kept, made, all_there = Kept(2), [], threading.Barrier(4)
+    kept, made, all_there = LruCache(2), [], threading.Barrier(4)
 
     def make():
         made.append(threading.get_ident())

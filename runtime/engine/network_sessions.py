@@ -1,0 +1,216 @@
+"""The sessions of one network: opened when first needed, the most recent ones kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import onnxruntime as ort
+
+from nstbatch.runtime.arrays import Shape, Shapes
+from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
+from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.descent.optimizers import Optimizer
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE
+from nstbatch.runtime.objectives.terms import Term
+from nstbatch.runtime.objectives.views import View
+
+from .lru_cache import LruCache
+from .ready_graph import Recipe
+from .session import Session
+
+if TYPE_CHECKING:
+    import onnx
+
+# Photos of one shape share their sessions: four for each scale, and a run has four scales by
+# default. More would keep the activations of shapes that may never come again. A shared engine
+# keeps as many again for every batch size, see :mod:`.batching`.
+KEPT_SESSIONS = 16
+
+
+class NetworkSessions:
+    """Opens sessions of a bundle's graphs, and keeps the most recent ones.
+
+    Sessions differ by graph, input shapes and provider; weights and targets are inputs, so a
+    change of those opens no session.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int | None) -> None:
+        """Start without any session.
+
+        Args:
+            bundle: The network.
+            threads: Number of threads of each session; None for all cores of this process.
+        """
+        self._bundle = bundle
+        self._threads = threads
+        self._run_options = ort.RunOptions()
+        self._sessions: LruCache[Session] = LruCache(KEPT_SESSIONS)
+        self._scales: dict[Pooling, float] = {}
+
+    def targets(
+        self, provider: Provider, terms: tuple[Term, ...], pooling: Pooling, shape: Shape
+    ) -> Session:
+        """Return the session that computes the targets of terms, always in float32.
+
+        Args:
+            provider: Runs it, whatever its precision.
+            terms: Terms with a target.
+            pooling: Pooling variant of the network.
+            shape: Shape of the reference pictures, (N, 3, H, W).
+        """
+
+        def make() -> onnx.ModelProto:
+            from nstbatch.runtime.graphs.link import link_targets
+
+            return link_targets(self._bundle.read_graph("forward", pooling), terms)
+
+        provider = replace(provider, precision="fp32")
+        return self._kept(("targets", terms, pooling), make, {IMAGE: shape}, provider)
+
+    def projection(
+        self, provider: Provider, rule: GraphKind, term: Term, shapes: Shapes
+    ) -> Session:
+        """Return the session that projects the cotangents of one layer back to the images.
+
+        Args:
+            provider: Runs it.
+            rule: Graph of the backward pass: "gradient", "deconv" or "guided".
+            term: The projection of the layer.
+            shapes: Shape of every input, by name.
+        """
+        count = shapes[IMAGE][0]
+
+        def make() -> onnx.ModelProto:
+            from nstbatch.runtime.graphs.link import link
+
+            assert term.layer is not None
+            return link(self._network(provider, rule, "max", (term.layer,)), (term,), count)
+
+        return self._kept(("project", rule, term, count), make, shapes, provider)
+
+    def step(
+        self,
+        provider: Provider,
+        terms: tuple[Term, ...],
+        views: tuple[View, ...],
+        pooling: Pooling,
+        shapes: Shapes,
+    ) -> Session:
+        """Return the session that computes losses and gradient.
+
+        Args:
+            provider: Runs it.
+            terms: Terms of the objective.
+            views: Views between the images and the network.
+            pooling: Pooling variant of the network.
+            shapes: Shape of every input, by name.
+        """
+        count = shapes[IMAGE][0]
+
+        def make() -> onnx.ModelProto:
+            from nstbatch.runtime.graphs.link import link
+
+            layers = [term.layer for term in terms if term.layer is not None]
+            network = self._network(provider, "gradient", pooling, layers)
+            return link(network, terms, count, views)
+
+        parts = ("step", terms, views, pooling, count)
+        return self._kept(parts, make, shapes, provider, captured=True)
+
+    def update(
+        self, provider: Provider, optimizer: Optimizer, image_shape: Shape, state: Shapes
+    ) -> Session:
+        """Return the session that takes one step of an optimiser, always in float32.
+
+        Args:
+            provider: Runs the steps that this one follows.
+            optimizer: The optimiser.
+            image_shape: (N, 3, H, W).
+            state: Shape of every part of the optimiser's state, by name.
+        """
+        n, c, height, width = image_shape
+        shapes = dict.fromkeys((IMAGE, GRADIENT), image_shape) | dict.fromkeys(SCALARS, ())
+        shapes |= {STATE + name: shape for name, shape in state.items()}
+        return self._kept(
+            ("update", optimizer, image_shape),
+            lambda: optimizer.graph((n, c, height, width)),
+            shapes,
+            provider.for_updates,
+            has_network=False,
+            captured=True,
+            # Its threads would spin through the step that follows:
+            # docs/decisions/0018-openvino-as-it-is.md.
+            spinning=False,
+        )
+
+    def keep(self, most: int) -> None:
+        """Drop all sessions, and keep up to ``most`` from now on."""
+        self._sessions = LruCache(most)
+
+    def clear(self) -> None:
+        """Drop all sessions, which frees their memory."""
+        self._sessions.clear()
+
+    def __len__(self) -> int:
+        """Return the number of sessions that are kept."""
+        return len(self._sessions)
+
+    def terminate(self) -> None:
+        """End the running pass and all later ones with a StoppedError; from any thread."""
+        self._run_options.terminate = True
+
+    def _kept(
+        self,
+        parts: tuple[Any, ...],
+        make: Callable[[], onnx.ModelProto],
+        shapes: Shapes,
+        provider: Provider,
+        *,
+        has_network: bool = True,
+        captured: bool = False,
+        spinning: bool = True,
+    ) -> Session:
+        """Return the session of a graph, from memory or newly opened.
+
+        Args:
+            parts: Everything that shapes the graph, beside the bundle.
+            make: Makes the graph if it is not in the cache on disk either.
+            shapes: Shape of every input, by name.
+            provider: Runs it.
+            has_network: True if the graph contains the bundle's network, and reads its weights.
+            captured: See :class:`.session.Session`.
+            spinning: Likewise.
+        """
+
+        def open_session() -> Session:
+            about = (self._bundle.sha256, *parts) if has_network else parts
+            return Session(
+                Recipe(about, make),
+                shapes,
+                provider,
+                weights_folder=self._bundle.path if has_network else None,
+                threads=self._threads,
+                run_options=self._run_options,
+                captured=captured,
+                spinning=spinning,
+            )
+
+        return self._sessions.get((parts, provider, tuple(shapes.items())), open_session)
+
+    def _network(
+        self, provider: Provider, rule: GraphKind, pooling: Pooling, layers: Collection[str]
+    ) -> onnx.ModelProto:
+        """Read a gradient graph; rewrite it in half precision if the provider computes in fp16."""
+        graph = self._bundle.read_graph(rule, pooling)
+        if provider.precision != "fp16":
+            return graph
+        from nstbatch.runtime.graphs.half_precision import half_precision
+
+        from .activation_scale import activation_scale
+
+        if pooling not in self._scales:
+            self._scales[pooling] = activation_scale(self._bundle, pooling, self._threads)
+        return half_precision(graph, layers, self._scales[pooling])

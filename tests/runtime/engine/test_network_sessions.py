@@ -1,0 +1,79 @@
+"""The sessions of one network: opened once, shared, and dropped."""
+
+import numpy as np
+import pytest
+
+from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.descent.optimizers import Adam
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.engine.network_sessions import KEPT_SESSIONS, NetworkSessions
+from nstbatch.runtime.errors import StoppedError
+from nstbatch.runtime.names import IMAGE, LOSSES
+from nstbatch.runtime.objectives.terms import content, total_variation
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+
+CPU = Provider("cpu", "fp32")
+TERMS = content("relu1").terms
+SHAPE = (1, 3, 32, 40)
+
+
+@pytest.fixture
+def sessions() -> NetworkSessions:
+    return NetworkSessions(Bundle.load("alexnet"), 1)
+
+
+def test_one_request_has_one_session(sessions):
+    first = sessions.targets(CPU, TERMS, "avg", SHAPE)
+    assert sessions.targets(CPU, TERMS, "avg", SHAPE) is first
+    assert sessions.targets(CPU, TERMS, "avg", (1, 3, 40, 32)) is not first
+    assert sessions.targets(CPU, TERMS, "max", SHAPE) is not first
+    assert sessions.targets(CPU, content("relu2").terms, "avg", SHAPE) is not first
+    assert len(sessions) == 4
+
+
+def test_targets_and_updates_are_in_float32_for_any_precision(sessions):
+    half = Provider("cpu", "bf16")
+    state = Adam().state_shapes(SHAPE)
+    assert sessions.targets(half, TERMS, "avg", SHAPE) is sessions.targets(CPU, TERMS, "avg", SHAPE)
+    assert sessions.update(half, Adam(), SHAPE, state) is sessions.update(CPU, Adam(), SHAPE, state)
+
+
+def test_a_step_gives_losses_and_depends_on_the_precision(sessions):
+    terms = total_variation().terms
+    shapes = {f"weight/{terms[0].name}": (1,), IMAGE: SHAPE}
+    step = sessions.step(CPU, terms, (), "avg", shapes)
+    assert step.output_shapes[LOSSES] == (1, 1)
+    assert sessions.step(CPU, terms, (), "avg", shapes) is step
+    assert sessions.step(Provider("cpu", "bf16"), terms, (), "avg", shapes) is not step
+
+
+def test_the_session_unused_the_longest_makes_room(sessions):
+    sessions.keep(2)
+    first, second, *_ = (
+        sessions.targets(CPU, TERMS, "avg", (1, 3, size, size)) for size in (32, 33, 32, 34)
+    )
+    assert len(sessions) == 2
+    assert sessions.targets(CPU, TERMS, "avg", (1, 3, 32, 32)) is first
+    assert sessions.targets(CPU, TERMS, "avg", (1, 3, 33, 33)) is not second
+
+
+def test_nothing_is_kept_when_it_is_cleared(sessions):
+    first = sessions.targets(CPU, TERMS, "avg", SHAPE)
+    sessions.clear()
+    assert len(sessions) == 0
+    assert sessions.targets(CPU, TERMS, "avg", SHAPE) is not first
+
+
+def test_no_session_runs_after_the_end(sessions):
+    images = np.zeros(SHAPE, np.float32)
+    before = sessions.targets(CPU, TERMS, "avg", SHAPE)
+    before.run({IMAGE: images})
+    sessions.terminate()
+    for session in (before, sessions.targets(CPU, TERMS, "max", SHAPE)):
+        with pytest.raises(StoppedError):
+            session.run({IMAGE: images})
+
+
+def test_all_sessions_of_a_run_are_kept():
+    per_scale = 4  # targets of the content and of the style, step and update
+    assert StyleTransferOptions().scales * per_scale <= KEPT_SESSIONS
