@@ -17,7 +17,6 @@ from typing import Any
 import onnx_ir as ir
 import torch
 from onnx_ir.passes import common as passes
-from onnxscript import optimizer
 from torch import Tensor, nn
 from torch.fx.experimental import _config as symbolic_config
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -218,6 +217,8 @@ def _dynamic(tensor: Tensor) -> dict[int, Any]:
 
 
 def _translate(program: torch.export.ExportedProgram) -> ir.Model:
+    from onnxscript import optimizer
+
     exported = torch.onnx.export(
         program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False
     )

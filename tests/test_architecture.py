@@ -7,9 +7,11 @@ a function, and for type checkers alone.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 HOUSES = ("cli", "benchmarks", "exporter", "runtime")
@@ -26,6 +28,15 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("cli.jobs",),
         ("cli",),
     ),
+    "benchmarks": (
+        ("benchmarks.gpu_checks",),
+        ("benchmarks.gpu",),
+        ("benchmarks.contest",),
+        ("benchmarks.peers", "benchmarks.reports"),
+        ("benchmarks.tasks",),
+        ("benchmarks",),
+    ),
+    "exporter": (("exporter.checks",), ("exporter",), ("exporter.networks",)),
     "runtime": (
         ("runtime.systems", "runtime.deconvnet"),
         ("runtime.engine",),
@@ -204,49 +215,138 @@ def heavy_options(found: list[Import]) -> list[str]:
     ]
 
 
-def early_onnxscript(found: list[Import]) -> list[str]:
-    """Files without formulas that import onnxscript as soon as they are imported."""
+def early_onnxscript(found: list[Import], known: Mapping[str, Path]) -> list[str]:
+    """Files without formulas that import onnxscript as soon as they are imported.
+
+    It takes half a second to import, which a run of cached graphs need not spend.
+    """
     return [
         f"{each.source}:{each.line}"
         for each in found
         if each.target.split(".")[0] == "onnxscript"
         and each.at_top
-        and not _holds_formulas(each.source)
+        and not each.source.endswith("notation")
+        and not _has_formulas(known[each.source])
     ]
 
 
-# Graph passes that are written with onnxscript, and are imported when a graph has to be made.
-GRAPH_PASSES = frozenset()
+def _has_formulas(path: Path) -> bool:
+    """True if a file defines an ONNX function, with onnxscript's decorator."""
+    decorators = [
+        ast.unparse(decorator)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+    ]
+    return any(decorator.startswith("script(") for decorator in decorators)
 
 
-def _holds_formulas(module: str) -> bool:
-    name = module.rpartition(".")[2]
-    return name.endswith(("_formula", "_formulas", "notation")) or module in GRAPH_PASSES
+# "No file over 350 lines, no function over 60 but the verbs' signatures": a page each.
+LONGEST_FILE, LONGEST_FUNCTION, LONGEST_VERB = 350, 60, 160
+MOST_AT_ROOT = {"runtime": 10, "cli": 6, "exporter": 10, "benchmarks": 8}
 
 
-KNOWN = modules(ROOT)
-FOUND = imports(ROOT)
+def too_large(root: Path) -> list[str]:
+    """Files, functions and houses that nobody takes in at a glance."""
+    wrong = []
+    for name, path in modules(root).items():
+        text = path.read_text(encoding="utf-8")
+        is_verb = room(name) == "cli.verbs"
+        if text.count("\n") > (LONGEST_VERB if name in VERBS else LONGEST_FILE):
+            wrong.append(f"{name} has {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                first = node.body[0].lineno if is_verb else node.lineno
+                lines = (node.end_lineno or first) - first + 1
+                if lines > LONGEST_FUNCTION:
+                    wrong.append(f"{name}.{node.name} has {lines} lines")
+    for house, most in MOST_AT_ROOT.items():
+        if len(list((root / house).glob("*.py"))) > most:
+            wrong.append(f"{house} has more than {most} files at its root")
+    return wrong
 
 
-def test_rooms_import_one_way() -> None:
-    assert against_the_direction(FOUND) == []
+VERBS = {
+    f"cli.verbs.{name}"
+    for name in (
+        *("stylize", "texture", "reconstruct", "dream", "deconv"),
+        *("report", "recipe", "retry", "export", "models", "doctor", "bench"),
+    )
+}
 
 
-def test_imports_are_relative_within_a_room_and_absolute_across() -> None:
-    assert wrongly_spelled(FOUND, KNOWN) == []
+RULES: Mapping[str, Callable[[Path], list[str]]] = {
+    "imports run one way": lambda root: against_the_direction(imports(root)),
+    "relative within, absolute across": lambda root: wrongly_spelled(imports(root), modules(root)),
+    "no circles": lambda root: circles(imports(root), modules(root)),
+    "rooms know no more than they may": lambda root: forbidden(imports(root)),
+    "options are light": lambda root: heavy_options(imports(root)),
+    "onnxscript where formulas are": lambda root: early_onnxscript(imports(root), modules(root)),
+    "files and functions fit a page": too_large,
+}
+
+# One violation of each rule, as the files of a small house: {path: source}.
+VIOLATIONS: list[tuple[str, dict[str, str]]] = [
+    (
+        "imports run one way",
+        {"runtime/engine/a.py": "from nstbatch.runtime.systems import system"},
+    ),
+    (
+        "imports run one way",
+        {"runtime/graphs/a.py": "def f():\n    from nstbatch.runtime.engine.b import c"},
+    ),
+    (
+        "imports run one way",
+        {
+            "cli/output/a.py": "from typing import TYPE_CHECKING\n\n"
+            "if TYPE_CHECKING:\n    from nstbatch.cli.verbs.b import c"
+        },
+    ),
+    ("imports run one way", {"runtime/bundles/a.py": "import nstbatch.runtime.pictures.b"}),
+    (
+        "relative within, absolute across",
+        {"cli/jobs/a.py": "x = 1", "cli/jobs/b.py": "from nstbatch.cli.jobs.a import x"},
+    ),
+    (
+        "relative within, absolute across",
+        {"cli/text.py": "x = 1", "cli/jobs/b.py": "from ..text import x"},
+    ),
+    (
+        "no circles",
+        {
+            "exporter/a.py": "from .b import x",
+            "exporter/b.py": "def f():\n    from .c import x",
+            "exporter/c.py": "from .a import x",
+        },
+    ),
+    ("rooms know no more than they may", {"cli/jobs/a.py": "def f():\n    import typer"}),
+    ("rooms know no more than they may", {"runtime/descent/a.py": "import onnxruntime as ort"}),
+    ("options are light", {"runtime/systems/a_options.py": "import numpy as np"}),
+    (
+        "options are light",
+        {
+            "cli/options/a.py": "from nstbatch.runtime.arrays import Array",
+            "runtime/arrays.py": "import numpy as np",
+        },
+    ),
+    ("onnxscript where formulas are", {"runtime/graphs/a.py": "from onnxscript import optimizer"}),
+    ("files and functions fit a page", {"runtime/a.py": "x = 1\n" * 351}),
+    ("files and functions fit a page", {"exporter/a.py": "def f():\n" + "    x = 1\n" * 60}),
+    ("files and functions fit a page", {"cli/verbs/stylize.py": "x = 1\n" * 161}),
+    ("files and functions fit a page", {f"cli/{name}.py": "" for name in "abcdefg"}),
+]
 
 
-def test_no_modules_import_each_other() -> None:
-    assert circles(FOUND, KNOWN) == []
+@pytest.mark.parametrize("rule", RULES)
+def test_the_house_keeps_the_rule(rule: str) -> None:
+    assert RULES[rule](ROOT) == []
 
 
-def test_rooms_know_no_more_than_they_may() -> None:
-    assert forbidden(FOUND) == []
-
-
-def test_options_are_light() -> None:
-    assert heavy_options(FOUND) == []
-
-
-def test_onnxscript_is_imported_early_where_formulas_are_alone() -> None:
-    assert early_onnxscript(FOUND) == []
+@pytest.mark.parametrize(("rule", "files"), VIOLATIONS)
+def test_a_planted_violation_is_found(rule: str, files: dict[str, str], tmp_path: Path) -> None:
+    for path, source in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(source, encoding="utf-8")
+    assert RULES[rule](tmp_path) != []
+    others = {name: check(tmp_path) for name, check in RULES.items() if name != rule}
+    assert not any(others.values()), others

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -13,18 +12,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nstbatch.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from nstbatch.cli.options.deconv import DEFAULT_OUT, ComputingFeatures, Visualising
 from nstbatch.cli.options.groups import with_groups
 from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Inputs, Selection
 from nstbatch.cli.options.writing import SheetWriting
-from nstbatch.cli.text import printable
-from nstbatch.runtime.errors import StoppedError
 
 from .batch_verb import batch_options
-from .carry_out import Work, carry_out, last_words, terminate, way_on
-from .prepare import BatchOptions, chosen, naming, nothing_found, still_there
+from .draw_sheets import draw, say, search
+from .prepare import BatchOptions, naming, nothing_found, still_there
 
 if TYPE_CHECKING:
     from nstbatch.cli.deconv.drawing import Drawing
@@ -60,8 +56,8 @@ def deconv(
         drawing = _drawing(visualising, computing, images, batch, stack)
         drawing.check()
         if not batch.dry_run:
-            _search(drawing, len(images), batch)
-        raise typer.Exit(_draw(drawing, folders, batch))
+            search(drawing, len(images), batch)
+        raise typer.Exit(draw(drawing, folders, batch))
 
 
 def _find_images(
@@ -93,19 +89,19 @@ def _drawing(
 
         return Deconvnet(bundle, options, **computing.place)
 
-    say = partial(_say, quiet=batch.quiet)
+    tell = partial(say, batch)
     if visualising.compare:
         from nstbatch.cli.deconv.comparison import Comparison
 
         first, second = visualising.compare
         output = batch.out / f"compare{suffix}"
-        return Comparison((load(first), load(second)), images, layers, output, say)
+        return Comparison((load(first), load(second)), images, layers, output, tell)
     if visualising.checkpoints:
         from nstbatch.cli.deconv.evolution import CheckpointSeries, Evolution
 
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="nstbatch-")))
         series = CheckpointSeries(computing.model, tuple(visualising.checkpoints), folder, load)
-        kept = (batch.out, batch.overwrite, suffix, say)
+        kept = (batch.out, batch.overwrite, suffix, tell)
         return Evolution(series, images, layers, choice, options, *kept)
     from nstbatch.cli.deconv.sheets import FilterSheets
 
@@ -118,59 +114,3 @@ def _named(batch: BatchOptions, path: Path, index: int, layer: str, number: int)
     """Give a sheet the name that ``--name`` asks for."""
     template = naming(batch, layer=layer.replace("/", "_"), filter=number)
     return path if template is None else template.renamed(path, index, 0)
-
-
-def _search(drawing: Drawing, images: int, batch: BatchOptions) -> None:
-    """Pass over the images; Ctrl-C ends the command with exit code 130."""
-    from nstbatch.cli.batch.interrupt import Interrupt
-    from nstbatch.cli.console.passing import passing
-    from nstbatch.cli.jobs.plan import make_writable
-
-    make_writable(batch.out)
-    stop = partial(terminate, drawing.engines)
-    try:
-        with (
-            Interrupt(stop, partial(last_words, batch)) as interrupt,
-            passing(images, quiet=batch.quiet) as progress,
-        ):
-            drawing.search(progress, interrupt)
-    except (KeyboardInterrupt, StoppedError) as error:
-        print(way_on(batch), file=sys.stderr, end="")
-        raise typer.Exit(INTERRUPTED) from error
-
-
-def _draw(drawing: Drawing, folders: Sequence[Unreadable], batch: BatchOptions) -> int:
-    """Draw the sheets, and then what belongs to several of them; return the exit code."""
-    from nstbatch.cli.batch.interrupt import Interrupt
-    from nstbatch.cli.jobs.plan import Plan, Unreadable
-
-    before = dict(drawing.unreadable)
-    unreadable = (*folders, *(Unreadable(path, reason) for path, reason in before.items()))
-    plan = chosen(Plan(tuple(drawing.jobs()), unreadable), batch)
-    code = carry_out(Work(plan, drawing.paint, drawing.engines), batch)
-    if batch.dry_run or code not in (DONE, FAILED):
-        return code
-    try:
-        with Interrupt(partial(terminate, drawing.engines), partial(last_words, batch)) as stop:
-            for path in drawing.finish(stop):
-                _say(f"overview {path}", quiet=batch.quiet)
-    except (KeyboardInterrupt, StoppedError):
-        return INTERRUPTED
-    late = {path: why for path, why in drawing.unreadable.items() if path not in before}
-    _report_unreadable(late, batch)
-    return FAILED if late else code
-
-
-def _report_unreadable(unreadable: dict[Path, str], batch: BatchOptions) -> None:
-    """Report the images that turned out to be unreadable while sheets were drawn."""
-    from nstbatch.cli.console.reporters import QuietReporter
-    from nstbatch.cli.jobs.painting import Outcome, Status
-
-    reporter = QuietReporter(as_json=batch.as_json)
-    for path, reason in unreadable.items():
-        reporter.finished(Outcome(path, None, Status.FAILED, reason))
-
-
-def _say(line: str, *, quiet: bool) -> None:
-    if not quiet:
-        print(printable(line), file=sys.stderr, flush=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
-from onnxscript import optimizer
 
 
 def with_folded_weights(model: onnx.ModelProto, folder: Path) -> ir.Model:
@@ -25,6 +24,8 @@ def with_folded_weights(model: onnx.ModelProto, folder: Path) -> ir.Model:
     Returns:
         A graph with the same inputs, outputs and results, whose weights are in memory.
     """
+    from onnxscript import optimizer
+
     graph_model = ir.from_proto(model)
     for value in graph_model.graph.initializers.values():
         if isinstance(value.const_value, ir.ExternalTensor):

@@ -13,8 +13,6 @@ from typing import Any
 
 import onnx
 import onnx_ir as ir
-from onnxscript.rewriter import rewrite
-from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
 
 
 def with_positions_first(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -26,7 +24,11 @@ def with_positions_first(model: onnx.ModelProto) -> onnx.ModelProto:
     Returns:
         A graph with the same inputs and outputs, whose results differ by rounding.
     """
-    return rewrite(model, pattern_rewrite_rules=RULES)
+    from onnxscript.rewriter import rewrite
+    from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
+
+    rule = RewriteRule(_gram_matrix, _positions_first, _is_gram_of_activation)
+    return rewrite(model, pattern_rewrite_rules=RewriteRuleSet([rule]))
 
 
 def _gram_matrix(op: Any, activation: Any, shape: Any, scale: Any) -> Any:
@@ -50,6 +52,3 @@ def _positions_first(op: Any, activation: ir.Value, scale: ir.Value, **others: i
     shape = op.Constant(value_ints=[pictures, height * width, channels])
     features = op.Div(op.Reshape(channels_last, shape), scale)
     return op.MatMul(op.Transpose(features, perm=[0, 2, 1]), features)
-
-
-RULES = RewriteRuleSet([RewriteRule(_gram_matrix, _positions_first, _is_gram_of_activation)])

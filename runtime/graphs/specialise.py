@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
-from onnxscript import optimizer
 
 # Shapes, axes and scalars are folded here; weights are folded by the runtime when it loads.
 LARGEST_FOLDED = 256
@@ -28,6 +27,8 @@ def specialise(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) ->
     Returns:
         A graph with the same inputs, outputs and results.
     """
+    from onnxscript import optimizer
+
     graph_model = ir.from_proto(model)
     graph = graph_model.graph
     for value in graph.inputs:

@@ -28,7 +28,6 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
-from onnxscript import optimizer
 
 from nstbatch.runtime.arrays import ImageShape, Shape
 from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE, STATE_OUT
@@ -60,6 +59,8 @@ def update_model(
 def _tidied(model: ir.Model) -> ir.Model:
     # Not onnxscript.optimizer.optimize(): its rewrite rules treat a constant of 1e-8 as zero
     # (onnxscript 0.7.2) and so drop Adam's epsilon.
+    from onnxscript import optimizer
+
     passes.InlinePass()(model)
     passes.ShapeInferencePass()(model)
     optimizer.fold_constants(model)

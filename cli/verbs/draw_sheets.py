@@ -1,0 +1,80 @@
+"""Carries out a drawing of ``nstbatch deconv``: the pass over the images, and then its sheets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import typer
+
+from nstbatch.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from nstbatch.cli.text import printable
+from nstbatch.runtime.errors import StoppedError
+
+from .carry_out import Work, carry_out, last_words, terminate, way_on
+from .prepare import BatchOptions, chosen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nstbatch.cli.deconv.drawing import Drawing
+    from nstbatch.cli.jobs.plan import Unreadable
+
+
+def search(drawing: Drawing, images: int, batch: BatchOptions) -> None:
+    """Pass over the images; Ctrl-C ends the command with exit code 130."""
+    from nstbatch.cli.batch.interrupt import Interrupt
+    from nstbatch.cli.console.passing import passing
+    from nstbatch.cli.jobs.plan import make_writable
+
+    make_writable(batch.out)
+    stop = partial(terminate, drawing.engines)
+    try:
+        with (
+            Interrupt(stop, partial(last_words, batch)) as interrupt,
+            passing(images, quiet=batch.quiet) as progress,
+        ):
+            drawing.search(progress, interrupt)
+    except (KeyboardInterrupt, StoppedError) as error:
+        print(way_on(batch), file=sys.stderr, end="")
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def draw(drawing: Drawing, folders: Sequence[Unreadable], batch: BatchOptions) -> int:
+    """Draw the sheets, and then what belongs to several of them; return the exit code."""
+    from nstbatch.cli.batch.interrupt import Interrupt
+    from nstbatch.cli.jobs.plan import Plan, Unreadable
+
+    before = dict(drawing.unreadable)
+    unreadable = (*folders, *(Unreadable(path, reason) for path, reason in before.items()))
+    plan = chosen(Plan(tuple(drawing.jobs()), unreadable), batch)
+    code = carry_out(Work(plan, drawing.paint, drawing.engines), batch)
+    if batch.dry_run or code not in (DONE, FAILED):
+        return code
+    try:
+        with Interrupt(partial(terminate, drawing.engines), partial(last_words, batch)) as stop:
+            for path in drawing.finish(stop):
+                say(batch, f"overview {path}")
+    except (KeyboardInterrupt, StoppedError):
+        return INTERRUPTED
+    late = {path: why for path, why in drawing.unreadable.items() if path not in before}
+    _report_unreadable(late, batch)
+    return FAILED if late else code
+
+
+def _report_unreadable(unreadable: dict[Path, str], batch: BatchOptions) -> None:
+    """Report the images that turned out to be unreadable while sheets were drawn."""
+    from nstbatch.cli.console.reporters import QuietReporter
+    from nstbatch.cli.jobs.painting import Outcome, Status
+
+    reporter = QuietReporter(as_json=batch.as_json)
+    for path, reason in unreadable.items():
+        reporter.finished(Outcome(path, None, Status.FAILED, reason))
+
+
+def say(batch: BatchOptions, line: str) -> None:
+    """Print a line for people, unless they want quiet."""
+    if not batch.quiet:
+        print(printable(line), file=sys.stderr, flush=True)
