@@ -19,7 +19,7 @@ from nstbatch.benchmarks.tasks.tasks import Task
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.graphs.live_bytes import bytes_of
-from nstbatch.runtime.graphs.step_graph import step_graph
+from nstbatch.runtime.graphs.measured_step_graph import step_graph
 from nstbatch.runtime.names import TARGET
 
 from .contestants import objective_of, open_descent, targets_of

@@ -17,7 +17,7 @@ from nstbatch.runtime.deconvnet.first_layer import first_layer
 from nstbatch.runtime.deconvnet.maxima_file import fingerprint
 from nstbatch.runtime.errors import UsageError
 
-from .drawing import Say, of_images
+from .sheet_kind import Say, of_images
 
 if TYPE_CHECKING:
     from nstbatch.runtime.descent.progress import ProgressCallback

@@ -14,13 +14,13 @@ from nstbatch.cli.jobs.painting import Painting, Stop
 from nstbatch.cli.jobs.plan import Job, Source
 from nstbatch.cli.text import count
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, Projection, check_enough
+from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions, FilterChoice
 from nstbatch.runtime.deconvnet.maxima_file import fingerprint, maximum_record
-from nstbatch.runtime.deconvnet.options import DeconvnetOptions, FilterChoice
 from nstbatch.runtime.deconvnet.sheets import evolution_sheet, file_stem
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
 
-from .drawing import Say, of_images
+from .sheet_kind import Say, of_images
 
 if TYPE_CHECKING:
     from nstbatch.runtime.descent.progress import ProgressCallback

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
-from nstbatch.runtime.deconvnet.options import RULES, DeconvnetOptions, FilterChoice, Rule
+from nstbatch.runtime.deconvnet.deconvnet_options import RULES, DeconvnetOptions, FilterChoice, Rule
 from nstbatch.runtime.errors import UsageError
 
 from .computing import Computing

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from nstbatch.cli.options.deconv import DEFAULT_OUT, ComputingFeatures, Visualising
-from nstbatch.cli.options.groups import with_groups
 from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Inputs, Selection
+from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import SheetWriting
 
 from .batch_verb import batch_options
@@ -23,7 +23,7 @@ from .draw_sheets import draw, say, search
 from .prepare import BatchOptions, naming, nothing_found, still_there
 
 if TYPE_CHECKING:
-    from nstbatch.cli.deconv.drawing import Drawing
+    from nstbatch.cli.deconv.sheet_kind import SheetKind
     from nstbatch.cli.jobs.plan import Unreadable
     from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 
@@ -53,11 +53,11 @@ def deconv(
     visualising.check()
     images, folders = _find_images(inputs, batch)
     with ExitStack() as stack:
-        drawing = _drawing(visualising, computing, images, batch, stack)
-        drawing.check()
+        kind = _kind(visualising, computing, images, batch, stack)
+        kind.check()
         if not batch.dry_run:
-            search(drawing, len(images), batch)
-        raise typer.Exit(draw(drawing, folders, batch))
+            search(kind, len(images), batch)
+        raise typer.Exit(draw(kind, folders, batch))
 
 
 def _find_images(
@@ -73,13 +73,13 @@ def _find_images(
     return images, unreadable
 
 
-def _drawing(
+def _kind(
     visualising: Visualising,
     computing: ComputingFeatures,
     images: Sequence[Path],
     batch: BatchOptions,
     stack: ExitStack,
-) -> Drawing:
+) -> SheetKind:
     """Return the kind of sheets that the options ask for."""
     options, layers, choice = visualising.options, visualising.layers, visualising.choice
     suffix = batch.pictures.suffix or ".png"
@@ -103,7 +103,7 @@ def _drawing(
         series = CheckpointSeries(computing.model, tuple(visualising.checkpoints), folder, load)
         kept = (batch.out, batch.overwrite, suffix, tell)
         return Evolution(series, images, layers, choice, options, *kept)
-    from nstbatch.cli.deconv.sheets import FilterSheets
+    from nstbatch.cli.deconv.filter_sheets import FilterSheets
 
     network = load(computing.model)
     named = partial(_named, batch)

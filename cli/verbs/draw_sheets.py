@@ -1,4 +1,4 @@
-"""Carries out a drawing of ``nstbatch deconv``: the pass over the images, and then its sheets."""
+"""Carries out `nstbatch deconv`: the pass over the images, and then the sheets."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ from .prepare import BatchOptions, chosen
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nstbatch.cli.deconv.drawing import Drawing
+    from nstbatch.cli.deconv.sheet_kind import SheetKind
     from nstbatch.cli.jobs.plan import Unreadable
 
 
-def search(drawing: Drawing, images: int, batch: BatchOptions) -> None:
+def search(kind: SheetKind, images: int, batch: BatchOptions) -> None:
     """Pass over the images; Ctrl-C ends the command with exit code 130."""
     from nstbatch.cli.batch.interrupt import Interrupt
-    from nstbatch.cli.console.passing import passing
+    from nstbatch.cli.console.pass_progress import passing
     from nstbatch.cli.jobs.plan import make_writable
 
     make_writable(batch.out)
-    stop = partial(terminate, drawing.engines)
+    stop = partial(terminate, kind.engines)
     try:
         with (
             Interrupt(stop, partial(last_words, batch)) as interrupt,
             passing(images, quiet=batch.quiet) as progress,
         ):
-            drawing.search(progress, interrupt)
+            kind.search(progress, interrupt)
     except (KeyboardInterrupt, StoppedError) as error:
         print(way_on(batch), file=sys.stderr, end="")
         raise typer.Exit(INTERRUPTED) from error
 
 
-def draw(drawing: Drawing, folders: Sequence[Unreadable], batch: BatchOptions) -> int:
+def draw(kind: SheetKind, folders: Sequence[Unreadable], batch: BatchOptions) -> int:
     """Draw the sheets, and then what belongs to several of them; return the exit code."""
     from nstbatch.cli.batch.interrupt import Interrupt
     from nstbatch.cli.jobs.plan import Plan, Unreadable
 
-    before = dict(drawing.unreadable)
+    before = dict(kind.unreadable)
     unreadable = (*folders, *(Unreadable(path, reason) for path, reason in before.items()))
-    plan = chosen(Plan(tuple(drawing.jobs()), unreadable), batch)
-    code = carry_out(Work(plan, drawing.paint, drawing.engines), batch)
+    plan = chosen(Plan(tuple(kind.jobs()), unreadable), batch)
+    code = carry_out(Work(plan, kind.paint, kind.engines), batch)
     if batch.dry_run or code not in (DONE, FAILED):
         return code
     try:
-        with Interrupt(partial(terminate, drawing.engines), partial(last_words, batch)) as stop:
-            for path in drawing.finish(stop):
+        with Interrupt(partial(terminate, kind.engines), partial(last_words, batch)) as stop:
+            for path in kind.finish(stop):
                 say(batch, f"overview {path}")
     except (KeyboardInterrupt, StoppedError):
         return INTERRUPTED
-    late = {path: why for path, why in drawing.unreadable.items() if path not in before}
+    late = {path: why for path, why in kind.unreadable.items() if path not in before}
     _report_unreadable(late, batch)
     return FAILED if late else code
 

@@ -16,9 +16,9 @@ from nstbatch.cli.options.dream import (
     parse_channels,
     parse_classes,
 )
-from nstbatch.cli.options.groups import with_groups
 from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Selection
+from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.errors import UsageError

@@ -9,10 +9,10 @@ import typer
 
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.options.computing import ComputingTogether
-from nstbatch.cli.options.groups import with_groups
 from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Inputs, Selection
 from nstbatch.cli.options.stylize import DEFAULT_OUT, Style, Stylizing
+from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, UsageError

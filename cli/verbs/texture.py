@@ -8,10 +8,10 @@ import typer
 
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.options.computing import ComputingTogether
-from nstbatch.cli.options.groups import with_groups
 from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Selection
 from nstbatch.cli.options.texture import DEFAULT_OUT, Exemplars, Synthesis
+from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
 
 from .batch_verb import batch_options

@@ -31,8 +31,8 @@ from nstbatch.runtime.objectives.terms import projection
 from nstbatch.runtime.pictures.images import read
 from nstbatch.runtime.pictures.sizes import resize, to_nchw
 
+from .deconvnet_options import STRONGEST, DeconvnetOptions
 from .maxima import FilterMaxima, Maximum, StrongestActivations
-from .options import STRONGEST, DeconvnetOptions
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nstbatch.runtime.arrays import Array
 
-from .options import STRONGEST
+from .deconvnet_options import STRONGEST
 
 
 @dataclass(frozen=True)

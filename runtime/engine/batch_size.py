@@ -80,8 +80,8 @@ def bytes_of_step(
     """
     from nstbatch.runtime.graphs.link import link_targets
     from nstbatch.runtime.graphs.live_bytes import bytes_of
+    from nstbatch.runtime.graphs.measured_step_graph import step_graph
     from nstbatch.runtime.graphs.specialise import specialise
-    from nstbatch.runtime.graphs.step_graph import step_graph
 
     shape = (1, 3, *size)
     with_target = tuple(term for term in terms if term.target is not None)

@@ -195,7 +195,10 @@ class StyleTransfer(System):
         A long and narrow painting is larger, if the layers need a longer short side.
         """
         of_content = tuple(term for term in objective.terms if term.kind == "content")
-        of_style = tuple(term for term in objective.terms if term.kind == "style")
+        # Whatever else has a target takes it from the painting, a new loss too.
+        of_style = tuple(
+            term for term in objective.terms if term.target is not None and term.kind != "content"
+        )
         height, width, _ = painting.shape
         smallest, _ = self.engine.limits.largest_need(objective.layers, pooling)
         narrow = math.ceil(smallest * max(height, width) / min(height, width))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nstbatch.runtime.bundles.bundle import Bundle
     from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
-    from nstbatch.runtime.deconvnet.options import DeconvnetOptions
+    from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions
     from nstbatch.runtime.descent.progress import Progress
     from nstbatch.runtime.errors import NstbatchError
     from nstbatch.runtime.pictures.images import Picture, read, write

@@ -13,7 +13,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from nstbatch.runtime.deconvnet.options import RULES
+from nstbatch.runtime.deconvnet.deconvnet_options import RULES
 from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider

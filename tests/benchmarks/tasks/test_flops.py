@@ -7,7 +7,7 @@ from nstbatch.benchmarks.tasks.flops import operations
 from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.graphs.live_bytes import bytes_of
-from nstbatch.runtime.graphs.step_graph import step_graph
+from nstbatch.runtime.graphs.measured_step_graph import step_graph
 
 GRAPHS = {
     # Each output value reads a window of 3 channels by 3 by 5.

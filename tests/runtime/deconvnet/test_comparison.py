@@ -15,8 +15,8 @@ from nstbatch.runtime.bundles.bundle import WEIGHTS, Bundle, sha256_of, write_ma
 from nstbatch.runtime.deconvnet.activation_histogram import Histogram, histogram_pictures
 from nstbatch.runtime.deconvnet.comparison import RED, comparison_sheet, filter_mosaic, measure
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
+from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions
 from nstbatch.runtime.deconvnet.first_layer import first_layer
-from nstbatch.runtime.deconvnet.options import DeconvnetOptions
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.pictures import images, sizes
 

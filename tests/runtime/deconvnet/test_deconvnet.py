@@ -15,8 +15,8 @@ import torch
 from nstbatch.exporter.checks.pictures import flat_areas, photo_like
 from nstbatch.exporter.networks import backbones
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, centre_square
+from nstbatch.runtime.deconvnet.deconvnet_options import STRONGEST, DeconvnetOptions
 from nstbatch.runtime.deconvnet.maxima import FilterMaxima, Maximum
-from nstbatch.runtime.deconvnet.options import STRONGEST, DeconvnetOptions
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.pictures import images
 

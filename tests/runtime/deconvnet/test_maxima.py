@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from nstbatch.runtime.deconvnet.deconvnet_options import STRONGEST
 from nstbatch.runtime.deconvnet.maxima import StrongestActivations
-from nstbatch.runtime.deconvnet.options import STRONGEST
 
 # Few different values, so that ties are the rule.
 ACTIVATIONS = hnp.arrays(

@@ -16,7 +16,7 @@ Say = Callable[[str], None]
 """Prints a line for people."""
 
 
-class Drawing(Protocol):
+class SheetKind(Protocol):
     """Sheets of one kind: their jobs, and the painter of the jobs."""
 
     @property

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstbatch.runtime.deconvnet.options import DeconvnetOptions, FilterChoice
+from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions, FilterChoice
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 
 VALUES = [0.0, 5.0, 1.0, 5.0, 3.0]

@@ -18,8 +18,8 @@ from nstbatch.cli.output.ledger import Ledger
 from nstbatch.cli.text import printable
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, check_enough
+from nstbatch.runtime.deconvnet.deconvnet_options import FilterChoice
 from nstbatch.runtime.deconvnet.maxima_file import MaximaFile, fingerprint, maximum_record
-from nstbatch.runtime.deconvnet.options import FilterChoice
 from nstbatch.runtime.deconvnet.sheets import file_stem, filter_sheet, sheet_path
 from nstbatch.runtime.errors import UsageError
 
