@@ -27,8 +27,9 @@ Layer = Annotated[
         "--layer",
         "-l",
         metavar="LAYER,...",
-        help="Layers whose filters are drawn; `nstbatch models NAME` lists them. May be repeated. "
-        "With --compare: one layer, or one of each network; default: the first ReLU.",
+        help="Layers whose filters are drawn; `nstbatch models NAME` lists them. Required; "
+        "with --compare, the first ReLU by default, or one layer of each network. May be "
+        "repeated.",
         show_default=False,
         rich_help_panel=FEATURES,
     ),
@@ -39,8 +40,8 @@ Filters = Annotated[
     typer.Option(
         "--filters",
         metavar="0-15,42|all|strongest[:N]",
-        help="Filters to draw. strongest: the "
-        f"{FilterChoice.strongest} filters with the highest activations.",
+        help="Filters to draw. strongest:N are the N with the highest activations; N is "
+        f"{FilterChoice.strongest} by default.",
         rich_help_panel=FEATURES,
     ),
     Scope.MAKING,
@@ -50,7 +51,7 @@ RuleName = Annotated[
     typer.Option(
         "--rule",
         metavar="|".join(RULES),
-        help="Rule for ReLUs on the way back to the pixels.",
+        help="Rule for ReLUs on the way back: Zeiler & Fergus, plain gradient, or guided.",
         autocompletion=complete(RULES),
         rich_help_panel=FEATURES,
     ),
@@ -61,7 +62,7 @@ Size = Annotated[
     typer.Option(
         "--size",
         metavar="PIXELS",
-        help="Side of the square that every image is resized to.",
+        help="Side of the square that is cut from the middle of every photo, and resized.",
         rich_help_panel=FEATURES,
     ),
     Scope.PICTURE,
@@ -83,7 +84,7 @@ Compare = Annotated[
     typer.Option(
         "--compare",
         metavar="MODEL MODEL",
-        help="Compare two networks: first filters, activations, dead filters.",
+        help="Compare two networks: filters of the first layer, activations, dead filters.",
         show_default=False,
         rich_help_panel=FEATURES,
     ),
@@ -95,7 +96,7 @@ ModelOrSource = Annotated[
         "--model",
         metavar="NAME|FOLDER",
         help="Network: a name from `nstbatch models`, or the folder of a bundle. With "
-        "--checkpoints: a backbone, or FILE.py:FACTORY, as for `nstbatch export`.",
+        "--checkpoints: a backbone, or FILE.py:FACTORY or MODULE:FACTORY, as for `export`.",
         rich_help_panel=COMPUTING,
     ),
     Scope.MAKING,
@@ -117,6 +118,11 @@ class Visualising:
         """Raise a UsageError for options that exclude each other."""
         if self.checkpoints and self.compare:
             raise UsageError("--checkpoints and --compare exclude each other.")
+
+    def check_name(self, name: str | None) -> None:
+        """Raise a UsageError if ``--name`` is given where there is no sheet for each filter."""
+        if name is not None and (self.checkpoints or self.compare):
+            raise UsageError("--name is for sheets of filters, not for --checkpoints or --compare.")
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ Scales = Annotated[
     typer.Option(
         "--scales",
         metavar="N",
-        help="Number of sizes to work through, from small to full size.",
+        help="Number of scales: sizes to work through, from small to full size.",
         rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,
@@ -66,8 +66,8 @@ Tolerance = Annotated[
     typer.Option(
         "--tolerance",
         metavar="SHARE",
-        help="Go on to the next scale when the loss falls by less than this share in 20 steps, "
-        "such as 0.01. Default: take all steps.",
+        help="End a scale early when the loss falls by less than this share in 20 steps, such as "
+        "0.01. Default: take all steps.",
         show_default=False,
         rich_help_panel=PICTURE,
     ),
@@ -76,7 +76,7 @@ Tolerance = Annotated[
 Seed = Annotated[
     int,
     typer.Option(
-        "--seed", metavar="N", help="Random seed for the initial noise.", rich_help_panel=PICTURE
+        "--seed", metavar="N", help="Random seed of noise to start from.", rich_help_panel=PICTURE
     ),
     Scope.PICTURE,
 ]

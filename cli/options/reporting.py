@@ -24,7 +24,7 @@ WatchProgress = Annotated[
     bool,
     typer.Option(
         "--watch-progress",
-        help="Serve that page while the batch runs, on this machine only; prints its address.",
+        help="Serve the page while the batch runs, on this machine only; prints its address.",
         rich_help_panel=REPORTING,
     ),
     Scope.CALL,
@@ -36,7 +36,7 @@ WatchPort = Annotated[
         min=1,
         max=65535,
         metavar="PORT",
-        help="Serve it at this port. Default: any free port.",
+        help="Port of --watch-progress, which it turns on. Default: any free port.",
         show_default=False,
         rich_help_panel=REPORTING,
     ),
@@ -44,9 +44,7 @@ WatchPort = Annotated[
 ]
 Json = Annotated[
     bool,
-    typer.Option(
-        "--json", help="Print JSON on standard output, a line each.", rich_help_panel=REPORTING
-    ),
+    typer.Option("--json", help="Print a line of JSON for each result.", rich_help_panel=REPORTING),
     Scope.CALL,
 ]
 Quiet = Annotated[

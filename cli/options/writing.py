@@ -18,7 +18,8 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="|".join(FORMATS),
-        help="Format of the pictures. Default: that of each photo; png for sheets and textures.",
+        help="Format of the pictures. Default: that of each photo; for textures and "
+        "reconstructions png.",
         autocompletion=complete(FORMATS),
         show_default=False,
         rich_help_panel=WRITING,
@@ -32,7 +33,7 @@ Quality = Annotated[
         min=QUALITIES[0],
         max=QUALITIES[-1],
         metavar="N",
-        help="Quality of JPEG, WebP and AVIF, 1 to 100. Default: 95, 95 and 90.",
+        help="Quality of JPEG, WebP and AVIF files, 1 to 100. Default: 95; AVIF 90.",
         show_default=False,
         rich_help_panel=WRITING,
     ),
@@ -43,8 +44,32 @@ NameTemplate = Annotated[
     typer.Option(
         "--name",
         metavar="TEMPLATE",
-        help="File names without suffix, such as '{stem}-{style}'. Also {model}, {size}, {seed}, "
-        "{index}, {variation}.",
+        help="File names without suffix, such as '{stem}-{model}'. Also {style}, {size}, {seed}, "
+        "{index}, {variation}, where the command has them.",
+        show_default=False,
+        rich_help_panel=WRITING,
+    ),
+    Scope.MAKING,
+]
+SheetFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="|".join(FORMATS),
+        help="Format of the sheets. Default: png.",
+        autocompletion=complete(FORMATS),
+        show_default=False,
+        rich_help_panel=WRITING,
+    ),
+    Scope.MAKING,
+]
+SheetName = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="TEMPLATE",
+        help="File names of filter sheets without suffix, such as '{model}-{layer}-{filter}'. Also "
+        "{stem}, {size}, {index}.",
         show_default=False,
         rich_help_panel=WRITING,
     ),
@@ -54,7 +79,7 @@ Strip = Annotated[
     bool,
     typer.Option(
         "--strip",
-        help="Write pixels only: no EXIF, XMP, colour profile or recipe.",
+        help="Write pixels only: no metadata, colour profile or recipe.",
         rich_help_panel=WRITING,
     ),
     Scope.PICTURE,
@@ -63,7 +88,8 @@ Preserve = Annotated[
     bool,
     typer.Option(
         "--preserve",
-        help="Keep all EXIF and XMP of the photos, GPS positions included, and the files' dates.",
+        help="Keep all metadata of the photo, GPS position included, and its file date. Default: "
+        "what describes the picture, without places.",
         rich_help_panel=WRITING,
     ),
     Scope.PICTURE,
@@ -74,9 +100,9 @@ Preserve = Annotated[
 class SheetWriting:
     """How the files of pictures of many photos are written."""
 
-    format_: Format = None
+    format_: SheetFormat = None
     quality: Quality = None
-    name: NameTemplate = None
+    name: SheetName = None
     strip: Strip = False
 
     @property

@@ -40,8 +40,9 @@ def deconv(
 ) -> None:
     """Show what the filters of a network respond to, with a deconvnet.
 
-    Finds the nine strongest activations of every filter over all images. Draws each
-    of them, projected back to the pixels, beside the part of the image it came from.
+    Finds the nine strongest activations of every filter over all photos, at least
+    nine. Draws a sheet for each chosen filter: its activations projected back to the
+    pixels, beside the parts of the photos that they came from.
 
     Prints the path of each new sheet, or with --json one line for each sheet.
     Messages go to standard error. Sheets that are already there are skipped.
@@ -51,6 +52,8 @@ def deconv(
     """
     batch = batch_options(context, selection, writing, reporting)
     visualising.check()
+    visualising.check_name(writing.name)
+    _named(batch, batch.out / "sheet.png", 0, "", 0)  # before the pass: is it a name?
     images, folders = _find_images(inputs, batch)
     with ExitStack() as stack:
         kind = _kind(visualising, computing, images, batch, stack)

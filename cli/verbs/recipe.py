@@ -24,7 +24,7 @@ Picture = Annotated[
 
 
 def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> None:
-    """Print the command that makes a picture again, or with --json all that it says of itself.
+    """Print the command that makes a picture again; with --json, the whole recipe in it.
 
     Names of files are as they were given then, from the folder that was the current one.
     """

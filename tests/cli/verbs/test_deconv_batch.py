@@ -170,3 +170,17 @@ def test_a_batch_killed_three_times_makes_the_same_sheets_and_none_twice():
     made = [line["output"] for line in ledger() if line["kind"] == "image"]
     assert len(made) == len(set(made)) == 41
     assert len(printed) == len(set(printed))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((*FEW, "--name", "{stem}-{style}"), "Unknown field in the name"),
+        (("--compare", "alexnet", "vgg16", "--name", "x"), "--name is for sheets of filters"),
+    ],
+)
+def test_a_wrong_name_is_found_before_the_pass(options, message, capsys):
+    assert deconv(*options) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "passing over" not in err
