@@ -8,4 +8,4 @@ WRONG_USAGE = 2
 NOTHING_MATCHED = 3
 """No photo was found."""
 INTERRUPTED = 130
-"""By SIGINT or SIGTERM: 128 and the number of SIGINT, as shells have it."""
+"""Interrupted by SIGINT or SIGTERM: 128 and the number of SIGINT, as in shells."""

@@ -33,7 +33,7 @@ class Comparison:
     networks: tuple[Deconvnet, Deconvnet]
     images: Sequence[Path]
     layers: Sequence[str]
-    """None for the first ReLU of each network, one of the same name, or one for each."""
+    """One layer of both networks, or one of each; empty for the first ReLU of each."""
     output: Path
     say: Say
     unreadable: dict[Path, str] = field(default_factory=dict)

@@ -178,9 +178,9 @@ class Epoch:
     """The strongest activation of each chosen filter at one checkpoint."""
 
     projections: Mapping[int, Projection | None]
-    """By the filter's number; None where it is dead."""
+    """Projections by the filter's number; None for a dead filter."""
     records: list[dict[str, object]]
-    """The same as JSON."""
+    """The same projections, as JSON."""
     provider: Provider
 
     @classmethod

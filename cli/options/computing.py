@@ -84,7 +84,7 @@ class Computing:
 
     @property
     def place(self) -> dict[str, Any]:
-        """Where it runs, as keyword arguments of the library's classes."""
+        """The device, precision and threads, as keyword arguments of the library's classes."""
         return {"device": self.device, "precision": self.precision, "threads": self.threads}
 
 

@@ -105,7 +105,7 @@ ModelOrSource = Annotated[
 
 @dataclass(frozen=True)
 class Visualising:
-    """What is visualised, as the command line says it."""
+    """All options of a visualisation, as the command line gives them."""
 
     layer: Layer = None
     filters: Filters = "strongest"

@@ -197,7 +197,7 @@ Seed = Annotated[
 
 @dataclass(frozen=True)
 class Dreaming:
-    """How a network dreams, as the command line says it."""
+    """All options of a dream, as the command line gives them."""
 
     layer: LayerName = None
     channels: Channels = None

@@ -1,4 +1,4 @@
-"""How a picture is optimised: the options that several verbs share."""
+"""Options of the optimisation that several verbs share."""
 
 from __future__ import annotations
 

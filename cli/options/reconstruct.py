@@ -124,7 +124,7 @@ Jitter = Annotated[
 
 @dataclass(frozen=True)
 class Reconstructing:
-    """How images are reconstructed, as the command line says it."""
+    """All options of a reconstruction, as the command line gives them."""
 
     layers: Layers = None
     sweep_tv: SweepTv = False

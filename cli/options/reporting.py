@@ -1,4 +1,4 @@
-"""What a batch tells while it runs, and in the end."""
+"""Options for messages, progress and the report of a batch."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ Verbose = Annotated[
 
 @dataclass(frozen=True)
 class Reporting:
-    """What a batch tells while it runs, and in the end."""
+    """Options for messages, progress and the report of a batch."""
 
     report: Report = False
     watch_progress: WatchProgress = False

@@ -96,7 +96,7 @@ Start = Annotated[
 
 @dataclass(frozen=True)
 class Stylizing:
-    """How photos are stylized, as the command line says it."""
+    """All options of a style transfer, as the command line gives them."""
 
     size: Size = DEFAULTS.size
     iterations: Iterations = DEFAULTS.iterations

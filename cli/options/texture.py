@@ -115,7 +115,7 @@ Histogram = Annotated[
 
 @dataclass(frozen=True)
 class Synthesis:
-    """How textures are made, as the command line says it."""
+    """All options of a texture, as the command line gives them."""
 
     variations: Variations = 1
     size: Size = f"{DEFAULTS.width}x{DEFAULTS.height}"

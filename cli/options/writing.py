@@ -1,4 +1,4 @@
-"""How the files of pictures are written."""
+"""Options for the files of pictures."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ Preserve = Annotated[
 
 @dataclass(frozen=True)
 class SheetWriting:
-    """How the files of pictures of many photos are written."""
+    """Options for the files of pictures of many photos."""
 
     format_: SheetFormat = None
     quality: Quality = None
@@ -114,7 +114,7 @@ class SheetWriting:
 
 @dataclass(frozen=True)
 class PhotoWriting:
-    """How the files of pictures of one photo each are written."""
+    """Options for the files of pictures of one photo each."""
 
     format_: Format = None
     quality: Quality = None

@@ -1,4 +1,4 @@
-"""What the batch verbs share before their own part: verbosity, and the options of the batch."""
+"""The shared first step of the batch verbs: verbosity, and the options of the batch."""
 
 from __future__ import annotations
 

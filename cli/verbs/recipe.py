@@ -73,7 +73,7 @@ def _read(picture: Path) -> dict[str, Any]:
 
 
 def _settings(found: object) -> dict[str, Setting] | None:
-    """What was found, if it is settings by name, each a plain value or a list of them."""
+    """Return the settings if each is a plain value or a list of such values; else None."""
 
     def is_plain(value: object) -> bool:
         return value is None or isinstance(value, str | int | float | bool)
