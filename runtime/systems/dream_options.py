@@ -60,7 +60,7 @@ class DreamOptions:
         above("octave_scale", self.octave_scale, 1)
         above("step_size", self.step_size, 0)
         if self.channels is not None and not self.channels:
-            raise UsageError("At least one channel is needed, or None for all.")
+            raise UsageError("The channels need at least one number, or None for all.")
 
 
 @dataclass(frozen=True)
