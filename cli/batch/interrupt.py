@@ -37,7 +37,8 @@ class Interrupt:
     KeyboardInterrupt on the spot, for whoever cannot wait for a step.
 
     A main thread that does not come back, in a call that nothing can end, is not waited for: the
-    process ends. Nothing is lost by it that a kill would not spare, see :mod:`.output_folder`.
+    process ends. Nothing is lost by it that a kill would not spare, see
+    :mod:`nstbatch.cli.output.output_folder`.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)

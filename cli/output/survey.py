@@ -129,13 +129,15 @@ def _is(path: Path, known: Stamp | None) -> bool:
 
 
 def _difference(job: Job, photo: Hashed, made: Line, ledger: Ledger, origin: Origin) -> str:
-    if photo.sha256 != made.input_sha256 and job.source is Source.IMAGES:
-        return "from other images, or with another network or layer"
-    if photo.sha256 != made.input_sha256:
+    if photo.sha256 != made.input_sha256 and job.source is not Source.IMAGES:
         return "from another photo of that name, or an older one"
     run = ledger.runs.get(made.run, {})
     changed = list(_changed_settings(run.get("settings"), origin))
-    return f"with another {', '.join(changed)}" if changed else "with other settings"
+    if changed:
+        return f"with another {', '.join(changed)}"
+    if photo.sha256 != made.input_sha256:
+        return "from other images, or with another network or layer"
+    return "with other settings"
 
 
 def _changed_settings(before: object, origin: Origin) -> Iterator[str]:
