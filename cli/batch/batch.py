@@ -31,7 +31,7 @@ from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from nstbatch.cli.output.claims import Claim
-    from nstbatch.cli.output.ledger import Line
+    from nstbatch.cli.output.ledger_lines import PictureLine
     from nstbatch.cli.output.output_folder import OutputFolder
     from nstbatch.runtime.descent.progress import Progress
 
@@ -174,7 +174,7 @@ def _attempt(entry: Entry, batch: Batch, reporter: Reporter, stop: Stop) -> Outc
         return _paint(claim, entry.job, batch, reporter, stop)
 
 
-def _by_another(job: Job, line: Line, batch: Batch) -> Outcome:
+def _by_another(job: Job, line: PictureLine, batch: Batch) -> Outcome:
     """Return what another process made of a photo since this batch began."""
     if not line.done:
         reason = f"Another process could not paint it: {line.reason}"

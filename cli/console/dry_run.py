@@ -93,6 +93,6 @@ def _seconds_before(ledger: Ledger, network: str) -> float | None:
     return statistics.median(times) if times else None
 
 
-def _network(ledger: Ledger, run: str) -> object:
-    bundle = ledger.runs.get(run, {}).get("bundle")
-    return bundle.get("name") if isinstance(bundle, dict) else None
+def _network(ledger: Ledger, run: str) -> str | None:
+    line = ledger.runs.get(run)
+    return line.bundle if line else None

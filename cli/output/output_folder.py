@@ -33,7 +33,8 @@ from nstbatch.runtime.files import write_atomically
 from . import settings_file
 from .claims import Claim, Claims
 from .fingerprint import Hashed, Origin, stamp
-from .ledger import Ledger, Line
+from .ledger import Ledger
+from .ledger_lines import PictureLine
 from .picture_writer import PictureWriter
 from .survey import is_as_made, key_of
 
@@ -244,8 +245,8 @@ class OutputFolder:
     def _recover(self, claim: Claim) -> None:
         """Finish what a process that was killed while it held this claim had begun."""
         record = claim.intended
-        line = None if record is None else Line.parse(record)
-        if record is not None and line is not None:
+        line = None if record is None else PictureLine.parse(record)
+        if record is not None and line is not None and line.output:
             output = self.path / line.output
             claim.sweep(output.parent)
             if self._is_unknown(line) and is_as_made(output, line):
@@ -253,7 +254,7 @@ class OutputFolder:
                 self.ledger.append(record | {"output_stamp": stamp(output)})
         claim.carried_out()
 
-    def _is_unknown(self, line: Line) -> bool:
+    def _is_unknown(self, line: PictureLine) -> bool:
         """Tell whether the ledger lacks a line of a run."""
         self.ledger.refresh()
         last = self.ledger.last(line.output)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,9 +13,11 @@ from nstbatch.cli.text import count, printable
 from nstbatch.runtime.errors import UsageError
 
 from .fingerprint import Hashed, Origin, Stamp, hash_file, stamp
+from .ledger_lines import word_sha256
 
 if TYPE_CHECKING:
-    from .ledger import Ledger, Line
+    from .ledger import Ledger
+    from .ledger_lines import PictureLine
 
 
 class Standing(StrEnum):
@@ -45,7 +45,7 @@ class Entry:
     job: Job
     key: str
     standing: Standing
-    line: Line | None = None
+    line: PictureLine | None = None
     difference: str = ""
 
 
@@ -60,7 +60,7 @@ class Photos:
     def __init__(self) -> None:
         self._hashed: dict[Path, Hashed | None] = {}
 
-    def hashed(self, job: Job, line: Line | None = None) -> Hashed | None:
+    def hashed(self, job: Job, line: PictureLine | None = None) -> Hashed | None:
         """Return the hash of a job's source; None if it cannot be read.
 
         It comes from the ledger's line if the photo's stamp is still the same. A picture of many
@@ -68,7 +68,7 @@ class Photos:
         """
         path = job.input
         if job.photo is None:
-            return Hashed(job.digest or hashlib.sha256(os.fsencode(path)).hexdigest(), None)
+            return Hashed(job.digest or word_sha256(path), None)
         if line and line.input_sha256 and _is(path, line.input_stamp):
             return Hashed(line.input_sha256, line.input_stamp)
         known = self._hashed.get(path)
@@ -112,7 +112,7 @@ def survey(
     return [entry(job) for job in plan.jobs]
 
 
-def is_as_made(output: Path, line: Line) -> bool:
+def is_as_made(output: Path, line: PictureLine) -> bool:
     """Tell whether a picture has the bytes that the ledger says it has."""
     if _is(output, line.output_stamp):
         return True
@@ -128,19 +128,19 @@ def _is(path: Path, known: Stamp | None) -> bool:
     return known is not None and stamp(path) == known
 
 
-def _difference(job: Job, photo: Hashed, made: Line, ledger: Ledger, origin: Origin) -> str:
+def _difference(job: Job, photo: Hashed, made: PictureLine, ledger: Ledger, origin: Origin) -> str:
     if photo.sha256 != made.input_sha256 and job.source is Source.IMAGES:
         return "from other images, or with another network or layer"
     if photo.sha256 != made.input_sha256:
         return "from another photo of that name, or an older one"
-    run = ledger.runs.get(made.run, {})
-    changed = list(_changed_settings(run.get("settings"), origin))
+    run = ledger.runs.get(made.run)
+    changed = list(_changed_settings(run.settings, origin)) if run else []
     return f"with another {', '.join(changed)}" if changed else "with other settings"
 
 
-def _changed_settings(before: object, origin: Origin) -> Iterator[str]:
+def _changed_settings(before: Mapping[str, object], origin: Origin) -> Iterator[str]:
     """Yield the settings in which a run differs; files have the same name and other bytes."""
-    if not isinstance(before, dict):
+    if not before:  # a damaged line
         return
     for name, value in origin.in_the_picture.items():
         if before.get(name) != value:

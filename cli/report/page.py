@@ -23,12 +23,14 @@ from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import NstbatchError
 from nstbatch.runtime.files import write_atomically
 
-from .data import Entry, Report, Run, read_report
+from .data import Report, read_report
 from .thumbnails import Thumbnail, budget, thumbnail
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
+
+    from nstbatch.cli.output.ledger_lines import PictureLine, RunLine
 
 PAGE = "report.html"
 
@@ -118,7 +120,7 @@ def records(report: Report) -> Iterator[dict[str, Any]]:
         yield from pool.map(lambda entry: record(report, entry, size), report.entries)
 
 
-def record(report: Report, entry: Entry, size: int) -> dict[str, Any]:
+def record(report: Report, entry: PictureLine, size: int) -> dict[str, Any]:
     """What the page's script is told of a photo; ``report_card.js`` shows it.
 
     Args:
@@ -127,7 +129,7 @@ def record(report: Report, entry: Entry, size: int) -> dict[str, Any]:
         size: Characters that each of its two thumbnails may take.
     """
     photo, picture = report.input_path(entry), report.output_path(entry)
-    before = thumbnail(photo, size)
+    before = thumbnail(photo, size) if photo else None
     after = thumbnail(picture, size) if picture else None
     shown = after or before
     return {
@@ -136,6 +138,7 @@ def record(report: Report, entry: Entry, size: int) -> dict[str, Any]:
         "key": entry.key,
         "name": entry.name,
         "input": printable(entry.input),
+        "has_photo": photo is not None,
         "status": entry.status,
         "reason": printable(entry.reason),
         "time": printable(entry.time),
@@ -149,7 +152,7 @@ def record(report: Report, entry: Entry, size: int) -> dict[str, Any]:
         "before": _uri(before),
         "after": _uri(after),
         "links": {
-            "photo": _link(photo, report.folder),
+            "photo": _link(photo, report.folder) if photo else None,
             "picture": _link(picture, report.folder) if picture else None,
         },
     }
@@ -194,14 +197,14 @@ def _runs(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _run(run: Run, pictures: int, style_uri: str | None) -> dict[str, Any]:
+def _run(run: RunLine, pictures: int, style_uri: str | None) -> dict[str, Any]:
     return {
         "id": printable(run.id),
         "pictures": pictures,
         "time": printable(run.time),
         "verb": printable(run.verb),
         "command": printable(shlex.join(run.command)),
-        "folder": printable(run.folder),
+        "folder": printable(Path(run.folder)),
         "style": printable(run.style) if run.style else None,
         "style_uri": style_uri,
         "bundle": printable(run.bundle) if run.bundle else None,

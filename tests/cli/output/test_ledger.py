@@ -50,7 +50,7 @@ def test_the_last_line_of_a_picture_counts(tmp_path):
         ledger.append(line)
     for read in (ledger, Ledger(tmp_path)):
         read.refresh()
-        assert read.runs["0123456789ab"]["verb"] == "stylize"
+        assert read.runs["0123456789ab"].verb == "stylize"
         assert [line.output for line in read.failures] == ["a.png"]
         assert read.last("a.png").reason == "No memory."
         made = read.last_done("a.png")
