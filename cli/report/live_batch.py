@@ -126,7 +126,7 @@ class LiveBatch:
     def _current(job: Job, progress: Progress | None) -> dict[str, Any]:
         return {
             "name": printable(job.input),
-            "photo": _photo(job.input),
+            "photo": _photo(job.photo) if job.photo else None,
             "share": progress.share if progress else 0,
             "facts": _facts(progress) if progress else "",
         }

@@ -16,7 +16,7 @@ function frame(entry) {
 // What a frame shows, all of which weighs nothing until it is near the screen.
 function picture(entry) {
   if (entry.before && entry.after) return [comparison(entry)];
-  if (entry.after) return [alone(entry.after, `${entry.name}, after; the photo is missing`)];
+  if (entry.after) return [alone(entry.after, entry.has_photo ? `${entry.name}, after; the photo is missing` : entry.name)];
   const reason = entry.status === "failed" ? entry.reason : "The picture is not there any more.";
   const heading = entry.status === "failed" ? "Failed" : "Missing";
   const notice = element(

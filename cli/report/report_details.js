@@ -44,12 +44,13 @@ function links(entry) {
     return element("a", { href, target: "_blank", rel: "noopener" }, `Open ${text.toLowerCase()}`);
   };
   const picture = entry.status === "done" ? link(entry.links.picture, "The picture") : null;
-  return element("p", { className: "links" }, picture, link(entry.links.photo, "The photo"));
+  const photo = entry.has_photo ? link(entry.links.photo, "The photo") : null;
+  return element("p", { className: "links" }, picture, photo);
 }
 
 function known(entry) {
   const rows = [
-    ["Photo", entry.input, true],
+    [entry.has_photo ? "Photo" : "Shows", entry.input, true],
     ["Size", entry.size && `${entry.size[0]}x${entry.size[1]}`],
     ["Time", duration(entry.seconds)],
     ["Steps", entry.steps && entry.steps.toLocaleString("en")],

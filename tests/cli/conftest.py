@@ -76,6 +76,13 @@ class Batch:
             picture(name[::-1]).save(self.out / name)
         self.append(line)
 
+    def sheet(self, words: str, name: str, **changes: Any) -> None:
+        """A line about a sheet of ``nstbatch deconv``, which is made from no one photo."""
+        made_from = {"input": words, "input_sha256": "1" * 64, "input_stamp": None}
+        facts = {"losses": {}, "curve": [], "layer": "relu2", "filter": 3}
+        picture(name).save(self.out / name)
+        self.image(name, pictures=False, **made_from | facts | changes)
+
     def failure(self, name: str, reason: str, **changes: Any) -> None:
         undone = {"losses": {}, "curve": [], "steps": 0, "provider": None, "precision": None}
         self.image(name, status="failed", reason=reason, **undone | changes)

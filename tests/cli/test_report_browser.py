@@ -178,6 +178,19 @@ def test_the_details_of_a_picture(page, batch):
     assert opened.value.url == (batch.out / "b.png").as_uri()
 
 
+def test_the_details_of_a_sheet_name_no_photo(batch, open_page):
+    batch.run(verb="deconv", style=None)
+    batch.sheet("relu2, filter 3", "sheet.png")
+    page = open_page(write_page(batch.out).as_uri())
+    expect(page.get_by_role("img", name="sheet.png", exact=True)).to_be_visible()
+    page.get_by_role("button", name="sheet.png").click()
+    details = page.get_by_role("dialog")
+    expect(details.get_by_role("term").first).to_have_text("Shows")
+    expect(details.get_by_role("definition").first).to_have_text("relu2, filter 3")
+    expect(details.get_by_role("link")).to_have_text(["Open the picture"])
+    expect(details).not_to_contain_text("is missing")
+
+
 def test_keys_leaf_through_the_details(page):
     page.locator(".name").nth(1).focus()
     page.keyboard.press("Enter")

@@ -73,6 +73,34 @@ def test_what_is_gone_is_missing(batch):
     assert second["before"] is second["after"] is None
 
 
+@pytest.mark.parametrize(
+    ("verb", "words", "digest"),
+    [
+        ("deconv", "relu2, filter 3", "1" * 64),  # of all its images
+        ("dream", "tiger", hashlib.sha256(b"tiger").hexdigest()),
+    ],
+)
+def test_a_picture_without_a_photo_has_no_photo_to_show(batch, verb, words, digest):
+    batch.run(verb=verb, style=None)
+    batch.sheet(words, "sheet.png", input_sha256=digest)
+    sheet = (batch.out / "sheet.png").read_bytes()
+    (batch.out.parent / words).write_bytes(sheet)  # a picture that only has that name
+    (entry,) = shown(made(batch))
+    assert (entry["name"], entry["input"], entry["has_photo"]) == ("sheet.png", words, False)
+    assert entry["after"].startswith("data:image/")
+    assert entry["before"] is entry["links"]["photo"] is None
+    assert entry["links"]["picture"] == "./sheet.png"
+
+
+def test_a_sheet_that_failed_has_no_photo_to_show(batch):
+    batch.run(verb="deconv", style=None)
+    batch.failure("sheet.png", "An image is gone.", input="relu2, filter 3", pictures=False)
+    (entry,) = shown(made(batch))
+    assert entry["before"] is entry["after"] is None
+    assert entry["links"] == {"photo": None, "picture": None}
+    assert (entry["has_photo"], entry["reason"]) == (False, "An image is gone.")
+
+
 def test_a_failure_does_not_show_the_picture_of_an_earlier_run(batch):
     batch.run()
     batch.image("a.png")

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from nstbatch.cli.jobs.painting import Outcome, Status
-from nstbatch.cli.jobs.plan import Job
+from nstbatch.cli.jobs.plan import Job, Source
 from nstbatch.cli.report import progress_server
 from nstbatch.cli.report.live_batch import PORTION, LiveBatch
 from nstbatch.cli.report.progress_server import serving
@@ -99,6 +99,15 @@ def test_failures_are_counted_and_skipped_ones_are_not(live, batch):
     assert (whole["finished"], whole["failed"]) == (1, 1)
 
 
+def test_a_sheet_under_way_has_no_photo(tmp_path, batch):
+    batch.run(verb="deconv", style=None)
+    batch.image("relu2.png")
+    live = LiveBatch(batch.out, to_paint=2)
+    words = batch.photos / "relu2.png"  # such a file, but it is only words here
+    live.started(Job(words, batch.out / "sheet.png", source=Source.IMAGES, digest="1" * 64))
+    assert live.news(0)["current"] == {"name": str(words), "photo": None, "share": 0, "facts": ""}
+
+
 # ---- the server -------------------------------------------------------------------------------
 
 
@@ -132,6 +141,17 @@ def test_nothing_else_can_be_had(live, batch, path):
     batch.image("a.png")
     with serving(live) as address:
         assert get(address + path)[0] == 404
+
+
+def test_words_lead_to_no_file(batch):
+    batch.run(verb="deconv", style=None)
+    batch.sheet("photos/secret.png", "sheet.png")
+    (batch.photos / "secret.png").write_bytes(b"secret")
+    with serving(LiveBatch(batch.out, to_paint=1)) as address:
+        (entry,) = json.loads(get(f"{address}progress.json?after=0")[2])["entries"]
+        assert entry["links"] == {"photo": None, "picture": "files/picture/2"}
+        assert get(f"{address}files/photo/2")[0] == 404
+        assert get(f"{address}files/picture/2")[0] == 200
 
 
 def test_other_names_for_this_machine_are_refused(live):
