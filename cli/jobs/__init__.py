@@ -1,1 +1,1 @@
-"""The plain words of every batch: plan, job, painting, invocation. Knows no Typer."""
+"""The data types of every batch: plan, job, painting, invocation. Knows no Typer."""

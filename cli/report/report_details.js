@@ -1,4 +1,4 @@
-// One picture on its own: larger, with all that is known of it.
+// The dialog of one picture: larger, with all its facts.
 
 const details = byId("details");
 let opened = null;
@@ -85,7 +85,7 @@ byId("close").addEventListener("click", () => details.close());
 byId("previous").addEventListener("click", () => step(-1));
 byId("next").addEventListener("click", () => step(1));
 details.addEventListener("click", (event) => {
-  if (event.target === details) details.close(); // beside it
+  if (event.target === details) details.close(); // a click beside the dialog
 });
 details.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,4 +1,4 @@
-"""``nstbatch retry``: the failed pictures of an output folder, once more."""
+"""``nstbatch retry``: makes the failed pictures of an output folder again."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def retry(
     ],
     verbose: Verbose = False,
 ) -> None:
-    """Make the pictures again that failed in an output folder.
+    """Make the failed pictures of an output folder again.
 
-    Runs the commands that failed once more, from the folders that they were run in,
-    for the failed pictures only.
+    Runs the original commands again, in their original folders, for the failed pictures
+    only.
 
     Exit codes: 0 no failures are left, 1 some failed again, 2 the folder is not the
     output of a batch, 130 interrupted.
@@ -61,7 +61,7 @@ def _ledger(out: Path) -> Ledger:
     ledger = Ledger(out)
     if not ledger.path.is_file():
         raise UsageError(
-            f"No batch was painted in {printable(out)}: there is no {ledger.path.name}."
+            f"{printable(out)} is not the output folder of a batch: it has no {ledger.path.name}."
         )
     return ledger
 
@@ -75,7 +75,7 @@ def _commands(
         run = ledger.runs.get(line.run)
         if run and (changed := _changed_files(run)):
             print(
-                f"nstbatch: {printable(line.input)} is left alone: the file given as {changed} "
+                f"nstbatch: {printable(line.input)} is not retried: the file given as {changed} "
                 "has changed since. To make all pictures again, run the command with --overwrite.",
                 file=sys.stderr,
             )
@@ -83,7 +83,9 @@ def _commands(
             calls.setdefault((run.command, run.folder), []).append(line)
         else:
             name = printable(line.input)
-            print(f"nstbatch: The ledger does not say how {name} was painted.", file=sys.stderr)
+            print(
+                f"nstbatch: {name} is not retried: the ledger lacks its command.", file=sys.stderr
+            )
     return [(words, folder, lines) for (words, folder), lines in calls.items()]
 
 
@@ -99,7 +101,7 @@ def _call_again(
 ) -> int:
     """Run a command for some of its pictures; the output folder may have been moved since."""
     calling: Call = context.find_root().obj
-    assert calling.run is not None  # the program gives it
+    assert calling.run is not None  # the program always sets it
     arguments = words[1:]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = (*arguments[:end], "--out", os.fspath(out), *arguments[end:])

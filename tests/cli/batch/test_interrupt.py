@@ -20,7 +20,7 @@ def test_the_first_signal_is_a_request_and_the_second_an_order(number, capfd):
         signal.raise_signal(number)
         assert interrupt()
         assert told.wait(10)  # after the message
-        assert "once more" in capfd.readouterr().err
+        assert "a second Ctrl-C stops at once" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
 

@@ -1,4 +1,4 @@
-"""Estimates are rough, and say what they go by."""
+"""Estimates are rough, and name their basis."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def painted(ledger: Ledger, output: str, seconds: float, run: str = "r", **chang
 def test_without_a_ledger_it_goes_by_the_documents(ledger):
     # README.md: up to four minutes a photo on two cores, and 2 GB
     assert estimate(1, DEFAULT, ledger, "vgg16") == (
-        "very roughly 3 min 51 s on the processor, and 2.0 GB of memory"
+        "very roughly 3 min 51 s on the CPU, and 2.0 GB of memory"
     )
     assert "very roughly 24.0 s" in estimate(1, DEFAULT, ledger, "alexnet")
     assert "38 min 30 s" in estimate(10, DEFAULT, ledger, "vgg16")
@@ -41,7 +41,8 @@ def test_with_one_it_goes_by_what_pictures_took(ledger):
     for number, seconds in enumerate((50, 100, 5000)):  # the median is 2 s a megapixel step
         painted(ledger, f"{number}.png", seconds)
     half = Effort(1000, 100)
-    assert estimate(3, half, ledger, "vgg16").startswith("about 6 min 40 s, going by the ledger")
+    measured = estimate(3, half, ledger, "vgg16")
+    assert measured.startswith("about 6 min 40 s, estimated from the ledger")
     assert estimate(3, half, ledger, "alexnet").startswith("very roughly")
 
 

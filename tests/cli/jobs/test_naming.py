@@ -91,12 +91,12 @@ def test_what_is_no_template_is_refused(template):
     "template", ["../{stem}", "/tmp/{stem}", "{style}/{stem}", "", "a" * 252, "\0"]
 )
 def test_no_name_leads_anywhere_else(template):
-    with pytest.raises(UsageError, match="no name of a file"):
+    with pytest.raises(UsageError, match="not a valid file name"):
         names(template)
 
 
 def test_no_value_of_a_field_leads_anywhere_else():
-    with pytest.raises(UsageError, match="no name of a file"):
+    with pytest.raises(UsageError, match="not a valid file name"):
         Naming("{style}", {"style": "../up"}).renamed(Path("out/a.jpg"), 0, 0)
 
 
