@@ -187,7 +187,7 @@ def _by_another(job: Job, line: PictureLine, batch: Batch) -> Outcome:
 
 
 def _made_from(job: Job, batch: Batch) -> tuple[str | None, Hashed | None]:
-    """Return the fingerprint and the photo's hash; None if the painter cannot read it either."""
+    """Return the fingerprint and the photo's hash; None for both if the photo cannot be read."""
     photo = batch.photos.hashed(job)
     if photo is None:
         return None, None

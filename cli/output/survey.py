@@ -64,7 +64,7 @@ class Photos:
         """Return the hash of a job's source; None if it cannot be read.
 
         The hash comes from the ledger's line if the photo's stamp is still the same. For a picture
-        of many images it is their digest, and for a picture of noise the hash of its word.
+        of many images it is their digest, and for one without an image the hash of its word.
         """
         path = job.input
         if job.photo is None:

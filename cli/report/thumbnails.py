@@ -28,7 +28,7 @@ LONGEST_SIDE = 640
 # JPEG qualities to try in turn. Below 40, its blocks look worse than fewer pixels (by eye).
 QUALITIES = (80, 60, 40)
 SAVING = 2  # size at the first quality over that at the last; measured on the same example
-MOST_OF_A_SIDE = 0.85  # largest ratio of the next side to try to the last one; a guess
+MOST_OF_A_SIDE = 0.85  # the next side to try is at most this part of the last one; a guess
 SMALLEST_SIDE = 96  # ends the search: a thumbnail of this side is used at any size
 
 

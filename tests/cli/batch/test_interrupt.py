@@ -59,14 +59,14 @@ def test_other_threads_leave_signals_alone():
 # ---- a main thread in the middle of a call -----------------------------------------------------
 
 
-def test_whoever_can_end_a_call_is_told_at_once():
+def test_terminate_is_called_at_once():
     told = threading.Event()
     with Interrupt(terminate=told.set):
         signal.raise_signal(signal.SIGTERM)
         assert told.wait(10)
 
 
-def test_nobody_is_told_of_other_signals_or_after_the_end():
+def test_terminate_is_not_called_for_other_signals_or_after_the_end():
     told = threading.Event()
     before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
     try:

@@ -36,7 +36,7 @@ def test_without_a_ledger_it_goes_by_the_documents(ledger):
     assert "8.0 GB" in estimate(1, Effort(1024, 200), ledger, "vgg16")
 
 
-def test_with_one_it_goes_by_what_pictures_took(ledger):
+def test_with_a_ledger_the_estimate_uses_its_times(ledger):
     ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}})
     for number, seconds in enumerate((50, 100, 5000)):  # the median is 2 s a megapixel step
         painted(ledger, f"{number}.png", seconds)
@@ -47,7 +47,7 @@ def test_with_one_it_goes_by_what_pictures_took(ledger):
 
 
 @pytest.mark.parametrize("changes", [{"steps": 0}, {"width": 0}, {"status": "failed"}])
-def test_what_says_nothing_of_time_is_left_out(ledger, changes):
+def test_lines_without_steps_or_size_are_left_out(ledger, changes):
     ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}})
     painted(ledger, "a.png", 50, **changes)
     assert estimate(1, DEFAULT, ledger, "vgg16").startswith("very roughly")

@@ -1,4 +1,4 @@
-"""A line of the ledger is read in one place, whatever its fields hold."""
+"""Lines of the ledger with any fields: complete, damaged, or from another version."""
 
 import hashlib
 import json

@@ -28,7 +28,7 @@ def shown(page: str) -> list[dict]:
     return json.loads(data)["entries"]
 
 
-def test_it_tells_what_the_ledger_says(batch):
+def test_the_page_shows_the_ledger(batch):
     batch.run()
     batch.image("a.png")
     batch.failure("b.png", "The file is empty (0 bytes).")
@@ -61,7 +61,7 @@ def test_runs_that_found_all_done_are_left_out_but_for_the_newest(batch):
     assert [f"verb{number}" in page for number in range(4)] == [False, True, False, True]
 
 
-def test_what_is_gone_is_missing(batch):
+def test_missing_files_are_shown_as_missing(batch):
     batch.run()
     batch.image("a.png")
     (batch.out / "a.png").unlink()
@@ -143,7 +143,7 @@ LINE = st.dictionaries(
 
 @given(st.lists(LINE, max_size=3))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-def test_whatever_the_ledger_says_there_is_a_page(batch, lines):
+def test_any_ledger_gives_a_page(batch, lines):
     (batch.out / LEDGER).write_text("")
     for line in lines:
         batch.append({"run": "r"} | line | {"kind": "run"})
@@ -187,6 +187,6 @@ def test_an_older_page_stays_if_the_new_one_cannot_be_written(batch, monkeypatch
     assert (batch.out / "report.html").read_text(encoding="utf-8") == before
 
 
-def test_scripts_do_not_hold_what_would_end_them():
+def test_scripts_do_not_contain_the_end_of_their_element():
     for path in Path(page.__file__).parent.glob("report*.js"):
         assert not re.search(r"</script|<!--", path.read_text(encoding="utf-8"), re.I)

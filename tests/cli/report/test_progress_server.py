@@ -32,7 +32,7 @@ def progress(step: int) -> Progress:
 
 
 def paint(live, batch, name: str, **changes) -> None:
-    """A batch's order: the painter starts, the ledger gets its line, the reporter hears of it."""
+    """Do the steps of a batch: start, write the ledger's line, tell the reporter."""
     live.started(job(batch, name))
     batch.image(name, **changes)
     live.finished(Outcome(batch.photos / name, batch.out / name, Status.DONE))
@@ -80,7 +80,7 @@ def test_the_picture_under_way_and_the_time_left(live, batch):
     assert whole["left"] == pytest.approx(whole["seconds"] / 0.375 * 0.625)
 
 
-def test_only_what_is_new_is_told_a_portion_at_a_time(live, batch):
+def test_news_come_in_portions(live, batch):
     for number in range(PORTION + 3):
         batch.image(f"{number}.png")
     first = live.news(0)
@@ -162,7 +162,7 @@ def test_other_names_for_this_machine_are_refused(live):
         assert get(address, Host=f"localhost:{port}")[0] == 200
 
 
-def test_what_is_no_picture_cannot_be_opened_as_a_page(live, batch):
+def test_a_file_that_is_not_a_picture_cannot_be_opened_as_a_page(live, batch):
     batch.run()
     (batch.photos / "a.html").write_text("<script>alert(1)</script>")
     batch.failure("a.html", "Not recognised as a picture.", pictures=False)

@@ -37,7 +37,7 @@ def lines(out: str = "stylized") -> list[dict]:
     return [json.loads(line) for line in Path(out, "nstbatch.jsonl").read_text().splitlines()]
 
 
-def test_what_failed_is_painted_from_wherever_it_is_called(folder, monkeypatch, capsys):
+def test_failed_pictures_are_painted_from_any_folder(folder, monkeypatch, capsys):
     assert stylize() == 1
     before = Path("stylized/a.png").stat().st_mtime_ns
     assert run(["retry", "stylized"]) == 1
