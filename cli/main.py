@@ -1,6 +1,6 @@
-"""The command ``nstbatch``: its verbs, and what becomes of their errors.
+"""The command ``nstbatch``: its verbs, and the exit codes of their errors.
 
-Nothing heavy is imported here or at the top of a verb's file, so that ``--help`` answers at once.
+Neither this file nor a verb's file imports a slow package at its top, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -70,13 +70,15 @@ def _main(
 
 
 def program() -> NoReturn:
-    """Run the command line that this process was started with, and end it."""
+    """Run the command line of this process, and end the process."""
     code = run()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # a reader that has gone, or closed already
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # the reader has ended, or the stream is closed
             stream.flush()
     if code == INTERRUPTED:
-        # Whoever has pressed Ctrl-C does not wait for gigabytes to be taken apart in order.
+        # After Ctrl-C, do not wait for gigabytes of memory to be released in order.
         os._exit(code)
     sys.exit(code)
 
@@ -85,23 +87,26 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
     """Run a command line and return its exit code.
 
     Args:
-        arguments: The words after the program's name; those it was started with by default.
-        call: The call that they belong to; by default a new one.
+        arguments: The words after the program's name; by default those of this process.
+        call: The call that the words belong to; by default a new one.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the locale lacks
+        if isinstance(stream, io.TextIOWrapper):  # the locale may lack letters of a file name
             stream.reconfigure(errors="backslashreplace")
     try:
         words = sys.argv[1:] if arguments is None else arguments
         app(args=words, prog_name=PROGRAM, obj=call or Call(tuple(words), run=run))
-    except SystemExit as end:  # Typer's way to end, well or badly
+    except SystemExit as end:  # Typer ends this way after success and failure
         return end.code if isinstance(end.code, int) else FAILED
-    except (NstbatchError, OSError) as error:  # such as a full disk behind standard output
+    except (
+        NstbatchError,
+        OSError,
+    ) as error:  # an OSError: for example standard output on a full disk
         log.debug("The traceback:", exc_info=error)
         lines = "\n".join(map(printable, str(error).splitlines()))
         print(f"nstbatch: {lines}", file=sys.stderr)
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
-    except ModuleNotFoundError as error:  # the one package that is left to the user to choose
+    except ModuleNotFoundError as error:  # the user chooses and installs this package
         if error.name != "onnxruntime":
             raise
         print(f"nstbatch: {_without_onnxruntime()}", file=sys.stderr)
@@ -115,6 +120,6 @@ def _without_onnxruntime() -> str:
     from nstbatch.runtime.devices.devices import INSTALL_CPU, INSTALL_GPU
 
     return (
-        "ONNX Runtime is not installed. For processors:\n"
-        f"  {INSTALL_CPU}\nFor NVIDIA's GPUs:\n  {INSTALL_GPU.rpartition('&& ')[2]}"
+        "ONNX Runtime is not installed. To install it for CPUs:\n"
+        f"  {INSTALL_CPU}\nFor NVIDIA GPUs:\n  {INSTALL_GPU.rpartition('&& ')[2]}"
     )

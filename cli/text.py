@@ -1,4 +1,4 @@
-"""Plain text for people: file names that cannot play tricks, columns, durations."""
+"""Plain text for people: safe file names, columns, durations."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-# Characters that reorder the text around them, and so can make one name look like another:
+# These characters reorder the text around them, and can make one name look like another:
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
 BIDIRECTIONAL = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 
-# Control characters, halves of surrogate pairs (bytes of a name that are not UTF-8), and the
+# Control characters, halves of surrogate pairs (bytes of a name that are not UTF-8), and
 # separators of lines and paragraphs.
 UNPRINTABLE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def printable(text: str | os.PathLike[str]) -> str:
-    """Return one line of text that shows as what it is, a newline in it spelled out.
+    r"""Return text as one line with control characters spelled out: a newline becomes ``\n``.
 
-    Spaces and the letters of every script stay. The result is for eyes; programs get names from
+    Spaces and the letters of every script stay. The result is for people; programs get names from
     ``--json``.
     """
     return "".join(_shown(character) for character in os.fspath(text))
@@ -35,10 +35,10 @@ def _shown(character: str) -> str:
 
 
 def shell(words: Iterable[str]) -> str:
-    """Return one line that a shell reads as these words, whatever is in them.
+    """Return one line that a shell reads as exactly these words.
 
-    What would not show as what it is, is spelled out as bytes in ``$'...'``, which bash and zsh
-    know, and POSIX since 2024.
+    Characters that :func:`printable` spells out are written as bytes in ``$'...'``, which bash and
+    zsh know, and POSIX since 2024.
     """
     return " ".join(map(_shell_word, words))
 
@@ -54,14 +54,14 @@ def _spelled_for_shells(character: str) -> str:
         return "\\" + character
     if _shown(character) == character:
         return character
-    # Octal: after \x some shells take as many digits as follow.
+    # Octal, since after \x some shells read as many digits as follow.
     is_byte = "\udc80" <= character <= "\udcff"  # of a name that is not UTF-8
     encoded = character.encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
     return "".join(f"\\{byte:03o}" for byte in encoded)
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:
-    """Lay rows out in columns, one line each: a table that survives a pipe."""
+    """Return rows as lines with aligned columns, for terminals and pipes."""
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     return [
         gap.join(

@@ -1,1 +1,1 @@
-"""Writes a PyTorch network down as ONNX graphs; the only package that imports torch."""
+"""Writes a PyTorch network down as ONNX graphs. Imports torch; `cli` and `runtime` do not."""

@@ -74,8 +74,8 @@ def export_bundle(
     """Export a network.
 
     Args:
-        source: A name in :data:`.backbones.NAMES`, ``package.module:factory`` or
-            ``file.py:factory``.
+        source: A name in :data:`nstbatch.exporter.networks.backbones.NAMES`,
+            ``package.module:factory`` or ``file.py:factory``.
         name: Name of the bundle; by default the backbone's name.
         weights: A weights file; by default the backbone's own weights.
         sha256: SHA-256 that the file must have.

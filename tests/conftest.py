@@ -214,6 +214,20 @@ def _total_variation(image: Tensor) -> Tensor:
     return steps / image[0].numel()
 
 
+@pytest.fixture(scope="module")
+def one_torch_thread() -> Iterator[None]:
+    """Let PyTorch compute with one thread.
+
+    With two, a Zen 3 rounds the same sum otherwise at another place of a picture.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def reference() -> Callable[..., Reference]:
     """A function (model, pooling, dtype="float32") -> :class:`Reference`."""

@@ -66,6 +66,33 @@ def test_documents_that_the_code_names_are_there(source: Path) -> None:
         assert (ROOT / document).is_file(), document
 
 
+# A changelog tells of files as they were.
+LASTING = [page for page in PAGES if page.name != "CHANGELOG.md"]
+# Files of lucid and of onnxscript.
+OUTSIDE = {"optvis/render.py", "optvis/param/color.py", "onnxscript/rewriter/_pattern_ir.py"}
+
+
+def source_files(page: Path, pattern: str) -> set[str]:
+    """The source files that a page names, but for placeholders such as NAME.py and *_formula.py."""
+    found = re.findall(pattern, page.read_text(encoding="utf-8"))
+    return {path for path in found if not re.search(r"[A-Z*]", path)}
+
+
+@pytest.mark.parametrize("page", LASTING, ids=name)
+def test_source_files_that_the_page_names_are_there(page: Path) -> None:
+    paths = source_files(page, rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w/*-]+\.py\b")
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
+
+
+@pytest.mark.parametrize("page", LASTING, ids=name)
+def test_source_files_with_shortened_paths_are_there(page: Path) -> None:
+    """`descent/loop.py` is short for runtime/descent/loop.py."""
+    paths = source_files(page, r"`([\w/*-]+\.py)`") - OUTSIDE
+    folders = (*FOLDERS, "docs", "src")
+    there = [f"/{path}" for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")]
+    assert [path for path in paths if not any(each.endswith(f"/{path}") for each in there)] == []
+
+
 def test_decisions_are_numbered_without_gaps() -> None:
     decisions = sorted((DOCS / "decisions").iterdir())
     assert [path.name[:5] for path in decisions] == [

@@ -1,1 +1,1 @@
-"""Contestants that take turns, each in its own process, and a judge of their pictures."""
+"""Contestants that take turns, each in its own process, and a judge. Imports no torch itself."""

@@ -1,1 +1,1 @@
-"""Checks of correctness and speed on a GPU, with PyTorch for comparison."""
+"""Checks of correctness and speed on a GPU. Only `peers.py` imports torch."""

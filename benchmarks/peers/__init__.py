@@ -1,1 +1,1 @@
-"""The same steps in PyTorch, for comparison."""
+"""The same steps in PyTorch, for comparison. Runs none of our graphs."""

@@ -1,1 +1,1 @@
-"""Reports of timings as tables, plots and JSON, and the comparison of two reports."""
+"""Reports of timings as tables, plots and JSON, and their comparison. Times nothing."""

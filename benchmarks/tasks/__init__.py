@@ -1,1 +1,1 @@
-"""The timed work: steps of an objective, and the fastest matrix products of a device."""
+"""The timed work: steps of an objective, and matrix products. Knows no PyTorch."""

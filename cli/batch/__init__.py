@@ -1,1 +1,1 @@
-"""Carries out a plan, several jobs side by side if need be. Knows no Typer and no page."""
+"""Carries out a plan, with several jobs at a time if need be. Knows no Typer and no page."""

@@ -1,7 +1,7 @@
-"""Carries out a plan: photo after photo, and a record of what became of each.
+"""Carries out a plan: paints the photos, and records the result of each.
 
-Knows neither the command line nor the network: a painter turns a photo into pixels, a reporter is
-told how it goes.
+Knows neither the command line nor the network: a painter turns a photo into pixels, and a reporter
+shows the progress.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from nstbatch.cli.output.claims import Claim
-    from nstbatch.cli.output.ledger import Line
+    from nstbatch.cli.output.ledger_lines import PictureLine
     from nstbatch.cli.output.output_folder import OutputFolder
     from nstbatch.runtime.descent.progress import Progress
 
@@ -40,14 +40,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of a batch.
+    """The result of a batch.
 
     Attributes:
-        counts: How many photos there are of each status.
-        left: How many were not tried.
-        interrupted: Whether it was asked to stop.
-        seconds: How long it took.
-        fault: What stopped it, where that was no photo's fault.
+        counts: Number of photos of each status.
+        left: Number of photos that were not tried.
+        interrupted: True if a signal stopped the batch.
+        seconds: Duration in seconds.
+        fault: The fault that stopped the batch, if it was not the fault of one photo.
     """
 
     counts: Mapping[Status, int]
@@ -66,17 +66,17 @@ class Summary:
 
 @dataclass(frozen=True)
 class Batch:
-    """What is to be painted, by whom, and where it goes.
+    """The jobs of a batch, the painter, and the output folder.
 
     Attributes:
-        entries: The photos, and how their pictures stand.
+        entries: The jobs, and the state of their pictures.
         painter: Paints one photo.
-        folder: Keeps the pictures.
-        origin: What they are made from besides the photos.
+        folder: Stores the pictures.
+        origin: Everything that the pictures are made from, except the photos.
         photos: Hashes the photos.
-        unreadable: Folders that could not be looked into.
-        begin: Called before the first step, where there is one to take.
-        at_once: How many photos are under way at a time, each in a thread of its own.
+        unreadable: Folders that could not be read.
+        begin: Called before the first picture is painted; not called if there is none to paint.
+        at_once: Number of photos to paint at a time, each in its own thread.
     """
 
     entries: Sequence[Entry]
@@ -90,7 +90,7 @@ class Batch:
 
     @property
     def to_do(self) -> int:
-        """How many pictures are to be painted."""
+        """Number of pictures to paint."""
         return sum(entry.standing is Standing.TO_DO for entry in self.entries)
 
 
@@ -101,16 +101,16 @@ def run(
     fail_fast: bool = False,
     stop: Stop = lambda: False,
 ) -> Summary:
-    """Paint every photo that is to be painted; a bad one does not stop the others.
+    """Paint every photo that needs it; a bad photo does not stop the others.
 
     Args:
-        batch: What to paint.
-        reporter: Is told how it goes.
-        fail_fast: Whether to stop at the first failure.
-        stop: Is asked before every photo and, by the painter, between steps.
+        batch: The batch.
+        reporter: Shows the progress.
+        fail_fast: True to stop at the first failure.
+        stop: Called before every photo and, by the painter, between steps; True ends the batch.
 
     Raises:
-        UsageError: What was asked for is wrong for every photo.
+        UsageError: An option is wrong for every photo.
     """
     start = time.perf_counter()
     counts: Counter[Status] = Counter()
@@ -125,7 +125,7 @@ def run(
                     halt.set()
     except KeyboardInterrupt:
         interrupted = True
-    except (OSError, NstbatchError) as error:  # no photo's own: those have become outcomes
+    except (OSError, NstbatchError) as error:  # a photo's own faults are outcomes by now
         if isinstance(error, UsageError):
             raise
         place = printable(batch.folder.path)
@@ -138,7 +138,7 @@ def run(
 def _outcomes(
     batch: Batch, reporter: Reporter, halt: threading.Event, stop: Stop
 ) -> Generator[Outcome]:
-    """Yield what becomes of photos; after a halt, of those only that were finished by then."""
+    """Yield the outcomes; after a halt, only those of photos that were finished by then."""
     for folder in batch.unreadable:
         yield Outcome(folder.path, None, Status.FAILED, folder.reason)
         if halt.is_set():
@@ -155,12 +155,12 @@ def _outcomes(
 
 
 def skipped(entry: Entry) -> Outcome:
-    """Return what becomes of a photo whose picture is not to be painted."""
+    """Return the outcome of a job that needs no painting."""
     return Outcome.of(entry.job, Status.SKIPPED, entry.standing.value)
 
 
 def _attempt(entry: Entry, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome | None:
-    """Paint a photo, unless another process has or does; None in the last case."""
+    """Paint a photo, unless another process has done so; None if another process is painting it."""
     if stop():
         raise KeyboardInterrupt
     claim = batch.folder.claim(entry.job)
@@ -174,20 +174,20 @@ def _attempt(entry: Entry, batch: Batch, reporter: Reporter, stop: Stop) -> Outc
         return _paint(claim, entry.job, batch, reporter, stop)
 
 
-def _by_another(job: Job, line: Line, batch: Batch) -> Outcome:
-    """Return what another process made of a photo since this batch began."""
+def _by_another(job: Job, line: PictureLine, batch: Batch) -> Outcome:
+    """Return the outcome of a photo that another process tried since this batch began."""
     if not line.done:
         reason = f"Another process could not paint it: {line.reason}"
         return Outcome.of(job, Status.FAILED, reason)
     fingerprint, _ = _made_from(job, batch)
     if fingerprint == line.fingerprint:
         return Outcome.of(job, Status.SKIPPED, "Another process has painted it.")
-    reason = "Another process has painted it meanwhile, with other settings."
+    reason = "Another process has since painted it with other settings."
     return Outcome.of(job, Status.FAILED, reason)
 
 
 def _made_from(job: Job, batch: Batch) -> tuple[str | None, Hashed | None]:
-    """The fingerprint and the photo's hash; None where the painter will say why."""
+    """Return the fingerprint and the photo's hash; None for both if the photo cannot be read."""
     photo = batch.photos.hashed(job)
     if photo is None:
         return None, None
@@ -220,7 +220,7 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
         raise KeyboardInterrupt from error
     except UsageError:
         raise
-    except Exception as error:  # whatever it is, the other photos may be fine
+    except Exception as error:  # the other photos may be fine
         if fault := end_of_batch(error):
             raise BatchStoppedError(fault) from error
         log.debug("The traceback of %s", printable(job.input), exc_info=error)
@@ -234,7 +234,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, NstbatchError):
         return str(error)
     if is_out_of_memory(error):
-        return "There is not enough memory for it; a smaller --size or --batch needs less."
+        return "There is not enough memory for this picture; try a smaller --size or --batch."
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename}."
     return f"{type(error).__name__}: {error}"

@@ -1,7 +1,7 @@
-"""Faults that are not one photo's: a full disk, a folder or a device that is gone, no memory.
+"""Faults that concern more than one photo: a full disk, a lost folder or device, no memory.
 
-What is wrong with one photo fails that photo. What is wrong with the place where pictures go, or
-with what computes them, would fail every photo after it, one by one, all night: it stops the batch.
+A fault of one photo fails that photo. A fault of the output folder or of the device would fail all
+later photos too, one by one, all night; so it stops the batch.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# No more room: on the disk, in the user's quota, for a file of this size (ulimit -f), at all.
+# No more room on the disk, in the user's quota, or for a file of this size (ulimit -f); or a file
+# system that is read-only.
 NO_ROOM = frozenset(
     {errno.ENOSPC, errno.EFBIG, errno.EROFS} | {getattr(errno, "EDQUOT", errno.ENOSPC)}
 )
 
-# What ONNX Runtime's messages have where the device is gone for good. CUDA: errors after which the
+# Text in ONNX Runtime's messages when the device is gone for good. CUDA: errors after which the
 # driver answers every call of the process alike (CUDA Runtime API, "Error Handling": 46 devices
 # unavailable, 100 no device, 700 illegal address, 710 assert, 714 to 719 and 999), as written by
 # onnxruntime/core/providers/cuda/cuda_call.cc. OpenVINO's GPU plugin, through OpenCL and Level
@@ -42,8 +43,8 @@ DEVICE_GONE = re.compile(
     re.IGNORECASE,
 )
 
-# How allocators say it: C++, ONNX Runtime's arena (bfc_arena.cc), cudaErrorMemoryAllocation (2),
-# OpenVINO, Python through numpy, OpenCV.
+# Messages of allocators without memory: C++, ONNX Runtime's arena (bfc_arena.cc),
+# cudaErrorMemoryAllocation (2), OpenVINO, Python through numpy, OpenCV.
 OUT_OF_MEMORY = re.compile(
     r"bad_alloc|failed to allocate memory|out of memory|CUDA (?:failure|error) 2\b"
     r"|CL_MEM_OBJECT_ALLOCATION_FAILURE|insufficient memory",
@@ -52,7 +53,7 @@ OUT_OF_MEMORY = re.compile(
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those that it was raised from."""
+    """Yield an error and the errors that it was raised from."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -60,12 +61,12 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def end_of_batch(error: Exception) -> str | None:
-    """Return what stops the whole batch, as a sentence; None for what is one photo's own."""
+    """Return a sentence for an error that stops the whole batch; None for a fault of one photo."""
     for cause in causes(error):
         if isinstance(cause, BatchStoppedError):
             return str(cause)
         if isinstance(cause, BrokenPipeError):
-            return "Nobody reads its output any more."
+            return "The program that reads its output has ended."
         if isinstance(cause, OSError) and cause.errno in NO_ROOM:
             place = f": {printable(str(cause.filename))}" if cause.filename else ""
             return f"Nothing more can be written, {cause.strerror}{place}."
@@ -75,7 +76,7 @@ def end_of_batch(error: Exception) -> str | None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether there was not enough memory, on the processor or the device."""
+    """Return True if the computer or the device ran out of memory."""
     return any(
         isinstance(cause, MemoryError) or OUT_OF_MEMORY.search(str(cause))
         for cause in causes(error)
@@ -84,10 +85,10 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def resilient(painter: Painter, engine: Engine) -> Painter:
-    """Return a painter that has a second try where that may help.
+    """Return a painter that tries a failed picture again if that may help.
 
-    Out of memory: with what was kept for other shapes given back, and smaller batches. A loss that
-    is not finite: in fp32, unless that is what it was in.
+    After running out of memory, it tries again with smaller batches and without the sessions kept
+    for other shapes; after a loss that is not finite, in fp32, unless that was the precision.
     """
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
@@ -101,12 +102,13 @@ def resilient(painter: Painter, engine: Engine) -> Painter:
             if not is_out_of_memory(error):
                 raise
             precision = ""
-        # Here, not above: a traceback keeps the arrays of every function on it.
+        # Not in the except clause: the traceback keeps the arrays of all its functions alive.
         if precision:
-            log.warning("once more in fp32, not %s: %s", precision, printable(job.input))
+            name = printable(job.input)
+            log.warning("the loss is not finite in %s, trying again in fp32: %s", precision, name)
             with engine.in_fp32():
                 return painter(job, progress, stop)
-        log.warning("not enough memory, once more with less kept: %s", printable(job.input))
+        log.warning("not enough memory, trying again with less kept: %s", printable(job.input))
         engine.drop_sessions()
         engine.step_fewer_together()
         return painter(job, progress, stop)

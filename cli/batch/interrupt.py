@@ -1,8 +1,8 @@
-"""Ctrl-C and a request to terminate, turned into a flag that the loop asks for between steps.
+"""Turns Ctrl-C and SIGTERM into a flag that the loop reads between steps.
 
-Python runs a signal's handler between two of its own instructions, and a step of a large picture is
-one call into ONNX Runtime that may take half a minute. So a thread is told of signals as well, at
-once, by the byte that Python's own handler in C writes (:func:`signal.set_wakeup_fd`).
+Python runs a signal's handler between two of its own instructions, but a step of a large picture is
+one call into ONNX Runtime that may take half a minute. So a thread learns of signals at once as
+well, from the byte that Python's handler in C writes (:func:`signal.set_wakeup_fd`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from nstbatch.cli.exit_codes import INTERRUPTED
 
 STDERR = 2
 
-# "Finish cleanly within two seconds", less what the end of a process takes.
+# Seconds. The process should end within two, and its own end takes some of them.
 GRACE = 1.0
-# For the second signal, when the main thread is in the middle of a call.
+# Seconds after the second signal, when the main thread is in the middle of a call.
 SHORT_GRACE = 0.2
 
 
@@ -32,12 +32,11 @@ def _nothing() -> None:
 class Interrupt:
     """Catches SIGINT and SIGTERM inside a ``with`` block.
 
-    The first one is a request: calling the object tells whether it came, and what is under way is
-    given up at the next step, so that nothing is cut in the middle. The second one raises
-    KeyboardInterrupt on the spot, for whoever cannot wait for a step.
+    The first signal is a request: calling the object then returns True, and the loop ends after
+    the current step. The second signal raises KeyboardInterrupt at once.
 
-    A main thread that does not come back, in a call that nothing can end, is not waited for: the
-    process ends. Nothing is lost by it that a kill would not spare, see :mod:`.output_folder`.
+    If the main thread stays in a call that cannot be ended, the process ends without it. This loses
+    no more than a kill would, see :mod:`nstbatch.cli.output.output_folder`.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -45,7 +44,7 @@ class Interrupt:
     def __init__(
         self, terminate: Callable[[], None] = _nothing, last_words: Callable[[], None] = _nothing
     ) -> None:
-        """Nothing is caught yet.
+        """Catch nothing yet.
 
         Args:
             terminate: Called in another thread at the first signal, to end a call under way.
@@ -58,14 +57,14 @@ class Interrupt:
         self._watcher: _Watcher | None = None
 
     def __call__(self) -> bool:
-        """Tell whether a signal has come."""
+        """Return True if a signal has come."""
         return self._requested
 
     def __enter__(self) -> Interrupt:
-        # Python only lets the main thread handle signals; elsewhere the program around does.
+        # Python lets only the main thread handle signals; elsewhere, the caller handles them.
         if threading.current_thread() is threading.main_thread():
             for number in self.SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and "&" want it
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and "&" ignore it
                     self._previous[number] = signal.signal(number, self._handle)
             self._watcher = _Watcher(self._terminate, self._last_words)
         return self
@@ -100,7 +99,7 @@ class _Watcher:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; the main thread has come back."""
+        """End the thread: the main thread has returned from its work."""
         signal.set_wakeup_fd(self._previous)
         self._teller.close()
         self._thread.join()
@@ -109,9 +108,9 @@ class _Watcher:
     def _watch(self) -> None:
         if not self._signal_within(None):
             return
-        # Not print: it may be what the signal has interrupted.
+        # os.write, since the signal may have interrupted a print.
         newline = b"\n" if os.isatty(STDERR) else b""
-        os.write(STDERR, newline + b"stopping after this step; once more to stop at once\n")
+        os.write(STDERR, newline + b"stopping after this step; a second Ctrl-C stops at once\n")
         self._terminate()
         if self._signal_within(GRACE) is False or self._signal_within(SHORT_GRACE) is False:
             return
@@ -119,7 +118,7 @@ class _Watcher:
         os._exit(INTERRUPTED)
 
     def _signal_within(self, seconds: float | None) -> bool | None:
-        """True when a signal came, False when the main thread is done, None when time is up."""
+        """Return True for a signal, False when the main thread is done, None when time is up."""
         self._told.settimeout(seconds)
         try:
             while data := self._told.recv(16):

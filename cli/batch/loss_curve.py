@@ -1,4 +1,4 @@
-"""The course of a loss, in so few points that a ledger of thousands of pictures stays small."""
+"""The loss of a run in a few points, so that the ledger of thousands of pictures stays small."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ POINTS = 64
 
 
 class Curve:
-    """Keeps every so-manieth point of a run, and its last one."""
+    """Keeps one point in every 1, 2, 4, ... of a run, and the last point."""
 
     def __init__(self) -> None:
-        """No point yet."""
+        """Start without points."""
         self._begin()
 
     def _begin(self) -> None:
@@ -20,10 +20,10 @@ class Curve:
         self._every, self._seen = 1, 0
 
     def add(self, step: int, loss: float) -> None:
-        """Add a point; one that is not finite has no place on a curve."""
+        """Add a point, unless its loss is not finite."""
         if not math.isfinite(loss):
             return
-        if self._latest is not None and step < self._latest[0]:  # a second try
+        if self._latest is not None and step < self._latest[0]:  # the painter tries again
             self._begin()
         self._latest = [step, loss]
         if len(self._kept) == POINTS - 1:  # one is left for the last point

@@ -1,4 +1,4 @@
-"""Works at several photos at once, each in a thread of its own."""
+"""Runs several jobs at a time, each in its own thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Outcome
     from nstbatch.cli.output.survey import Entry
 
-# Seconds before signals, and the claims of other processes, are looked at again.
+# Seconds between two looks at signals and at the claims of other processes.
 PATIENCE = 0.25
 
 
@@ -23,20 +23,20 @@ def side_by_side(
     at_once: int,
     halt: threading.Event,
 ) -> Iterator[Outcome]:
-    """Yield what becomes of photos, each as soon as it is known.
+    """Yield the outcomes of jobs, each as soon as it is known.
 
     Args:
-        work: Does all there is to do for a photo. Returns None where another process is at it,
-            and is asked again later; raises KeyboardInterrupt where it was given up.
-        entries: The photos.
-        at_once: How many may be under way.
-        halt: When it is set, no more are begun, and those under way should be given up. It is set
-            here where one of them raises what is no photo's own.
+        work: Does one job. Returns None if another process has claimed it, and is called again
+            later; raises KeyboardInterrupt if it was stopped.
+        entries: The jobs.
+        at_once: Largest number of jobs at a time.
+        halt: When it is set, no more jobs are started, and those under way should stop. This
+            function sets it when a job raises an error.
 
     Raises:
-        KeyboardInterrupt: One was given up, though nobody had asked for it here.
-        Exception: What the work raised first, when all have come back; after a halt a
-            KeyboardInterrupt is what was asked for.
+        KeyboardInterrupt: A job was stopped before ``halt`` was set.
+        Exception: The first error of a job, raised when all threads have ended. A
+            KeyboardInterrupt after a halt is expected and is not raised.
     """
     waiting = deque(entries)
     held: list[Entry] = []
@@ -66,7 +66,7 @@ def side_by_side(
                         held.append(entry)
                     else:
                         yield outcome
-                if not done:  # other processes may have ended by now, and left theirs to this one
+                if not done:  # other processes may have released their claims by now
                     waiting.extend(held)
                     held.clear()
         finally:
@@ -78,10 +78,10 @@ def side_by_side(
 def _first_done(
     under_way: dict[Future[Outcome | None], Entry],
 ) -> Collection[Future[Outcome | None]]:
-    """Those that have come back, after no more than :data:`PATIENCE`.
+    """Return the futures that are done, after at most :data:`PATIENCE`.
 
-    Python handles a signal in the main thread alone, which does not hear of it in a wait without
-    an end where the system has told another thread.
+    Python handles signals in the main thread only. If the system delivers a signal to another
+    thread, a wait without a limit would not notice it.
     """
     if not under_way:
         time.sleep(PATIENCE)

@@ -1,1 +1,1 @@
-"""What people read in a terminal. Writes no files."""
+"""The output in a terminal. Writes no files."""

@@ -1,4 +1,4 @@
-"""What a batch would do, and about how long it would take."""
+"""Dry runs: the plan of a batch, and an estimate of its time and memory."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from nstbatch.cli.jobs.plan import Plan
     from nstbatch.cli.output.ledger import Ledger
 
-# README.md: up to four minutes for 300 steps at 512 pixels with vgg16, on two cores.
-ROUGH_SECONDS = 230 / (300 * ASPECT * 0.512**2)  # a step of a megapixel
+# Seconds for a step of a megapixel, from README.md: up to four minutes for 300 steps at 512 pixels
+# with vgg16, on two cores.
+ROUGH_SECONDS = 230 / (300 * ASPECT * 0.512**2)
 ROUGH_CORES = 2
 
-# A guess: reading, opening sessions, writing.
+# A guess, per picture: reading, opening sessions, writing.
 OVERHEAD_SECONDS = 1.0
 
-# docs/usage.md: a step of these takes about a tenth.
+# Time of a step relative to vgg16. docs/usage.md: about a tenth.
 SMALL_NETWORKS = {"squeezenet1_1": 0.1, "alexnet": 0.1}
 
 # docs/usage.md: about 2 GB at 512 pixels with vgg16 on OpenVINO, and in proportion to the pixels.
@@ -34,7 +35,7 @@ ROUGH_BYTES = 2e9 / (ASPECT * 0.512**2)
 
 
 def show(plan: Plan, entries: Sequence[Entry], *, as_json: bool) -> None:
-    """Print a line for every photo: what would become of it."""
+    """Print a line for every photo with the result that a real run would give it."""
     outcomes = [
         Outcome(folder.path, None, Status.FAILED, folder.reason) for folder in plan.unreadable
     ]
@@ -53,38 +54,38 @@ def show(plan: Plan, entries: Sequence[Entry], *, as_json: bool) -> None:
 def print_totals(
     entries: Sequence[Entry], ledger: Ledger, effort: Effort | None, network: str
 ) -> None:
-    """Say on standard error how much there is to do, and about what it takes."""
+    """Print on standard error the number of pictures, and an estimate of the time and memory."""
     to_do = sum(entry.standing is Standing.TO_DO for entry in entries)
-    line = f"{count(len(entries), 'picture')}, {to_do} to be painted"
+    line = f"{count(len(entries), 'picture')}, {to_do} to paint"
     if effort is not None and to_do:
         line += f": {estimate(to_do, effort, ledger, network)}"
     print(f"{line}; a dry run, nothing was painted", file=sys.stderr)
 
 
 def estimate(pictures: int, effort: Effort, ledger: Ledger, network: str) -> str:
-    """Return time and memory in words, and what they go by.
+    """Return an estimate of time and memory in words, and its basis.
 
     Args:
-        pictures: How many are to be painted.
-        effort: What each of them takes.
-        ledger: Says how long pictures took before, with the same network.
-        network: Its name.
+        pictures: Number of pictures to paint.
+        effort: The work for one picture.
+        ledger: Holds the times of earlier pictures with the same network.
+        network: Name of the network.
     """
     work = pictures * effort.steps * effort.megapixels
     memory = f"{max(effort.megapixels * ROUGH_BYTES, 5e8) / 1e9:.1f} GB of memory"
     measured = _seconds_before(ledger, network)
     if measured is not None:
-        return f"about {duration(work * measured)}, going by the ledger, and {memory}"
+        return f"about {duration(work * measured)}, estimated from the ledger, and {memory}"
     from nstbatch.runtime.devices.processor import available_cores
 
     seconds = ROUGH_SECONDS * SMALL_NETWORKS.get(network, 1.0)
     seconds *= ROUGH_CORES / available_cores()
     seconds = work * seconds + pictures * OVERHEAD_SECONDS
-    return f"very roughly {duration(seconds)} on the processor, and {memory}"
+    return f"very roughly {duration(seconds)} on the CPU, and {memory}"
 
 
 def _seconds_before(ledger: Ledger, network: str) -> float | None:
-    """The median time for a step of a megapixel."""
+    """Return the median time for a step of a megapixel; None without earlier pictures."""
     times = [
         line.seconds / (line.steps * line.megapixels)
         for line in ledger.finished
@@ -93,6 +94,6 @@ def _seconds_before(ledger: Ledger, network: str) -> float | None:
     return statistics.median(times) if times else None
 
 
-def _network(ledger: Ledger, run: str) -> object:
-    bundle = ledger.runs.get(run, {}).get("bundle")
-    return bundle.get("name") if isinstance(bundle, dict) else None
+def _network(ledger: Ledger, run: str) -> str | None:
+    line = ledger.runs.get(run)
+    return line.bundle if line else None

@@ -1,4 +1,4 @@
-"""How much is said on standard error, for a whole run: ``--quiet`` and ``--verbose``."""
+"""Sets the log level of a whole run: ``--quiet`` and ``--verbose``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nstbatch.runtime.errors import UsageError
 
 
 class StderrHandler(logging.Handler):
-    """Prints to wherever standard error leads at that moment, so also above a progress bar."""
+    """Prints to the current ``sys.stderr``, and so above a progress bar as well."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
@@ -17,13 +17,13 @@ class StderrHandler(logging.Handler):
 
 
 def set_verbosity(*, quiet: bool, verbose: bool) -> None:
-    """Choose what the loggers of this project print: errors, warnings or everything.
+    """Set the level of this project's loggers: errors, warnings or everything.
 
     Raises:
-        UsageError: For both at once.
+        UsageError: Both are given.
     """
     if quiet and verbose:
-        raise UsageError("--quiet and --verbose exclude each other.")
+        raise UsageError("--quiet and --verbose exclude each other: give one of them at most.")
     logger = logging.getLogger("nstbatch")
     logger.handlers = [StderrHandler()]
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING)

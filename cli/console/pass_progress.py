@@ -1,4 +1,4 @@
-"""How far a pass over many images is: a bar on a terminal, a line elsewhere."""
+"""Progress of a pass over many images: a bar on a terminal, a line elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nstbatch.cli.text import count
 
 @contextmanager
 def passing(images: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show how far a pass over images is, from the first images that it looks at.
+    """Show the progress of a pass over images, from its first images on.
 
     Yields:
         A function to call with the number of images that are done.
@@ -30,7 +30,7 @@ def passing(images: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
 
 
 def _once(what: str, *, quiet: bool) -> Callable[[int], None]:
-    """Return a function that says something at its first call."""
+    """Return a function that prints a line at its first call."""
     said = quiet
 
     def report(done: int) -> None:

@@ -1,7 +1,7 @@
-"""What people see while a batch runs: a bar on a terminal, a line per photo elsewhere.
+"""Progress of a batch for people: a bar on a terminal, a line per photo elsewhere.
 
-Results alone go to standard output, one line each; everything else goes to standard error. File
-names are text here, never markup.
+Only results go to standard output, one line each; everything else goes to standard error. File
+names are printed as text, never as markup.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def print_result(outcome: Outcome, *, as_json: bool) -> None:
-    """Print what other programs read: a JSON line for every photo, or the path of each picture."""
+    """Print the result for other programs: a JSON line, or the path of a finished picture."""
     if as_json:
         print_json(outcome)
     elif outcome.status is Status.DONE and outcome.output is not None:
@@ -38,7 +38,7 @@ def print_result(outcome: Outcome, *, as_json: bool) -> None:
 
 
 def print_json(outcome: Outcome) -> None:
-    """Print the line that other programs rely on."""
+    """Print the JSON line; other programs rely on its fields."""
     print(json.dumps(outcome.record(), allow_nan=False), flush=True)
 
 
@@ -56,7 +56,7 @@ def summary_line(summary: Summary) -> str:
 
 
 def outcome_line(outcome: Outcome) -> str:
-    """Return one line on what became of a photo."""
+    """Return the outcome of a photo as one line."""
     name = printable(outcome.name)
     if outcome.status is Status.DONE and outcome.output is not None:
         total = f", loss {outcome.losses['total']:.4g}" if "total" in outcome.losses else ""
@@ -74,19 +74,19 @@ def _way(outcome: Outcome) -> str:
 
 
 class QuietReporter(AbstractContextManager["QuietReporter"]):
-    """Prints the results, and the failures as they come; nothing else (``--quiet``)."""
+    """Prints results and failures as they come, and nothing else (``--quiet``)."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
     def started(self, job: Job) -> None:
-        """A photo is about to be painted."""
+        """Print nothing at the start of a photo."""
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Its painter made a step."""
+        """Print nothing at a step."""
 
     def finished(self, outcome: Outcome) -> None:
-        """Print the result, or why there is none."""
+        """Print the result, or the reason of a failure."""
         print_result(outcome, as_json=self._as_json)
         if outcome.status is Status.FAILED:
             print(outcome_line(outcome), file=sys.stderr, flush=True)
@@ -97,11 +97,11 @@ class QuietReporter(AbstractContextManager["QuietReporter"]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 class LineReporter(QuietReporter):
-    """Prints one line for every photo: for logs."""
+    """Prints one line for every photo, for logs."""
 
     def __init__(self, photos: int, *, as_json: bool) -> None:
         super().__init__(as_json=as_json)
@@ -110,7 +110,7 @@ class LineReporter(QuietReporter):
         self._parts: dict[Path, tuple[str, int]] = {}
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Say once that a new scale has begun, to whoever wants to know much."""
+        """Log the start of each scale, for ``--verbose``."""
         part = (progress.stage, progress.scale)
         if self._parts.get(job.output) != part:
             self._parts[job.output] = part
@@ -119,7 +119,7 @@ class LineReporter(QuietReporter):
             log.debug("%s: scale %s/%s, %s", name, progress.scale, progress.scales, place)
 
     def finished(self, outcome: Outcome) -> None:
-        """Print the line."""
+        """Print the line of a photo."""
         self._finished += 1
         if outcome.output is not None:
             self._parts.pop(outcome.output, None)
@@ -132,9 +132,9 @@ class BarReporter(QuietReporter):
     """Shows a bar with the time left, and prints failures above it: for terminals.
 
     Args:
-        photos: How many there are to paint, without those that are there already.
+        photos: Number of photos to paint, without those that are done already.
         as_json: See :func:`print_result`.
-        console: Where to show it; standard error by default.
+        console: Console for the bar; standard error by default.
     """
 
     def __init__(self, photos: int, *, as_json: bool, console: Console | None = None) -> None:
@@ -145,7 +145,7 @@ class BarReporter(QuietReporter):
         self._under_way: dict[Path, tuple[Job, Progress | None]] = {}
 
     def __enter__(self) -> BarReporter:
-        """Show it."""
+        """Show the bar."""
         self._bar.start()
         return self
 
@@ -155,7 +155,7 @@ class BarReporter(QuietReporter):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Remove it."""
+        """Remove the bar."""
         self._bar.stop()
 
     def started(self, job: Job) -> None:
@@ -164,7 +164,7 @@ class BarReporter(QuietReporter):
         self._show()
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Move the bar by a part of a photo."""
+        """Move the bar by part of a photo."""
         self._under_way[job.output] = (job, progress)
         self._show()
 
@@ -177,7 +177,7 @@ class BarReporter(QuietReporter):
             self._show()
 
     def _show(self) -> None:
-        """Of several photos under way, the oldest one by its name, and how many more there are."""
+        """Show the name of the oldest photo under way, and the number of others."""
         moving = [(job, progress) for job, progress in self._under_way.values() if progress]
         job, progress = next(iter(moving or self._under_way.values()), (None, None))
         name = printable(job.input.name) if job else ""
@@ -197,13 +197,13 @@ def _detail(progress: Progress) -> str:
 
 
 def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> QuietReporter:
-    """Return the reporter that fits where standard error leads.
+    """Return a reporter: with a bar if standard error is a terminal, else with lines.
 
     Args:
-        photos: How many photos there are.
-        to_paint: How many of them are not there already.
+        photos: Number of photos.
+        to_paint: Number of photos that are not done already.
         as_json: See :func:`print_result`.
-        quiet: Whether results and failures are enough.
+        quiet: True to print only results and failures.
     """
     if quiet:
         return QuietReporter(as_json=as_json)
@@ -233,6 +233,6 @@ def _bar(console: Console | None) -> RichProgress:
         transient=True,
         # On a terminal, results appear above the bar; elsewhere they stay on standard output.
         redirect_stdout=sys.stdout.isatty(),
-        # The last scales take longest: only a long memory does not forget them.
+        # The last scales take longest, so the estimate must remember long enough to include them.
         speed_estimate_period=3600,
     )

@@ -1,1 +1,1 @@
-"""The sheets of `nstbatch deconv`, of each kind."""
+"""The sheets of `nstbatch deconv`: a file for each kind, which plans and paints. Knows no Typer."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from nstbatch.cli.jobs.painting import Painting, Stop
 from nstbatch.cli.jobs.plan import Job, Source
+from nstbatch.cli.output.claims import Claims
 from nstbatch.cli.output.ledger import Ledger
 from nstbatch.cli.text import printable
 from nstbatch.runtime.bundles.bundle import Bundle
@@ -95,13 +96,16 @@ class FilterSheets:
         missing = [layer for layer in self.layers if layer not in found]
         if missing:
             found |= self.deconvnet.search(self.images, missing, progress=progress, stop=stop)
-        for layer in missing:
-            self._remove_sheets(layer)
-            file.store(found[layer], self.deconvnet, wanted[layer])
+        with Claims(self.out).ledger_lock():
+            now = MaximaFile(self.out / MAXIMA)  # another process may have been faster
+            for layer in missing:
+                if not now.is_of(layer, wanted[layer]):
+                    self._remove_sheets(layer)
+                    now.store(found[layer], self.deconvnet, wanted[layer])
         self._found = {layer: found[layer] for layer in self.layers}
         self.unreadable.update(next(iter(found.values())).unreadable)
         self._overviews = Overviews(
-            self.deconvnet, self._found, file, self.title, self.out, self.suffix, self.overwrite
+            self.deconvnet, self._found, now, self.title, self.out, self.suffix, self.overwrite
         )
 
     def jobs(self) -> list[Job]:

@@ -1,1 +1,1 @@
-"""The plain words of every batch: plan, job, painting, invocation. Knows no Typer."""
+"""The plan of every batch, and plain records: job, painting, invocation. Knows no Typer."""

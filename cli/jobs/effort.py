@@ -1,21 +1,21 @@
-"""What a picture takes, as far as it is known before its photo is opened."""
+"""The work for a picture, as far as it is known before its photo is opened."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Height to width, or the other way round: 3:2 is what most cameras make.
+# Short side to long side: most cameras take photos of 3:2.
 ASPECT = 2 / 3
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What a verb does for a picture: its long side in pixels, and the optimiser's steps."""
+    """The work for one picture: its long side in pixels, and the optimiser's steps."""
 
     size: int
     steps: int
 
     @property
     def megapixels(self) -> float:
-        """Of a picture, about."""
+        """Approximate size of a picture."""
         return ASPECT * (self.size / 1000) ** 2

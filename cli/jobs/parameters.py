@@ -17,7 +17,8 @@ Setting: TypeAlias = str | int | float | bool | list["Setting"] | None
 class Scope(IntEnum):
     """How far the effect of an option reaches; each scope includes those above it.
 
-    Every option declares its scope beside its help text, in its ``Annotated`` type.
+    Every option declares its scope beside its help text;
+    :mod:`nstbatch.cli.options.parameters` reads them.
     """
 
     CALL = 0

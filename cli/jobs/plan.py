@@ -1,7 +1,7 @@
-"""The plan of a batch: which photo becomes which picture, settled before the first step.
+"""The plan of a batch: the picture that each photo becomes, decided before the first step.
 
-Whatever would make a batch destroy something is found here: two photos that would become one
-picture, a picture that would overwrite a photo.
+The plan refuses everything that would destroy a file: two photos that would become one picture, or
+a picture that would overwrite a photo.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .parameters import Setting
 
 log = logging.getLogger(__name__)
 
-# For photos of a format that cannot be written: lossless, and everybody can open it.
+# For photos of a format that cannot be written: PNG is lossless, and every program opens it.
 FALLBACK_SUFFIX = ".png"
 
 SHOWN_PROBLEMS = 5
 
 
 class Source(StrEnum):
-    """What a picture is made from."""
+    """The kind of thing that a picture is made from."""
 
     PHOTO = "photo"
     NOTHING = "nothing"
@@ -72,7 +72,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A folder that could not be looked into, and why."""
+    """A folder that could not be read, and the reason."""
 
     path: Path
     reason: str
@@ -80,7 +80,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a batch will do, in this order, and the folders it could not look into."""
+    """The jobs of a batch in their order, and the folders that could not be read."""
 
     jobs: tuple[Job, ...]
     unreadable: tuple[Unreadable, ...] = ()
@@ -96,30 +96,30 @@ def make_plan(
     variations: int = 1,
     naming: Naming | None = None,
 ) -> Plan:
-    """Settle what becomes what.
+    """Find the photos, and decide the picture that each one becomes.
 
     A file becomes ``out/NAME``; the photos in a folder become ``out/PATH``, their path within that
-    folder. A picture keeps its photo's suffix, or takes .png where that format cannot be written.
-    Of a folder, hidden files (``.x.jpg``, and the ``._x.jpg`` that macOS leaves) are no photos; the
-    output folder and links to folders are not descended into.
+    folder. A picture keeps its photo's suffix, or gets .png if that format cannot be written.
+    Hidden files in a folder (``.x.jpg``, and macOS's ``._x.jpg``) are not taken as photos; the
+    output folder and links to folders are not searched.
 
     Args:
-        inputs: Files and folders. A file is taken whatever its suffix, since somebody named it.
+        inputs: Files and folders. A file may have any suffix, since the user named it.
         out: The folder for the pictures.
-        recursive: Whether to descend into the folders within folders.
+        recursive: True to search subfolders too.
         keep: Further files that no picture may overwrite.
-        suffix: Of all pictures; that of its photo by default.
-        variations: How many pictures to make of each photo; NAME-1, NAME-2 and so on if several.
-        naming: Of the pictures; the names of their photos by default.
+        suffix: Suffix of all pictures; by default that of each photo.
+        variations: Number of pictures for each photo; several are named NAME-1, NAME-2, ...
+        naming: Names of the pictures; by default those of the photos.
 
     Raises:
-        UsageError: An input that does not exist, two photos that would become one picture, or a
-            picture that would overwrite a photo or a file in ``keep``.
+        UsageError: An input does not exist, two photos would become one picture, or a picture
+            would overwrite a photo or a file in ``keep``.
     """
     identity = _Identities()
-    jobs: dict[tuple[str, str], Job] = {}  # in order, without those named twice
+    jobs: dict[tuple[str, str], Job] = {}  # in order; a photo named twice counts once
     unreadable = []
-    photos: dict[str, int] = {}  # how many there were before each
+    photos: dict[str, int] = {}  # the number of photos before each
     inputs = list(inputs)
     if suffix is not None:
         _refuse_own_results(inputs, out, identity)
@@ -140,20 +140,20 @@ def make_plan(
 def find_images(
     inputs: Iterable[Path], out: Path, *, recursive: bool = False
 ) -> tuple[list[Path], list[Unreadable]]:
-    """Find the images that one result is made of, and the folders that cannot be looked into.
+    """Find the images for results that are made from all of them, and the unreadable folders.
 
     Args:
         inputs: Files, and folders of photos.
-        out: The folder for the results; it is not looked into.
-        recursive: Whether to descend into the folders within folders.
+        out: The folder for the results; it is not searched.
+        recursive: True to search subfolders too.
 
     Raises:
-        UsageError: An input that does not exist, or that is the output folder.
+        UsageError: An input does not exist, or is the output folder.
     """
     identity = _Identities()
     inputs = list(inputs)
     _refuse_own_results(inputs, out, identity)
-    images: dict[str, Path] = {}  # in order, without those named twice
+    images: dict[str, Path] = {}  # in order; a photo named twice counts once
     unreadable = []
     for _, found in _found(inputs, out, recursive, identity):
         if isinstance(found, Unreadable):
@@ -164,10 +164,10 @@ def find_images(
 
 
 def make_writable(folder: Path) -> None:
-    """Create a folder, if need be, and make sure that files can be created in it.
+    """Create a folder if it is missing, and check that files can be created in it.
 
     Raises:
-        UsageError: They cannot.
+        UsageError: The folder or a file cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,18 +180,18 @@ def make_writable(folder: Path) -> None:
 
 
 def _refuse_own_results(inputs: Iterable[Path], out: Path, identity: _Identities) -> None:
-    """Raise a UsageError where pictures of other names than their photos would lie among them."""
+    """Raise a UsageError if the output folder is also an input."""
     if identity(out) in map(identity, inputs):
         raise UsageError(
-            f"Results in {printable(out)} would be taken for photos the next time. "
-            "Choose another output folder with --out."
+            f"The output folder {printable(out)} is also an input: the next run would take the "
+            "results for photos. Choose another output folder with --out."
         )
 
 
 def _found(
     inputs: Iterable[Path], out: Path, recursive: bool, identity: _Identities
 ) -> Iterator[tuple[Path, Path | Unreadable]]:
-    """Yield what is found in each input, behind the folder that its name is to be kept from."""
+    """Yield (folder, photo) for each photo found; its path from that folder is kept in ``out``."""
     for path in inputs:
         if not os.path.lexists(path):
             raise UsageError(f"There is no file or folder {printable(path)}.")
@@ -205,7 +205,7 @@ def _found(
 def _scan(
     folder: Path, out: str, recursive: bool, identity: _Identities
 ) -> Iterator[Path | Unreadable]:
-    """Yield the photos in a folder in the order of their names, and what cannot be looked into."""
+    """Yield the photos in a folder in the order of their names, and the unreadable folders."""
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
@@ -220,8 +220,8 @@ def _scan(
             if recursive and identity(path) != out:
                 yield from _scan(path, out, recursive, identity)
         elif entry.is_dir():
-            log.info("not followed, as it is a link to a folder: %s", printable(path))
-        elif path.suffix.lower() in SUFFIXES:  # a broken link too: it will say so
+            log.info("skipped a link to a folder: %s", printable(path))
+        elif path.suffix.lower() in SUFFIXES:  # also a broken link: its painter reports it
             yield path
 
 
@@ -244,9 +244,9 @@ def _named(path: Path, index: int, variation: int, variations: int, naming: Nami
 
 
 class _Identities:
-    """What two names of one file have in common, also of one that does not exist yet.
+    """Maps all names of one file to one string, also for a file that does not exist yet.
 
-    Each folder is resolved once: ten thousand photos lie in few of them.
+    Each folder is resolved once, since ten thousand photos lie in few folders.
     """
 
     def __init__(self) -> None:
@@ -270,7 +270,7 @@ def _problems(jobs: dict[tuple[str, str], Job], keep: set[str]) -> list[str]:
     precious = {source for source, _ in jobs} | keep
     for (_, target), job in jobs.items():
         if target in precious:
-            problems.append(f"{printable(job.output)} would overwrite a file that is read")
+            problems.append(f"{printable(job.output)} would overwrite an input file")
         first = taken.setdefault(target, job)
         if first is not job:
             both = f"{printable(first.input)} and {printable(job.input)}"
@@ -285,7 +285,7 @@ def _refuse(problems: list[str]) -> None:
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"... and {len(problems) - SHOWN_PROBLEMS} more")
     raise UsageError(
-        "Nothing was done, since\n  "
+        "Nothing was done:\n  "
         + "\n  ".join(lines)
-        + "\nChoose another output folder with --out, or give the inputs one after the other."
+        + "\nChoose another output folder with --out, or other names with --name."
     )

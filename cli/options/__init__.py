@@ -1,1 +1,1 @@
-"""The options of all commands, for Typer, and how their values are read. Paints nothing."""
+"""Options for Typer: those of single verbs, and groups that verbs share. Paints nothing."""

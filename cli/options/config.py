@@ -1,7 +1,8 @@
-"""Settings files: ``--config batch.toml``; :mod:`.settings_file` writes one for every batch.
+"""Settings files: ``--config batch.toml``.
 
 A file holds options by their long names, with underscores or dashes, and the inputs. Its values
-replace the defaults, so options on the command line win.
+replace the defaults, so options on the command line win. Every batch writes one, with
+:mod:`nstbatch.cli.output.settings_file`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The output folder: ledger, claims, fingerprints, settings. Knows no Typer."""
+"""The output folder: ledger, claims, fingerprints and settings. Knows no Typer."""

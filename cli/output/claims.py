@@ -1,11 +1,11 @@
-"""Claims: who paints which picture, where several processes work on one output folder.
+"""Claims: locks that keep two processes on one output folder from painting the same picture.
 
-A claim is a lock on a file in ``OUT/.nstbatch/`` that the system gives back when its process ends,
-however it ends. Beside the lock lies the intent: the ledger's line for a picture that is about to
-appear under its name. Where a process was killed between the two, the next one finds the intent,
-and knows what the picture is that no ledger knows.
+A claim is a lock on a file in ``OUT/.nstbatch/``. The system releases it when the process ends,
+also after a crash. Beside the lock lies the intent: the ledger's line for a picture that is about
+to get its final name. If a process is killed between the two steps, the next one finds the intent
+and adds the missing line.
 
-A picture under way has its checkpoint there as well, which stays when it is stopped.
+The checkpoint of a picture under way is stored there too, and stays if the batch is stopped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Claims:
     """The claims on the pictures of an output folder."""
 
     def __init__(self, out: Path) -> None:
-        """Nothing is touched yet.
+        """Touch no file yet.
 
         Args:
             out: The output folder.
@@ -43,7 +43,7 @@ class Claims:
         self.folder = out / FOLDER
 
     def check_writable(self) -> None:
-        """Raise a UsageError where no claim can be laid."""
+        """Raise a UsageError if pictures cannot be claimed."""
         try:
             with self.ledger_lock():
                 pass
@@ -53,22 +53,22 @@ class Claims:
             ) from error
 
     def take(self, output: str) -> Claim | None:
-        """Claim a picture, or return None where another process has.
+        """Claim a picture; return None if another process has claimed it.
 
         Args:
-            output: Its path in the output folder, with ``/``.
+            output: The picture's path in the output folder, with ``/``.
         """
         return self._take(hashlib.sha256(output.encode(errors="surrogateescape")).hexdigest()[:24])
 
     def left_behind(self) -> Iterator[Claim]:
-        """Claim, one after the other, what processes that are no more were painting."""
+        """Yield claims on the pictures that ended processes were painting, one at a time."""
         for path in sorted(self.folder.glob(f"*{LOCK}")):
             if path.name != LEDGER_LOCK and (claim := self._take(path.stem)):
                 yield claim
 
     @contextmanager
     def ledger_lock(self) -> Iterator[None]:
-        """Hold the lock on the ledger, for no longer than a write takes."""
+        """Hold the lock on the ledger; to be held for one write only."""
         lock = self._acquire(LEDGER_LOCK, blocking=True)
         try:
             yield
@@ -76,10 +76,10 @@ class Claims:
             lock.release()
 
     def close(self) -> None:
-        """Remove the folder, unless something is in it."""
+        """Remove the folder if it is empty."""
         if not self.folder.is_dir():
             return
-        with suppress(OSError):  # held, or it would be taken from under a process that holds it
+        with suppress(OSError):  # held, so that no other process loses a lock that it holds
             with self.ledger_lock():
                 (self.folder / LEDGER_LOCK).unlink()
             self.folder.rmdir()
@@ -94,33 +94,33 @@ class Claims:
         return Claim(self.folder, token, lock)
 
     def _acquire(self, name: str, *, blocking: bool) -> BaseFileLock:
-        """Lock a file in the folder; a FileNotFoundError where the output folder is gone."""
+        """Lock a file in the folder; raise a FileNotFoundError if the output folder is gone."""
         import filelock
 
         while True:
-            with suppress(FileExistsError):  # ``exist_ok`` fails where it is removed meanwhile
+            with suppress(FileExistsError):  # ``exist_ok`` fails if it is removed meanwhile
                 self.folder.mkdir()
             lock = filelock.FileLock(self.folder / name)
             try:
                 lock.acquire(blocking=blocking, poll_interval=0.01)
-            except FileNotFoundError:  # another process has just removed the folder, as empty
+            except FileNotFoundError:  # another process has just removed the empty folder
                 continue
             return lock
 
 
 class Claim:
-    """One picture, which nobody else paints within this ``with`` block."""
+    """A claim on one picture: no other process paints it within this ``with`` block."""
 
     def __init__(self, folder: Path, token: str, lock: BaseFileLock) -> None:
         self.token = token
-        """What the names of this picture's files in the folder begin with."""
+        """Beginning of the names of this picture's files in the folder."""
         self.checkpoint = folder / f"{token}{CHECKPOINT}"
-        """Where the painting may be kept, and gone on from."""
+        """File for the unfinished painting, to resume from."""
         self._intent = folder / f"{token}{INTENT}"
         self._lock = lock
 
     def __enter__(self) -> Claim:
-        """It was taken already."""
+        """Return the claim, which holds its lock already."""
         return self
 
     def __exit__(
@@ -129,19 +129,19 @@ class Claim:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give it back."""
-        if not self._intent.exists():  # else somebody has to come back to it
-            with suppress(OSError):  # held, so whoever waits for this file sees that it is gone
+        """Release the claim."""
+        if not self._intent.exists():  # else the next run must find this claim
+            with suppress(OSError):  # held, so that waiting processes notice it is gone
                 Path(self._lock.lock_file).unlink()
         self._lock.release()
 
     def intend(self, record: Mapping[str, object]) -> None:
-        """Note down the line that the ledger gets as soon as the picture is there."""
+        """Store the line that the ledger will get once the picture has its name."""
         self._intent.write_text(json.dumps(record), encoding="utf-8")
 
     @property
     def intended(self) -> dict[str, Any] | None:
-        """The line that was noted down; None if there is none, or not all of one."""
+        """The stored line; None if there is none, or only a part of one."""
         try:
             record = json.loads(self._intent.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -149,9 +149,9 @@ class Claim:
         return record if isinstance(record, dict) else None
 
     def carried_out(self) -> None:
-        """Forget the intent: the ledger has its line, or never will."""
+        """Remove the intent: the ledger has its line, or will never get it."""
         self._intent.unlink(missing_ok=True)
 
     def sweep(self, folder: Path) -> None:
-        """Remove what a process that was killed was writing there."""
+        """Remove the unfinished file of a killed process from a folder."""
         (folder / temporary_name(self.token)).unlink(missing_ok=True)

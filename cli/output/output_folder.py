@@ -1,7 +1,7 @@
-"""The output folder of a batch under way: pictures, ledger and claims, kept in step.
+"""The output folder of a batch under way: pictures, ledger and claims, kept consistent.
 
-Nothing here is ever half done. A picture is complete before it has its name; its line in the ledger
-follows, or is found by the next run (:mod:`.claims`). So a process may be killed at any moment.
+A picture gets its name only when it is complete. Its line in the ledger follows; if the process is
+killed in between, the next run adds the line (:mod:`.claims`). So it may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from nstbatch.runtime.files import write_atomically
 from . import settings_file
 from .claims import Claim, Claims
 from .fingerprint import Hashed, Origin, stamp
-from .ledger import Ledger, Line
+from .ledger import Ledger
+from .ledger_lines import PictureLine
 from .picture_writer import PictureWriter
 from .survey import is_as_made, key_of
 
@@ -65,17 +66,17 @@ class NetworkRecord:
 
 
 class OutputFolder:
-    """Where a batch keeps what it has made."""
+    """The folder that a batch writes its pictures to."""
 
     def __init__(self, path: Path, writer: PictureWriter | None = None) -> None:
-        """Nothing is touched yet.
+        """Read the ledger, and change nothing yet.
 
         Args:
-            path: The folder; it need not be there.
-            writer: Makes the files of pictures; one of the defaults if None.
+            path: The folder; it need not exist.
+            writer: Makes the files of pictures; by default one with the default options.
 
         Raises:
-            UsageError: Its ledger cannot be read.
+            UsageError: The ledger cannot be read.
         """
         self.path = path
         self._writer = writer or PictureWriter()
@@ -85,10 +86,10 @@ class OutputFolder:
         self._identity: tuple[int, int] | None = None
 
     def __enter__(self) -> OutputFolder:
-        """Make sure that everything can be written, and clear up after runs that were killed.
+        """Check that everything can be written, and clean up after killed runs.
 
         Raises:
-            UsageError: Something cannot.
+            UsageError: A file or folder cannot be written.
         """
         make_writable(self.path)
         self.claims.check_writable()
@@ -114,13 +115,13 @@ class OutputFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave nothing that only served the batch."""
+        """Remove the files that only served the batch."""
         self.claims.close()
 
     def check(self) -> None:
-        """Raise a BatchStoppedError where the folder is no longer the one that it was.
+        """Raise a BatchStoppedError if the folder is gone or was replaced by another one.
 
-        A disk that was taken away leaves an empty folder in its place.
+        When a disk is removed, an empty folder stays in its place.
         """
         try:
             status = self.path.stat()
@@ -130,7 +131,7 @@ class OutputFolder:
             ) from error
         if (status.st_dev, status.st_ino) != self._identity:
             raise BatchStoppedError(
-                f"The output folder {printable(self.path)} is gone: another one is in its place."
+                f"The output folder {printable(self.path)} is gone: another folder has its name."
             )
 
     def begin(self, invocation: Invocation, origin: Origin, bundle: NetworkRecord) -> None:
@@ -155,7 +156,7 @@ class OutputFolder:
         )
 
     def claim(self, job: Job) -> Claim | None:
-        """Claim a picture, or return None where another process has.
+        """Claim a picture; return None if another process has claimed it.
 
         Raises:
             BatchStoppedError: The folder is gone.
@@ -183,18 +184,18 @@ class OutputFolder:
         """Write a finished picture, and then its line in the ledger.
 
         Args:
-            claim: On the picture.
-            job: Whose picture it is.
-            painting: What was painted.
-            outcome: What is said of it.
+            claim: The claim on the picture.
+            job: The job.
+            painting: The finished painting.
+            outcome: The outcome of the job, for the ledger.
             made_from: The fingerprint and the photo's hash.
-            curve: Steps and total losses.
+            curve: Points [step, total loss].
 
         Raises:
             BatchStoppedError: The folder is gone.
             ImageError: The picture's format cannot hold it, or it cannot be written.
-            OSError: The ledger cannot be written. The picture is there, and its line will be
-                written by the next run.
+            OSError: The ledger cannot be written. The picture has been written, and the next run
+                will add its line.
         """
         file = self._writer.encode(job, painting)
         self.check()
@@ -210,7 +211,7 @@ class OutputFolder:
             claim.intend(record)
             for suffix, companion in painting.companions.items():
                 write_atomically(job.output.with_suffix(suffix), companion, claim.token)
-            # The last one, since a picture that is there says that all is done.
+            # The picture comes last: if it exists, all its files exist.
             write_atomically(job.output, file.data, claim.token, modified_ns=file.modified_ns)
         except OSError as error:
             claim.carried_out()
@@ -221,7 +222,7 @@ class OutputFolder:
     def note_failure(
         self, job: Job, outcome: Outcome, made_from: tuple[str | None, Hashed | None]
     ) -> None:
-        """Write the ledger's line about a photo that failed; an OSError where it cannot be."""
+        """Write the ledger's line about a failed photo; raise an OSError if that fails."""
         self.check()
         self.ledger.append(self._line(job, outcome, made_from))
 
@@ -235,17 +236,17 @@ class OutputFolder:
             "time": _now(),
             "fingerprint": fingerprint,
             **outcome.record(),
-            "input": os.fspath(job.input),  # a word for many images, where --json says null
+            "input": os.fspath(job.input),  # words for many images, where --json says null
             "output_in_folder": key_of(job.output, self.path),
             "input_sha256": photo and photo.sha256,
             "input_stamp": photo and photo.stamp,
         }
 
     def _recover(self, claim: Claim) -> None:
-        """Finish what a process that was killed while it held this claim had begun."""
+        """Finish the picture of a process that was killed while it held this claim."""
         record = claim.intended
-        line = None if record is None else Line.parse(record)
-        if record is not None and line is not None:
+        line = None if record is None else PictureLine.parse(record)
+        if record is not None and line is not None and line.output:
             output = self.path / line.output
             claim.sweep(output.parent)
             if self._is_unknown(line) and is_as_made(output, line):
@@ -253,8 +254,8 @@ class OutputFolder:
                 self.ledger.append(record | {"output_stamp": stamp(output)})
         claim.carried_out()
 
-    def _is_unknown(self, line: Line) -> bool:
-        """Tell whether the ledger lacks a line of a run."""
+    def _is_unknown(self, line: PictureLine) -> bool:
+        """Return True if the ledger lacks the line of a run."""
         self.ledger.refresh()
         last = self.ledger.last(line.output)
         return last is None or last.run != line.run

@@ -1,10 +1,8 @@
-"""How the pictures of a plan stand before the first step: to be painted, done, or in the way."""
+"""The state of each picture before the first step: to be painted, done, or an obstacle."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,60 +13,62 @@ from nstbatch.cli.text import count, printable
 from nstbatch.runtime.errors import UsageError
 
 from .fingerprint import Hashed, Origin, Stamp, hash_file, stamp
+from .ledger_lines import word_sha256
 
 if TYPE_CHECKING:
-    from .ledger import Ledger, Line
+    from .ledger import Ledger
+    from .ledger_lines import PictureLine
 
 
 class Standing(StrEnum):
-    """How a picture stands, as a sentence where it is not to be painted."""
+    """State of a picture, as a sentence for people."""
 
     TO_DO = "To be painted."
     DONE = "The picture is already there."
-    UNKNOWN = "A file that was not painted here is in its place; --overwrite paints over it."
-    CHANGED = "The picture was changed after it was painted; --overwrite paints it again."
+    UNKNOWN = "A file that is not in the ledger has this name; give --overwrite to replace it."
+    CHANGED = "The picture was changed after it was painted; give --overwrite to paint it again."
     OUTDATED = "The picture was made with other settings, or from another photo."
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A job, and how it stands.
+    """A job, and the state of its picture.
 
     Attributes:
-        job: What is to become of what.
+        job: The job.
         key: The picture's path in the output folder, with ``/``.
-        standing: How it stands.
-        line: The last one of the ledger on it.
-        difference: What an outdated picture was made from or with, in words.
+        standing: The state.
+        line: The ledger's last line about the picture.
+        difference: The difference between an outdated picture and the job, in words.
     """
 
     job: Job
     key: str
     standing: Standing
-    line: Line | None = None
+    line: PictureLine | None = None
     difference: str = ""
 
 
 def key_of(output: Path, out: Path) -> str:
-    """Return the name that the ledger knows a picture by; it outlives a move of the folder."""
+    """Return a picture's name in the ledger, which stays valid if the folder is moved."""
     return output.relative_to(out).as_posix()
 
 
 class Photos:
-    """The SHA-256 of photos, computed where it is needed, and again only after a change."""
+    """The SHA-256 of photos, computed when needed, and again only after a change."""
 
     def __init__(self) -> None:
         self._hashed: dict[Path, Hashed | None] = {}
 
-    def hashed(self, job: Job, line: Line | None = None) -> Hashed | None:
+    def hashed(self, job: Job, line: PictureLine | None = None) -> Hashed | None:
         """Return the hash of a job's source; None if it cannot be read.
 
-        It comes from the ledger's line if the photo's stamp is still the same. A picture of many
-        images has their digest, and one of nothing the hash of the word for it.
+        The hash comes from the ledger's line if the photo's stamp is still the same. For a picture
+        of many images it is their digest, and for one without an image the hash of its word.
         """
         path = job.input
         if job.photo is None:
-            return Hashed(job.digest or hashlib.sha256(os.fsencode(path)).hexdigest(), None)
+            return Hashed(job.digest or word_sha256(path), None)
         if line and line.input_sha256 and _is(path, line.input_stamp):
             return Hashed(line.input_sha256, line.input_stamp)
         known = self._hashed.get(path)
@@ -80,15 +80,15 @@ class Photos:
 def survey(
     plan: Plan, out: Path, ledger: Ledger, origin: Origin, photos: Photos, *, overwrite: bool
 ) -> list[Entry]:
-    """Find out how every picture of a plan stands.
+    """Return the jobs of a plan with the states of their pictures.
 
     Args:
-        plan: What is to become of what.
+        plan: The plan.
         out: The output folder.
         ledger: Its ledger.
-        origin: What the pictures are to be made from.
-        photos: Hashes photos.
-        overwrite: Whether all are to be painted, whatever is there.
+        origin: Everything that the pictures are made from, except the photos.
+        photos: Hashes the photos.
+        overwrite: True to paint all pictures, also those that exist.
     """
 
     def entry(job: Job) -> Entry:
@@ -102,7 +102,7 @@ def survey(
         if not is_as_made(job.output, made):
             return Entry(job, key, Standing.CHANGED, line)
         photo = photos.hashed(job, made)
-        if photo is None:  # its painter will say what is wrong with it
+        if photo is None:  # the painter will report the reason
             return Entry(job, key, Standing.TO_DO, line)
         if origin.fingerprint(photo.sha256, job.variation) == made.fingerprint:
             return Entry(job, key, Standing.DONE, line)
@@ -112,15 +112,15 @@ def survey(
     return [entry(job) for job in plan.jobs]
 
 
-def is_as_made(output: Path, line: Line) -> bool:
-    """Tell whether a picture has the bytes that the ledger says it has."""
+def is_as_made(output: Path, line: PictureLine) -> bool:
+    """Return True if a picture's bytes match its line in the ledger."""
     if _is(output, line.output_stamp):
         return True
     size = line.output_stamp[0] if line.output_stamp else None
     now = stamp(output)
     if now is None or (size is not None and now[0] != size):
         return False
-    hashed = hash_file(output)  # a copy, or a folder that was moved to another disk
+    hashed = hash_file(output)  # a copy of the picture, or a folder moved to another disk
     return hashed is not None and hashed.sha256 == line.output_sha256
 
 
@@ -128,19 +128,21 @@ def _is(path: Path, known: Stamp | None) -> bool:
     return known is not None and stamp(path) == known
 
 
-def _difference(job: Job, photo: Hashed, made: Line, ledger: Ledger, origin: Origin) -> str:
-    if photo.sha256 != made.input_sha256 and job.source is Source.IMAGES:
-        return "from other images, or with another network or layer"
+def _difference(job: Job, photo: Hashed, made: PictureLine, ledger: Ledger, origin: Origin) -> str:
+    if photo.sha256 != made.input_sha256 and job.source is not Source.IMAGES:
+        return "from another photo of that name, or an earlier version of it"
+    run = ledger.runs.get(made.run)
+    changed = list(_changed_settings(run.settings, origin)) if run else []
+    if changed:
+        return f"with another {', '.join(changed)}"
     if photo.sha256 != made.input_sha256:
-        return "from another photo of that name, or an older one"
-    run = ledger.runs.get(made.run, {})
-    changed = list(_changed_settings(run.get("settings"), origin))
-    return f"with another {', '.join(changed)}" if changed else "with other settings"
+        return "from other images, or with another network or layer"
+    return "with other settings"
 
 
-def _changed_settings(before: object, origin: Origin) -> Iterator[str]:
-    """Yield the settings in which a run differs; files have the same name and other bytes."""
-    if not isinstance(before, dict):
+def _changed_settings(before: Mapping[str, object], origin: Origin) -> Iterator[str]:
+    """Yield the options whose values differ from those of an earlier run."""
+    if not before:  # a damaged line
         return
     for name, value in origin.in_the_picture.items():
         if before.get(name) != value:
@@ -156,7 +158,7 @@ def _shown(value: object) -> str:
 
 
 def refuse_outdated(entries: Sequence[Entry]) -> None:
-    """Raise a UsageError where pictures are there that the same command would not make."""
+    """Raise a UsageError if the folder holds pictures that this command would make differently."""
     outdated = [entry for entry in entries if entry.standing is Standing.OUTDATED]
     if not outdated:
         return
@@ -167,8 +169,8 @@ def refuse_outdated(entries: Sequence[Entry]) -> None:
     if len(outdated) > SHOWN_PROBLEMS:
         lines.append(f"... and {len(outdated) - SHOWN_PROBLEMS} more")
     raise UsageError(
-        f"Nothing was done, since {count(len(outdated), 'picture')} of another making would stay"
-        " among the new ones\n  "
+        f"Nothing was done: the output folder holds {count(len(outdated), 'picture')} made with"
+        " other settings or from other photos:\n  "
         + "\n  ".join(lines)
-        + "\nPaint all anew with --overwrite, or choose another output folder with --out."
+        + "\nReplace all pictures with --overwrite, or choose another output folder with --out."
     )

@@ -1,1 +1,1 @@
-"""The page of a batch: its data, its files, and the server that shows it live."""
+"""The page of a batch, and the server that shows it live. Never writes to the ledger."""

@@ -1,4 +1,4 @@
-"""A batch under way, as a page can ask for it at any moment, from another thread."""
+"""The current state of a batch, for a page that asks for it from another thread."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from .thumbnails import budget, thumbnail
 if TYPE_CHECKING:
     from nstbatch.runtime.descent.progress import Progress
 
-# Entries in one answer. Their thumbnails are made for it, at 20 to 80 ms each, and a page that is
-# opened late should show something soon.
+# Entries in one answer. Each thumbnail takes 20 to 80 ms, and a page that is opened late should
+# show something soon.
 PORTION = 12
 
-# Of the work, before the time left is worth telling; a guess.
+# Share of the work after which the remaining time is shown; a guess.
 ENOUGH_TO_TELL = 0.01
 
 
 class LiveBatch:
-    """Is told how a batch goes, and tells it on.
+    """A reporter that answers the questions of a live page.
 
-    What is finished comes from the ledger, so that it is the same as in the report; what is under
-    way from the painter.
+    Finished pictures come from the ledger, so that the page agrees with the report; pictures under
+    way come from the painter.
 
     Args:
         folder: The output folder.
-        to_paint: How many pictures are to be made.
+        to_paint: Number of pictures to make.
     """
 
     def __init__(self, folder: Path, to_paint: int) -> None:
@@ -49,17 +49,17 @@ class LiveBatch:
         self._ended = False
 
     def started(self, job: Job) -> None:
-        """A photo is about to be painted."""
+        """Note the start of a photo."""
         with self._lock:
             self._under_way[job.output] = (job, None)
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Its painter made a step."""
+        """Note a step of its painter."""
         with self._lock:
             self._under_way[job.output] = (job, progress)
 
     def finished(self, outcome: Outcome) -> None:
-        """That is what became of a photo."""
+        """Count the photo, unless it was skipped."""
         if outcome.status is Status.SKIPPED:
             return
         with self._lock:
@@ -69,29 +69,29 @@ class LiveBatch:
                 self._under_way.pop(outcome.output, None)
 
     def end(self) -> None:
-        """No more will come."""
+        """Note that the batch has ended."""
         with self._lock:
             self._ended = True
 
     def report(self) -> Report:
-        """What the ledger says by now; nothing as long as there is none."""
+        """Return the current report; an empty one as long as there is no ledger."""
         try:
             return read_report(self.folder)
         except UsageError:
             return Report(self.folder, {}, ())
 
     def news(self, after: int) -> dict[str, Any]:
-        """What ``report_live.js`` shows.
+        """Return the news for ``report_live.js``.
 
         Args:
-            after: The line of the ledger that is known already.
+            after: Number of the last line of the ledger that the page knows.
 
         Returns:
-            ``entries``, the next few, as in the report; ``newest``, the line to ask after next;
-            ``more``, whether to ask at once; ``current``, the oldest picture under way; ``batch``;
-            and ``ended``.
+            ``entries``, the next few, as in the report; ``newest``, the value of ``after`` for the
+            next call; ``more``, True if further entries are ready; ``current``, the oldest picture
+            under way; ``batch``, the progress of the batch; and ``ended``.
         """
-        with self._lock:  # before the ledger is read: what has been said to end is in there
+        with self._lock:  # before reading the ledger, which then has all pictures counted here
             under_way, ended = list(self._under_way.values()), self._ended
             batch = self._batch([progress for _, progress in under_way if progress])
         report = self.report()
@@ -126,13 +126,13 @@ class LiveBatch:
     def _current(job: Job, progress: Progress | None) -> dict[str, Any]:
         return {
             "name": printable(job.input),
-            "photo": _photo(job.input),
+            "photo": _photo(job.photo) if job.photo else None,
             "share": progress.share if progress else 0,
             "facts": _facts(progress) if progress else "",
         }
 
 
-@lru_cache(maxsize=1)  # asked for every second
+@lru_cache(maxsize=1)  # called every second
 def _photo(path: Path) -> str | None:
     small = thumbnail(path)
     return small.uri if small else None
@@ -149,7 +149,7 @@ def _facts(progress: Progress) -> str:
 
 
 def _served(entry: dict[str, Any]) -> dict[str, Any]:
-    """The same entry, its links to files that are there now links to this server."""
+    """Return the entry with its links changed to addresses of this server."""
     files = {
         kind: link and f"files/{kind}/{entry['line']}" for kind, link in entry["links"].items()
     }

@@ -1,8 +1,8 @@
-"""The page that shows a batch: one HTML file that needs nothing beside it.
+"""The page that shows a batch: one HTML file that needs no other file.
 
-Everything in it that came from outside, file names above all, is text: Jinja2 escapes it in the
-page, and what the page's script reads is JSON that cannot end its element. A content security
-policy allows the page's own script and style, by their hashes, and nothing else.
+File names and other outside data are text only: Jinja2 escapes them in the page, and the script
+reads them from JSON that cannot end its element. A content security policy allows only the page's
+own script and style, by their hashes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import NstbatchError
 from nstbatch.runtime.files import write_atomically
 
-from .data import Entry, Report, Run, read_report
+from .data import Report, read_report
 from .thumbnails import Thumbnail, budget, thumbnail
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
+
+    from nstbatch.cli.output.ledger_lines import PictureLine, RunLine
 
 PAGE = "report.html"
 
@@ -38,28 +40,28 @@ STYLE = "report.css"
 SCRIPTS = ("report_elements.js", "report_card.js", "report_details.js", "report.js")
 LIVE_SCRIPT = "report_live.js"
 
-# A folder may hold the pictures of many styles, and a batch many runs, each with its own.
+# Styles shown at the top, and characters for each: a folder may hold pictures of many styles.
 SHOWN_STYLES, STYLE_BUDGET = 4, 12_000
 
-# Of a run, what its pictures are found by.
+# Fields of a run by which the search finds its pictures.
 SEARCHED = ("verb", "style", "bundle")
 
 Records = Iterable[dict[str, Any]]
 
 
 def write_page(folder: Path, tracked: Callable[[Records, int], Records] | None = None) -> Path:
-    """Make the page of an output folder, from its ledger and the pictures that this names.
+    """Make the page of an output folder, from its ledger and the pictures named there.
 
     Args:
         folder: The output folder.
-        tracked: Passes the records on, of which there are so many, and may show how far it is.
+        tracked: Passes the records on, and may show progress; gets the records and their number.
 
     Returns:
-        Where the page is.
+        The path of the page.
 
     Raises:
         UsageError: The folder has no ledger.
-        NstbatchError: The page cannot be written; an older one is untouched.
+        NstbatchError: The page cannot be written; an older page stays as it was.
     """
     report = read_report(folder)
     entries: Records = records(report)
@@ -76,12 +78,12 @@ def write_page(folder: Path, tracked: Callable[[Records, int], Records] | None =
 
 
 def render(report: Report, entries: Records, *, live: bool = False) -> str:
-    """Fill in the page.
+    """Return the page as HTML.
 
     Args:
-        report: The batch.
-        entries: What :func:`records` gives.
-        live: Whether the page is served while the batch runs, and asks for news.
+        report: The data of the batch.
+        entries: The pictures, from :func:`records`.
+        live: True for a page that is served while the batch runs and asks for news.
     """
     runs = _runs(report)
     styles = dict.fromkeys(run["style_uri"] for run in runs if run["style_uri"])
@@ -110,7 +112,7 @@ def render(report: Report, entries: Records, *, live: bool = False) -> str:
 
 
 def records(report: Report) -> Iterator[dict[str, Any]]:
-    """What the page shows of each photo, made by as many threads as there are processors."""
+    """Yield the record of each picture, made by one thread per CPU core."""
     from nstbatch.runtime.devices.processor import available_cores
 
     size = budget(len(report.entries))
@@ -118,16 +120,16 @@ def records(report: Report) -> Iterator[dict[str, Any]]:
         yield from pool.map(lambda entry: record(report, entry, size), report.entries)
 
 
-def record(report: Report, entry: Entry, size: int) -> dict[str, Any]:
-    """What the page's script is told of a photo; ``report_card.js`` shows it.
+def record(report: Report, entry: PictureLine, size: int) -> dict[str, Any]:
+    """Return the data of one picture for the page's script; ``report_card.js`` shows it.
 
     Args:
-        report: Where it is from.
-        entry: The photo.
-        size: Characters that each of its two thumbnails may take.
+        report: The report of the picture.
+        entry: The picture.
+        size: Largest number of characters for each of its two thumbnails.
     """
     photo, picture = report.input_path(entry), report.output_path(entry)
-    before = thumbnail(photo, size)
+    before = thumbnail(photo, size) if photo else None
     after = thumbnail(picture, size) if picture else None
     shown = after or before
     return {
@@ -136,6 +138,7 @@ def record(report: Report, entry: Entry, size: int) -> dict[str, Any]:
         "key": entry.key,
         "name": entry.name,
         "input": printable(entry.input),
+        "has_photo": photo is not None,
         "status": entry.status,
         "reason": printable(entry.reason),
         "time": printable(entry.time),
@@ -149,7 +152,7 @@ def record(report: Report, entry: Entry, size: int) -> dict[str, Any]:
         "before": _uri(before),
         "after": _uri(after),
         "links": {
-            "photo": _link(photo, report.folder),
+            "photo": _link(photo, report.folder) if photo else None,
             "picture": _link(picture, report.folder) if picture else None,
         },
     }
@@ -160,9 +163,9 @@ def _uri(small: Thumbnail | None) -> str | None:
 
 
 def _link(path: Path, folder: Path) -> str | None:
-    """Where a page in the folder finds a file; None where there is none.
+    """Return the link to a file from a page in the folder; None if the file is missing.
 
-    It begins with ``./`` and has no colon, so that no name can be taken for a scheme.
+    The link begins with ``./`` and has no colon, so that no name is taken for a scheme.
     """
     if not is_file(path):
         return None
@@ -174,7 +177,7 @@ def _link(path: Path, folder: Path) -> str | None:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether there is such a file, whatever the name: a ledger may hold any."""
+    """Return True if the file exists; a ledger may hold names that no file system allows."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -182,7 +185,7 @@ def is_file(path: Path) -> bool:
 
 
 def _runs(report: Report) -> list[dict[str, Any]]:
-    """The runs that pictures come from, and the newest; many resume a batch and find it done."""
+    """Return the runs that have pictures, and the newest run; other runs found all done."""
     pictures = Counter(entry.run for entry in report.entries)
     newest = list(report.runs)[-1:]
     shown = [run for run in report.runs.values() if run.id in pictures or run.id in newest]
@@ -194,28 +197,28 @@ def _runs(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _run(run: Run, pictures: int, style_uri: str | None) -> dict[str, Any]:
+def _run(run: RunLine, pictures: int, style_uri: str | None) -> dict[str, Any]:
     return {
         "id": printable(run.id),
         "pictures": pictures,
         "time": printable(run.time),
         "verb": printable(run.verb),
         "command": printable(shlex.join(run.command)),
-        "folder": printable(run.folder),
+        "folder": printable(Path(run.folder)),
         "style": printable(run.style) if run.style else None,
         "style_uri": style_uri,
         "bundle": printable(run.bundle) if run.bundle else None,
         "settings": {
             printable(name): _shown(value)
             for name, value in run.settings.items()
-            if value is not False  # a switch that was not used
+            if value is not False  # a switch that was not given
         },
         "versions": {printable(name): _shown(value) for name, value in run.versions.items()},
     }
 
 
 def _shown(value: object) -> str:
-    """A setting as people would write it."""
+    """Return a setting as people would write it."""
     match value:
         case None | []:
             return "default"
@@ -231,15 +234,15 @@ def _shown(value: object) -> str:
 
 
 def _rounded(loss: float) -> float:
-    """Four digits, which is more than a curve shows."""
+    """Round to four digits, which is more than a curve shows."""
     return float(f"{loss:.4g}")
 
 
 def _source(*names: str) -> Markup:
-    """Files of the page as they are, to be put between its tags."""
+    """Return files of the page unescaped, to be put between its tags."""
     from markupsafe import Markup
 
-    return Markup("\n".join((HERE / name).read_text(encoding="utf-8") for name in names))  # ours
+    return Markup("\n".join((HERE / name).read_text(encoding="utf-8") for name in names))
 
 
 def _hash(source: str) -> str:

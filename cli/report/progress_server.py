@@ -1,8 +1,8 @@
 """Serves the page of a batch to this machine while the batch runs.
 
-Only what the page needs can be had: itself, its news, and the files that the ledger names, by
-number. Requests under another name than this machine's are refused: a web site that points its own
-name here (DNS rebinding) sees nothing.
+It serves the page, its news, and the files that the ledger names, by line number; nothing else. It
+refuses requests to any host name but this machine's, so that a web site that points its own name
+here (DNS rebinding) gets nothing.
 """
 
 from __future__ import annotations
@@ -31,51 +31,51 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 
-# Seconds. A page that is open asks every second, and should hear of the end before its server goes;
-# what is stopped by Ctrl-C is to be gone within two.
+# Seconds. An open page asks every second, and should learn of the end before its server stops;
+# after Ctrl-C the program should end within two seconds.
 LISTENING, FAREWELL = 3.0, 1.2
 
 FILE = re.compile(r"/files/(photo|picture)/(\d{1,9})")
 
 
 class ProgressServer(ThreadingHTTPServer):
-    """The server of one batch, and whether somebody is looking."""
+    """The server of one batch; it knows when a page last asked for news."""
 
     daemon_threads = True
-    # A port that the last batch has just left can be had; one that is taken, not. (On Windows the
-    # first of the two would share it.)
+    # Allows a port that the last batch has just released, but no port in use. (On Windows the
+    # option would share a port in use.)
     allow_reuse_address = os.name != "nt"
     allow_reuse_port = False
 
     def __init__(self, live: LiveBatch, port: int) -> None:
         super().__init__((HOST, port), _Handler)
         self.live = live
-        self.told = threading.Event()  # of the end
+        self.told = threading.Event()  # set when a page has learned of the end
         self.asked = float("-inf")
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """Address of the page."""
         return f"http://{HOST}:{self.server_port}/"
 
     def say_goodbye(self) -> None:
-        """Let a page that is open ask once more."""
+        """Wait until an open page has learned of the end."""
         self.live.end()
         if time.monotonic() - self.asked < LISTENING:
             self.told.wait(FAREWELL)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what went wrong with a request, such as a page that was closed meanwhile."""
+        """Log a failed request, such as that of a page that was closed meanwhile."""
         log.debug("A request failed", exc_info=True)
 
 
 @contextmanager
 def serving(live: LiveBatch, port: int | None = None) -> Iterator[str]:
-    """Serve a batch as long as the ``with`` block takes; gives the page's address.
+    """Serve a batch during a ``with`` block, and yield the page's address.
 
     Args:
         live: The batch.
-        port: Any free one by default.
+        port: The port; any free one by default.
 
     Raises:
         UsageError: The port cannot be used.
@@ -85,7 +85,7 @@ def serving(live: LiveBatch, port: int | None = None) -> Iterator[str]:
     except OSError as error:
         raise UsageError(
             f"Port {port} cannot be used: {error.strerror}. "
-            "Choose another --watch-port, or leave it out for any free one."
+            "Choose another --watch-port, or leave the option out to use any free port."
         ) from error
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
     thread.start()
@@ -135,7 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         guessed = mimetypes.guess_type(path.name)[0] or ""
-        scripted = not guessed.startswith("image/") or "svg" in guessed  # not to be opened here
+        # A browser must not open these as a page of this server.
+        scripted = not guessed.startswith("image/") or "svg" in guessed
         self._answer(path.read_bytes(), "application/octet-stream" if scripted else guessed)
 
     def _answer(self, data: bytes, kind: str) -> None:
@@ -149,5 +150,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, format: str, *values: object) -> None:  # noqa: A002, its name there
+    def log_message(self, format: str, *values: object) -> None:  # noqa: A002, the name in the base class
         log.debug(format, *values)

@@ -1,9 +1,9 @@
-// The gallery: which pictures are shown, in which order, and the keys that move between them.
+// The gallery: the choice and order of pictures, and the keys that move between them.
 
 const data = JSON.parse(byId("data").textContent);
 const gallery = byId("gallery");
-const entries = new Map(); // by key, the newest of each
-const cards = new Map(); // the same
+const entries = new Map(); // the newest entry of each picture, by its key
+const cards = new Map(); // by the same keys
 let shown = []; // in the order of the page
 
 const names = new Intl.Collator(undefined, { numeric: true });
@@ -94,7 +94,7 @@ function neighbour(here, key) {
   return null;
 }
 
-// The card of the row above or below whose middle is nearest.
+// Returns the card in the row above or below whose middle is nearest.
 function inNextRow(here, direction) {
   const middle = (each) => each.offsetLeft + each.offsetWidth / 2;
   const distance = (each) => Math.abs(middle(each) - middle(here));
@@ -113,7 +113,7 @@ function inNextRow(here, direction) {
 
 const THEME = "nstbatch-theme";
 
-// Some browsers keep nothing for pages from disk: then the choice lasts as long as the page.
+// Some browsers store nothing for pages from disk; the choice then lasts until the page is closed.
 function stored(theme) {
   try {
     if (theme) localStorage.setItem(THEME, theme);

@@ -13,11 +13,14 @@ function frame(entry) {
   return made;
 }
 
-// What a frame shows, all of which weighs nothing until it is near the screen.
+// Returns the content of a frame; it is only made when the frame comes near the screen.
 function picture(entry) {
   if (entry.before && entry.after) return [comparison(entry)];
-  if (entry.after) return [alone(entry.after, `${entry.name}, after; the photo is missing`)];
-  const reason = entry.status === "failed" ? entry.reason : "The picture is not there any more.";
+  if (entry.after) {
+    const missing = entry.has_photo ? ", after; the photo is missing" : "";
+    return [alone(entry.after, `${entry.name}${missing}`)];
+  }
+  const reason = entry.status === "failed" ? entry.reason : "The picture no longer exists.";
   const heading = entry.status === "failed" ? "Failed" : "Missing";
   const notice = element(
     "div",
@@ -74,7 +77,7 @@ function card(entry) {
   return made;
 }
 
-// ---- what is far from the screen waits -----------------------------------------------------------
+// ---- cards are filled when they come near the screen -----------------------------------------------
 
 const waiting = new WeakMap();
 const watcher = new IntersectionObserver(

@@ -1,4 +1,4 @@
-// One picture on its own: larger, with all that is known of it.
+// The dialog of one picture: larger, with all its facts.
 
 const details = byId("details");
 let opened = null;
@@ -44,12 +44,13 @@ function links(entry) {
     return element("a", { href, target: "_blank", rel: "noopener" }, `Open ${text.toLowerCase()}`);
   };
   const picture = entry.status === "done" ? link(entry.links.picture, "The picture") : null;
-  return element("p", { className: "links" }, picture, link(entry.links.photo, "The photo"));
+  const photo = entry.has_photo ? link(entry.links.photo, "The photo") : null;
+  return element("p", { className: "links" }, picture, photo);
 }
 
 function known(entry) {
   const rows = [
-    ["Photo", entry.input, true],
+    [entry.has_photo ? "Photo" : "Shows", entry.input, true],
     ["Size", entry.size && `${entry.size[0]}x${entry.size[1]}`],
     ["Time", duration(entry.seconds)],
     ["Steps", entry.steps && entry.steps.toLocaleString("en")],
@@ -84,7 +85,7 @@ byId("close").addEventListener("click", () => details.close());
 byId("previous").addEventListener("click", () => step(-1));
 byId("next").addEventListener("click", () => step(1));
 details.addEventListener("click", (event) => {
-  if (event.target === details) details.close(); // beside it
+  if (event.target === details) details.close(); // a click beside the dialog
 });
 details.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,5 +1,5 @@
 "use strict";
-// Elements and the words on them. All text goes in as text: nothing here reads HTML.
+// Builds elements and their text. Text is inserted as text: nothing here parses HTML.
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -38,8 +38,8 @@ const dated = (time) => {
 
 // ---- curves ------------------------------------------------------------------------------------
 
-// The points as SVG coordinates within a box. The losses go by their logarithm, so that the end of a
-// run is more than a flat line; where one is not positive, as they are.
+// Returns the points as SVG coordinates in a box. Losses are on a logarithmic scale, so that the end of
+// a run is not a flat line; if one is not positive, the scale is linear.
 function scaled(points, box) {
   const positive = points.every(([, loss]) => loss > 0);
   const heights = points.map(([, loss]) => (positive ? Math.log(loss) : loss));

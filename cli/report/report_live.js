@@ -1,9 +1,9 @@
-// News while the batch runs: what has been finished since, and how far the picture under way is.
+// News while the batch runs: newly finished pictures, and the progress of the current one.
 
-const INTERVAL = 1000; // milliseconds between two questions, a guess at what looks alive
+const INTERVAL = 1000; // milliseconds between two requests, a guess
 
 async function listen() {
-  let newest = 0; // line of the ledger
+  let newest = 0; // number of the last known line of the ledger
   for (;;) {
     let news;
     try {
@@ -11,7 +11,7 @@ async function listen() {
       if (!answer.ok) throw new Error(answer.statusText);
       news = await answer.json();
     } catch {
-      return end("The batch has ended, and the page with it.");
+      return end("The batch has ended, and so has the server of this page.");
     }
     if (news.entries.length) add(news.entries);
     newest = news.newest;
@@ -39,7 +39,7 @@ function show({ current, batch }) {
   if (current.photo && photo.src !== current.photo) photo.src = current.photo;
 }
 
-// An estimate does not know the seconds of an hour.
+// An estimate of hours or minutes is too rough for seconds.
 function roughly(seconds) {
   return seconds < 90 ? `${Math.ceil(seconds)} s` : duration(Math.ceil(seconds / 60) * 60).replace(" 00 s", "");
 }
@@ -48,7 +48,7 @@ function end(text) {
   byId("live-name").textContent = text;
   byId("live-photo").hidden = true;
   byId("live-share").hidden = true;
-  byId("live-facts").textContent = "To keep this page: nstbatch report, and the output folder.";
+  byId("live-facts").textContent = "To keep this page, run: nstbatch report OUTPUT_FOLDER";
 }
 
 listen();

@@ -1,4 +1,4 @@
-"""Pictures small enough to be part of a page, as ``data:`` URIs."""
+"""Thumbnails as ``data:`` URIs, to be part of a page."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from nstbatch.runtime.errors import ImageError
 if TYPE_CHECKING:
     from nstbatch.runtime.pictures.images import Picture
 
-# Characters that the thumbnails of a page share, so that one of 1,000 pictures, each before and
-# after, stays under 30 MB with all that is written beside them.
+# Characters for all thumbnails of a page. With it, a page of 1,000 pictures, each before and after,
+# stays under 30 MB.
 PAGE_BUDGET = 24_000_000
 
-# What one thumbnail may take of it. The most: enough for 640 pixels of a painted picture at
-# quality 80, measured on the example in the README. The least: 200 pixels, a guess at what is still
-# worth looking at; with more than 2,000 pictures a page grows beyond the budget.
+# Limits of the characters for one thumbnail. MOST is enough for 640 pixels of a painted picture at
+# quality 80, measured on the example in the README. LEAST gives about 200 pixels, a guess at the
+# smallest useful size; with more than 2,000 pictures a page grows beyond the budget.
 MOST, LEAST = 80_000, 6_000
 
 LONGEST_SIDE = 640
 
-# Tried one after the other. Below 40 JPEG's blocks show more than missing pixels do (by eye).
+# JPEG qualities to try in turn. Below 40, its blocks look worse than fewer pixels (by eye).
 QUALITIES = (80, 60, 40)
-SAVING = 2  # what the last of them is smaller by than the first; measured on the same example
-MOST_OF_A_SIDE = 0.85  # what to try next of it, if that is not enough; a guess
-SMALLEST_SIDE = 96  # ends the search; a thumbnail of so few pixels is taken whatever it weighs
+SAVING = 2  # size at the first quality over that at the last; measured on the same example
+MOST_OF_A_SIDE = 0.85  # the next side to try is at most this part of the last one; a guess
+SMALLEST_SIDE = 96  # ends the search: a thumbnail of this side is used at any size
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture, and the size in pixels that it has."""
+    """A small picture, and its size in pixels."""
 
     uri: str
     width: int
@@ -42,20 +42,20 @@ class Thumbnail:
 
 
 def budget(pictures: int) -> int:
-    """The characters that each thumbnail may take on a page of so many pictures."""
+    """Return the largest number of characters for each thumbnail on a page of ``pictures``."""
     return max(LEAST, min(MOST, PAGE_BUDGET // max(1, 2 * pictures)))
 
 
 def thumbnail(path: Path, budget: int = MOST) -> Thumbnail | None:
-    """Make a thumbnail of a picture; None where it is missing or cannot be read.
+    """Make a thumbnail of a picture; return None if the file is missing or cannot be read.
 
     Args:
-        path: A picture of any kind that can be painted.
-        budget: Characters that the URI may take.
+        path: A picture in any format that can be read.
+        budget: Largest number of characters of the URI.
     """
     try:
         picture = _read(path)
-    except (ImageError, MemoryError, ValueError):  # a name may hold what no file system takes
+    except (ImageError, MemoryError, ValueError):  # ValueError: no file can have this name
         return None
     side = max(picture.pixels.shape[:2])
     while True:
@@ -74,7 +74,7 @@ def thumbnail(path: Path, budget: int = MOST) -> Thumbnail | None:
 
 
 def _read(path: Path) -> Picture:
-    """Nothing larger outlives this: many threads make thumbnails."""
+    """Read a picture, and keep only a small copy of it, since many threads make thumbnails."""
     from nstbatch.runtime.pictures import images
 
     picture = images.read(path, at_least=LONGEST_SIDE)
@@ -92,7 +92,7 @@ def _resized(picture: Picture, side: int) -> Picture:
 
 
 def _uri(picture: Picture, quality: int) -> str:
-    """JPEG, ten times as fast as WebP and on brush strokes as small; WebP for transparency."""
+    """Encode as JPEG, ten times as fast as WebP and as small on brush strokes; with alpha, WebP."""
     import numpy as np
     from PIL import Image
 

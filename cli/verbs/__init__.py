@@ -1,1 +1,1 @@
-"""One file per command, and what those that work through a batch share."""
+"""One file per command, and what the batch commands share. Imports numpy only in functions."""

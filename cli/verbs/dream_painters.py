@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.pictures.images import ImageLike, Picture
     from nstbatch.runtime.systems.deepdream import DeepDream
 
-# Frames per second: a GIF stores the duration of a frame as hundredths of a second, in 16 bits.
+# Frames per second. A GIF stores the duration of a frame in hundredths of a second, in 16 bits.
 SLOWEST = 0.01
 
 NOISE = Path("noise")
@@ -50,7 +50,7 @@ class Film:
 
     @property
     def suffix(self) -> str:
-        """Suffix of the output, which is the last frame if only frames are made."""
+        """Suffix of the output; without a film, the output is the last frame."""
         return ".png" if self.video == "none" else f".{self.video}"
 
     def folder(self, output: Path) -> Path:
@@ -93,7 +93,7 @@ def dreams_of_photos(
 def _dreamer(
     computing: Computing, options: DreamOptions, guide: Path | None, guide_picture: Picture | None
 ) -> DeepDream:
-    """Load the network, and raise now what would fail with every photo."""
+    """Load the network, and check the options before the first photo."""
     from nstbatch.runtime.systems.deepdream import DeepDream
 
     dream = DeepDream(computing.model, **computing.place)
@@ -203,7 +203,7 @@ def pictures_of_classes(
     picture = ClassPicture(computing.model, **computing.place)
     try:
         picture.check(options)
-    except ImageError as error:  # no photo is at fault
+    except ImageError as error:  # there is no photo, so an option is wrong
         raise UsageError(str(error)) from error
     classes = picture.engine.bundle.classes
     jobs = {

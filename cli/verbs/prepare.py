@@ -71,7 +71,7 @@ def find_photos(
 ) -> Plan:
     """Make the plan, or end the command with exit code 3 if there is no photo.
 
-    See :func:`.plan.make_plan`. ``--format`` wins over the verb's ``suffix``.
+    See :func:`make_plan`. ``--format`` wins over the verb's ``suffix``.
     """
     from nstbatch.cli.jobs.plan import make_plan
 
@@ -167,7 +167,7 @@ def share(
 
     Args:
         engine: The engine.
-        together: Largest number of pictures in a batch; None for :meth:`.Engine.best_batch`.
+        together: Largest number of pictures in a batch; None for :meth:`Engine.best_batch`.
         objective: The objective of the pictures.
         optimizer: The name of their optimiser.
         pooling: The variant of the network.

@@ -24,9 +24,9 @@ Picture = Annotated[
 
 
 def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> None:
-    """Print the command that makes a picture again; with --json, the whole recipe in it.
+    """Print the command that makes a picture again, or with --json its whole recipe.
 
-    Names of files are as they were given then, from the folder that was the current one.
+    File names are as they were typed, relative to the folder of the original run.
     """
     found = _read(picture)
     if as_json:
@@ -36,8 +36,8 @@ def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> N
     assert parent is not None  # the program itself
     commands = cast("Any", parent.command).commands
     verb, settings = found.get("verb"), _settings(found.get("settings"))
-    # A picture may come from a stranger: only what shapes pictures is made a command of, so not
-    # which folder is written to.
+    # A picture may come from a stranger. The command only gets options that shape pictures, so a
+    # recipe cannot choose the folder that is written to.
     is_verb = isinstance(verb, str) and verb in commands
     known = (
         [each for each in parameters(commands[verb]) if each.scope >= Scope.MAKING]
@@ -46,7 +46,7 @@ def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> N
     )
     if inputs_of(known) is None or settings is None:
         raise ImageError(
-            f"The recipe in {printable(picture)} is of a verb that this version lacks."
+            f"The recipe in {printable(picture)} is for a command that this version lacks."
         )
     left_out = sorted(set(settings) - {parameter.name for parameter in known})
     _warn(found.get("nstbatch"), left_out)
@@ -62,18 +62,18 @@ def _read(picture: Path) -> dict[str, Any]:
     except ImageError as error:
         raise ImageError(f"{printable(picture)}: {error}") from error
     if text is None:
-        raise ImageError(f"{printable(picture)} holds no recipe.")
+        raise ImageError(f"{printable(picture)} contains no recipe of nstbatch.")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ImageError(f"The recipe in {printable(picture)} is damaged: {error}.") from error
     if not isinstance(found, dict):
-        raise ImageError(f"The recipe in {printable(picture)} is damaged: it is no JSON object.")
+        raise ImageError(f"The recipe in {printable(picture)} is damaged: it is not a JSON object.")
     return found
 
 
 def _settings(found: object) -> dict[str, Setting] | None:
-    """Return the settings if each is a plain value or a list of such values; else None."""
+    """Return the settings if their values are plain values or lists of them; else None."""
 
     def is_plain(value: object) -> bool:
         return value is None or isinstance(value, str | int | float | bool)
@@ -91,4 +91,4 @@ def _warn(version: object, left_out: list[str]) -> None:
         print(f"nstbatch: The picture was made by version {made_by}.", file=sys.stderr)
     if left_out:
         names = ", ".join(map(printable, left_out))
-        print(f"nstbatch: {names} is no setting of a picture here; left out.", file=sys.stderr)
+        print(f"nstbatch: Left out {names}: no such option shapes a picture here.", file=sys.stderr)

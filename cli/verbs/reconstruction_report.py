@@ -1,7 +1,7 @@
-"""What is told of reconstructions: a JSON file beside each sheet, a CSV over all, and the table.
+"""Reports of reconstructions: a JSON file beside each sheet, a CSV of all images, and a table.
 
-The JSON files are what counts: the CSV and the table are put together from them, so that they hold
-the images that were done by an earlier run as well.
+The CSV and the table are made from the JSON files, so that they also include the images of earlier
+runs.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 CSV_NAME = "reconstruction.csv"
 
-# Mahendran & Vedaldi (CVPR 2015), table 3: percent, mean over 100 images, of a net like AlexNet; by
-# layer, for the weights in TV_SWEEP. Here are the layers that torchvision's AlexNet has too. Their
-# error is the distance of two representations by that of different images, on average.
+# Mahendran & Vedaldi (CVPR 2015), table 3: mean error over 100 images in percent, of a network like
+# AlexNet; by layer, for the weights in TV_SWEEP. Only layers that torchvision's AlexNet has too.
+# Their error divides the distance of two representations by the mean distance between images.
 PUBLISHED: Mapping[str, Sequence[float]] = {
     "conv1": (10.0, 20.2, 40.8),
     "relu1": (11.3, 22.4, 45.2),
@@ -74,7 +74,7 @@ class Row:
 def record(
     image: Path, model: str, result: ReconstructionResult, options: ReconstructionOptions
 ) -> dict[str, object]:
-    """The object in the JSON file; other programs rely on its fields."""
+    """Return the object for the JSON file; other programs rely on its fields."""
     height, width, _ = result.original.shape
     return {
         "image": os.fspath(image),
@@ -99,7 +99,7 @@ def record(
 
 
 def layer_losses(result: ReconstructionResult) -> dict[str, float]:
-    """The total of each layer's losses, and of them all; in a sweep also by weight."""
+    """Return the total loss of each layer (in a sweep, of each layer and weight) and of all."""
     counts = Counter(layer.layer for layer in result.layers)
     losses = {
         layer.layer if counts[layer.layer] == 1 else f"{layer.layer}/{layer.tv_weight:g}": (
@@ -114,7 +114,7 @@ def layer_losses(result: ReconstructionResult) -> dict[str, float]:
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """The rows of all images whose sheets are in an output folder, whichever run made them."""
+    """Return the rows of all images with a sheet in an output folder, also from earlier runs."""
     rows: list[Row] = []
     for path in sorted(folder.rglob("*.json")):
         if not any(path.with_suffix(suffix).is_file() for suffix in SUFFIXES_OF_FORMATS.values()):
@@ -133,7 +133,7 @@ def _rows(data: Mapping[str, Any]) -> list[Row]:
 
 
 def write_csv(folder: Path, rows: Sequence[Row]) -> None:
-    """Write ``reconstruction.csv``, whole or not at all."""
+    """Write ``reconstruction.csv`` atomically."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(field.name for field in fields(Row))
@@ -142,9 +142,9 @@ def write_csv(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def error_table(rows: Sequence[Row], model: str) -> list[tuple[str, ...]]:
-    """Errors in percent, the mean over the images: a row for each layer, a column for each weight.
+    """Return the mean errors over the images in percent: a row per layer, a column per weight.
 
-    Beside the published ones where the model is AlexNet. Rows of other models are left out.
+    For AlexNet, the published errors stand beside them. Rows of other models are left out.
     """
     rows = [row for row in rows if row.model == model]
     weights = sorted({row.tv_weight for row in rows})
@@ -177,7 +177,7 @@ def _percent(value: float | None) -> str:
 
 
 def print_table(table: Sequence[Sequence[str]]) -> None:
-    """Print a table with a title: ruled on a terminal, in plain columns elsewhere."""
+    """Print a table whose first row is its heading: with lines on a terminal, else plain."""
     if not sys.stdout.isatty():
         print("\n".join(columns(table)), flush=True)
         return

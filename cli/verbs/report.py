@@ -1,4 +1,4 @@
-"""``nstbatch report``: a page that shows what became of a batch."""
+"""``nstbatch report``: a page that shows the pictures of a batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Open = Annotated[bool, typer.Option("--open", help="Show the page in the browser
 
 
 def report(folder: Folder, show: Open = False) -> None:
-    """Make a page that shows what became of a batch.
+    """Make a page that shows the pictures and failures of a batch.
 
     Reads the ledger in the output folder, and writes FOLDER/report.html: one file that
     works from disk and needs no network. Prints its path.
@@ -35,7 +35,7 @@ def report(folder: Folder, show: Open = False) -> None:
 
 
 def tracked(records: Records, total: int) -> Records:
-    """Show on a terminal how many thumbnails are made; those of large photos take a while."""
+    """Show the progress of the thumbnails on a terminal; those of large photos take a while."""
     if not sys.stderr.isatty():
         return records
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""``nstbatch retry``: the failed pictures of an output folder, once more."""
+"""``nstbatch retry``: makes the failed pictures of an output folder again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,8 @@ from nstbatch.cli.text import count, printable, shell
 from nstbatch.runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from nstbatch.cli.output.ledger import Ledger, Line
+    from nstbatch.cli.output.ledger import Ledger
+    from nstbatch.cli.output.ledger_lines import PictureLine, RunLine
 
 
 def retry(
@@ -31,10 +32,10 @@ def retry(
     ],
     verbose: Verbose = False,
 ) -> None:
-    """Make the pictures again that failed in an output folder.
+    """Make the failed pictures of an output folder again.
 
-    Runs the commands that failed once more, from the folders that they were run in,
-    for the failed pictures only.
+    Runs the original commands again, in their original folders, for the failed pictures
+    only.
 
     Exit codes: 0 no failures are left, 1 some failed again, 2 the folder is not the
     output of a batch, 130 interrupted.
@@ -60,57 +61,47 @@ def _ledger(out: Path) -> Ledger:
     ledger = Ledger(out)
     if not ledger.path.is_file():
         raise UsageError(
-            f"No batch was painted in {printable(out)}: there is no {ledger.path.name}."
+            f"{printable(out)} is not the output folder of a batch: it has no {ledger.path.name}."
         )
     return ledger
 
 
 def _commands(
-    ledger: Ledger, failures: Iterable[Line]
-) -> list[tuple[tuple[str, ...], str, list[Line]]]:
+    ledger: Ledger, failures: Iterable[PictureLine]
+) -> list[tuple[tuple[str, ...], str, list[PictureLine]]]:
     """Return the commands that failed, with their folders and their failed pictures."""
-    calls: dict[tuple[tuple[str, ...], str], list[Line]] = {}
+    calls: dict[tuple[tuple[str, ...], str], list[PictureLine]] = {}
     for line in failures:
-        run = ledger.runs.get(line.run, {})
-        if changed := _changed_files(run):
+        run = ledger.runs.get(line.run)
+        if run and (changed := _changed_files(run)):
             print(
-                f"nstbatch: {printable(line.input)} is left alone: the file given as {changed} "
+                f"nstbatch: {printable(line.input)} is not retried: the file given as {changed} "
                 "has changed since. To make all pictures again, run the command with --overwrite.",
                 file=sys.stderr,
             )
-        elif key := _call_of(run):
-            calls.setdefault(key, []).append(line)
+        elif run and run.folder and len(run.command) > 1 and run.command[0] == PROGRAM:
+            calls.setdefault((run.command, run.folder), []).append(line)
         else:
             name = printable(line.input)
-            print(f"nstbatch: The ledger does not say how {name} was painted.", file=sys.stderr)
+            print(
+                f"nstbatch: {name} is not retried: the ledger lacks its command.", file=sys.stderr
+            )
     return [(words, folder, lines) for (words, folder), lines in calls.items()]
 
 
-def _call_of(run: dict[str, Any]) -> tuple[tuple[str, ...], str] | None:
-    words, folder = run.get("command"), run.get("cwd")
-    if not isinstance(words, list) or not isinstance(folder, str):
-        return None
-    if len(words) < 2 or words[0] != PROGRAM or not all(isinstance(word, str) for word in words):
-        return None
-    return tuple(words), folder
-
-
-def _changed_files(run: dict[str, Any]) -> str:
-    """Return the options whose files have changed since the run; empty if none."""
-    files, settings, folder = run.get("files"), run.get("settings"), run.get("cwd")
-    if not (isinstance(files, dict) and isinstance(settings, dict) and isinstance(folder, str)):
-        return ""
-    now = {name: hash_file(Path(folder, str(settings.get(name)))) for name in files}
-    changed = [name for name, found in now.items() if found and found.sha256 != files[name]]
+def _changed_files(run: RunLine) -> str:
+    """Return the options whose files have changed since the run; empty if none have."""
+    now = {name: hash_file(run.path(str(run.settings.get(name)))) for name in run.files}
+    changed = [name for name, found in now.items() if found and found.sha256 != run.files[name]]
     return ", ".join(f"--{name}" for name in changed)
 
 
 def _call_again(
-    context: typer.Context, words: tuple[str, ...], folder: str, out: Path, lines: list[Line]
+    context: typer.Context, words: tuple[str, ...], folder: str, out: Path, lines: list[PictureLine]
 ) -> int:
     """Run a command for some of its pictures; the output folder may have been moved since."""
     calling: Call = context.find_root().obj
-    assert calling.run is not None  # the program gives it
+    assert calling.run is not None  # the program always sets it
     arguments = words[1:]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = (*arguments[:end], "--out", os.fspath(out), *arguments[end:])

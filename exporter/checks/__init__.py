@@ -1,1 +1,1 @@
-"""Compares an exported bundle with the network it was made from."""
+"""Compares an exported bundle with the network it was made from. Changes neither."""

@@ -1,1 +1,1 @@
-"""PyTorch networks and their weights: built-in, from the model zoo, or a user's own."""
+"""PyTorch networks and their weights, built-in or a user's own. Knows no ONNX."""

@@ -1,1 +1,1 @@
-"""The responses of a network's filters: passes over images, projections, sheets."""
+"""The responses of a network's filters: passes over images, projections, sheets. Knows no batch."""

@@ -1,8 +1,8 @@
 """The optimisers that move an image down its gradient, each as an ONNX update graph.
 
 Adam takes many cheap steps and keeps two images of state; L-BFGS needs fewer steps and no tuning,
-and keeps two images for every pair of its history. :mod:`.update_graph` describes the
-inputs and outputs of a graph.
+and keeps two images for every pair of its history. :mod:`nstbatch.runtime.graphs.update_graph`
+describes the inputs and outputs of a graph.
 """
 
 from __future__ import annotations

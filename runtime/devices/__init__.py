@@ -1,4 +1,1 @@
-"""Finds the usable devices of this machine and sets provider options.
-
-The only sessions opened here are those of one node that test a device.
-"""
+"""Finds the usable devices and sets provider options. Opens sessions only to test a device."""

@@ -1,8 +1,8 @@
 """The number of pictures of one size that a device steps together by default.
 
-The bytes of a step are counted from its graph (:mod:`.live_bytes`), not measured. A provider also
-needs memory to compute in, and leaves gaps; both are in :data:`OVERHEAD`. **The estimate has not
-been compared with a GPU yet.**
+The bytes of a step are counted from its graph (:mod:`nstbatch.runtime.graphs.live_bytes`), not
+measured. A provider also needs memory to compute in, and leaves gaps; both are in
+:data:`OVERHEAD`. **The estimate has not been compared with a GPU yet.**
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def largest_batch(bytes_of_one: int, free_bytes: int, most: int) -> int:
     """Return the largest batch size that fits into memory, from 1 to ``most``.
 
     Args:
-        bytes_of_one: Bytes of one picture, from :func:`.live_bytes.bytes_of`.
+        bytes_of_one: Bytes of one picture, from :func:`bytes_of`.
         free_bytes: Free bytes of the device, with the weights already loaded.
         most: Largest batch size that still gains speed.
     """

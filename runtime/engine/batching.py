@@ -200,9 +200,10 @@ class Seat:
         return self.losses
 
     def to_next_look(self, left: int, stop: Callable[[], bool]) -> tuple[Array, int]:
-        """Take as many steps as every picture of the batch may; see :class:`.loop.Steppable`.
+        """Take as many steps as every picture of the batch may.
 
-        ``stop`` is not called between them, since it would stop the others too.
+        See :class:`nstbatch.runtime.descent.loop.Steppable`. ``stop`` is not called between the
+        steps, since it would stop the others too.
         """
         self.left = left
         return self.evaluate(), self.taken

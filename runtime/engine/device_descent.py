@@ -125,7 +125,10 @@ class Descent:
             raise
 
     def to_next_look(self, left: int, stop: Callable[[], bool]) -> tuple[Array, int]:
-        """Take steps until the next look at the losses; see :class:`.loop.Steppable`."""
+        """Take steps until the next look at the losses.
+
+        See :class:`nstbatch.runtime.descent.loop.Steppable`.
+        """
         self.hold()
         most = min(self.look_every, left)
         for done in range(1, most):

@@ -14,7 +14,7 @@ from .stored_values import stored_fact
 
 
 def check_graph(bundle: Bundle, kind: GraphKind, pooling: Pooling) -> None:
-    """Check that a graph is valid; see :meth:`.bundle.Bundle.read_graph`.
+    """Check that a graph is valid; see :meth:`Bundle.read_graph`.
 
     Raises:
         UnknownNameError: The bundle was not exported with this pooling.
@@ -30,7 +30,7 @@ def check_graph(bundle: Bundle, kind: GraphKind, pooling: Pooling) -> None:
 
 
 def smallest_sides(bundle: Bundle, pooling: Pooling) -> Mapping[str, int]:
-    """Return the result of :func:`.smallest_side.smallest_side` for each layer of a bundle.
+    """Return the result of :func:`smallest_side` for each layer of a bundle.
 
     Raises:
         UnknownNameError: The bundle was not exported with this pooling.

@@ -1,1 +1,1 @@
-"""One library call per verb: its objective, its start and its targets. Knows no batch."""
+"""One library call per method: its objective, start and targets. Knows no batch."""

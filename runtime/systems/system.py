@@ -61,7 +61,7 @@ class Run:
     pooling: Pooling
     """Pooling variant of the network."""
     targets: Callable[[Level], Targets]
-    """Gives the targets of a level; see :meth:`.Engine.descent`."""
+    """Gives the targets of a level; see :meth:`Engine.descent`."""
     bounds: Bounds = PIXEL_BOUNDS
     views: Callable[[Level], tuple[View, ...]] = lambda level: ()
     """Gives the views of a level."""
@@ -69,7 +69,7 @@ class Run:
     enlarge: Callable[[Array, Level], Array] | None = None
     """Brings images to the next level; None resizes them."""
     tolerance: float | None = None
-    """See :class:`.stall.Stall`."""
+    """See :class:`nstbatch.runtime.descent.stall.Stall`."""
     checkpoint: CheckpointFile | None = None
     """Keeps the run on disk; removed when the run is finished."""
     photo: Picture | None = None
@@ -142,7 +142,7 @@ class System:
         report: Callable[[Level, int, Array], None],
         stop: Callable[[], bool],
     ) -> Outcome:
-        """Take the steps of a run; see :func:`.pyramid.coarse_to_fine`."""
+        """Take the steps of a run; see :func:`coarse_to_fine`."""
 
         def open_descent(level: Level, images: Array, state: State) -> Steppable:
             return self.engine.descent(

@@ -1,4 +1,4 @@
-"""A batch in processes of its own, each a fork of one that has imported everything: fast to kill.
+"""Runs batches in forks of a process that has imported everything, so that kills are fast.
 
     python batch_process.py MODE ...
 
@@ -32,7 +32,7 @@ def options(out: str) -> BatchOptions:
 
 
 def paint(job, progress, stop) -> Painting:
-    """Noise that depends on the photo alone; a picture of about 12 KB."""
+    """Return noise that depends only on the photo; a picture of about 12 KB."""
     time.sleep(0.002)
     seed = int(job.input.stem)
     noise = np.random.default_rng(seed).random((64, 64, 3), dtype=np.float32)
@@ -73,13 +73,13 @@ def ended(process: int) -> int:
 
 
 def seen(out: Path) -> dict[str, tuple[int, int]]:
-    """What says that a picture was written again."""
+    """Return the facts that change if a picture is written again."""
     found = ((path, path.stat()) for path in out.glob("*.png"))
     return {path.name: (status.st_ino, status.st_mtime_ns) for path, status in found}
 
 
 def kill(times: int) -> dict:
-    """Kill a batch again and again, and let it end at last."""
+    """Kill a batch again and again, and then let it finish."""
     rng = random.Random(0)
     start = time.monotonic()
     assert ended(batch("whole")) == 0
@@ -97,7 +97,7 @@ def kill(times: int) -> dict:
 
 
 def fill(times: int) -> list[dict]:
-    """Give batches a limit on the size of their files, and then none."""
+    """Run batches with a limit on the size of their files, and then without."""
     rng = random.Random(0)
     assert ended(batch("whole")) == 0
     found = []
@@ -112,13 +112,13 @@ def fill(times: int) -> list[dict]:
 
 
 def pair() -> dict:
-    """Two at once."""
+    """Run two batches at the same time."""
     processes = [batch("out", log="log0"), batch("out", log="log1")]
     return {"codes": [ended(process) for process in processes]}
 
 
 def death() -> dict:
-    """One waits for another, which dies."""
+    """Let a batch wait for another one, which is killed."""
     first = batch("out", hang)
     while not Path("hanging").exists():
         time.sleep(0.01)

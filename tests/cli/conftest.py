@@ -1,4 +1,4 @@
-"""What tests of the command line share: ledgers as a batch leaves them, and a browser."""
+"""Fixtures for tests of the command line: finished batches, and a browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUN = "0123456789ab"
 
 
 class Batch:
-    """A batch that has left its pictures and its ledger, made by hand."""
+    """A finished batch with its pictures and its ledger, made by hand."""
 
     def __init__(self, root: Path) -> None:
         self.photos, self.out = root / "photos", root / "painted"
@@ -27,7 +27,7 @@ class Batch:
         self.out.mkdir()
 
     def append(self, line: dict[str, Any] | str) -> None:
-        """One more line of the ledger; a text goes in as it is, to tear it."""
+        """Add a line to the ledger; a string is added as it is, for torn lines."""
         text = line if isinstance(line, str) else json.dumps(line) + "\n"
         with (self.out / "nstbatch.jsonl").open("a", encoding="utf-8", newline="\n") as ledger:
             ledger.write(text)
@@ -50,7 +50,7 @@ class Batch:
         )
 
     def image(self, name: str, *, pictures: bool = True, **changes: Any) -> None:
-        """A line, and the photo and the picture that it names."""
+        """Add a line, and make the photo and the picture that it names."""
         line = {
             "kind": "image",
             "run": RUN,
@@ -76,13 +76,20 @@ class Batch:
             picture(name[::-1]).save(self.out / name)
         self.append(line)
 
+    def sheet(self, words: str, name: str, **changes: Any) -> None:
+        """Add a line about a sheet of ``nstbatch deconv``, and make the sheet."""
+        made_from = {"input": words, "input_sha256": "1" * 64, "input_stamp": None}
+        facts = {"losses": {}, "curve": [], "layer": "relu2", "filter": 3}
+        picture(name).save(self.out / name)
+        self.image(name, pictures=False, **made_from | facts | changes)
+
     def failure(self, name: str, reason: str, **changes: Any) -> None:
         undone = {"losses": {}, "curve": [], "steps": 0, "provider": None, "precision": None}
         self.image(name, status="failed", reason=reason, **undone | changes)
 
 
 def picture(name: str, size: tuple[int, int] = (48, 32)) -> Image.Image:
-    """Smooth colours, others for every name."""
+    """Return a picture of smooth colours that depend on the name."""
     seed = list(name.encode("utf-8", "surrogatepass"))
     colours = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
     return Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC)
@@ -97,7 +104,7 @@ def batch(tmp_path: Path) -> Batch:
 
 CHROMIUM = "chromium"
 QUIET = (
-    "--no-sandbox",  # which does not start as root, as on a build machine
+    "--no-sandbox",  # the sandbox does not start as root, as on a build machine
     "--disable-gpu",
     "--no-first-run",
     "--disable-background-networking",
@@ -121,7 +128,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """A function that opens an address in a fresh, empty profile; nothing on it may go wrong."""
+    """Return a function that opens an address in a fresh profile; a page with errors fails."""
     contexts = []
     complaints: list[str] = []
 

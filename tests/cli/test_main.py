@@ -88,7 +88,7 @@ def test_every_option_of_every_command_says_what_it_is():
 
 @pytest.fixture
 def failing(monkeypatch):
-    """A program whose only verb raises what it is told to."""
+    """Return a program whose only verb raises the given error."""
 
     def program(error: BaseException) -> int:
         app = typer.Typer(pretty_exceptions_enable=False)

@@ -1,4 +1,4 @@
-"""The page in Chromium, by clicking and by keys."""
+"""The page in Chromium, used with mouse and keyboard."""
 
 import re
 import time
@@ -17,7 +17,7 @@ EVIL = "<img src=x onerror=alert(1)>.jpg"
 def page(batch, open_page):
     """Four pictures of known order in every respect, and two failures."""
     batch.run()
-    batch.image("the style.png")  # is what the run says it is
+    batch.image("the style.png")  # the run names it as the style
     for name, seconds, loss in (("b.png", 30, 1.0), ("a10.png", 10, 3.0), ("a9.png", 20, 2.0)):
         batch.image(name, seconds=seconds, losses={"total": loss})
     batch.failure("cut.jpg", "The picture cannot be decoded: image file is truncated.")
@@ -34,7 +34,7 @@ def comparison(page, name: str):
 
 
 def split(comparison) -> float:
-    """Where the picture is really cut, in parts of its width."""
+    """Return the place where the picture is cut, as a share of its width."""
     clip = comparison.locator(".before").evaluate("each => getComputedStyle(each).clipPath")
     return 1 - float(re.fullmatch(r"inset\(0px ([\d.]+)% 0px 0px\)", clip)[1]) / 100
 
@@ -178,6 +178,19 @@ def test_the_details_of_a_picture(page, batch):
     assert opened.value.url == (batch.out / "b.png").as_uri()
 
 
+def test_the_details_of_a_sheet_name_no_photo(batch, open_page):
+    batch.run(verb="deconv", style=None)
+    batch.sheet("relu2, filter 3", "sheet.png")
+    page = open_page(write_page(batch.out).as_uri())
+    expect(page.get_by_role("img", name="sheet.png", exact=True)).to_be_visible()
+    page.get_by_role("button", name="sheet.png").click()
+    details = page.get_by_role("dialog")
+    expect(details.get_by_role("term").first).to_have_text("Shows")
+    expect(details.get_by_role("definition").first).to_have_text("relu2, filter 3")
+    expect(details.get_by_role("link")).to_have_text(["Open the picture"])
+    expect(details).not_to_contain_text("is missing")
+
+
 def test_keys_leaf_through_the_details(page):
     page.locator(".name").nth(1).focus()
     page.keyboard.press("Enter")
@@ -227,7 +240,7 @@ def test_a_script_that_got_in_would_not_run(page):
     page.complaints.clear()
 
 
-# ---- what everybody can use -------------------------------------------------------------------
+# ---- accessibility ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -284,7 +297,7 @@ def test_a_thousand_pictures_stay_small_and_quick(batch, open_page):
 
 
 def noisy(path: Path, seed: int) -> None:
-    """A picture that no thumbnail makes small."""
+    """Make a picture whose thumbnail stays large."""
     import numpy as np
     from PIL import Image
 

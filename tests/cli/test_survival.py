@@ -1,6 +1,6 @@
-"""Batches that are killed, run out of room, or meet another one: nothing is lost or done twice.
+"""Batches that are killed, run out of room, or run twice: nothing is lost or done twice.
 
-With a painter that takes milliseconds; tests/replication/test_survival.py has the real one.
+The painter takes milliseconds; tests/replication/test_survival.py has the real one.
 """
 
 import json
@@ -28,7 +28,7 @@ def photos(number: int) -> None:
 
 
 def drive(*words: object):
-    """Run the driver, and return what it found."""
+    """Run the driver, and return its findings."""
     command = [sys.executable, "-W", "error", DRIVER, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -40,12 +40,12 @@ def lines(out: str = "out") -> list[dict]:
 
 
 def made(out: str = "out") -> Counter[str]:
-    """How often each picture was finished."""
+    """Return the number of times that each picture was finished."""
     return Counter(line["output_in_folder"] for line in lines(out) if line.get("status") == "done")
 
 
 def content(out: str) -> dict[str, bytes]:
-    """Every file but the ledger and the settings, hidden ones too."""
+    """Return all files but the ledger and the settings, also hidden ones."""
     own = {"nstbatch.jsonl", "nstbatch.toml"}
     found = (path for path in Path(out).rglob("*") if path.is_file() and path.name not in own)
     return {path.name: path.read_bytes() for path in found}

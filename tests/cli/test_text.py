@@ -30,7 +30,7 @@ def test_names_cannot_play_tricks(name, shown):
 
 
 @given(st.text())
-def test_what_is_shown_is_one_line_that_any_utf8_terminal_takes(text):
+def test_printable_text_is_one_line_of_valid_utf8(text):
     shown = printable(text)
     shown.encode()
     assert len(shown.splitlines()) <= 1

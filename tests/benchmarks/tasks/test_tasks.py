@@ -28,10 +28,8 @@ def task():
 
 
 @pytest.fixture(scope="module")
-def expected(task, reference):
+def expected(task, reference, one_torch_thread):
     """Losses before each step and the images after the last, by autograd and PyTorch's own Adam."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the baselines: on some processors sums of two threads differ
     network, objective = reference("squeezenet1_1", task.pooling), objective_of(task)
     targets = network.targets(objective, task.references)
     image = torch.tensor(task.images, requires_grad=True)
@@ -45,7 +43,6 @@ def expected(task, reference):
         with torch.no_grad():
             image.clamp_(0, 1)
         losses.append(loss.detach().numpy())
-    torch.set_num_threads(threads)
     return losses, image.detach().numpy()
 
 

@@ -23,7 +23,7 @@ from nstbatch.runtime.pictures import images
 
 
 class Recorder:
-    """A reporter that keeps what it was told."""
+    """A reporter that records its calls."""
 
     def __init__(self):
         self.started_with: list[Job] = []
@@ -53,7 +53,7 @@ def paint(job, progress, stop) -> Painting:
 
 
 def failing(**errors: BaseException):
-    """A painter that raises for the photos of these names."""
+    """Return a painter that raises errors for the photos of some names."""
 
     def painter(job, progress, stop):
         if job.input.stem in errors:
@@ -117,7 +117,7 @@ def test_a_bad_photo_does_not_stop_the_others(plan, reporter, error, reason):
     assert summary.exit_code == 1
 
 
-def test_what_is_wrong_with_the_whole_batch_stops_it(plan, reporter):
+def test_a_fault_of_the_whole_batch_stops_it(plan, reporter):
     with pytest.raises(ProviderError):
         run(plan, failing(a=ProviderError("no such device")), reporter)
     assert reporter.outcomes == []
@@ -129,7 +129,7 @@ def test_fail_fast_stops_at_the_first_failure(plan, reporter):
     assert (summary.left, summary.exit_code) == (1, 1)
 
 
-def test_what_is_there_is_skipped_unless_told_otherwise(plan, reporter):
+def test_existing_pictures_are_skipped_by_default(plan, reporter):
     there = plan.jobs[1].output
     there.parent.mkdir(parents=True)
     there.write_bytes(b"precious")
@@ -280,7 +280,7 @@ def test_a_full_disk_stops_the_batch_and_blames_no_photo(plan, reporter):
 
 def test_a_device_that_is_gone_stops_it_too(plan, reporter):
     class FailError(Exception):
-        """ONNX Runtime's derive from nothing but Exception."""
+        """ONNX Runtime's errors derive from Exception directly."""
 
     summary = run(plan, failing(b=FailError("CUDA failure 719: launch failure")), reporter)
     assert reporter.statuses == {"a.png": "done"}
@@ -310,7 +310,7 @@ def test_a_pass_that_was_ended_is_an_interruption(plan, reporter):
 
 
 def meanwhile(plan, painter, **options):
-    """A painter during whose first photo another process does the whole plan."""
+    """Return a painter; during its first photo, another process does the whole plan."""
     others = []
 
     def paint_with_company(job, progress, stop):
@@ -323,7 +323,7 @@ def meanwhile(plan, painter, **options):
     return paint_with_company
 
 
-def test_what_another_process_has_painted_is_not_painted_again(plan, reporter):
+def test_a_picture_painted_by_another_process_is_skipped(plan, reporter):
     summary = run(plan, meanwhile(plan, paint), reporter)
     assert reporter.statuses == {"a.png": "done", "b.png": "skipped", "c.png": "skipped"}
     assert reporter.outcomes[1].reason == "Another process has painted it."
@@ -339,7 +339,7 @@ def test_with_overwrite_each_is_painted_once_too(plan, reporter, overwrite):
     assert reporter.statuses["b.png"] == "skipped"
 
 
-def test_what_another_process_could_not_paint_is_a_failure_here_too(plan, reporter):
+def test_a_failure_of_another_process_is_a_failure(plan, reporter):
     summary = run(plan, meanwhile(plan, failing(b=ImageError("It is bad."))), reporter)
     assert reporter.statuses == {"a.png": "done", "b.png": "failed", "c.png": "skipped"}
     assert reporter.outcomes[1].reason == "Another process could not paint it: It is bad."
@@ -347,7 +347,7 @@ def test_what_another_process_could_not_paint_is_a_failure_here_too(plan, report
     assert len(lines()) == 3
 
 
-def test_what_another_process_paints_otherwise_is_a_failure(plan, reporter, monkeypatch):
+def test_a_picture_painted_differently_by_another_process_is_a_failure(plan, reporter, monkeypatch):
     def otherwise(job, progress, stop):
         with monkeypatch.context() as patch:
             patch.setattr(Origin, "fingerprint", lambda *_: "0" * 64)

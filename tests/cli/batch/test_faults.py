@@ -1,4 +1,4 @@
-"""Which faults end a batch, and which get a second try."""
+"""Faults that end a batch, and faults that get a second try."""
 
 import errno
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ JOB = Job(Path("a.jpg"), Path("out/a.jpg"))
 
 
 class FailError(Exception):
-    """ONNX Runtime's errors derive from nothing but Exception."""
+    """ONNX Runtime's errors derive from Exception directly."""
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -95,7 +95,7 @@ class Engine:
 
 
 def tried(engine, *results):
-    """Paint with a painter that has these results, one after the other."""
+    """Paint with a painter that returns or raises these results in turn."""
     left = list(results)
 
     def painter(job, progress, stop):
@@ -130,7 +130,7 @@ def test_a_loss_that_is_not_finite_is_tried_once_more_in_fp32():
         tried(Engine(), NonFiniteError("nan"), NonFiniteError("nan"), "never")
 
 
-def test_it_is_not_in_fp32_what_it_was_in_already():
+def test_a_run_in_fp32_is_not_tried_again_in_fp32():
     engine = Engine(Provider("cpu", "fp32"))
     with pytest.raises(NonFiniteError):
         tried(engine, NonFiniteError("nan"), "never")

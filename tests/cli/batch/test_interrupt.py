@@ -20,7 +20,7 @@ def test_the_first_signal_is_a_request_and_the_second_an_order(number, capfd):
         signal.raise_signal(number)
         assert interrupt()
         assert told.wait(10)  # after the message
-        assert "once more" in capfd.readouterr().err
+        assert "a second Ctrl-C stops at once" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
 
@@ -59,14 +59,14 @@ def test_other_threads_leave_signals_alone():
 # ---- a main thread in the middle of a call -----------------------------------------------------
 
 
-def test_whoever_can_end_a_call_is_told_at_once():
+def test_terminate_is_called_at_once():
     told = threading.Event()
     with Interrupt(terminate=told.set):
         signal.raise_signal(signal.SIGTERM)
         assert told.wait(10)
 
 
-def test_nobody_is_told_of_other_signals_or_after_the_end():
+def test_terminate_is_not_called_for_other_signals_or_after_the_end():
     told = threading.Event()
     before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
     try:

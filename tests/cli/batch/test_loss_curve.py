@@ -36,7 +36,7 @@ def test_a_second_try_begins_a_new_curve():
     assert kept.points == [[0, 5.0], [1, 5.0]]
 
 
-def test_what_is_not_finite_is_left_out():
+def test_losses_that_are_not_finite_are_left_out():
     kept = Curve()
     assert kept.points == []
     kept.add(0, math.nan)

@@ -1,4 +1,4 @@
-"""Several photos at once: what is yielded, what is begun, and what becomes of the rest."""
+"""Several photos at a time: the outcomes, halts and errors."""
 
 import threading
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_so_many_are_under_way_and_no_more():
 
     def work(entry):
         here.append(entry)
-        together.wait(WAIT)  # nobody gets on unless there are three
+        together.wait(WAIT)  # waits until there are three threads
         most.append(len(here))
         together.wait(WAIT)
         here.remove(entry)
@@ -61,7 +61,7 @@ def test_each_is_told_as_soon_as_it_is_known():
     assert names(outcomes) == ["0"]
 
 
-def test_after_a_halt_nothing_is_begun_and_what_is_finished_is_still_told():
+def test_after_a_halt_no_job_starts_and_finished_ones_are_yielded():
     halt, begun, both = threading.Event(), [], threading.Barrier(2)
 
     def work(entry):
@@ -78,7 +78,7 @@ def test_after_a_halt_nothing_is_begun_and_what_is_finished_is_still_told():
     assert sorted(begun) == ["0", "1"]
 
 
-def test_what_is_given_up_after_a_halt_is_no_interruption():
+def test_a_job_stopped_after_a_halt_is_no_interruption():
     halt, both = threading.Event(), threading.Barrier(2)
 
     def work(entry):
@@ -95,7 +95,7 @@ def test_what_is_given_up_after_a_halt_is_no_interruption():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("gone"), RuntimeError("bug")])
-def test_what_is_no_photos_own_is_raised_when_all_have_come_back(error):
+def test_an_error_of_a_job_is_raised_when_all_threads_have_ended(error):
     halt, both, came_back = threading.Event(), threading.Barrier(2), []
 
     def work(entry):
@@ -113,7 +113,7 @@ def test_what_is_no_photos_own_is_raised_when_all_have_come_back(error):
     assert len(came_back) == 1
 
 
-def test_nobody_is_left_behind_where_the_listener_goes():
+def test_no_thread_stays_if_the_caller_stops_listening():
     halt, ended = threading.Event(), []
 
     def work(entry):
@@ -128,7 +128,7 @@ def test_nobody_is_left_behind_where_the_listener_goes():
     assert ended == ["0", "1"]
 
 
-def test_what_another_process_is_at_is_asked_for_again(monkeypatch):
+def test_a_job_claimed_by_another_process_is_tried_again(monkeypatch):
     monkeypatch.setattr(module, "PATIENCE", 0.001)
     refusals = {"1": 3, "2": 1}
 

@@ -1,4 +1,4 @@
-"""Estimates are rough, and say what they go by."""
+"""Estimates are rough, and name their basis."""
 
 import pytest
 
@@ -29,24 +29,25 @@ def painted(ledger: Ledger, output: str, seconds: float, run: str = "r", **chang
 def test_without_a_ledger_it_goes_by_the_documents(ledger):
     # README.md: up to four minutes a photo on two cores, and 2 GB
     assert estimate(1, DEFAULT, ledger, "vgg16") == (
-        "very roughly 3 min 51 s on the processor, and 2.0 GB of memory"
+        "very roughly 3 min 51 s on the CPU, and 2.0 GB of memory"
     )
     assert "very roughly 24.0 s" in estimate(1, DEFAULT, ledger, "alexnet")
     assert "38 min 30 s" in estimate(10, DEFAULT, ledger, "vgg16")
     assert "8.0 GB" in estimate(1, Effort(1024, 200), ledger, "vgg16")
 
 
-def test_with_one_it_goes_by_what_pictures_took(ledger):
+def test_with_a_ledger_the_estimate_uses_its_times(ledger):
     ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}})
     for number, seconds in enumerate((50, 100, 5000)):  # the median is 2 s a megapixel step
         painted(ledger, f"{number}.png", seconds)
     half = Effort(1000, 100)
-    assert estimate(3, half, ledger, "vgg16").startswith("about 6 min 40 s, going by the ledger")
+    measured = estimate(3, half, ledger, "vgg16")
+    assert measured.startswith("about 6 min 40 s, estimated from the ledger")
     assert estimate(3, half, ledger, "alexnet").startswith("very roughly")
 
 
 @pytest.mark.parametrize("changes", [{"steps": 0}, {"width": 0}, {"status": "failed"}])
-def test_what_says_nothing_of_time_is_left_out(ledger, changes):
+def test_lines_without_steps_or_size_are_left_out(ledger, changes):
     ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}})
     painted(ledger, "a.png", 50, **changes)
     assert estimate(1, DEFAULT, ledger, "vgg16").startswith("very roughly")

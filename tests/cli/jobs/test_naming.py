@@ -23,7 +23,7 @@ def names(template: str, **options) -> list[str]:
     return [job.output.as_posix() for job in plan.jobs]
 
 
-def test_every_field_stands_for_what_it_says():
+def test_every_field_has_its_value():
     assert names("{index:03}_{stem}-{style}-{model}-{size}-{seed}") == [
         "out/001_a-starry night-vgg16-512-7.jpg",
         "out/002_b-starry night-vgg16-512-7.PNG",
@@ -82,7 +82,7 @@ def test_a_verb_without_a_style_has_no_such_field():
 @pytest.mark.parametrize(
     "template", ["{stem", "stem}", "{index:.2z}", "{stem:{style}}", "{stem!q}"]
 )
-def test_what_is_no_template_is_refused(template):
+def test_an_invalid_template_is_refused(template):
     with pytest.raises(UsageError):
         names(template)
 
@@ -91,12 +91,12 @@ def test_what_is_no_template_is_refused(template):
     "template", ["../{stem}", "/tmp/{stem}", "{style}/{stem}", "", "a" * 252, "\0"]
 )
 def test_no_name_leads_anywhere_else(template):
-    with pytest.raises(UsageError, match="no name of a file"):
+    with pytest.raises(UsageError, match="not a valid file name"):
         names(template)
 
 
-def test_no_value_of_a_field_leads_anywhere_else():
-    with pytest.raises(UsageError, match="no name of a file"):
+def test_no_value_of_a_field_leads_to_another_folder():
+    with pytest.raises(UsageError, match="not a valid file name"):
         Naming("{style}", {"style": "../up"}).renamed(Path("out/a.jpg"), 0, 0)
 
 

@@ -17,7 +17,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def private(monkeypatch):
-    """No folder of the name ``private`` can be looked into, not even by root."""
+    """Make folders named ``private`` unreadable, also for root."""
     scandir = os.scandir
 
     def guarded(path):
@@ -133,7 +133,7 @@ def test_an_unreadable_folder_is_reported_and_the_rest_planned(private):
     )
 
 
-def test_what_is_named_twice_is_painted_once():
+def test_a_photo_named_twice_is_painted_once():
     touch("photos/a.jpg")
     assert make_plan([Path("photos"), Path("photos/a.jpg"), Path("./photos")], OUT).jobs == (
         Job(Path("photos/a.jpg"), Path("stylized/a.jpg")),

@@ -1,4 +1,4 @@
-"""A picture is painted by one process; the claim of one that was killed is free again."""
+"""Only one process paints a picture; a kill releases its claims."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def claims(tmp_path) -> Claims:
 
 @pytest.fixture
 def holder(tmp_path):
-    """A process that has claimed ``a.png`` and noted down what it is about to do."""
+    """Start a process that has claimed ``a.png`` and stored its intent."""
     command = [sys.executable, "-c", HOLD, tmp_path, "a.png"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline().strip() == b"held"
@@ -61,7 +61,7 @@ def test_the_folder_comes_back_where_another_process_has_removed_it(claims, tmp_
 
 
 def test_the_folder_is_removed_while_it_is_found_to_be_there(claims, tmp_path, monkeypatch):
-    """A batch was stopped by it: ``mkdir`` failed, and there was no folder any more."""
+    """A batch once stopped here: ``mkdir`` failed, and the folder was gone."""
     claims.folder.mkdir()
     mkdir = os.mkdir
 
@@ -75,7 +75,7 @@ def test_the_folder_is_removed_while_it_is_found_to_be_there(claims, tmp_path, m
         assert claim is not None
 
 
-def test_the_lock_on_the_ledger_is_not_taken_from_under_whoever_holds_it(claims, tmp_path):
+def test_a_held_lock_on_the_ledger_is_not_removed(claims, tmp_path):
     with claims.ledger_lock():
         inode = (tmp_path / FOLDER / "ledger.lock").stat().st_ino
         closing = threading.Thread(target=Claims(tmp_path).close)

@@ -1,4 +1,4 @@
-"""The ledger survives whatever a crash, another program or another process makes of it."""
+"""The ledger stays readable after crashes, and with other programs and processes writing."""
 
 import json
 import multiprocessing
@@ -50,7 +50,7 @@ def test_the_last_line_of_a_picture_counts(tmp_path):
         ledger.append(line)
     for read in (ledger, Ledger(tmp_path)):
         read.refresh()
-        assert read.runs["0123456789ab"]["verb"] == "stylize"
+        assert read.runs["0123456789ab"].verb == "stylize"
         assert [line.output for line in read.failures] == ["a.png"]
         assert read.last("a.png").reason == "No memory."
         made = read.last_done("a.png")
@@ -111,7 +111,7 @@ def test_a_foreign_line_is_passed_over(tmp_path, line):
     assert ledger.runs == {}
 
 
-def test_fields_of_another_type_are_as_good_as_none(tmp_path):
+def test_fields_of_another_type_are_ignored(tmp_path):
     odd = record(output_stamp=[1, "2", 3], input_stamp=7, seconds="long", fingerprint=None, width=0)
     (tmp_path / NAME).write_text(f"{json.dumps(odd)}\n")
     line = Ledger(tmp_path).last("a.png")
@@ -128,7 +128,7 @@ def test_any_name_is_one_line_of_plain_text(tmp_path, name):
     assert Ledger(tmp_path).last(name).output == name
 
 
-def test_what_cannot_be_written_whole_leaves_nothing(tmp_path, monkeypatch):
+def test_a_line_that_cannot_be_written_in_full_is_removed(tmp_path, monkeypatch):
     ledger, path = Ledger(tmp_path), tmp_path / NAME
     ledger.append(record())
     before = path.read_bytes()
@@ -168,13 +168,13 @@ def test_processes_and_threads_do_not_tear_each_others_lines(tmp_path):
     assert len(Ledger(tmp_path).finished) == 150
 
 
-def test_a_ledger_that_is_a_folder_is_told_at_once(tmp_path):
+def test_a_ledger_that_is_a_folder_is_refused(tmp_path):
     (tmp_path / NAME).mkdir()
     with pytest.raises(UsageError, match=r"nstbatch\.jsonl cannot be read: Is a directory"):
         Ledger(tmp_path)
 
 
-def test_a_ledger_that_cannot_be_added_to_is_told_at_once(tmp_path, monkeypatch):
+def test_a_ledger_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     ledger = Ledger(tmp_path)
     ledger.check_writable()
     assert not ledger.path.exists()

@@ -1,4 +1,4 @@
-"""Pictures, ledger and claims stay in step, whatever happens between any two of them."""
+"""Pictures, ledger and claims stay consistent if the process is killed at any step."""
 
 import hashlib
 import json
@@ -150,7 +150,7 @@ def test_whenever_it_is_killed_the_next_run_knows(monkeypatch, owner, name, call
     assert len(lines()) == 1
 
 
-def test_what_a_kill_left_half_written_is_swept(monkeypatch):
+def test_unfinished_files_of_killed_runs_are_removed(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(output_folder, "write_atomically", _half)
         with pytest.raises(KilledError):
@@ -178,7 +178,7 @@ def test_an_intent_that_was_not_carried_out_does_not_claim_another_file(monkeypa
     assert JOB.output.read_bytes() == b"somebody's"
 
 
-# ---- what cannot be written -------------------------------------------------------------------
+# ---- files that cannot be written -------------------------------------------------------------
 
 
 def test_a_picture_that_cannot_be_written_leaves_nothing(monkeypatch):
@@ -220,7 +220,7 @@ def test_a_folder_that_is_lost_does_not_come_back(replaced):
 
 
 @pytest.mark.parametrize("place", ["nstbatch.jsonl", ".nstbatch"])
-def test_what_cannot_be_written_is_told_before_the_first_step(place):
+def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(place):
     keep()
     path = OUT / place
     path.unlink(missing_ok=True)

@@ -152,12 +152,15 @@ def test_a_recipe_of_another_version_says_so(capsys, monkeypatch):
     ("recipe", "message"),
     [
         ("{", "damaged"),
-        ("[1]", "damaged: it is no JSON object"),
+        ("[1]", "damaged: it is not a JSON object"),
         ("[" * 100_000, "damaged"),
-        ("{}", "a verb that this version lacks"),
-        ('{"verb": "export", "settings": {"source": "evil.py:f"}}', "verb that this version lacks"),
-        ('{"verb": "stylize", "settings": {"size": {"a": 1}}}', "verb that this version lacks"),
-        ('{"verb": ["stylize"], "settings": {}}', "verb that this version lacks"),
+        ("{}", "a command that this version lacks"),
+        (
+            '{"verb": "export", "settings": {"source": "evil.py:f"}}',
+            "command that this version lacks",
+        ),
+        ('{"verb": "stylize", "settings": {"size": {"a": 1}}}', "command that this version lacks"),
+        ('{"verb": ["stylize"], "settings": {}}', "command that this version lacks"),
     ],
 )
 def test_a_recipe_that_is_none(capsys, recipe, message):
@@ -177,12 +180,12 @@ def test_a_recipe_of_a_stranger_does_not_say_where_to_write(capsys):
     assert program(["recipe", "a.png"]) == 0
     out, err = capsys.readouterr()
     assert out == "nstbatch stylize --style s.png a.jpg\n"
-    assert "new, out, overwrite is no setting of a picture here" in err
+    assert "Left out new, out, overwrite: no such option shapes a picture here" in err
 
 
 def test_pictures_without_a_recipe(capsys):
     assert program(["recipe", photo("a.jpg")]) == 1
-    assert "holds no recipe" in capsys.readouterr().err
+    assert "contains no recipe" in capsys.readouterr().err
     assert program(["recipe", "missing.png"]) == 1
     assert "missing.png: The file cannot be read" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""What is to be painted, what is done, and what is in the way; told before the first step."""
+"""The survey before the first step: pictures to paint, finished pictures and obstacles."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ def standings(origin=ORIGIN, **options) -> dict[str, Standing]:
 
 @pytest.fixture(autouse=True)
 def painted(tmp_path, monkeypatch):
-    """Three photos, of which the pictures of the first two are painted."""
+    """Make three photos, and paint the first two."""
     monkeypatch.chdir(tmp_path)
     Path("photos").mkdir()
     for name in ("a.png", "b.png", "c.png"):
@@ -125,7 +125,7 @@ def test_a_photo_that_cannot_be_read_any_more_is_told_by_its_painter():
     assert standings()["a.png"] is Standing.TO_DO
 
 
-def test_only_what_has_to_be_is_hashed(monkeypatch):
+def test_only_necessary_files_are_hashed(monkeypatch):
     hashed = []
     monkeypatch.setattr(module, "hash_file", hashed.append)
     photos = Photos()

@@ -28,7 +28,7 @@ def shown(page: str) -> list[dict]:
     return json.loads(data)["entries"]
 
 
-def test_it_tells_what_the_ledger_says(batch):
+def test_the_page_shows_the_ledger(batch):
     batch.run()
     batch.image("a.png")
     batch.failure("b.png", "The file is empty (0 bytes).")
@@ -61,7 +61,7 @@ def test_runs_that_found_all_done_are_left_out_but_for_the_newest(batch):
     assert [f"verb{number}" in page for number in range(4)] == [False, True, False, True]
 
 
-def test_what_is_gone_is_missing(batch):
+def test_missing_files_are_shown_as_missing(batch):
     batch.run()
     batch.image("a.png")
     (batch.out / "a.png").unlink()
@@ -71,6 +71,34 @@ def test_what_is_gone_is_missing(batch):
     assert first["links"]["picture"] is first["after"] is None
     assert second["links"] == {"photo": None, "picture": None}
     assert second["before"] is second["after"] is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "digest"),
+    [
+        ("deconv", "relu2, filter 3", "1" * 64),  # of all its images
+        ("dream", "tiger", hashlib.sha256(b"tiger").hexdigest()),
+    ],
+)
+def test_a_picture_without_a_photo_has_no_photo_to_show(batch, verb, words, digest):
+    batch.run(verb=verb, style=None)
+    batch.sheet(words, "sheet.png", input_sha256=digest)
+    sheet = (batch.out / "sheet.png").read_bytes()
+    (batch.out.parent / words).write_bytes(sheet)  # a picture that only has that name
+    (entry,) = shown(made(batch))
+    assert (entry["name"], entry["input"], entry["has_photo"]) == ("sheet.png", words, False)
+    assert entry["after"].startswith("data:image/")
+    assert entry["before"] is entry["links"]["photo"] is None
+    assert entry["links"]["picture"] == "./sheet.png"
+
+
+def test_a_sheet_that_failed_has_no_photo_to_show(batch):
+    batch.run(verb="deconv", style=None)
+    batch.failure("sheet.png", "An image is gone.", input="relu2, filter 3", pictures=False)
+    (entry,) = shown(made(batch))
+    assert entry["before"] is entry["after"] is None
+    assert entry["links"] == {"photo": None, "picture": None}
+    assert (entry["has_photo"], entry["reason"]) == (False, "An image is gone.")
 
 
 def test_a_failure_does_not_show_the_picture_of_an_earlier_run(batch):
@@ -115,7 +143,7 @@ LINE = st.dictionaries(
 
 @given(st.lists(LINE, max_size=3))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-def test_whatever_the_ledger_says_there_is_a_page(batch, lines):
+def test_any_ledger_gives_a_page(batch, lines):
     (batch.out / LEDGER).write_text("")
     for line in lines:
         batch.append({"run": "r"} | line | {"kind": "run"})
@@ -159,6 +187,6 @@ def test_an_older_page_stays_if_the_new_one_cannot_be_written(batch, monkeypatch
     assert (batch.out / "report.html").read_text(encoding="utf-8") == before
 
 
-def test_scripts_do_not_hold_what_would_end_them():
+def test_scripts_do_not_contain_the_end_of_their_element():
     for path in Path(page.__file__).parent.glob("report*.js"):
         assert not re.search(r"</script|<!--", path.read_text(encoding="utf-8"), re.I)

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from nstbatch.cli.jobs.painting import Outcome, Status
-from nstbatch.cli.jobs.plan import Job
+from nstbatch.cli.jobs.plan import Job, Source
 from nstbatch.cli.report import progress_server
 from nstbatch.cli.report.live_batch import PORTION, LiveBatch
 from nstbatch.cli.report.progress_server import serving
@@ -32,7 +32,7 @@ def progress(step: int) -> Progress:
 
 
 def paint(live, batch, name: str, **changes) -> None:
-    """A batch's order: the painter starts, the ledger gets its line, the reporter hears of it."""
+    """Do the steps of a batch: start, write the ledger's line, tell the reporter."""
     live.started(job(batch, name))
     batch.image(name, **changes)
     live.finished(Outcome(batch.photos / name, batch.out / name, Status.DONE))
@@ -80,7 +80,7 @@ def test_the_picture_under_way_and_the_time_left(live, batch):
     assert whole["left"] == pytest.approx(whole["seconds"] / 0.375 * 0.625)
 
 
-def test_only_what_is_new_is_told_a_portion_at_a_time(live, batch):
+def test_news_come_in_portions(live, batch):
     for number in range(PORTION + 3):
         batch.image(f"{number}.png")
     first = live.news(0)
@@ -97,6 +97,15 @@ def test_failures_are_counted_and_skipped_ones_are_not(live, batch):
     live.finished(Outcome(Path("b.png"), Path("b.png"), Status.SKIPPED))
     whole = live.news(0)["batch"]
     assert (whole["finished"], whole["failed"]) == (1, 1)
+
+
+def test_a_sheet_under_way_has_no_photo(tmp_path, batch):
+    batch.run(verb="deconv", style=None)
+    batch.image("relu2.png")
+    live = LiveBatch(batch.out, to_paint=2)
+    words = batch.photos / "relu2.png"  # such a file, but it is only words here
+    live.started(Job(words, batch.out / "sheet.png", source=Source.IMAGES, digest="1" * 64))
+    assert live.news(0)["current"] == {"name": str(words), "photo": None, "share": 0, "facts": ""}
 
 
 # ---- the server -------------------------------------------------------------------------------
@@ -134,6 +143,17 @@ def test_nothing_else_can_be_had(live, batch, path):
         assert get(address + path)[0] == 404
 
 
+def test_words_lead_to_no_file(batch):
+    batch.run(verb="deconv", style=None)
+    batch.sheet("photos/secret.png", "sheet.png")
+    (batch.photos / "secret.png").write_bytes(b"secret")
+    with serving(LiveBatch(batch.out, to_paint=1)) as address:
+        (entry,) = json.loads(get(f"{address}progress.json?after=0")[2])["entries"]
+        assert entry["links"] == {"photo": None, "picture": "files/picture/2"}
+        assert get(f"{address}files/photo/2")[0] == 404
+        assert get(f"{address}files/picture/2")[0] == 200
+
+
 def test_other_names_for_this_machine_are_refused(live):
     with serving(live) as address:
         assert get(address, Host="evil.example")[0] == 403
@@ -142,7 +162,7 @@ def test_other_names_for_this_machine_are_refused(live):
         assert get(address, Host=f"localhost:{port}")[0] == 200
 
 
-def test_what_is_no_picture_cannot_be_opened_as_a_page(live, batch):
+def test_a_file_that_is_not_a_picture_cannot_be_opened_as_a_page(live, batch):
     batch.run()
     (batch.photos / "a.html").write_text("<script>alert(1)</script>")
     batch.failure("a.html", "Not recognised as a picture.", pictures=False)

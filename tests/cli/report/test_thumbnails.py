@@ -14,7 +14,7 @@ def decode(uri: str) -> Image.Image:
 
 @pytest.fixture
 def noisy(tmp_path):
-    """The hardest picture for any compression."""
+    """Write a picture of noise, which compresses worst, and return its path."""
     path = tmp_path / "noise.png"
     samples = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
     Image.fromarray(samples).save(path)
@@ -52,7 +52,7 @@ def test_transparency_is_kept(tmp_path):
     assert decode(made.uri).convert("RGBA").getpixel((9, 9))[3] == pytest.approx(128, abs=3)
 
 
-def test_there_is_none_of_what_cannot_be_read(tmp_path, write_unreadable):
+def test_an_unreadable_file_has_no_thumbnail(tmp_path, write_unreadable):
     for name in write_unreadable(tmp_path):
         assert thumbnail(tmp_path / name) is None
     assert thumbnail(tmp_path / "gone.png") is None

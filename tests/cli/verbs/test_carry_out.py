@@ -100,8 +100,8 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(photos, capsys):
     out, err = capsys.readouterr()
     assert out.replace("\\", "/").splitlines() == [
         "photos/a.png -> stylized/a.png",
-        "skipped photos/b.png: A file that was not painted here is in its place;"
-        " --overwrite paints over it.",
+        "skipped photos/b.png: A file that is not in the ledger has this name;"
+        " give --overwrite to replace it.",
         "photos/c.png -> stylized/c.png",
     ]
     assert "nothing was painted" in err
@@ -173,7 +173,8 @@ def test_pictures_of_other_settings_are_not_mixed_with_new_ones(photos, dry_run)
     assert carry_out(Work(plan, paint), with_settings(size=512)) == 0
     (photos / "d.png").write_bytes((photos / "a.png").read_bytes())
     plan, changed = find_photos([photos], options()), with_settings(size=256)
-    with pytest.raises(UsageError, match=r"3 pictures of another making[\s\S]*--overwrite"):
+    message = r"3 pictures made with other settings or from other photos:[\s\S]*--overwrite"
+    with pytest.raises(UsageError, match=message):
         carry_out(Work(plan, never), replace(changed, dry_run=dry_run))
     assert pictures() == ["a.png", "b.png", "c.png"]
     assert carry_out(Work(plan, paint), replace(changed, overwrite=True)) == 0
@@ -185,7 +186,7 @@ def test_the_bytes_of_a_style_count(photos):
     style.write_text("one")
     assert carry_out(Work(plan, paint, sources={"style": style}), with_settings(size=512)) == 0
     style.write_text("two")
-    with pytest.raises(UsageError, match="of another making"):
+    with pytest.raises(UsageError, match="made with other settings or from other photos"):
         carry_out(Work(plan, never, sources={"style": style}), with_settings(size=512))
 
 
@@ -233,11 +234,11 @@ def test_a_dry_run_estimates(photos, capsys):
     plan = find_photos([photos], batch)
     carry_out(Work(plan, never, effort=effort), replace(batch, dry_run=True))
     err = capsys.readouterr().err
-    assert "3 pictures, 3 to be painted: very roughly " in err
+    assert "3 pictures, 3 to paint: very roughly " in err
     assert "2.0 GB of memory" in err
     carry_out(Work(Plan(plan.jobs[:1]), paint, effort=effort), batch)
     carry_out(Work(plan, never, effort=effort), replace(batch, dry_run=True))
-    assert "3 pictures, 2 to be painted: about " in capsys.readouterr().err
+    assert "3 pictures, 2 to paint: about " in capsys.readouterr().err
 
 
 def test_hostile_names_are_text_in_console_and_ledger(photos, capfd):

@@ -184,3 +184,25 @@ def test_a_wrong_name_is_found_before_the_pass(options, message, capsys):
     err = capsys.readouterr().err
     assert message in err
     assert "passing over" not in err
+
+
+def test_another_size_is_told_as_such(capsys):
+    assert deconv("--compare", "alexnet", "squeezenet1_1") == 0
+    assert deconv("--compare", "alexnet", "squeezenet1_1", "--size", "96") == 2
+    assert "made with another --size (64, now 96)" in capsys.readouterr().err
+
+
+def test_a_process_that_is_slower_leaves_the_sheets_of_a_faster_one(monkeypatch):
+    """Both passed over the images; the second one finds that the first has drawn meanwhile."""
+    search = Deconvnet.search
+
+    def overtaken(self, *arguments, **options):
+        found = search(self, *arguments, **options)
+        monkeypatch.setattr(Deconvnet, "search", search)
+        assert deconv(*FEW) == 0
+        return found
+
+    monkeypatch.setattr(Deconvnet, "search", overtaken)
+    assert deconv(*FEW) == 0
+    made = [line["output"] for line in ledger() if line["kind"] == "image"]
+    assert len(made) == len(SHEETS)

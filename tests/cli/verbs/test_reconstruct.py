@@ -135,7 +135,7 @@ def test_a_second_run_makes_only_what_is_missing(capsys):
         ("b.png", "conv1"),
     ]
     assert reconstruct("--layers", "relu1") == 2
-    assert "2 pictures of another making" in capsys.readouterr().err
+    assert "2 pictures made with other settings or from other photos" in capsys.readouterr().err
 
 
 def test_a_damaged_record_is_left_out_of_the_csv(capsys):

@@ -33,7 +33,7 @@ def plan(tmp_path) -> Plan:
     return Plan(tuple(Job(Path(f"{name}.jpg"), tmp_path / f"{name}.png") for name in names))
 
 
-def test_rows_are_of_the_sheets_that_are_there(plan, tmp_path):
+def test_rows_come_from_existing_sheets(plan, tmp_path):
     first, second, third = plan.jobs
     save(first, row("a.jpg"), row("a.jpg", "relu1"))
     save(third, row("c.jpg"))
@@ -47,7 +47,7 @@ def test_rows_are_of_the_sheets_that_are_there(plan, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"layers": []}', "no JSON"])
-def test_what_is_no_record_is_said_and_left_out(plan, tmp_path, text, caplog):
+def test_files_that_are_not_records_are_left_out_with_a_warning(plan, tmp_path, text, caplog):
     save(plan.jobs[0], row())
     plan.jobs[0].output.with_suffix(".json").write_text(text)
     save(plan.jobs[1], row("b.jpg"))

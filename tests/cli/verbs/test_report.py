@@ -38,7 +38,7 @@ def test_without_a_batch_it_is_wrong_usage(tmp_path, capsys, monkeypatch, folder
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- a batch that reports of itself ------------------------------------------------------------
+# ---- the options --report and --watch-progress -------------------------------------------------
 
 
 def options(batch, **changes) -> BatchOptions:
@@ -70,7 +70,7 @@ def test_no_page_unless_it_is_asked_for(batch, photos):
     assert not (batch.out / "report.html").exists()
 
 
-def test_whoever_interrupts_does_not_wait_for_a_page(batch, photos, capsys):
+def test_after_an_interrupt_no_page_is_made(batch, photos, capsys):
     def interrupted(job, progress, stop):
         signal.raise_signal(signal.SIGINT)
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""``nstbatch retry``: the commands of the ledger once more, for what failed alone."""
+"""``nstbatch retry``: the commands of the ledger again, for the failed pictures only."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def lines(out: str = "stylized") -> list[dict]:
     return [json.loads(line) for line in Path(out, "nstbatch.jsonl").read_text().splitlines()]
 
 
-def test_what_failed_is_painted_from_wherever_it_is_called(folder, monkeypatch, capsys):
+def test_failed_pictures_are_painted_from_any_folder(folder, monkeypatch, capsys):
     assert stylize() == 1
     before = Path("stylized/a.png").stat().st_mtime_ns
     assert run(["retry", "stylized"]) == 1
@@ -66,7 +66,7 @@ def test_nothing_is_painted_in_another_style_than_the_rest(capsys):
     Image.new("RGB", (64, 64), "red").save("style.png")
     assert run(["retry", "stylized"]) == 1
     assert (
-        "photos/b.png is left alone: the file given as --style has changed"
+        "photos/b.png is not retried: the file given as --style has changed"
         in capsys.readouterr().err
     )
     assert not Path("stylized/b.png").exists()
@@ -112,7 +112,7 @@ def test_a_folder_that_the_command_was_called_in_is_gone(folder, monkeypatch, ca
 @pytest.mark.parametrize("out", ["photos", "gone"])
 def test_a_folder_without_a_ledger_is_wrong_usage(out, capsys):
     assert run(["retry", out]) == 2
-    assert f"No batch was painted in {out}" in capsys.readouterr().err
+    assert f"{out} is not the output folder of a batch" in capsys.readouterr().err
 
 
 def test_a_run_that_the_ledger_does_not_know_is_told(capsys):
@@ -121,7 +121,7 @@ def test_a_run_that_the_ledger_does_not_know_is_told(capsys):
     kept = [line for line in path.read_text().splitlines() if '"kind": "image"' in line]
     path.write_text("".join(f"{line}\n" for line in kept))
     assert run(["retry", "stylized"]) == 1
-    assert "does not say how photos/b.png was painted" in capsys.readouterr().err
+    assert "photos/b.png is not retried: the ledger lacks its command" in capsys.readouterr().err
 
 
 def test_words_of_another_program_are_not_called():

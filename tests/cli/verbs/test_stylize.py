@@ -109,7 +109,7 @@ def test_a_painting_that_was_killed_goes_on_in_the_middle_to_the_same_bytes(monk
             if len(kept) == 4:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr("nstbatch.runtime.systems.style_transfer.CheckpointFile", Always)
+    monkeypatch.setattr("nstbatch.runtime.systems.system.CheckpointFile", Always)
     assert stylize("photos", "-n", "6") == 130
     assert not Path("stylized/a.png").exists()
     (checkpoint,) = Path("stylized/.nstbatch").glob("*.npz")

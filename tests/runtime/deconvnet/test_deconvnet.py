@@ -211,6 +211,7 @@ def test_projections_equal_those_of_pytorch(network, searched, model, layer, rul
         np.testing.assert_array_equal(projection.patch, patch)
 
 
+@pytest.mark.usefixtures("one_torch_thread")
 @pytest.mark.filterwarnings("ignore:Setting backward hooks:UserWarning")
 @pytest.mark.parametrize(("model", "layer"), [("alexnet", "conv3"), ("vgg16", "conv3_1")])
 def test_of_a_tie_in_a_second_pooling_the_first_maximum_is_taken(network, tmp_path, model, layer):

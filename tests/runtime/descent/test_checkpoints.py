@@ -90,7 +90,7 @@ def test_a_broken_run_ends_bit_for_bit_as_a_whole_one(path, monkeypatch, optimiz
     transfer = StyleTransfer("squeezenet1_1", device="cpu", threads=1)
     whole = transfer(photo, painting, options)
 
-    monkeypatch.setattr("nstbatch.runtime.systems.style_transfer.CheckpointFile", always)
+    monkeypatch.setattr("nstbatch.runtime.systems.system.CheckpointFile", always)
     for breaks in (2, 6):  # in the first size and in the second
         answers = iter([False] * breaks + [True])
         broken = transfer(

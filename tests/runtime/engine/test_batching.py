@@ -15,7 +15,7 @@ from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason, descend
 from nstbatch.runtime.engine.batching import Batcher, Start
 from nstbatch.runtime.errors import StoppedError, UsageError
-from nstbatch.runtime.systems import style_transfer
+from nstbatch.runtime.systems import system
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
@@ -365,8 +365,8 @@ def test_photos_of_several_threads_are_painted_as_alone(painted_alone, batch):
 
 
 def test_a_checkpoint_of_a_batch_is_gone_on_from_alone(tmp_path, monkeypatch, painted_alone):
-    every_step = partial(style_transfer.CheckpointFile, every=0)
-    monkeypatch.setattr(style_transfer, "CheckpointFile", every_step)
+    every_step = partial(system.CheckpointFile, every=0)
+    monkeypatch.setattr(system, "CheckpointFile", every_step)
     transfer = StyleTransfer("squeezenet1_1", device="cpu", threads=1)
     transfer.engine.share(2)
     answers = [iter([False] * 8 + [True]) for _ in range(2)]
