@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from nstbatch.cli.text import printable
+from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES, WRITABLE_SUFFIXES
 
-from .naming import Naming
+from .naming import NameTooLongError, Naming, check_length
 from .parameters import Setting
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A folder that could not be read, and the reason."""
+    """A folder that could not be read or a photo that cannot become a picture, and the reason."""
 
     path: Path
     reason: str
@@ -80,7 +80,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a batch in their order, and the folders that could not be read."""
+    """The jobs of a batch in their order, and the folders and photos that fail without a try."""
 
     jobs: tuple[Job, ...]
     unreadable: tuple[Unreadable, ...] = ()
@@ -118,23 +118,27 @@ def make_plan(
     """
     identity = _Identities()
     jobs: dict[tuple[str, str], Job] = {}  # in order; a photo named twice counts once
-    unreadable = []
+    unreadable: dict[tuple[str, int], Unreadable] = {}
     photos: dict[str, int] = {}  # the number of photos before each
     inputs = list(inputs)
     if suffix is not None:
         _refuse_own_results(inputs, out, identity)
     for folder, found in _found(inputs, out, recursive, identity):
         if isinstance(found, Unreadable):
-            unreadable.append(found)
+            unreadable[identity(found.path), 0] = found
             continue
         path = _picture_path(out / found.relative_to(folder), suffix)
         source = identity(found)
         index = photos.setdefault(source, len(photos))
         for variation in range(variations):
-            output = _named(path, index, variation, variations, naming)
+            try:
+                output = _named(path, index, variation, variations, naming)
+            except NameTooLongError as error:
+                unreadable[source, variation] = Unreadable(found, str(error))
+                continue
             jobs.setdefault((source, identity(output)), Job(found, output, variation))
-    _refuse(_problems(jobs, {identity(path) for path in keep}))
-    return Plan(tuple(jobs.values()), tuple(unreadable))
+    _refuse(_problems(jobs, {identity(path) for path in keep}), naming)
+    return Plan(tuple(jobs.values()), tuple(unreadable.values()))
 
 
 def find_images(
@@ -238,9 +242,10 @@ def _named(path: Path, index: int, variation: int, variations: int, naming: Nami
     tells_variations = False
     if naming is not None:
         path, tells_variations = naming.renamed(path, index, variation), naming.tells_variations
-    if variations == 1 or tells_variations:
-        return path
-    return path.with_stem(f"{path.stem}-{variation + 1}")
+    if variations > 1 and not tells_variations:
+        path = path.with_stem(f"{path.stem}-{variation + 1}")
+    check_length(path.name)
+    return path
 
 
 class _Identities:
@@ -278,14 +283,17 @@ def _problems(jobs: dict[tuple[str, str], Job], keep: set[str]) -> list[str]:
     return problems
 
 
-def _refuse(problems: list[str]) -> None:
+def _refuse(problems: list[str], naming: Naming | None) -> None:
     if not problems:
         return
+    template = "{stem}" if naming is None else naming.template
+    numbered = template if "{index" in template else f"{{index}}_{template}"
     lines = problems[:SHOWN_PROBLEMS]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"... and {len(problems) - SHOWN_PROBLEMS} more")
     raise UsageError(
         "Nothing was done:\n  "
         + "\n  ".join(lines)
-        + "\nChoose another output folder with --out, or other names with --name."
+        + "\nChoose another output folder with --out, or give every picture a name of its own with "
+        f"--name {shell([numbered])}."
     )
