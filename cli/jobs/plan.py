@@ -6,7 +6,6 @@ a picture that would overwrite a photo.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import tempfile
@@ -19,10 +18,9 @@ from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES, WRITABLE_SUFFIXES
 
+from .left_out import READERS, LeftOut, is_of_a_system
 from .naming import NameTooLongError, Naming, check_length
 from .parameters import Setting
-
-log = logging.getLogger(__name__)
 
 # For photos of a format that cannot be written: PNG is lossless, and every program opens it.
 FALLBACK_SUFFIX = ".png"
@@ -84,6 +82,7 @@ class Plan:
 
     jobs: tuple[Job, ...]
     unreadable: tuple[Unreadable, ...] = ()
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
 
 
 def make_plan(
@@ -101,7 +100,7 @@ def make_plan(
     A file becomes ``out/NAME``; the photos in a folder become ``out/PATH``, their path within that
     folder. A picture keeps its photo's suffix, or gets .png if that format cannot be written.
     Hidden files in a folder (``.x.jpg``, and macOS's ``._x.jpg``) are not taken as photos; the
-    output folder and links to folders are not searched.
+    output folder, links to folders, and folders of thumbnails such as ``@eaDir`` are not searched.
 
     Args:
         inputs: Files and folders. A file may have any suffix, since the user named it.
@@ -120,10 +119,10 @@ def make_plan(
     jobs: dict[tuple[str, str], Job] = {}  # in order; a photo named twice counts once
     unreadable: dict[tuple[str, int], Unreadable] = {}
     photos: dict[str, int] = {}  # the number of photos before each
-    inputs = list(inputs)
+    inputs, left_out = list(inputs), LeftOut()
     if suffix is not None:
         _refuse_own_results(inputs, out, identity)
-    for folder, found in _found(inputs, out, recursive, identity):
+    for folder, found in _found(inputs, out, recursive, identity, left_out):
         if isinstance(found, Unreadable):
             unreadable[identity(found.path), 0] = found
             continue
@@ -138,12 +137,12 @@ def make_plan(
                 continue
             jobs.setdefault((source, identity(output)), Job(found, output, variation))
     _refuse(_problems(jobs, {identity(path) for path in keep}), naming)
-    return Plan(tuple(jobs.values()), tuple(unreadable.values()))
+    return Plan(tuple(jobs.values()), tuple(unreadable.values()), left_out)
 
 
 def find_images(
     inputs: Iterable[Path], out: Path, *, recursive: bool = False
-) -> tuple[list[Path], list[Unreadable]]:
+) -> tuple[list[Path], list[Unreadable], LeftOut]:
     """Find the images for results that are made from all of them, and the unreadable folders.
 
     Args:
@@ -155,16 +154,16 @@ def find_images(
         UsageError: An input does not exist, or is the output folder.
     """
     identity = _Identities()
-    inputs = list(inputs)
+    inputs, left_out = list(inputs), LeftOut()
     _refuse_own_results(inputs, out, identity)
     images: dict[str, Path] = {}  # in order; a photo named twice counts once
     unreadable = []
-    for _, found in _found(inputs, out, recursive, identity):
+    for _, found in _found(inputs, out, recursive, identity, left_out):
         if isinstance(found, Unreadable):
             unreadable.append(found)
         else:
             images.setdefault(identity(found), found)
-    return list(images.values()), unreadable
+    return list(images.values()), unreadable, left_out
 
 
 def make_writable(folder: Path) -> None:
@@ -193,21 +192,21 @@ def _refuse_own_results(inputs: Iterable[Path], out: Path, identity: _Identities
 
 
 def _found(
-    inputs: Iterable[Path], out: Path, recursive: bool, identity: _Identities
+    inputs: Iterable[Path], out: Path, recursive: bool, identity: _Identities, left_out: LeftOut
 ) -> Iterator[tuple[Path, Path | Unreadable]]:
     """Yield (folder, photo) for each photo found; its path from that folder is kept in ``out``."""
     for path in inputs:
         if not os.path.lexists(path):
             raise UsageError(f"There is no file or folder {printable(path)}.")
         if path.is_dir():
-            for found in _scan(path, identity(out), recursive, identity):
+            for found in _scan(path, identity(out), recursive, identity, left_out):
                 yield path, found
         else:
             yield path.parent, path
 
 
 def _scan(
-    folder: Path, out: str, recursive: bool, identity: _Identities
+    folder: Path, out: str, recursive: bool, identity: _Identities, left_out: LeftOut
 ) -> Iterator[Path | Unreadable]:
     """Yield the photos in a folder in the order of their names, and the unreadable folders."""
     try:
@@ -221,12 +220,19 @@ def _scan(
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if recursive and identity(path) != out:
-                yield from _scan(path, out, recursive, identity)
+            if not recursive or identity(path) == out:
+                continue
+            if is_of_a_system(entry.name):
+                left_out.folders.append(path)
+            else:
+                yield from _scan(path, out, recursive, identity, left_out)
         elif entry.is_dir():
-            log.info("skipped a link to a folder: %s", printable(path))
+            if recursive:
+                left_out.links.append(path)
         elif path.suffix.lower() in SUFFIXES:  # also a broken link: its painter reports it
             yield path
+        elif path.suffix.lower() in READERS:
+            left_out.pictures[path.suffix.lower()] += 1
 
 
 def _picture_path(path: Path, wanted: str | None) -> Path:

@@ -86,7 +86,7 @@ def as_picture(image: ImageLike) -> Picture:
 
 # --- Reading ----------------------------------------------------------------------------------
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif"})
+SUFFIXES = frozenset({*FORMATS, ".bmp", ".gif"})
 """The suffixes, in lower case, of the files that :func:`read` accepts."""
 
 
