@@ -265,7 +265,8 @@ class _Identities:
 
     def __call__(self, path: Path) -> str:
         folder, name = os.path.split(path)
-        if not name or name == ".." or path.is_symlink():
+        # os.path, because Path raises an OSError for a name that a file system finds too long.
+        if not name or name == ".." or os.path.islink(path):  # noqa: PTH114
             resolved = os.path.realpath(path)
         else:
             if folder not in self._folders:
