@@ -180,7 +180,7 @@ class BarReporter(QuietReporter):
         """Show the name of the oldest photo under way, and the number of others."""
         moving = [(job, progress) for job, progress in self._under_way.values() if progress]
         job, progress = next(iter(moving or self._under_way.values()), (None, None))
-        name = printable(job.input.name) if job else ""
+        name = printable(job.name) if job else ""
         more = f" +{len(moving) - 1}" if len(moving) > 1 else ""
         self._bar.update(
             self._task,

@@ -67,6 +67,11 @@ class Job:
         """The photo, if there is one."""
         return self.input if self.source is Source.PHOTO else None
 
+    @property
+    def name(self) -> str:
+        """A short name for people: the photo's without its folder, or the word."""
+        return self.input.name if self.photo else os.fspath(self.input)
+
 
 @dataclass(frozen=True)
 class Unreadable:

@@ -16,13 +16,13 @@ class Reporter(Protocol):
     """Is told how a batch goes."""
 
     def started(self, job: Job) -> None:
-        """A photo is about to be painted."""
+        """Called before a job begins."""
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Its painter made a step."""
+        """Called after every step of a job."""
 
     def finished(self, outcome: Outcome) -> None:
-        """That is what became of a photo."""
+        """Called with the outcome of a job."""
 
 
 class OneByOne:
@@ -33,17 +33,17 @@ class OneByOne:
         self._lock = threading.Lock()
 
     def started(self, job: Job) -> None:
-        """A photo is about to be painted."""
+        """Called before a job begins."""
         with self._lock:
             self._reporter.started(job)
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Its painter made a step."""
+        """Called after every step of a job."""
         with self._lock:
             self._reporter.progressed(job, progress)
 
     def finished(self, outcome: Outcome) -> None:
-        """That is what became of a photo."""
+        """Called with the outcome of a job."""
         with self._lock:
             self._reporter.finished(outcome)
 
@@ -55,16 +55,16 @@ class Tee:
         self._both = (first, second)
 
     def started(self, job: Job) -> None:
-        """A photo is about to be painted."""
+        """Called before a job begins."""
         for reporter in self._both:
             reporter.started(job)
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Its painter made a step."""
+        """Called after every step of a job."""
         for reporter in self._both:
             reporter.progressed(job, progress)
 
     def finished(self, outcome: Outcome) -> None:
-        """That is what became of a photo."""
+        """Called with the outcome of a job."""
         for reporter in self._both:
             reporter.finished(outcome)

@@ -19,7 +19,7 @@ from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import SheetWriting
 
 from .batch_verb import batch_options
-from .draw_sheets import draw, say, search
+from .carry_out_sheets import draw, say, search
 from .prepare import BatchOptions, naming, nothing_found, say_left_out, still_there
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ A kind of term consists of two onnxscript functions, which read like the formula
 
 * ``target(activation) -> target``: the part of a reference picture that the loss compares with;
 * ``loss(activation, target, weight) -> (loss, cotangent)``: the weighted loss of each picture of a
-  batch, (N,), and its derivative in the activation, of the activation's shape.
+  batch, (N,), and its derivative in the activation, of the activation's shape. A loss that also
+  declares ``pictures: int`` is given N.
 
 ``weight`` is one number for each picture, (N,). Like the targets it is an input of the graph, so a
 change of it needs no new graph. A term on the image itself has no target; it gets the image, as the
