@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nstbatch.runtime.checks import at_least, one_of
+from nstbatch.runtime.checks import one_of, whole
 from nstbatch.runtime.devices.provider_options import EXECUTION_PROVIDERS
 from nstbatch.runtime.devices.providers import PRECISIONS
 from nstbatch.runtime.errors import UsageError
@@ -97,9 +97,9 @@ class BenchOptions:
             if not getattr(self, name):
                 raise UsageError(f"There is nothing to measure: no {name}.")
             for value in getattr(self, name):
-                at_least(name, value, 1)
+                whole(name, value, 1)
         for name in ("rounds", "steps", "warm_up"):
-            at_least(name, getattr(self, name), 1)
+            whole(name, getattr(self, name), 1)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

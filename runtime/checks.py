@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, get_args
+import operator
+import reprlib
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, Literal, TypeVar, get_args
 
 from .errors import UnknownNameError, UsageError
 
@@ -14,20 +17,101 @@ Pooling = Literal["avg", "max"]
 OPTIMIZER_NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
+Options = TypeVar("Options")
+
 
 def one_of(name: str, choice: str, known: Sequence[str]) -> None:
     """Raise an UnknownNameError that lists the valid choices of an option."""
+    if not isinstance(choice, str):
+        raise _wrong(name, f"one of {', '.join(known)}", choice)
     if choice not in known:
         raise UnknownNameError(name, choice, known)
 
 
+def whole(name: str, value: int, lowest: float = -math.inf, highest: float = math.inf) -> None:
+    """Raise a UsageError that names the option unless its value is a whole number in a range.
+
+    Integers of numpy are as good as Python's. A bool is no number.
+    """
+    if not _is_whole(value) or not lowest <= value <= highest:
+        span = f" of at least {lowest}" if lowest > -math.inf else ""
+        if highest < math.inf:
+            span = f" from {lowest} to {highest}"
+        raise _wrong(name, f"a whole number{span}", value)
+
+
 def at_least(name: str, value: float, lowest: float) -> None:
     """Raise a UsageError that names the option unless its value is finite and not below a bound."""
-    if not lowest <= value < math.inf:  # also false for NaN
-        raise UsageError(f"The {name} must be a number of at least {lowest}, not {value}.")
+    if not _is_number(value) or not lowest <= value < math.inf:  # also false for NaN
+        raise _wrong(name, f"a number of at least {lowest}", value)
 
 
 def above(name: str, value: float, bound: float) -> None:
     """Raise a UsageError that names the option unless its value is finite and above a bound."""
-    if not bound < value < math.inf:
-        raise UsageError(f"The {name} must be a number above {bound}, not {value}.")
+    if not _is_number(value) or not bound < value < math.inf:
+        raise _wrong(name, f"a number above {bound}", value)
+
+
+def flag(name: str, value: bool) -> None:
+    """Raise a UsageError that names the option unless its value is a bool, of numpy or Python."""
+    # numpy is not imported here; it calls its own bool "bool", and before numpy 2.0 "bool_".
+    if type(value).__name__ not in {"bool", "bool_"}:
+        raise _wrong(name, "True or False", value)
+
+
+def text(name: str, value: str) -> None:
+    """Raise a UsageError that names the option unless its value is a str."""
+    if not isinstance(value, str):
+        raise _wrong(name, "a str", value)
+
+
+def several(name: str, values: Sequence[Any], of: str) -> None:
+    """Raise a UsageError that names the option unless its value is a tuple or a list.
+
+    A single str would otherwise be read letter by letter.
+
+    Args:
+        name: The option.
+        values: Its value.
+        of: A word for the elements, such as "layer names".
+    """
+    if not isinstance(values, tuple | list):
+        raise _wrong(name, f"a tuple of {of}", values)
+
+
+def weights(name: str, value: Mapping[str, float]) -> None:
+    """Raise a UsageError unless an option's value maps layer names to weights of at least 0."""
+    if not isinstance(value, Mapping):
+        raise _wrong(name, "a mapping from layer names to weights", value)
+    for layer, weight in value.items():
+        text(f"layer in {name}", layer)
+        at_least(f"weight of {layer}", weight, 0)
+
+
+def options_or_default(options: Options | None, kind: type[Options]) -> Options:
+    """Return the options of a call, or their defaults if None.
+
+    Raises:
+        UsageError: They are of another kind, such as a dict or the options of another system.
+    """
+    if options is None:
+        return kind()
+    if not isinstance(options, kind):
+        raise _wrong("options", f"{kind.__name__}(...) or None", options)
+    return options
+
+
+def _is_whole(value: object) -> bool:
+    try:
+        operator.index(value)  # type: ignore[arg-type]  # the question is whether it is one
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _wrong(name: str, expected: str, value: object) -> UsageError:
+    return UsageError(f"The {name} must be {expected}, not {reprlib.repr(value)}.")

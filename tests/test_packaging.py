@@ -19,6 +19,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import nstbatch
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGE_FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
@@ -181,3 +183,8 @@ def test_the_wheel_runs_from_another_folder(wheel: Path, tmp_path: Path) -> None
     ).stdout.split()
     package = tmp_path / "site/nstbatch"
     assert shown == [str(package / "__init__.py"), str(package / "runtime/pictures/images.py")]
+
+
+def test_every_public_name_can_be_imported() -> None:
+    for name in nstbatch.__all__:
+        assert getattr(nstbatch, name) is not None

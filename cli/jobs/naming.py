@@ -21,6 +21,17 @@ OF_THE_RUN = ("style", "model", "size", "seed")
 """Fields that are settings; a verb without the setting does not have the field."""
 
 
+class NameTooLongError(UsageError):
+    """The name of one picture is longer than file systems allow; the others may be fine."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The name of its picture would have {len(os.fsencode(name))} bytes, and "
+            f"{MAX_NAME_BYTES} is the limit: {printable(name)}. Give the pictures shorter names, "
+            "such as --name '{index}'."
+        )
+
+
 @dataclass(frozen=True)
 class Naming:
     """A template, and the values of its fields in a run.
@@ -64,6 +75,7 @@ class Naming:
 
         Raises:
             UsageError: The result is not a valid file name.
+            NameTooLongError: It is too long.
         """
         values = {**self.fields, STEM: path.stem, INDEX: index + 1, VARIATION: variation + 1}
         try:
@@ -73,12 +85,19 @@ class Naming:
             raise UsageError(f"The name template {self.template!r} is invalid: {error}.") from error
         name = stem + path.suffix
         separators = {os.sep, os.altsep or os.sep, "\0"}
-        if not stem or separators & set(name) or len(os.fsencode(name)) > MAX_NAME_BYTES:
+        if not stem or separators & set(name):
             raise UsageError(
                 f"The name template {self.template!r} turns {printable(path.name)!r} into "
                 f"{printable(name)!r}, which is not a valid file name."
             )
+        check_length(name)
         return path.with_name(name)
+
+
+def check_length(name: str) -> None:
+    """Raise a NameTooLongError if a file cannot have this name on common file systems."""
+    if len(os.fsencode(name)) > MAX_NAME_BYTES:
+        raise NameTooLongError(name)
 
 
 def fields(settings: Mapping[str, Setting]) -> dict[str, str | int]:

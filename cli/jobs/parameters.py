@@ -119,4 +119,5 @@ def is_place(parameter: Parameter, value: str, folder: Path) -> bool:
     if parameter.is_path:
         return True
     looks_like_one = "/" in value or os.sep in value
-    return parameter.may_be_path and (looks_like_one or (folder / value).is_file())
+    # os.path, because Path raises an OSError for a list of layers that is too long to be a name.
+    return parameter.may_be_path and (looks_like_one or os.path.isfile(folder / value))  # noqa: PTH113

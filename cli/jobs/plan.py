@@ -6,7 +6,6 @@ a picture that would overwrite a photo.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import tempfile
@@ -15,14 +14,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from nstbatch.cli.text import printable
+from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES, WRITABLE_SUFFIXES
 
-from .naming import Naming
+from .left_out import READERS, LeftOut, is_of_a_system
+from .naming import NameTooLongError, Naming, check_length
 from .parameters import Setting
-
-log = logging.getLogger(__name__)
 
 # For photos of a format that cannot be written: PNG is lossless, and every program opens it.
 FALLBACK_SUFFIX = ".png"
@@ -77,7 +75,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A folder that could not be read, and the reason."""
+    """A folder that could not be read or a photo that cannot become a picture, and the reason."""
 
     path: Path
     reason: str
@@ -85,10 +83,11 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a batch in their order, and the folders that could not be read."""
+    """The jobs of a batch in their order, and the folders and photos that fail without a try."""
 
     jobs: tuple[Job, ...]
     unreadable: tuple[Unreadable, ...] = ()
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
 
 
 def make_plan(
@@ -106,7 +105,7 @@ def make_plan(
     A file becomes ``out/NAME``; the photos in a folder become ``out/PATH``, their path within that
     folder. A picture keeps its photo's suffix, or gets .png if that format cannot be written.
     Hidden files in a folder (``.x.jpg``, and macOS's ``._x.jpg``) are not taken as photos; the
-    output folder and links to folders are not searched.
+    output folder, links to folders, and folders of thumbnails such as ``@eaDir`` are not searched.
 
     Args:
         inputs: Files and folders. A file may have any suffix, since the user named it.
@@ -123,28 +122,32 @@ def make_plan(
     """
     identity = _Identities()
     jobs: dict[tuple[str, str], Job] = {}  # in order; a photo named twice counts once
-    unreadable = []
+    unreadable: dict[tuple[str, int], Unreadable] = {}
     photos: dict[str, int] = {}  # the number of photos before each
-    inputs = list(inputs)
+    inputs, left_out = list(inputs), LeftOut()
     if suffix is not None:
         _refuse_own_results(inputs, out, identity)
-    for folder, found in _found(inputs, out, recursive, identity):
+    for folder, found in _found(inputs, out, recursive, identity, left_out):
         if isinstance(found, Unreadable):
-            unreadable.append(found)
+            unreadable[identity(found.path), 0] = found
             continue
         path = _picture_path(out / found.relative_to(folder), suffix)
         source = identity(found)
         index = photos.setdefault(source, len(photos))
         for variation in range(variations):
-            output = _named(path, index, variation, variations, naming)
+            try:
+                output = _named(path, index, variation, variations, naming)
+            except NameTooLongError as error:
+                unreadable[source, variation] = Unreadable(found, str(error))
+                continue
             jobs.setdefault((source, identity(output)), Job(found, output, variation))
-    _refuse(_problems(jobs, {identity(path) for path in keep}))
-    return Plan(tuple(jobs.values()), tuple(unreadable))
+    _refuse(_problems(jobs, {identity(path) for path in keep}), naming)
+    return Plan(tuple(jobs.values()), tuple(unreadable.values()), left_out)
 
 
 def find_images(
     inputs: Iterable[Path], out: Path, *, recursive: bool = False
-) -> tuple[list[Path], list[Unreadable]]:
+) -> tuple[list[Path], list[Unreadable], LeftOut]:
     """Find the images for results that are made from all of them, and the unreadable folders.
 
     Args:
@@ -156,16 +159,16 @@ def find_images(
         UsageError: An input does not exist, or is the output folder.
     """
     identity = _Identities()
-    inputs = list(inputs)
+    inputs, left_out = list(inputs), LeftOut()
     _refuse_own_results(inputs, out, identity)
     images: dict[str, Path] = {}  # in order; a photo named twice counts once
     unreadable = []
-    for _, found in _found(inputs, out, recursive, identity):
+    for _, found in _found(inputs, out, recursive, identity, left_out):
         if isinstance(found, Unreadable):
             unreadable.append(found)
         else:
             images.setdefault(identity(found), found)
-    return list(images.values()), unreadable
+    return list(images.values()), unreadable, left_out
 
 
 def make_writable(folder: Path) -> None:
@@ -194,21 +197,21 @@ def _refuse_own_results(inputs: Iterable[Path], out: Path, identity: _Identities
 
 
 def _found(
-    inputs: Iterable[Path], out: Path, recursive: bool, identity: _Identities
+    inputs: Iterable[Path], out: Path, recursive: bool, identity: _Identities, left_out: LeftOut
 ) -> Iterator[tuple[Path, Path | Unreadable]]:
     """Yield (folder, photo) for each photo found; its path from that folder is kept in ``out``."""
     for path in inputs:
         if not os.path.lexists(path):
             raise UsageError(f"There is no file or folder {printable(path)}.")
         if path.is_dir():
-            for found in _scan(path, identity(out), recursive, identity):
+            for found in _scan(path, identity(out), recursive, identity, left_out):
                 yield path, found
         else:
             yield path.parent, path
 
 
 def _scan(
-    folder: Path, out: str, recursive: bool, identity: _Identities
+    folder: Path, out: str, recursive: bool, identity: _Identities, left_out: LeftOut
 ) -> Iterator[Path | Unreadable]:
     """Yield the photos in a folder in the order of their names, and the unreadable folders."""
     try:
@@ -222,12 +225,19 @@ def _scan(
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if recursive and identity(path) != out:
-                yield from _scan(path, out, recursive, identity)
+            if not recursive or identity(path) == out:
+                continue
+            if is_of_a_system(entry.name):
+                left_out.folders.append(path)
+            else:
+                yield from _scan(path, out, recursive, identity, left_out)
         elif entry.is_dir():
-            log.info("skipped a link to a folder: %s", printable(path))
+            if recursive:
+                left_out.links.append(path)
         elif path.suffix.lower() in SUFFIXES:  # also a broken link: its painter reports it
             yield path
+        elif path.suffix.lower() in READERS:
+            left_out.pictures[path.suffix.lower()] += 1
 
 
 def _picture_path(path: Path, wanted: str | None) -> Path:
@@ -243,9 +253,10 @@ def _named(path: Path, index: int, variation: int, variations: int, naming: Nami
     tells_variations = False
     if naming is not None:
         path, tells_variations = naming.renamed(path, index, variation), naming.tells_variations
-    if variations == 1 or tells_variations:
-        return path
-    return path.with_stem(f"{path.stem}-{variation + 1}")
+    if variations > 1 and not tells_variations:
+        path = path.with_stem(f"{path.stem}-{variation + 1}")
+    check_length(path.name)
+    return path
 
 
 class _Identities:
@@ -259,7 +270,8 @@ class _Identities:
 
     def __call__(self, path: Path) -> str:
         folder, name = os.path.split(path)
-        if not name or name == ".." or path.is_symlink():
+        # os.path, because Path raises an OSError for a name that a file system finds too long.
+        if not name or name == ".." or os.path.islink(path):  # noqa: PTH114
             resolved = os.path.realpath(path)
         else:
             if folder not in self._folders:
@@ -283,14 +295,17 @@ def _problems(jobs: dict[tuple[str, str], Job], keep: set[str]) -> list[str]:
     return problems
 
 
-def _refuse(problems: list[str]) -> None:
+def _refuse(problems: list[str], naming: Naming | None) -> None:
     if not problems:
         return
+    template = "{stem}" if naming is None else naming.template
+    numbered = template if "{index" in template else f"{{index}}_{template}"
     lines = problems[:SHOWN_PROBLEMS]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"... and {len(problems) - SHOWN_PROBLEMS} more")
     raise UsageError(
         "Nothing was done:\n  "
         + "\n  ".join(lines)
-        + "\nChoose another output folder with --out, or other names with --name."
+        + "\nChoose another output folder with --out, or give every picture a name of its own with "
+        f"--name {shell([numbered])}."
     )

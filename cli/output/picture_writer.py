@@ -136,7 +136,8 @@ def _hashes(values: Iterable[Setting]) -> dict[str, str]:
     """Return the SHA-256 of every value that is the name of a file, by that name."""
     from nstbatch.runtime.bundles.bundle import sha256_of
 
-    names = [value for value in values if isinstance(value, str) and Path(value).is_file()]
+    # os.path, because Path raises an OSError for a list of layers that is too long to be a name.
+    names = [value for value in values if isinstance(value, str) and os.path.isfile(value)]  # noqa: PTH113
     return {str(without_home(name)): sha256_of(Path(name)) for name in names}
 
 

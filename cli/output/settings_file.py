@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nstbatch.cli.jobs.invocation import SAVED, Invocation
 from nstbatch.cli.jobs.parameters import Parameter, Scope, Setting, is_place
+from nstbatch.cli.text import printable
 from nstbatch.runtime.files import temporary_name, write_atomically
 
 log = logging.getLogger(__name__)
@@ -31,14 +32,15 @@ def save(run: Invocation, out: Path) -> None:
         for name, value in run.within(Scope.BATCH).items()
         if value is not None and value != []  # TOML has no null
     }
+    left_out = [name for name, value in data.items() if not _fits_in_toml(value)]
     heading = (
-        f"# The settings of the last batch in this folder, for nstbatch {run.verb} --config.\n\n"
+        f"# The settings of the last batch in this folder, for nstbatch {run.verb} --config.\n"
     )
-    try:
-        text = (heading + tomli_w.dumps(data)).encode()
-    except UnicodeEncodeError:  # a name that is not UTF-8: TOML cannot hold it
-        log.warning("%s is not written: a file's name is not UTF-8.", SAVED)
-        return
+    for name in left_out:
+        reason = f"{name} is left out, because TOML cannot hold a file name that is not UTF-8"
+        heading += f"# {reason}: {_shown(data.pop(name))}\n"
+        log.warning("%s: %s.", SAVED, reason)
+    text = f"{heading}\n{tomli_w.dumps(data)}".encode()
     sweep(out)
     write_atomically(out / SAVED, text, _TOKEN)
 
@@ -57,3 +59,15 @@ def _relative(parameter: Parameter, value: Setting, out: Path) -> Setting:
         return Path(os.path.relpath(value, out)).as_posix()
     except ValueError:  # on another drive
         return Path(value).absolute().as_posix()
+
+
+def _fits_in_toml(value: Setting) -> bool:
+    """True unless a file name in it has bytes that are not UTF-8, which Python keeps apart."""
+    if isinstance(value, list):
+        return all(map(_fits_in_toml, value))
+    return not isinstance(value, str) or not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _shown(value: Setting) -> str:
+    """A value in a comment of one line."""
+    return printable(" ".join(map(str, value)) if isinstance(value, list) else str(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -94,7 +95,8 @@ def survey(
     def entry(job: Job) -> Entry:
         key = key_of(job.output, out)
         line = ledger.last(key)
-        if overwrite or not job.output.is_file():
+        # os.path, because Path raises an OSError for a name that a file system finds too long.
+        if overwrite or not os.path.isfile(job.output):  # noqa: PTH113
             return Entry(job, key, Standing.TO_DO, line)
         made = ledger.last_done(key)
         if made is None:

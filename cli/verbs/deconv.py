@@ -20,7 +20,7 @@ from nstbatch.cli.options.writing import SheetWriting
 
 from .batch_verb import batch_options
 from .carry_out_sheets import draw, say, search
-from .prepare import BatchOptions, naming, nothing_found, still_there
+from .prepare import BatchOptions, naming, nothing_found, say_left_out, still_there
 
 if TYPE_CHECKING:
     from nstbatch.cli.deconv.sheet_kind import SheetKind
@@ -70,9 +70,10 @@ def _find_images(
     from nstbatch.cli.jobs.plan import find_images
 
     inputs = still_there(inputs, batch)
-    images, unreadable = find_images(inputs, batch.out, recursive=batch.recursive)
+    images, unreadable, left_out = find_images(inputs, batch.out, recursive=batch.recursive)
     if not images and not unreadable:
-        raise nothing_found(inputs, recursive=batch.recursive)
+        raise nothing_found(inputs, left_out, recursive=batch.recursive)
+    say_left_out(left_out, batch)
     return images, unreadable
 
 

@@ -18,6 +18,7 @@ from nstbatch.runtime.errors import ImageError, NonFiniteError, NstbatchError, U
 from nstbatch.runtime.pictures.picture_options import PictureOptions
 
 if TYPE_CHECKING:
+    from nstbatch.cli.jobs.left_out import LeftOut
     from nstbatch.cli.jobs.naming import Naming
     from nstbatch.cli.jobs.painting import Painting
     from nstbatch.cli.jobs.plan import Plan
@@ -86,7 +87,8 @@ def find_photos(
         naming=naming(batch),
     )
     if batch.invocation.call.only is None and not (plan.jobs or plan.unreadable):
-        raise nothing_found(inputs, recursive=batch.recursive)
+        raise nothing_found(inputs, plan.left_out, recursive=batch.recursive)
+    say_left_out(plan.left_out, batch)
     return chosen(plan, batch)
 
 
@@ -100,11 +102,21 @@ def naming(batch: BatchOptions, **more: str | int) -> Naming | None:
     return Naming(template, {**fields(batch.invocation.settings), **more})
 
 
-def nothing_found(inputs: Iterable[Path], *, recursive: bool) -> typer.Exit:
+def say_left_out(left_out: LeftOut, batch: BatchOptions) -> None:
+    """Say on standard error what a search has left alone; not again for a retry or a recipe."""
+    if not batch.quiet and batch.invocation.call.only is None:
+        for line in left_out.lines():
+            print(f"nstbatch: {line}", file=sys.stderr)
+
+
+def nothing_found(inputs: Iterable[Path], left_out: LeftOut, *, recursive: bool) -> typer.Exit:
     """Say that there is no photo, and return the exit of the command."""
     places = ", ".join(map(printable, inputs))
-    hint = "" if recursive else " Give --recursive to look into subfolders."
+    lines = left_out.lines()
+    hint = "" if recursive or lines else " Give --recursive to look into subfolders."
     print(f"nstbatch: No photo was found in {places}.{hint}", file=sys.stderr)
+    for line in lines:
+        print(f"nstbatch: {line}", file=sys.stderr)
     return typer.Exit(NOTHING_MATCHED)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.graphs.link import link_targets
@@ -28,7 +29,7 @@ from nstbatch.runtime.graphs.receptive_field import Box, ReceptiveField, recepti
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.names import IMAGE, TARGET
 from nstbatch.runtime.objectives.terms import projection
-from nstbatch.runtime.pictures.images import read
+from nstbatch.runtime.pictures.images import ImageLike, read
 from nstbatch.runtime.pictures.sizes import resize, to_nchw
 
 from .deconvnet_options import STRONGEST, DeconvnetOptions
@@ -62,6 +63,8 @@ class LayerMaxima:
     """Images that could be read; a maximum refers to its index here."""
     unreadable: Mapping[Path, str]
     """The other images, and the reason."""
+    in_memory: Mapping[Path, ImageLike] = field(default_factory=dict, compare=False)
+    """Images that are not files, by the names that stand for them in the two above."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +108,7 @@ class Deconvnet:
             threads: Number of threads; None for all cores of this process.
         """
         self.engine = Engine(model, device=device, precision=precision, threads=threads)
-        self.options = options or DeconvnetOptions()
+        self.options = options_or_default(options, DeconvnetOptions)
         self._fields: dict[str, ReceptiveField | None] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._prepared = lru_cache(KEPT_IMAGES)(self._prepare)
@@ -128,7 +131,7 @@ class Deconvnet:
 
     def search(
         self,
-        images: Sequence[str | os.PathLike[str]],
+        images: Sequence[ImageLike],
         layers: Sequence[str],
         *,
         progress: Callable[[int], None] | None = None,
@@ -137,7 +140,7 @@ class Deconvnet:
         """Run all images, and find the strongest activations of every filter of the layers.
 
         Args:
-            images: Paths of at least nine images. Unreadable ones are left out.
+            images: At least nine images. Unreadable ones are left out.
             layers: Names of layers.
             progress: Called after every batch with the number of images done.
             stop: Called before every batch; True gives up.
@@ -156,6 +159,7 @@ class Deconvnet:
             layer: StrongestActivations(self.engine.bundle.layer(layer).channels)
             for layer in layers
         }
+        _, in_memory = named(images)
         unreadable: dict[Path, str] = {}
         readable: list[Path] = []
         for activations in self.activations(images, layers, readable, unreadable, stop):
@@ -167,13 +171,13 @@ class Deconvnet:
             reasons = "".join(f"\n{path}: {reason}" for path, reason in unreadable.items())
             raise ImageError(_too_few(f"{len(readable)} of {len(images)} can be read") + reasons)
         return {
-            layer: LayerMaxima(layer, kept.found(), tuple(readable), unreadable)
+            layer: LayerMaxima(layer, kept.found(), tuple(readable), unreadable, in_memory)
             for layer, kept in strongest.items()
         }
 
     def activations(
         self,
-        images: Sequence[str | os.PathLike[str]],
+        images: Sequence[ImageLike],
         layers: Sequence[str],
         readable: list[Path],
         unreadable: dict[Path, str],
@@ -182,20 +186,21 @@ class Deconvnet:
         """Yield the layers' activations, (N, C, ...) each, of one batch of images after another.
 
         Args:
-            images: Paths.
+            images: Paths, or images in memory; see :func:`named`.
             layers: Names of layers.
             readable: Filled with the images of each batch.
             unreadable: Filled with the images that are left out, and the reason.
             stop: Called before every batch; True raises a KeyboardInterrupt.
         """
         terms = tuple(projection(layer) for layer in layers)
-        for paths in _batches([Path(image) for image in images], BATCH):
+        names, in_memory = named(images)
+        for paths in _batches(names, BATCH):
             if stop():
                 raise KeyboardInterrupt
             prepared = []
             for path in paths:
                 try:
-                    prepared.append(self._prepared(path))
+                    prepared.append(self._image(path, in_memory))
                 except ImageError as error:
                     unreadable[path] = str(error)
                 else:
@@ -231,7 +236,7 @@ class Deconvnet:
         # Always the same number: a filter with fewer maxima then needs no session of its own.
         parts = np.zeros((STRONGEST, 3, height, width), np.float32)
         for part, maximum, (top, left) in zip(parts, maxima, corners, strict=False):
-            picture = self._prepared(found.images[maximum.image])
+            picture = self._image(found.images[maximum.image], found.in_memory)
             part[:] = picture[:, top : top + height, left : left + width]
         cotangents = self._cotangents(layer, maxima, corners, parts.shape)
         projected = self.engine.project(self.options.rule, layer, cotangents, parts)
@@ -284,10 +289,26 @@ class Deconvnet:
             self._fields[layer] = receptive_field(graph, layer)
         return self._fields[layer]
 
-    def _prepare(self, path: Path) -> Array:
+    def _image(self, name: Path, in_memory: Mapping[Path, ImageLike]) -> Array:
+        return self._prepare(in_memory[name]) if name in in_memory else self._prepared(name)
+
+    def _prepare(self, image: ImageLike) -> Array:
         """Read an image as its centre square, (3, size, size)."""
-        square: Array = to_nchw(centre_square(read(path).pixels, self.options.size))[0]
+        square: Array = to_nchw(centre_square(read(image).pixels, self.options.size))[0]
         return square
+
+
+def named(images: Sequence[ImageLike]) -> tuple[list[Path], dict[Path, ImageLike]]:
+    """Return the images' names, path or "image 3", and those in memory by their names."""
+    names: list[Path] = []
+    in_memory: dict[Path, ImageLike] = {}
+    for index, image in enumerate(images):
+        if isinstance(image, str | os.PathLike):
+            names.append(Path(image))
+        else:
+            names.append(Path(f"image {index}"))
+            in_memory[names[-1]] = image
+    return names, in_memory
 
 
 def drawn(projected: Array) -> Array:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nstbatch.runtime.checks import at_least, one_of
+from nstbatch.runtime.checks import flag, one_of, several, whole
 from nstbatch.runtime.errors import UsageError
 
 Rule = Literal["deconv", "gradient", "guided"]
@@ -30,7 +30,7 @@ class DeconvnetOptions:
         size: Side of the square to which every image is cropped and resized, in pixels.
 
     Raises:
-        UsageError: For a value that is out of range, naming the option.
+        UsageError: For a value of another type or out of range, naming the option.
     """
 
     rule: Rule = "deconv"
@@ -38,7 +38,7 @@ class DeconvnetOptions:
 
     def __post_init__(self) -> None:
         one_of("rule", self.rule, RULES)
-        at_least("size", self.size, 1)
+        whole("size", self.size, 1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ class FilterChoice:
         ranges: Numbers of the filters; empty for the strongest.
         strongest: Number of filters with the highest activations of the layer.
         everything: True for all filters.
+
+    Raises:
+        UsageError: For a value of another type or out of range, naming the option.
     """
 
     ranges: tuple[range, ...] = ()
@@ -56,6 +59,11 @@ class FilterChoice:
     # main responses of a layer; the first ones would be an accident of training.
     strongest: int = 16
     everything: bool = False
+
+    def __post_init__(self) -> None:
+        several("ranges", self.ranges, "ranges")
+        whole("strongest", self.strongest, 1)
+        flag("everything", self.everything)
 
     @classmethod
     def parse(cls, text: str) -> FilterChoice:

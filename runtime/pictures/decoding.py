@@ -96,20 +96,39 @@ def decode(file: BinaryIO, at_least: int | None = None) -> Samples:
         image = _open(file)
         if at_least is not None:
             image.draft(None, (at_least, at_least))
-        coding = {_coding(tile) for tile in image.tile}
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in _NO_WHITE:
-            raise ImageError(f"32-bit samples (mode {upright.mode}) have no defined white.")
-        transform = _to_srgb(upright)
-        is_deep_grey = upright.mode.startswith("I;16")
-        if not is_deep_grey and not _is_deep_colour(coding):
-            return _from_8_bits(upright, transform)
-        convert = transform and icc.conversion(upright.info["icc_profile"])
-        if transform and not convert:  # Pillow's colour engine takes 8 bits only
-            return _from_8_bits(_cut_to_8_bits(upright, coding), transform)
-        deep = _deep_grey(upright, coding) if is_deep_grey else _deep_colour(upright, file)
-        pixels, alpha = _from_16_bits(deep, upright)
-        return (convert(pixels), alpha) if convert else (pixels, alpha)
+        return _samples(image, file)
+
+
+def decode_image(image: Image.Image) -> Samples:
+    """Return the samples of a PIL image, upright and in sRGB, as precise as Pillow holds them.
+
+    Raises:
+        ImageError: Its file is damaged or closed, or it has no pixels, or a mode without a white.
+    """
+    with _image_errors():
+        if not math.prod(image.size):
+            raise ImageError("The picture has no pixels.")
+        if isinstance(image, TiffImageFile):
+            _mend_planes(image)
+        return _samples(image, None)
+
+
+def _samples(image: Image.Image, file: BinaryIO | None) -> Samples:
+    """Return an image's samples; 16-bit colour is cut to 8 bits if its file is not given."""
+    coding = {_coding(tile) for tile in getattr(image, "tile", ())}
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in _NO_WHITE:
+        raise ImageError(f"32-bit samples (mode {upright.mode}) have no defined white.")
+    transform = _to_srgb(upright)
+    is_deep_grey = upright.mode.startswith("I;16")
+    if not is_deep_grey and (file is None or not _is_deep_colour(coding)):
+        return _from_8_bits(upright, transform)
+    convert = transform and icc.conversion(upright.info["icc_profile"])
+    if transform and not convert:  # Pillow's colour engine takes 8 bits only
+        return _from_8_bits(_cut_to_8_bits(upright, coding), transform)
+    deep = _deep_colour(upright, file) if file and not is_deep_grey else _deep_grey(upright, coding)
+    pixels, alpha = _from_16_bits(deep, upright)
+    return (convert(pixels), alpha) if convert else (pixels, alpha)
 
 
 @dataclass(frozen=True, eq=False)

@@ -265,6 +265,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         ".tif": _TIFF,
         ".tiff": _TIFF,
         ".avif": Format("AVIF", _avif),
+        ".jfif": _JPEG,  # what Windows and Chrome call some JPEGs
+        ".jpe": _JPEG,
     }
 )
 """The writable formats, by their suffixes in lower case."""

@@ -7,22 +7,36 @@ whose text is the reason, without the path.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from nstbatch.runtime.checks import whole
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.files import write_atomically
 
 from . import encoding
-from .decoding import decode
+from .decoding import Samples, decode, decode_image
 from .encoding import FORMATS, Format
 from .metadata import Metadata
+from .picture_options import QUALITIES
+from .samples import (
+    OVERSHOOT,
+    ROUNDING,
+    SupportsArray,
+    SupportsDLPack,
+    is_array,
+    opacity,
+    refused,
+    samples,
+)
 from .sizes import resize
 
 
@@ -44,37 +58,39 @@ class Picture:
         return None if self.alpha is None else resize(self.alpha, (size[0], size[1]))
 
 
-ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.floating] | Picture
-"""A picture as the library accepts it: a path, an array (H, W, 3), RGB in [0, 1], or a Picture."""
+ImageLike: TypeAlias = (
+    str
+    | os.PathLike[str]
+    | BinaryIO
+    | Image.Image
+    | NDArray[np.floating]
+    | NDArray[np.unsignedinteger]
+    | SupportsArray
+    | SupportsDLPack
+    | Picture
+)
+"""A picture as the library takes it: a path, a file opened in binary mode, a PIL image, an array of
+:func:`.samples.samples`, an object that can become one, or a :class:`Picture`."""
 
 
 def as_picture(image: ImageLike) -> Picture:
-    """Turn a path or an array into a :class:`Picture`.
+    """Turn any picture that the library takes into a :class:`Picture`.
+
+    A :class:`Picture` in order is returned itself. A PIL image is turned upright and to sRGB.
 
     Raises:
-        ImageError: The file cannot be read, or the array is not (H, W, 3) of finite numbers in
-            [0, 1].
+        ImageError: It cannot be read, or is not of the accepted kinds; the message says which.
     """
-    if isinstance(image, Picture):
-        return image
-    if not isinstance(image, np.ndarray):
-        return read(image)
-    if image.ndim != 3 or image.shape[2] != 3 or not np.issubdtype(image.dtype, np.floating):
-        raise ImageError(
-            f"An array must be (H, W, 3) of floats in [0, 1], not {image.shape} of {image.dtype}."
-        )
-    if image.size == 0 or not (image.min() >= 0 and image.max() <= 1):
-        raise ImageError("An array must hold finite numbers in [0, 1] and must not be empty.")
-    return Picture(np.ascontiguousarray(image, dtype=np.float32))
+    return read(image)
 
 
 # --- Reading ----------------------------------------------------------------------------------
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif"})
+SUFFIXES = frozenset({*FORMATS, ".bmp", ".gif"})
 """The suffixes, in lower case, of the files that :func:`read` accepts."""
 
 
-def read(path: str | os.PathLike[str], *, at_least: int | None = None) -> Picture:
+def read(image: ImageLike, *, at_least: int | None = None) -> Picture:
     """Read a picture in any format of :data:`SUFFIXES`: upright, in sRGB, with its transparency.
 
     An animation or a multi-page file gives its first picture. An embedded ICC profile is applied
@@ -83,22 +99,82 @@ def read(path: str | os.PathLike[str], *, at_least: int | None = None) -> Pictur
     curves and a matrix.
 
     Args:
-        path: The file.
+        image: The file, by its path or open; or a picture in memory, see :data:`ImageLike`.
         at_least: Accept a reduced picture, with no side below this many pixels, if the format can
             decode to one in a fraction of the time (JPEG). Meant for thumbnails.
 
     Raises:
         ImageError: The file is missing, unreadable, no picture, damaged, cut short, or has more
-            pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` (which is checked before decoding).
+            pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` (which is checked before decoding); or the
+            picture in memory is not of the accepted kinds.
     """
-    path = Path(path)
+    pixels, alpha = _samples(image, at_least)
+    if isinstance(image, Picture):
+        same = pixels is image.pixels and alpha is image.alpha
+        return image if same else Picture(pixels, alpha)
+    return Picture(_without_hidden_colours(pixels, alpha), alpha)
+
+
+def _samples(image: object, at_least: int | None = None, slack: float = ROUNDING) -> Samples:
+    """Return the samples of any picture; floats may lie outside [0, 1] by ``slack``."""
+    if isinstance(image, Picture):
+        return _with_alpha(*samples(image.pixels, slack), image.alpha, slack)
+    if isinstance(image, str | os.PathLike):
+        return _read_file(image, at_least)
+    if isinstance(image, Image.Image):
+        return decode_image(image)
+    if is_array(image):
+        return samples(image, slack)
+    if hasattr(image, "read"):
+        return decode(_from_start(image), at_least)
+    raise refused(image)
+
+
+def _with_alpha(
+    pixels: NDArray[np.float32], own: NDArray[np.float32] | None, alpha: object, slack: float
+) -> Samples:
+    """Give a picture an opacity, if there is one, unless it has its own."""
+    if alpha is None:
+        return pixels, own
+    if own is not None:
+        raise ImageError("The picture has an opacity of its own; leave the other alpha out.")
+    return pixels, opacity(alpha, pixels.shape, slack)
+
+
+def _read_file(path: str | os.PathLike[str], at_least: int | None) -> Samples:
     try:
-        _check_file(path.stat())
-        with path.open("rb") as file:
-            pixels, alpha = decode(file, at_least)
+        found = _path(path)
+        _check_file(found.stat())
+        with found.open("rb") as file:
+            return decode(file, at_least)
     except OSError as error:
         raise ImageError(f"The file cannot be read: {error.strerror}.") from error
-    return Picture(_without_hidden_colours(pixels, alpha), alpha)
+    except ValueError as error:  # a name that no file can have
+        raise ImageError(f"The file cannot be read: {error}.") from error
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(os.fsdecode(path))
+    except TypeError as error:
+        raise ImageError(f"The path must be a str or an os.PathLike, not {path!r}.") from error
+
+
+def _from_start(file: Any) -> BinaryIO:
+    """An open file at its beginning; one that cannot go back is read into memory."""
+    try:
+        if isinstance(file, io.TextIOBase):
+            raise ImageError("The file must be opened in binary mode ('rb').")
+        if not (hasattr(file, "seekable") and file.seekable()):
+            file = io.BytesIO(file.read())
+        file.seek(0)
+        if not file.read(1):
+            raise ImageError("The file is empty (0 bytes).")
+        file.seek(0)
+    except (OSError, TypeError, ValueError) as error:  # closed, text, not open for reading
+        raise ImageError(f"The file cannot be read: {error}.") from error
+    opened: BinaryIO = file
+    return opened
 
 
 def _check_file(status: os.stat_result) -> None:
@@ -136,8 +212,8 @@ WRITABLE_SUFFIXES = tuple(FORMATS)
 
 def write(
     path: str | os.PathLike[str],
-    pixels: NDArray[np.float32],
-    alpha: NDArray[np.float32] | None = None,
+    pixels: ImageLike,
+    alpha: SupportsArray | SupportsDLPack | None = None,
     *,
     metadata: Metadata | None = None,
     quality: int | None = None,
@@ -150,18 +226,20 @@ def write(
 
     Args:
         path: Must end in one of :data:`WRITABLE_SUFFIXES`, and its folder must exist.
-        pixels: (H, W, 3), sRGB; values outside [0, 1] are clipped.
-        alpha: (H, W), opacity; None for an opaque picture.
+        pixels: (H, W, 3), sRGB, or any other :data:`ImageLike`; floats outside [0, 1] are clipped.
+        alpha: (H, W), opacity; None for an opaque picture, or one with its own opacity.
         metadata: The metadata to write, and the bits of each sample; None for no metadata and 8
             bits. See :func:`nstbatch.runtime.pictures.metadata.read_metadata`.
         quality: Quality of JPEG, WebP and AVIF, from 1 to 100; None for the format's default: 95,
             95 and 90.
 
     Raises:
-        ImageError: The suffix is unknown, values are not finite, the format cannot hold the
-            picture, the folder is missing or not writable, or the disk is full.
+        ImageError: The suffix is unknown, values are not finite or far outside [0, 1], the picture
+            is not of the accepted kinds, the format cannot hold it, the folder is missing or not
+            writable, or the disk is full.
+        UsageError: The quality is out of range.
     """
-    path = Path(path)
+    path = _path(path)
     data = encode(path.suffix, pixels, alpha, metadata=metadata, quality=quality)
     try:
         write_atomically(path, data, modified_ns=metadata.modified_ns if metadata else None)
@@ -171,8 +249,8 @@ def write(
 
 def encode(
     suffix: str,
-    pixels: NDArray[np.float32],
-    alpha: NDArray[np.float32] | None = None,
+    pixels: ImageLike,
+    alpha: SupportsArray | SupportsDLPack | None = None,
     *,
     metadata: Metadata | None = None,
     quality: int | None = None,
@@ -180,12 +258,13 @@ def encode(
     """The bytes of the file that :func:`write` writes to a path with this suffix.
 
     Raises:
-        ImageError: The suffix is unknown, values are not finite, or the format cannot hold the
-            picture.
+        ImageError, UsageError: See :func:`write`.
     """
     target = _format(suffix)
-    _check_values(pixels, alpha)
-    return encoding.encode(pixels, alpha, target, metadata or Metadata(), quality)
+    if quality is not None:
+        whole("quality", quality, QUALITIES[0], QUALITIES[-1])
+    colours, opaqueness = _with_alpha(*_samples(pixels, slack=OVERSHOOT), alpha, OVERSHOOT)
+    return encoding.encode(colours, opaqueness, target, metadata or Metadata(), quality)
 
 
 def _format(suffix: str) -> Format:
@@ -195,12 +274,3 @@ def _format(suffix: str) -> Format:
         known = ", ".join(WRITABLE_SUFFIXES)
         message = f"No picture can be written as {suffix!r}; use one of these suffixes: {known}."
         raise ImageError(message) from None
-
-
-def _check_values(pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None) -> None:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise ImageError(f"A picture must have the shape (H, W, 3), not {pixels.shape}.")
-    if alpha is not None and alpha.shape != pixels.shape[:2]:
-        raise ImageError(f"An alpha of {alpha.shape} does not fit a picture of {pixels.shape}.")
-    if not np.isfinite(pixels).all() or (alpha is not None and not np.isfinite(alpha).all()):
-        raise ImageError("The picture has values that are not finite.")

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from nstbatch.runtime.checks import one_of
-from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.checks import one_of, text, whole
 
 Keep = Literal["telling", "everything", "nothing"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
@@ -39,7 +38,7 @@ class PictureOptions:
         keep: The part of the photos' metadata that the pictures keep.
 
     Raises:
-        UsageError: A value is out of range; the message names the option.
+        UsageError: A value is of another type or out of range; the message names the option.
     """
 
     format: str | None = None
@@ -50,8 +49,10 @@ class PictureOptions:
     def __post_init__(self) -> None:
         if self.format is not None:
             one_of("format", self.format, FORMATS)
-        if self.quality is not None and self.quality not in QUALITIES:
-            raise UsageError(f"The quality must be a number from 1 to 100, not {self.quality}.")
+        if self.quality is not None:
+            whole("quality", self.quality, QUALITIES[0], QUALITIES[-1])
+        if self.name is not None:
+            text("name", self.name)
         one_of("keep", self.keep, KEEPS)
 
     @property

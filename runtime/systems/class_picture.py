@@ -23,7 +23,7 @@ import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
-from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.checks import Pooling, options_or_default
 from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.descent.optimizers import Adam
 from nstbatch.runtime.descent.progress import ProgressCallback
@@ -97,7 +97,7 @@ class ClassPicture(System):
             ImageError: The size is too small for the network.
         """
         started = time.perf_counter()
-        options = options or ClassPictureOptions()
+        options = options_or_default(options, ClassPictureOptions)
         index = self.find(name)
         result = self._carry_out(partial(self._plan, index, options), progress, stop)
         probability = float(self.probabilities(result.image, options.pooling)[index])

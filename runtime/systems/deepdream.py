@@ -17,6 +17,7 @@ import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
+from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import Level, plan_levels
@@ -65,7 +66,8 @@ class DeepDream(System):
             UsageError: The layer lacks a channel, or both channels and a guide are given.
             ImageError: A picture cannot be read, or is too small for the layer.
         """
-        plan = partial(self._plan, photo, options or DreamOptions(), guide_image)
+        options = options_or_default(options, DreamOptions)
+        plan = partial(self._plan, photo, options, guide_image)
         return self._carry_out(plan, progress, stop)
 
     def _plan(self, photo: ImageLike, options: DreamOptions, guide_image: ImageLike | None) -> Run:

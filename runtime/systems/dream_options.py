@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nstbatch.runtime.checks import POOLINGS, Pooling, above, at_least, one_of
+from nstbatch.runtime.checks import (
+    POOLINGS,
+    Pooling,
+    above,
+    at_least,
+    one_of,
+    several,
+    text,
+    whole,
+)
 from nstbatch.runtime.errors import UsageError
 
 # Chosen by eye on examples/photos: deep enough for forms, not so deep that they dissolve.
@@ -36,7 +45,7 @@ class DreamOptions:
         pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
-        UsageError: For a value that is out of range, naming the option.
+        UsageError: For a value of another type or out of range, naming the option.
     """
 
     size: int = 512  # as for a stylized photo
@@ -54,13 +63,19 @@ class DreamOptions:
     def __post_init__(self) -> None:
         one_of("pooling", self.pooling, POOLINGS)
         for name in ("size", "octaves", "iterations"):
-            at_least(name, getattr(self, name), 1)
+            whole(name, getattr(self, name), 1)
         for name in ("jitter", "seed"):
-            at_least(name, getattr(self, name), 0)
+            whole(name, getattr(self, name), 0)
         above("octave_scale", self.octave_scale, 1)
         above("step_size", self.step_size, 0)
-        if self.channels is not None and not self.channels:
-            raise UsageError("The channels need at least one number, or None for all.")
+        if self.layer is not None:
+            text("layer", self.layer)
+        if self.channels is not None:
+            several("channels", self.channels, "whole numbers")
+            for channel in self.channels:
+                whole("channel", channel)
+            if not self.channels:
+                raise UsageError("The channels need at least one number, or None for all.")
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,7 @@ class ClassPictureOptions:
         pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
-        UsageError: For a value that is out of range, naming the option.
+        UsageError: For a value of another type or out of range, naming the option.
     """
 
     size: int = 224  # the networks' training size
@@ -94,10 +109,9 @@ class ClassPictureOptions:
 
     def __post_init__(self) -> None:
         one_of("pooling", self.pooling, POOLINGS)
-        for name in ("size", "iterations"):
-            at_least(name, getattr(self, name), 1)
-        for name in ("jitter", "seed", "tv_weight"):
-            at_least(name, getattr(self, name), 0)
+        for name, lowest in (("size", 1), ("iterations", 1), ("jitter", 0), ("seed", 0)):
+            whole(name, getattr(self, name), lowest)
+        at_least("tv_weight", self.tv_weight, 0)
         at_least("zoom", self.zoom, 1)
         above("learning_rate", self.learning_rate, 0)
 
@@ -116,12 +130,12 @@ class ZoomOptions:
         zoom: Factor from frame to frame.
 
     Raises:
-        UsageError: For a value that is out of range, naming the option.
+        UsageError: For a value of another type or out of range, naming the option.
     """
 
     frames: int = 120
     zoom: float = 1.05  # google/deepdream, dream.ipynb: s = 0.05
 
     def __post_init__(self) -> None:
-        at_least("frames", self.frames, 1)
+        whole("frames", self.frames, 1)
         at_least("zoom", self.zoom, 1)

@@ -22,7 +22,7 @@ import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
-from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.checks import Pooling, options_or_default
 from nstbatch.runtime.descent.loop import Outcome, StopReason, Varying, nothing_varies
 from nstbatch.runtime.descent.optimizers import Optimizer, optimizer_named
 from nstbatch.runtime.descent.progress import (
@@ -128,7 +128,7 @@ class Reconstruction(System):
                 another kind.
         """
         started = time.perf_counter()
-        options = options or ReconstructionOptions()
+        options = options_or_default(options, ReconstructionOptions)
         tasks = self._tasks(options)
         original = self._shown(as_picture(image).pixels, tasks, options)
         images = to_nchw(original)

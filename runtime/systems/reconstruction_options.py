@@ -13,8 +13,12 @@ from nstbatch.runtime.checks import (
     POOLINGS,
     OptimizerName,
     Pooling,
+    above,
     at_least,
     one_of,
+    several,
+    text,
+    whole,
 )
 from nstbatch.runtime.errors import UsageError
 
@@ -66,7 +70,7 @@ class ReconstructionOptions:
         pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
-        UsageError: For a value that is out of range, naming the option.
+        UsageError: For a value of another type or out of range, naming the option.
     """
 
     layers: tuple[str, ...] | None = None
@@ -83,24 +87,29 @@ class ReconstructionOptions:
     pooling: Pooling = "max"  # as the networks were trained
 
     def __post_init__(self) -> None:
-        one_of("optimizer", self.optimizer or "adam", OPTIMIZER_NAMES)
+        if self.optimizer is not None:
+            one_of("optimizer", self.optimizer, OPTIMIZER_NAMES)
         one_of("pooling", self.pooling, POOLINGS)
-        for name, lowest in (
-            ("size", 1),
-            ("iterations", 1),
-            ("tv_beta", 1),
-            ("alpha", 2),
-            ("seed", 0),
-        ):
+        for name, lowest in (("size", 1), ("iterations", 1), ("seed", 0)):
+            whole(name, getattr(self, name), lowest)
+        for name, lowest in (("tv_beta", 1), ("alpha", 2)):
             at_least(name, getattr(self, name), lowest)
-        for weight in self.tv_weights or ():
-            at_least("tv_weight", weight, 0)
-        if self.tv_weights == () or self.layers == ():
+        if self.layers is not None:
+            several("layers", self.layers, "layer names and patterns")
+            for layer in self.layers:
+                text("layer in layers", layer)
+        if self.tv_weights is not None:
+            several("tv_weights", self.tv_weights, "numbers")
+            for weight in self.tv_weights:
+                at_least("tv_weight", weight, 0)
+        if any(given is not None and not given for given in (self.tv_weights, self.layers)):
             raise UsageError("At least one layer and one tv_weight are needed, or None.")
-        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise UsageError(f"The learning_rate must be above 0, not {self.learning_rate}.")
-        at_least("jitter", self.jitter or 0, 0)
-        at_least("alpha_weight", self.alpha_weight or 0, 0)
+        if self.learning_rate is not None:
+            above("learning_rate", self.learning_rate, 0)
+        if self.jitter is not None:
+            whole("jitter", self.jitter, 0)
+        if self.alpha_weight is not None:
+            at_least("alpha_weight", self.alpha_weight, 0)
         if self.jitter and self.optimizer == "lbfgs":
             raise UsageError(
                 "L-BFGS would mistake the jitter for curvature; "

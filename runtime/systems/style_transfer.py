@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.checks import Pooling, options_or_default
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
@@ -92,7 +92,7 @@ class StyleTransfer(System):
             ImageError: A picture cannot be read, is too small for the layers, or is an array of
                 another kind.
         """
-        options = options or StyleTransferOptions()
+        options = options_or_default(options, StyleTransferOptions)
         plan = partial(self._plan, photo, style, options, init_image, checkpoint)
         return self._carry_out(plan, progress, stop)
 

@@ -5,7 +5,6 @@ Imports nothing heavy, so the command line can show the defaults without numpy.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -15,10 +14,14 @@ from nstbatch.runtime.checks import (
     POOLINGS,
     OptimizerName,
     Pooling,
+    above,
     at_least,
     one_of,
+    several,
+    text,
+    weights,
+    whole,
 )
-from nstbatch.runtime.errors import UsageError
 
 Init = Literal["photo", "noise", "image"]
 
@@ -47,7 +50,7 @@ class StyleTransferOptions:
         pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
-        UsageError: For a value that is out of range, naming the option.
+        UsageError: For a value of another type or out of range, naming the option.
     """
 
     size: int = 512  # neural-style: -image_size
@@ -77,13 +80,17 @@ class StyleTransferOptions:
             ("pooling", self.pooling, POOLINGS),
         ):
             one_of(name, choice, known)
-        for name in ("size", "iterations", "scales"):
-            at_least(name, getattr(self, name), 1)
-        for name in ("content_weight", "style_weight", "tv_weight", "seed"):
+        for name, lowest in (("size", 1), ("iterations", 1), ("scales", 1), ("seed", 0)):
+            whole(name, getattr(self, name), lowest)
+        for name in ("content_weight", "style_weight", "tv_weight"):
             at_least(name, getattr(self, name), 0)
         if self.tolerance is not None:
             at_least("tolerance", self.tolerance, 0)
-        for name, weight in (self.style_layers or {}).items():
-            at_least(f"weight of {name}", weight, 0)
-        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise UsageError(f"The learning_rate must be above 0, not {self.learning_rate}.")
+        if self.style_layers is not None:
+            weights("style_layers", self.style_layers)
+        if self.content_layers is not None:
+            several("content_layers", self.content_layers, "layer names")
+            for layer in self.content_layers:
+                text("layer in content_layers", layer)
+        if self.learning_rate is not None:
+            above("learning_rate", self.learning_rate, 0)

@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.checks import Pooling, options_or_default, whole
 from nstbatch.runtime.descent.optimizers import optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
@@ -90,7 +90,9 @@ class Texture(System):
             ImageError: The exemplar cannot be read, is smaller than the receptive field of a
                 layer, or is an array of another kind.
         """
-        plan = partial(self._plan, exemplar, options or TextureOptions(), variation, checkpoint)
+        options = options_or_default(options, TextureOptions)
+        whole("variation", variation, 0)
+        plan = partial(self._plan, exemplar, options, variation, checkpoint)
         return self._carry_out(plan, progress, stop)
 
     def _plan(

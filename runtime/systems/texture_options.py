@@ -5,7 +5,6 @@ Imports nothing heavy, so the command line can show the defaults without numpy.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,10 +13,14 @@ from nstbatch.runtime.checks import (
     POOLINGS,
     OptimizerName,
     Pooling,
+    above,
     at_least,
+    flag,
     one_of,
+    text,
+    weights,
+    whole,
 )
-from nstbatch.runtime.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class TextureOptions:
         pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
-        UsageError: For a value that is out of range, naming the option.
+        UsageError: For a value of another type or out of range, naming the option.
     """
 
     width: int = 512  # neural-style: -image_size
@@ -66,16 +69,20 @@ class TextureOptions:
         one_of("optimizer", self.optimizer, OPTIMIZER_NAMES)
         one_of("pooling", self.pooling, POOLINGS)
         for name in ("width", "height", "iterations", "scales"):
-            at_least(name, getattr(self, name), 1)
-        at_least("seed", self.seed, 0)
+            whole(name, getattr(self, name), 1)
+        whole("seed", self.seed, 0)
+        for name in ("tileable", "histogram"):
+            flag(name, getattr(self, name))
         if self.tolerance is not None:
             at_least("tolerance", self.tolerance, 0)
         if self.exemplar_size is not None:
-            at_least("exemplar_size", self.exemplar_size, 1)
-        for name, weight in (self.layers or {}).items():
-            at_least(f"weight of {name}", weight, 0)
-        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise UsageError(f"The learning_rate must be above 0, not {self.learning_rate}.")
+            whole("exemplar_size", self.exemplar_size, 1)
+        if self.layers is not None:
+            weights("layers", self.layers)
+        if self.up_to is not None:
+            text("up_to", self.up_to)
+        if self.learning_rate is not None:
+            above("learning_rate", self.learning_rate, 0)
 
     @property
     def shape(self) -> tuple[int, int]:

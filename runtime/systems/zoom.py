@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.descent.checkpoints import digest_of
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.descent.progress import ProgressCallback, part_of_run
@@ -75,7 +76,8 @@ def dream_frames(
         OSError: The folder cannot be made.
     """
     started = time.perf_counter()
-    zoom, options = zoom or ZoomOptions(), options or DreamOptions(iterations=FILM_ITERATIONS)
+    zoom = options_or_default(zoom, ZoomOptions)
+    options = options_or_default(options or DreamOptions(iterations=FILM_ITERATIONS), DreamOptions)
     paths = [frame_path(folder, number) for number in range(1, zoom.frames + 1)]
     there = _frames_there(paths)
     picture = as_picture(start).pixels

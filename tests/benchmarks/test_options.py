@@ -64,10 +64,10 @@ def test_unknown_names_list_the_known_ones(wrong, message):
         ({"providers": (), "against": ()}, "no provider and no baseline"),
         ({"sizes": ()}, "no sizes"),
         ({"batches": ()}, "no batches"),
-        ({"sizes": (256, 0)}, "sizes must be a number of at least 1, not 0"),
-        ({"rounds": 0}, "rounds must be a number of at least 1"),
-        ({"steps": 0}, "steps must be a number of at least 1"),
-        ({"warm_up": 0}, "warm_up must be a number of at least 1"),
+        ({"sizes": (256, 0)}, "sizes must be a whole number of at least 1, not 0"),
+        ({"rounds": 0}, "rounds must be a whole number of at least 1"),
+        ({"steps": 0}, "steps must be a whole number of at least 1"),
+        ({"warm_up": 0}, "warm_up must be a whole number of at least 1"),
     ],
 )
 def test_nothing_to_measure_is_refused(wrong, message):

@@ -1,3 +1,4 @@
+import shlex
 from pathlib import Path
 
 import pytest
@@ -87,12 +88,52 @@ def test_an_invalid_template_is_refused(template):
         names(template)
 
 
-@pytest.mark.parametrize(
-    "template", ["../{stem}", "/tmp/{stem}", "{style}/{stem}", "", "a" * 252, "\0"]
-)
+@pytest.mark.parametrize("template", ["../{stem}", "/tmp/{stem}", "{style}/{stem}", "", "\0"])
 def test_no_name_leads_anywhere_else(template):
     with pytest.raises(UsageError, match="not a valid file name"):
         names(template)
+
+
+def test_a_name_that_becomes_too_long_fails_alone():
+    Path("photos/a.jpg").rename("photos/" + "a" * 200 + ".jpg")
+    naming = Naming("{stem}-" + "x" * 51, RUN)
+    plan = make_plan([Path("photos")], OUT, naming=naming)
+    assert [job.input.name for job in plan.jobs] == ["b.PNG"]
+    (failure,) = plan.unreadable
+    assert failure.path.name == "a" * 200 + ".jpg"
+    assert "would have 256 bytes, and 255 is the limit" in failure.reason
+    assert "--name '{index}'" in failure.reason
+    assert make_plan([Path("photos")], OUT, naming=Naming("{index}", RUN)).unreadable == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "failures"),
+    [({"suffix": ".webp"}, 1), ({"variations": 2}, 2), ({}, 0)],
+)
+def test_a_suffix_and_a_number_may_make_a_name_too_long(options, failures):
+    Path("photos/" + "b" * 251 + ".png").touch()
+    plan = make_plan([Path("photos")], OUT, **options)
+    assert len(plan.unreadable) == failures
+    assert {job.input.name for job in plan.jobs} >= {"a.jpg", "b.PNG"}
+
+
+def test_bytes_count_and_not_letters():
+    Path("photos/" + "\N{GREEK SMALL LETTER ALPHA}" * 125 + ".jpg").touch()  # 254 bytes
+    assert len(make_plan([Path("photos")], OUT, variations=2).unreadable) == 2
+    assert make_plan([Path("photos")], OUT).unreadable == ()
+
+
+@pytest.mark.parametrize("template", [None, "{stem}", "{style}", "it's {size}"])
+def test_the_advice_for_two_pictures_of_one_name_works(template):
+    Path("photos/a.png").touch()
+    naming = None if template is None else Naming(template, RUN)
+    with pytest.raises(UsageError, match="would both become") as refused:
+        make_plan([Path("photos")], OUT, naming=naming, suffix=".png")
+    option, advice = shlex.split(str(refused.value).rpartition(" with ")[2].removesuffix("."))
+    assert option == "--name"
+    assert advice == "{index}_" + (template or "{stem}")
+    plan = make_plan([Path("photos")], OUT, naming=Naming(advice, RUN), suffix=".png")
+    assert len({job.output for job in plan.jobs}) == 3
 
 
 def test_no_value_of_a_field_leads_to_another_folder():

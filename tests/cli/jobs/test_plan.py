@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from nstbatch.cli.jobs.plan import Job, Unreadable, make_plan, make_writable
+from nstbatch.cli.jobs.left_out import READERS
+from nstbatch.cli.jobs.plan import Job, Unreadable, find_images, make_plan, make_writable
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.pictures.images import SUFFIXES
 
 OUT = Path("stylized")
 
@@ -115,6 +117,52 @@ def test_links_to_folders_are_not_followed_and_loops_end(folder):
     Path("photos/elsewhere").symlink_to(folder / "elsewhere")
     assert list(pairs("photos", recursive=True)) == ["photos/a.jpg"]
     assert list(pairs("photos/elsewhere")) == ["photos/elsewhere/b.jpg"]  # named, so wanted
+    assert make_plan([Path("photos")], OUT, recursive=True).left_out.lines() == [
+        f"Not followed: 2 links ({Path('photos/elsewhere')}, ...) to folders. "
+        "Give such a folder as an input."
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["@eaDir", "#recycle", "Thumbs", "thumbs", ".thumbnails", "$RECYCLE.BIN", "__MACOSX"]
+)
+def test_copies_that_a_system_keeps_are_no_photos_unless_named(name):
+    touch("photos/a.jpg", f"photos/May/{name}/a.jpg/SYNOPHOTO_THUMB_XL.jpg")
+    assert list(pairs("photos", recursive=True)) == ["photos/a.jpg"]
+    assert len(pairs(f"photos/May/{name}", recursive=True)) == 1
+    _, _, left_out = find_images([Path("photos")], OUT, recursive=True)
+    assert len(left_out.folders) == (not name.startswith("."))
+
+
+def test_pictures_that_cannot_be_read_are_counted_with_what_would_read_them():
+    touch("photos/a.HEIC", "photos/b.heic", "photos/deep/c.heif", "photos/d.DNG", "photos/e.jxl")
+    touch("photos/f.psd", "photos/notes.txt", "photos/.g.heic", "photos/h.jpg")
+    plan = make_plan([Path("photos")], OUT, recursive=True)
+    assert [job.input.name for job in plan.jobs] == ["h.jpg"]
+    assert plan.left_out.lines() == [
+        "Left alone, as nstbatch cannot read them: 2 .heic, 1 .heif files; "
+        "heif-convert of libheif turns them into JPEG or PNG.",
+        "Left alone, as nstbatch cannot read them: 1 .dng file; "
+        "darktable, RawTherapee or dcraw_emu of LibRaw develops them into TIFF.",
+        "Left alone, as nstbatch cannot read them: 1 .jxl file; "
+        "djxl of libjxl turns them into JPEG or PNG.",
+        "Left alone, as nstbatch cannot read them: 1 .psd file; "
+        "ImageMagick or GIMP turns them into PNG.",
+    ]
+    assert make_plan([Path("photos/h.jpg")], OUT).left_out.lines() == []
+
+
+def test_what_can_be_read_is_not_among_what_cannot():
+    assert not READERS.keys() & SUFFIXES
+    assert all(suffix == suffix.lower() and suffix[0] == "." for suffix in READERS)
+
+
+def test_jpegs_under_their_other_suffixes_are_photos():
+    touch("photos/a.jfif", "photos/b.JPE")
+    assert pairs("photos") == {
+        "photos/a.jfif": "stylized/a.jfif",
+        "photos/b.JPE": "stylized/b.JPE",
+    }
 
 
 def test_links_to_files_are_photos_and_broken_ones_fail_later(folder):

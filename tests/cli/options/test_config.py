@@ -157,7 +157,21 @@ def test_it_also_works_from_another_folder(folder, monkeypatch):
     assert (found["inputs"], found["style"]) == (["../photos"], "../s.jpg")
 
 
-def test_a_name_that_is_not_utf_8_is_no_reason_to_paint_nothing(folder, caplog):
-    settings_file.save(run("a\udcff.jpg", "-s", "s.jpg"), folder)
-    assert "not UTF-8" in caplog.text
-    assert not (folder / SAVED).exists()
+def test_a_name_that_is_not_utf_8_is_left_out_and_the_rest_is_saved(folder, caplog):
+    settings_file.save(run("a\udcff.jpg", "b.jpg", "-s", "s.jpg", "--seed", "3"), folder)
+    text = (folder / SAVED).read_text(encoding="utf-8")
+    assert r"# inputs is left out, because TOML cannot hold a file name that is not UTF-8" in text
+    assert r"a\udcff.jpg b.jpg" in text
+    assert "nstbatch.toml: inputs is left out" in caplog.text
+    saved = tomllib.loads(text)
+    assert "inputs" not in saved
+    assert (saved["style"], saved["seed"]) == ("s.jpg", 3)
+    found = run("b.jpg", "--config", SAVED).values
+    assert (found["style"], found["seed"]) == ("s.jpg", 3)
+
+
+def test_a_style_whose_name_is_not_utf_8_is_named(folder, caplog):
+    settings_file.save(run("a.jpg", "-s", "s\udce9.jpg"), folder)
+    assert "nstbatch.toml: style is left out" in caplog.text
+    saved = tomllib.loads((folder / SAVED).read_text(encoding="utf-8"))
+    assert ("style" in saved, saved["inputs"]) == (False, ["a.jpg"])

@@ -130,4 +130,5 @@ def test_words_that_may_be_paths(tmp_path):
     assert is_place(known["init"], "mine", tmp_path)
     assert is_place(known["model"], "./own", tmp_path)
     assert not is_place(known["model"], "vgg16", tmp_path)
+    assert not is_place(known["model"], "too long a name for a file" * 10, tmp_path)
     assert not is_place(known["device"], "a/b", tmp_path)

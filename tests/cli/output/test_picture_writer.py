@@ -86,6 +86,11 @@ def test_the_recipe_says_all_that_made_the_picture(capsys):
     assert {"nstbatch", "onnxruntime"} <= set(recipe["versions"])
 
 
+def test_a_setting_may_be_longer_than_a_name_of_a_file():
+    layers = ",".join(f"relu{number}_1=0.5" for number in range(40))
+    assert layers in write(photo("a.png"), "a.png", style_layers=layers)
+
+
 def test_the_recipe_does_not_say_where_the_picture_went_or_when():
     one = write(photo("a.jpg"), "a.png", out="one", quiet=True, overwrite=True)
     assert write("photos/a.jpg", "b.png", out="two", fail_fast=True) == one

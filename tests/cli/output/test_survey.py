@@ -11,7 +11,7 @@ import pytest
 from nstbatch.cli.batch.batch import Batch, run
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.jobs.painting import Painting
-from nstbatch.cli.jobs.plan import Job, Source, make_plan
+from nstbatch.cli.jobs.plan import Job, Plan, Source, make_plan
 from nstbatch.cli.output import survey as module
 from nstbatch.cli.output.fingerprint import Origin
 from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
@@ -64,6 +64,12 @@ def test_done_and_to_do():
         "c.png": Standing.TO_DO,
     }
     assert set(standings(overwrite=True).values()) == {Standing.TO_DO}
+
+
+def test_a_name_that_is_too_long_for_the_file_system_is_to_be_painted_and_fails_then():
+    plan = Plan((Job(Path("photos/c.png"), OUT / ("c" * 300 + ".png")),))
+    (entry,) = survey(plan, OUT, OutputFolder(OUT).ledger, ORIGIN, Photos(), overwrite=False)
+    assert entry.standing is Standing.TO_DO
 
 
 def test_a_picture_that_is_gone_is_to_be_painted_again():

@@ -133,7 +133,7 @@ def test_the_table_goes_to_standard_output_otherwise(reported, capsys):
         (["--providers", "cuba"], "Did you mean 'cuda'"),
         (["--against", "jax"], "Unknown baseline 'jax'"),
         (["--sizes", "small"], "--sizes takes whole numbers"),
-        (["--batch", "0"], "batches must be a number of at least 1"),
+        (["--batch", "0"], "batches must be a whole number of at least 1"),
         (["--providers", "", "--against", ""], "nothing to measure"),
         (["--json", "-", "--markdown", "-"], "cannot both go to standard output"),
         (["--json", "no/such/folder.json"], "no such folder"),

@@ -366,6 +366,17 @@ def test_an_empty_folder_is_exit_code_3(capsys):
     assert not Path("stylized").exists()
 
 
+def test_a_name_that_becomes_too_long_does_not_end_the_batch(capsys):
+    long = "b" * 251 + ".png"
+    for name in ("a.jpg", long, "c.jpg"):
+        save(f"photos/{name}")
+    for options in (("--dry-run",), ()):
+        assert stylize("photos", "--format", "webp", *options) == 1
+        out, err = capsys.readouterr()
+        assert "would have 256 bytes, and 255 is the limit" in out + err
+    assert pictures() == ["a.webp", "c.webp"]
+
+
 # ---- interruption -----------------------------------------------------------------------------
 
 

@@ -109,7 +109,7 @@ def test_a_bad_exemplar_does_not_stop_the_others(capsys, write_bad_inputs):
         (("--up-to", "conv1"), "No layer is left"),
         (("--size", "80x"), "WIDTHxHEIGHT"),
         (("--size", "6"), "The texture is 6x6 pixels; fire5/concat needs at least"),
-        (("--size", "0x9"), "width must be a number of at least 1"),
+        (("--size", "0x9"), "width must be a whole number of at least 1"),
         (("--pooling", "median"), "Unknown pooling 'median'"),
     ],
 )

@@ -5,12 +5,14 @@ different ways, so these tests take pictures on which they do not.
 """
 
 from functools import cache
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nstbatch.exporter.checks.pictures import flat_areas, photo_like
 from nstbatch.exporter.networks import backbones
@@ -94,6 +96,28 @@ def test_bad_images_are_left_out(folder, tmp_path, write_unreadable):
     for path, reason in found.unreadable.items():
         assert bad[path.name] in reason
     assert found.filters == deconvnet("alexnet").search(folder, ["relu1"])["relu1"].filters
+
+
+def test_images_in_memory_give_the_same_maxima(folder):
+    network = deconvnet("alexnet")
+    mixed = [
+        Image.open(folder[0]),
+        images.read(folder[1]),
+        images.read(folder[2]).pixels,
+        *folder[3:],
+    ]
+    mixed[3:4] = [BytesIO(folder[3].read_bytes()), np.zeros((9, 9, 3), np.int64)]
+    found, files = network.search(mixed, ["relu1"])["relu1"], network.search(folder, ["relu1"])
+    assert found.filters == files["relu1"].filters
+    assert found.images == (*(Path(f"image {index}") for index in range(4)), *folder[4:])
+    assert "uint8, uint16 or floats, not of int64" in found.unreadable[Path("image 4")]
+    for of_filter in found.filters[:2]:
+        for one, other in zip(
+            network.project(found, of_filter.maxima),
+            network.project(files["relu1"], of_filter.maxima),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one.projected, other.projected)
 
 
 def test_too_few_images_are_refused(folder, tmp_path):

@@ -46,6 +46,13 @@ def test_the_layer_sees_more_and_more(dream):
         assert octave[-1] > 1.5 * octave[0] > 0
 
 
+def test_a_photo_may_be_levels_and_its_guide_too(dream):
+    levels = np.rint(PHOTO * 255).astype(np.uint8)
+    samples = levels.astype(np.float32) / np.float32(255)
+    expected = dream(samples, QUICK, guide_image=samples).image
+    np.testing.assert_array_equal(dream(levels, QUICK, guide_image=levels).image, expected)
+
+
 def test_a_step_changes_the_picture_by_its_size(dream):
     options = replace(QUICK, octaves=1, iterations=1, step_size=2.0)
     photo = PHOTO * 0.8 + 0.1  # so that nothing is clipped

@@ -112,6 +112,8 @@ def test_paths_and_arrays_are_the_same(alexnet, tmp_path):
     from_path = alexnet(tmp_path / "photo.png", QUICK).layers[0].image
     from_array = alexnet((levels / 255).astype(np.float32), QUICK).layers[0].image
     np.testing.assert_allclose(from_path, from_array, atol=1e-4)
+    for other in (levels, Image.open(tmp_path / "photo.png")):
+        np.testing.assert_array_equal(alexnet(other, QUICK).layers[0].image, from_path)
 
 
 def test_without_priors_the_layer_alone_counts(alexnet):

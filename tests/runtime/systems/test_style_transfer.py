@@ -1,10 +1,12 @@
 """Style transfer as a program that embeds it meets it."""
 
 from dataclasses import replace
+from io import BytesIO
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nstbatch.exporter.checks.pictures import photo_like
@@ -91,8 +93,24 @@ def test_paths_arrays_and_pictures_are_the_same(transfer, files):
         (str(photo), PAINTING),
         (PHOTO.astype(np.float64), PAINTING),
         (np.asfortranarray(PHOTO), Picture(PAINTING)),
+        (Image.open(photo), BytesIO(painting.read_bytes())),
+        (torch.from_numpy(PHOTO), torch.from_numpy(PAINTING)),
     ):
         assert transfer(*arguments, QUICK).image.tobytes() == expected
+
+
+def test_numbers_of_numpy_are_as_good(transfer, tmp_path):
+    options = replace(
+        QUICK, size=np.int64(QUICK.size), iterations=np.int32(2), tv_weight=np.float32(10)
+    )
+    result = transfer(PHOTO, PAINTING, options, checkpoint=tmp_path / "run")
+    expected = transfer(PHOTO, PAINTING, replace(QUICK, iterations=2)).image
+    np.testing.assert_array_equal(result.image, expected)
+
+
+def test_options_of_another_kind_are_refused(transfer):
+    with pytest.raises(UsageError, match=r"options must be StyleTransferOptions"):
+        transfer(PHOTO, PAINTING, {"size": 64})
 
 
 def test_arrays_are_left_as_they_are(transfer):
@@ -381,12 +399,12 @@ def test_a_style_without_any_weight_is_refused(transfer):
 
 
 BAD_ARRAYS = {
-    "bytes": (PHOTO * 255).astype(np.uint8),
+    "whole numbers": (PHOTO * 255).astype(np.int64),
     "0 to 255": PHOTO * 255,
     "below 0": PHOTO - 0.5,
     "nan": np.where(PHOTO > 0.5, np.nan, PHOTO),
-    "grey": PHOTO[..., 0],
-    "four channels": np.dstack([PHOTO, PHOTO[..., :1]]),
+    "two channels": PHOTO[..., :2],
+    "channels first": PHOTO.transpose(2, 0, 1),
     "batch": PHOTO[None],
     "empty": PHOTO[:0],
 }

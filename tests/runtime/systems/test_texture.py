@@ -329,4 +329,8 @@ def test_paths_arrays_and_pictures_are_the_same(synthesis):
     expected = synthesis(EXEMPLAR, QUICK).image.tobytes()
     for exemplar in (Picture(EXEMPLAR), EXEMPLAR.astype(np.float64), np.asfortranarray(EXEMPLAR)):
         assert synthesis(exemplar, QUICK).image.tobytes() == expected
+    with pytest.raises(ImageError, match=r"A picture must be a path, .* not NoneType"):
+        synthesis(None, QUICK)
+    with pytest.raises(UsageError, match="variation must be a whole number of at least 0, not -1"):
+        synthesis(EXEMPLAR, QUICK, variation=-1)
     assert synthesis(resize(EXEMPLAR, (96, 96)), QUICK).image.tobytes() != expected

@@ -1,0 +1,97 @@
+"""Options of every kind: their types and ranges, and what is said of other values."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nstbatch.runtime.checks import options_or_default
+from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions, FilterChoice
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.pictures.picture_options import PictureOptions
+from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
+from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.systems.texture_options import TextureOptions
+
+KINDS: tuple[Any, ...] = (
+    *(StyleTransferOptions, TextureOptions, DreamOptions, ClassPictureOptions, ZoomOptions),
+    *(ReconstructionOptions, DeconvnetOptions, FilterChoice, PictureOptions),
+)
+ALL = [(kind, field.name, field.type) for kind in KINDS for field in fields(kind)]
+WHOLE = [(kind, name) for kind, name, of in ALL if of.removesuffix(" | None") == "int"]
+NUMBERS = [(kind, name) for kind, name, of in ALL if of.removesuffix(" | None") == "float"]
+OPTIONAL = {(kind, name) for kind, name, of in ALL if of.endswith("| None")}
+
+
+@pytest.mark.parametrize(("kind", "name"), WHOLE)
+def test_whole_numbers(kind: Any, name: str) -> None:
+    for value in ("64", 64.5, 64.0, {"a": 64}, [64], True, float("nan"), -1, object()):
+        with pytest.raises(UsageError, match=f"The {name} must be a whole number .*, not "):
+            kind(**{name: value})
+    for value in (64, np.int64(64), np.uint8(64)):
+        assert getattr(kind(**{name: value}), name) == 64
+
+
+@pytest.mark.parametrize(("kind", "name"), NUMBERS)
+def test_numbers(kind: Any, name: str) -> None:
+    for value in ("2.5", {"a": 1}, [2.5], True, 1j, float("nan"), float("inf"), -1):
+        with pytest.raises(UsageError, match=f"The {name} must be a number .*, not "):
+            kind(**{name: value})
+    for value in (2.5, 3, np.float32(2.5), np.int64(3)):
+        assert getattr(kind(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(("kind", "name", "of"), ALL)
+def test_no_option_takes_something_else(kind: Any, name: str, of: str) -> None:
+    for value in (object(), 1.5j, b"bytes", {1: 2}):
+        with pytest.raises(UsageError, match=name.removesuffix("s")):
+            kind(**{name: value})
+    if (kind, name) not in OPTIONAL:
+        with pytest.raises(UsageError, match=f"{name} must be .*, not None"):
+            kind(**{name: None})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (StyleTransferOptions, "content_layers"),
+        (ReconstructionOptions, "layers"),
+        (ReconstructionOptions, "tv_weights"),
+        (DreamOptions, "channels"),
+    ],
+)
+def test_one_text_is_not_read_letter_by_letter(kind: Any, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} must be a tuple of .*, not 'relu4_2'"):
+        kind(**{name: "relu4_2"})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"style_layers": ["relu1_1"]}, "style_layers must be a mapping from layer names"),
+        ({"style_layers": {"relu1_1": "1"}}, "weight of relu1_1 must be a number"),
+        ({"style_layers": {1: 1.0}}, "layer in style_layers must be a str, not 1"),
+        ({"content_layers": (4,)}, "layer in content_layers must be a str, not 4"),
+        ({"optimizer": 3}, "optimizer must be one of adam, lbfgs, not 3"),
+    ],
+)
+def test_layers_and_choices(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        StyleTransferOptions(**options)
+
+
+def test_flags_are_no_words() -> None:
+    with pytest.raises(UsageError, match="tileable must be True or False, not 'no'"):
+        TextureOptions(tileable="no")  # type: ignore[arg-type]
+    assert TextureOptions(tileable=np.bool_(True)).tileable  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [{"size": 64}, DreamOptions(), 3])
+def test_options_of_another_kind(given: Any) -> None:
+    with pytest.raises(UsageError, match=r"options must be TextureOptions\(\.\.\.\) or None, not"):
+        options_or_default(given, TextureOptions)
+    assert options_or_default(None, TextureOptions) == TextureOptions()
