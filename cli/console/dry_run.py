@@ -29,9 +29,9 @@ OVERHEAD_SECONDS = 1.0
 # docs/usage.md: a step of these takes about a tenth.
 SMALL_NETWORKS = {"squeezenet1_1": 0.1, "alexnet": 0.1}
 
-# docs/decisions/0024-memory.md: the peak of a picture of 3:2 with vgg16 on the processor was 1.26 GB
-# at 256 pixels and 2.20 GB at 512. A part of it is there at any size: libraries and the weights of
-# the sessions that are kept. The rest is in proportion to the pixels.
+# docs/decisions/0024-memory.md: the peak of a picture of 3:2 with vgg16 on the processor was 1.26
+# GB at 256 pixels and 2.20 GB at 512. A part of it is there at any size: libraries and the weights
+# of the sessions that are kept. The rest is in proportion to the pixels.
 ROUGH_BYTES_AT_ANY_SIZE = 0.94e9
 ROUGH_BYTES = 7.2e9  # a megapixel
 SMALL_NETWORKS_BYTES = {"squeezenet1_1": 0.32, "alexnet": 0.38}  # shares of vgg16's
