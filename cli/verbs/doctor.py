@@ -34,7 +34,10 @@ def doctor() -> None:
     from nstbatch.runtime.devices import providers
 
     findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]
-    sections = (_machine(), _devices(findings), _mixed(), _models(), _cache(), _packages())
+    sections = (
+        *(_machine(), _devices(findings), _mixed(), _models()),
+        *(_cache(), _privacy(), _packages()),
+    )
     print("\n\n".join(text for text in map("\n".join, sections) if text))
 
 
@@ -99,6 +102,16 @@ def _cache() -> Iterator[str]:
         yield f"  switched off by ${VARIABLE}"
     else:
         yield f"  {printable(cache.folder)}: {cache.size / 1e6:.0f} MB"
+
+
+def _privacy() -> Iterator[str]:
+    from nstbatch.runtime.telemetry import switch_off
+
+    telemetry = switch_off()
+    yield "Privacy"
+    yield f"  ONNX Runtime's reports to Microsoft: {'off' if telemetry.is_off else 'ON'}, " + (
+        printable(telemetry.reason)
+    )
 
 
 def _packages() -> Iterator[str]:
