@@ -86,7 +86,7 @@ __all__ = [
 _HOMES = {
     "Bundle": "bundles.bundle",
     "Deconvnet": "deconvnet.deconvnet",
-    "DeconvnetOptions": "deconvnet.options",
+    "DeconvnetOptions": "deconvnet.deconvnet_options",
     "ClassPicture": "systems.class_picture",
     "ClassPictureOptions": "systems.dream_options",
     "ClassPictureResult": "systems.class_picture",
