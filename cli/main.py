@@ -72,7 +72,7 @@ def _main(
 def program() -> NoReturn:
     """Run the command line that this process was started with, and end it."""
     code = run()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         with contextlib.suppress(OSError, ValueError):  # a reader that has gone, or closed already
             stream.flush()
     if code == INTERRUPTED:

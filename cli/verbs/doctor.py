@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -94,12 +95,13 @@ def _models() -> Iterator[str]:
 
 
 def _cache() -> Iterator[str]:
-    from nstbatch.runtime.engine.cache import VARIABLE, current_cache
+    from nstbatch.runtime.engine.cache import OFF, VARIABLE, current_cache
 
     cache = current_cache()
     yield "Cache"
     if cache is None:
-        yield f"  switched off by ${VARIABLE}"
+        off = os.environ.get(VARIABLE, "").lower() == OFF
+        yield f"  {f'switched off by ${VARIABLE}' if off else 'none: this user has no home folder'}"
     else:
         yield f"  {printable(cache.folder)}: {cache.size / 1e6:.0f} MB"
 
