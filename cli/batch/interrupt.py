@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -111,7 +112,8 @@ class _Watcher:
             return
         # Not print: it may be what the signal has interrupted.
         newline = b"\n" if os.isatty(STDERR) else b""
-        os.write(STDERR, newline + b"stopping after this step; once more to stop at once\n")
+        with suppress(OSError):  # whoever read it may be gone
+            os.write(STDERR, newline + b"stopping after this step; once more to stop at once\n")
         self._terminate()
         if self._signal_within(GRACE) is False or self._signal_within(SHORT_GRACE) is False:
             return
