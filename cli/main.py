@@ -72,10 +72,8 @@ def _main(
 def program() -> NoReturn:
     """Run the command line of this process, and end the process."""
     code = run()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # the reader has ended, or the stream is closed
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with contextlib.suppress(OSError, ValueError):  # its reader has ended, or it is closed
             stream.flush()
     if code == INTERRUPTED:
         # After Ctrl-C, do not wait for gigabytes of memory to be released in order.

@@ -20,6 +20,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+import nstbatch  # noqa: F401  before a test imports ONNX Runtime, which would report
+
 if TYPE_CHECKING:  # torch takes seconds to import, and few tests want it
     from torch import Tensor
 

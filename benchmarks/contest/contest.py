@@ -22,7 +22,7 @@ from nstbatch.benchmarks.reports.statistics import (
 from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, Turn, play
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.devices.processor import available_cores
+from nstbatch.runtime.devices.processor import available_cores, threads_within
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.errors import ProviderError
 
@@ -48,7 +48,7 @@ def run(options: BenchOptions, tell: Tell = lambda line: None) -> Report:
         UnknownNameError: There is no such model.
         ImageError: A size is too small for the layers of the objective.
     """
-    threads = options.threads or available_cores()
+    threads = threads_within(available_cores(), options.threads)
     machine = describe_machine(threads)
     warnings = ["The machine was busy before the benchmark began."] if is_busy(machine) else []
     providers, absent = find_providers(options.providers)

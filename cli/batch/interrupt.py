@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -110,7 +111,8 @@ class _Watcher:
             return
         # os.write, since the signal may have interrupted a print.
         newline = b"\n" if os.isatty(STDERR) else b""
-        os.write(STDERR, newline + b"stopping after this step; a second Ctrl-C stops at once\n")
+        with suppress(OSError):  # its reader may be gone
+            os.write(STDERR, newline + b"stopping after this step; a second Ctrl-C stops at once\n")
         self._terminate()
         if self._signal_within(GRACE) is False or self._signal_within(SHORT_GRACE) is False:
             return

@@ -52,7 +52,7 @@ Threads = Annotated[
         "--threads",
         min=1,
         metavar="N",
-        help="Number of threads. Default: one for each core.",
+        help="Number of threads; at most, and by default, one for each core.",
         show_default=False,
         rich_help_panel=COMPUTING,
     ),

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -52,6 +53,11 @@ class ProgressServer(ThreadingHTTPServer):
         self.live = live
         self.told = threading.Event()  # set when a page has learned of the end
         self.asked = float("-inf")
+
+    def server_bind(self) -> None:
+        """Bind without looking the machine's name up, as HTTPServer does."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, self.server_address[1]
 
     @property
     def address(self) -> str:

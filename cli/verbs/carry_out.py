@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -133,7 +133,8 @@ def _paint(jobs: Batch, batch: BatchOptions, terminate: Callable[[], None]) -> S
 def last_words(batch: BatchOptions) -> None:
     """Print how to resume, when the process is about to end in the middle of a call."""
     cursor = SHOW_CURSOR if os.isatty(STDERR) else ""
-    os.write(STDERR, f"{cursor}{way_on(batch)}".encode())
+    with suppress(OSError):  # whoever read it may be gone
+        os.write(STDERR, f"{cursor}{way_on(batch)}".encode())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -34,7 +35,10 @@ def doctor() -> None:
     from nstbatch.runtime.devices import providers
 
     findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]
-    sections = (_machine(), _devices(findings), _mixed(), _models(), _cache(), _packages())
+    sections = (
+        *(_machine(), _devices(findings), _mixed(), _models()),
+        *(_cache(), _privacy(), _packages()),
+    )
     print("\n\n".join(text for text in map("\n".join, sections) if text))
 
 
@@ -91,14 +95,25 @@ def _models() -> Iterator[str]:
 
 
 def _cache() -> Iterator[str]:
-    from nstbatch.runtime.engine.cache import VARIABLE, current_cache
+    from nstbatch.runtime.engine.cache import OFF, VARIABLE, current_cache
 
     cache = current_cache()
     yield "Cache"
     if cache is None:
-        yield f"  switched off by ${VARIABLE}"
+        off = os.environ.get(VARIABLE, "").lower() == OFF
+        yield f"  {f'switched off by ${VARIABLE}' if off else 'none: this user has no home folder'}"
     else:
         yield f"  {printable(cache.folder)}: {cache.size / 1e6:.0f} MB"
+
+
+def _privacy() -> Iterator[str]:
+    from nstbatch.runtime.telemetry import switch_off
+
+    telemetry = switch_off()
+    yield "Privacy"
+    yield f"  ONNX Runtime's reports to Microsoft: {'off' if telemetry.is_off else 'ON'}, " + (
+        printable(telemetry.reason)
+    )
 
 
 def _packages() -> Iterator[str]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from nstbatch.runtime.bundles.bundle import Preprocessing
 from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
+from nstbatch.runtime.user_folders import expanded
 
 from . import zoo
 from .backbones import IMAGENET, Backbone
@@ -121,7 +122,7 @@ def _import(place: str) -> ModuleType:
 
 
 def _import_file(place: str) -> ModuleType:
-    path = Path(place).expanduser().resolve()
+    path = (expanded(place) or Path(place)).resolve()
     if not path.is_file():
         raise UsageError(f"There is no file {place}.")
     # Dataclasses and pickles look up their module by name, so it needs one that nothing else has.

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from nstbatch.runtime.checks import POOLINGS, Pooling
 from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
 from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.user_folders import expanded, user_data
 
 from .external_data import check_external_data
 from .graph_contract import check_graph
@@ -55,6 +55,8 @@ __all__ = [
     "user_folder",
     "write_manifest",
 ]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +187,15 @@ def installed() -> list[str]:
 
 
 def user_folder() -> Path:
-    """The folder of the user's own bundles, one subfolder each; $NSTBATCH_HOME changes it."""
+    """The folder of the user's own bundles, one subfolder each; $NSTBATCH_HOME changes it.
+
+    Raises:
+        UsageError: The user has no home folder, and $NSTBATCH_HOME is not set.
+    """
     home = os.environ.get("NSTBATCH_HOME")
-    data = Path(home) if home else platformdirs.user_data_path("nstbatch", appauthor=False)
+    data = Path(home) if home else user_data()
+    if data is None:
+        raise UsageError("This user has no home folder for models. Set HOME or NSTBATCH_HOME.")
     return data / "bundles"
 
 
@@ -197,22 +205,47 @@ def builtin_folder() -> Path:
 
 
 def _installed_folders() -> dict[str, Path]:
-    folders: dict[str, Path] = {}
-    for parent in (builtin_folder(), user_folder()):
-        for manifest in sorted(parent.glob(f"*/{MANIFEST}")):
-            folders.setdefault(manifest.parent.name, manifest.parent)
-    return folders
+    try:
+        own = _bundles_in(user_folder())
+    except UsageError:  # no home folder
+        own = {}
+    builtin = _bundles_in(builtin_folder())
+    return builtin | {name: folder for name, folder in own.items() if name not in builtin}
+
+
+def _bundles_in(parent: Path) -> dict[str, Path]:
+    """Return the bundles of a folder by name; none, and a warning, if it cannot be read."""
+    try:
+        folders = sorted(parent.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        log.warning("The models in %s cannot be listed: %s.", parent, error.strerror)
+        return {}
+    return {folder.name: folder for folder in folders if _is_bundle(folder)}
+
+
+def _is_bundle(folder: Path) -> bool:
+    try:
+        return (folder / MANIFEST).is_file()
+    except OSError:  # a folder that may not be looked into
+        return False
 
 
 def _find(model: str | os.PathLike[str]) -> Path:
-    folder = Path(model).expanduser().absolute()
     if isinstance(model, str) and NAME.fullmatch(model):
-        known = _installed_folders()
+        # The user's folder is not looked at for a built-in model: it may be out of reach.
+        known = _bundles_in(builtin_folder())
+        if model not in known:
+            known = _installed_folders()
         if model in known:
             return known[model]
-        if not (folder / MANIFEST).is_file():
+        folder = Path(model).absolute()
+        if not _is_bundle(folder):
             raise UnknownNameError("model", model, known)
-    elif not folder.is_dir():
+        return folder
+    folder = (expanded(Path(model)) or Path(model)).absolute()
+    if not folder.is_dir():
         raise UsageError(f"There is no bundle at {folder}: no such folder.")
     return folder
 

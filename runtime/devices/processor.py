@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 from pathlib import Path
 
+from nstbatch.runtime.checks import at_least
+
 # Linux's names for the instruction sets that multiply bfloat16 (x86: AMX and AVX-512 BF16).
 BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+
+log = logging.getLogger(__name__)
 
 
 def available_cores() -> int:
@@ -18,6 +24,31 @@ def available_cores() -> int:
     quota = _cgroup_quota()
     cores = _affinity()
     return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def threads_within(cores: int, threads: int | None) -> int:
+    """Return the number of threads to use; a warning says once that it is lower than requested.
+
+    More threads than cores wait for each other: 64 threads on 2 cores took 70 times as long as 2.
+
+    Args:
+        cores: Number of cores this process may use, and the most threads.
+        threads: Requested number; None for one thread per core.
+
+    Raises:
+        UsageError: The requested number is below 1.
+    """
+    if threads is None:
+        return cores
+    at_least("number of threads", threads, 1)
+    if threads > cores:
+        _warn_of_fewer(threads, cores)
+    return min(threads, cores)
+
+
+@functools.cache
+def _warn_of_fewer(threads: int, cores: int) -> None:
+    log.warning("Using %d threads, not %d: this process may use no more cores.", cores, threads)
 
 
 def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:

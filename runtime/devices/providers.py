@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
 
 from .devices import Finding, check, conflicting_packages, within_reach
-from .processor import available_cores
+from .processor import available_cores, threads_within
 from .provider_options import EXECUTION_PROVIDERS, add_provider, engine_key
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class Provider:
         :func:`assert_on_device` on the session.
 
         Args:
-            threads: Number of threads that a step may use; by default every core of this process.
+            threads: Number of threads that a step may use; at most, and by default, one for each
+                core of this process.
             engine: The :func:`engine_key` of the model. Only TensorRT uses it; without one it
                 builds its engine again each time.
             engine_folder: Folder where TensorRT keeps its engines; None to keep none.
@@ -110,7 +111,7 @@ class Provider:
         import onnxruntime as ort
 
         cores = available_cores()
-        threads = threads or cores
+        threads = threads_within(cores, threads)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

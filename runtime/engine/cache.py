@@ -24,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.user_folders import expanded, user_cache
 
 VARIABLE = "NSTBATCH_CACHE"
 OFF = "off"
@@ -40,19 +41,18 @@ log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path | None:
-    """Return the folder of the cache; None if it is "off".
+    """Return the folder of the cache; None if it is "off", or in the home folder of nobody.
 
     It lies in $NSTBATCH_CACHE or the user's cache folder, and always has a name of its own: old
     files in it are removed, and $NSTBATCH_CACHE may hold other files.
     """
-    import platformdirs
-
     chosen = os.environ.get(VARIABLE, "")
     if chosen.lower() == OFF:
         return None
-    if chosen:
-        return Path(chosen).expanduser() / "nstbatch"
-    return platformdirs.user_cache_path("nstbatch", appauthor=False)
+    if not chosen:
+        return user_cache()
+    folder = expanded(chosen)
+    return None if folder is None else folder / "nstbatch"
 
 
 def provider_folder(name: str) -> Path | None:
@@ -64,7 +64,7 @@ def provider_folder(name: str) -> Path | None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
-    return folder / name
+    return folder / name if os.access(folder / name, os.W_OK) else None
 
 
 def current_cache() -> Cache | None:
@@ -86,6 +86,7 @@ class Cache:
         self.folder = folder
         self._largest = largest
         self._sound: set[str] = set()
+        self._has_failed = False
 
     def read(self, key: str) -> bytes | None:
         """Return the entry of a key; None if it is missing or damaged."""
@@ -135,7 +136,9 @@ class Cache:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / name, data)
         except OSError as error:
-            log.info("The cache %s cannot be written to: %s", self.folder, error.strerror)
+            if not self._has_failed:  # one line, not one for each file
+                log.debug("The cache %s cannot be written to: %s", self.folder, error.strerror)
+            self._has_failed = True
             return
         self._make_room()
 

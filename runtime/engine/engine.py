@@ -17,7 +17,7 @@ from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.checks import Pooling, at_least
 from nstbatch.runtime.descent.loop import Bounds, Steppable, Varying, nothing_varies
 from nstbatch.runtime.descent.optimizers import Optimizer, State
-from nstbatch.runtime.devices.processor import available_cores
+from nstbatch.runtime.devices.processor import available_cores, threads_within
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.names import GRADIENT, IMAGE, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Objective, Term, projection
@@ -53,12 +53,13 @@ class Engine:
             model: Name of a bundle, or its folder.
             device: "auto", "cpu", "openvino", "cuda" or "tensorrt".
             precision: "auto", "fp32", "bf16" or "fp16"; precision of the convolutions.
-            threads: Number of threads; None for all cores of this process.
+            threads: Number of threads; at most, and by default, one for each core of this process.
 
         Raises:
             UnknownNameError: There is no such bundle, device or precision.
             BundleError: The bundle is damaged.
             ProviderError: The device cannot be used; says why.
+            UsageError: The number of threads is below 1.
         """
         self.bundle = Bundle.load(model)
         # 10 to 90 ms, against a second and more until the first step. A bundle that was cut short
@@ -66,8 +67,8 @@ class Engine:
         self.bundle.verify()
         self.limits = SizeLimits(self.bundle)
         self._provider = resolve(device, precision)
-        self._threads = threads
-        self._sessions = NetworkSessions(self.bundle, threads)
+        self._threads = threads_within(available_cores(), threads)
+        self._sessions = NetworkSessions(self.bundle, self._threads)
         self._batcher: Batcher | None = None
         self._of_thread = threading.local()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,6 +122,9 @@ class StoredGraph:
         options.add_session_config_entry(OPTIMISED_WEIGHTS_FROM, str(SMALLEST_BLOB))
         try:
             self.cache.folder.mkdir(parents=True, exist_ok=True)
+            # ONNX Runtime would print an error of its own.
+            if not os.access(self.cache.folder, os.W_OK):
+                raise PermissionError(self.cache.folder)
             options.optimized_model_filepath = str(optimised)
             session = model.open(options)
         except Exception:  # an OSError, or ONNX Runtime's: a full disk, a read-only folder

@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from nstbatch.runtime.telemetry import switch_off
+
 if TYPE_CHECKING:
     from nstbatch.runtime.bundles.bundle import Bundle
     from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from nstbatch.runtime.systems.zoom import ZoomResult, dream_frames
 
     __version__: str
+
+# Before ONNX Runtime is imported: every way into this package passes here.
+switch_off()
 
 __all__ = [
     "Bundle",

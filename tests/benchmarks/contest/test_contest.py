@@ -11,6 +11,7 @@ from nstbatch.benchmarks.contest.judge import Verdict, serve_judge
 from nstbatch.benchmarks.contest.worker import Opened
 from nstbatch.benchmarks.options import BenchOptions, Entry, parse_entries
 from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, Turn
+from nstbatch.runtime.devices.processor import available_cores
 from nstbatch.runtime.errors import ImageError
 
 SPEEDS = {"cpu": 10.0, "torch": 40.0, "torch-bf16": 20.0}
@@ -172,3 +173,8 @@ def test_ratios_are_taken_within_rounds(make_row):
     assert rows["cpu"].ratio["torch"] == pytest.approx(3)
     assert rows["cpu"].ratio_interval["torch"] == pytest.approx((3, 3.15))
     assert rows["torch"].ratio == {}
+
+
+def test_a_benchmark_has_no_more_threads_than_cores(stand_ins):
+    report = run(replace(OPTIONS, threads=1000))
+    assert report.options["threads"] == report.machine["threads"] == available_cores()

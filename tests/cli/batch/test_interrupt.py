@@ -107,3 +107,14 @@ def test_a_call_that_nothing_can_end_is_not_waited_for(signals):
         finally:
             process.kill()
         assert b"last words" in process.stderr.read()
+
+
+def test_a_call_is_ended_though_nobody_reads_the_message(monkeypatch):
+    def write(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(os, "write", write)
+    told = threading.Event()
+    with Interrupt(terminate=told.set):
+        signal.raise_signal(signal.SIGINT)
+        assert told.wait(10)

@@ -213,3 +213,11 @@ def test_a_page_that_is_open_follows_the_batch(live, batch, open_page, monkeypat
         paint(live, batch, "c.png")
     expect(page.locator(".card .name")).to_have_text(["a.png", "b.png", "c.png"])
     expect(page.locator("#live-name")).to_have_text("The batch has ended.")
+
+
+def test_serving_looks_no_name_up(live, monkeypatch):
+    asked = []
+    monkeypatch.setattr(socket, "getfqdn", asked.append)
+    with serving(live) as address:
+        assert address.startswith("http://127.0.0.1:")
+    assert asked == []

@@ -5,8 +5,10 @@ import pytest
 
 from nstbatch.cli.main import run
 from nstbatch.cli.verbs import doctor
+from nstbatch.runtime import telemetry
 from nstbatch.runtime.devices import devices, providers
 from nstbatch.runtime.devices.providers import Finding
+from nstbatch.runtime.telemetry import decide
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +72,17 @@ def test_what_is_absent_is_said_to_be(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "PACKAGES", ("nstbatch", "no-such-package"))
     assert run(["doctor"]) == 0
     assert "  no-such-package: not installed\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        ({}, "off, by nstbatch; ORT_DISABLE_TELEMETRY=0 would switch them on"),
+        ({"ORT_DISABLE_TELEMETRY": "1"}, "off, by $ORT_DISABLE_TELEMETRY=1"),
+        ({"ORT_DISABLE_TELEMETRY": "0"}, "ON, by $ORT_DISABLE_TELEMETRY=0"),
+    ],
+)
+def test_reports_to_microsoft_are_off_or_said_to_be_on(environment, line, monkeypatch, capsys):
+    monkeypatch.setattr(telemetry, "switch_off", lambda: decide(environment, is_loaded=False))
+    assert run(["doctor"]) == 0
+    assert f"Privacy\n  ONNX Runtime's reports to Microsoft: {line}\n" in capsys.readouterr().out

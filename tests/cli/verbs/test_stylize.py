@@ -14,6 +14,7 @@ from PIL import Image
 
 from nstbatch.cli.main import run
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
+from nstbatch.runtime.devices import processor
 from nstbatch.runtime.pictures import images, sizes
 
 QUICK = ("--size", "64", "--iterations", "2", "--scales", "1", "--device", "cpu")
@@ -411,3 +412,13 @@ def test_a_style_too_small_for_the_layers_is_found_before_the_first_photo(capsys
     assert stylize("photos") == 2
     assert "style.jpg cannot be the style: The style is 8x8 pixels" in capsys.readouterr().err
     assert not Path("stylized").exists()
+
+
+def test_too_many_threads_are_not_started_and_said_once(capsys):
+    processor._warn_of_fewer.cache_clear()
+    save("photos/a.jpg")
+    assert stylize("photos", "--model", "alexnet", "--threads", "1000") == 0
+    cores = processor.available_cores()
+    line = f"Using {cores} threads, not 1000: this process may use no more cores.\n"
+    assert capsys.readouterr().err.count(line) == 1
+    assert pictures() == ["a.jpg"]

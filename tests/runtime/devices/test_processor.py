@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from nstbatch.runtime.devices import processor
+from nstbatch.runtime.errors import UsageError
 
 
 @pytest.fixture
@@ -94,3 +95,25 @@ def test_bf16_is_unknown_without_cpuinfo(tmp_path: Path, monkeypatch: pytest.Mon
     assert processor.processor_flags(tmp_path / "absent") is None
     monkeypatch.setattr(processor, "processor_flags", lambda: None)
     assert processor.has_bf16() is None
+
+
+def test_more_threads_than_cores_are_not_used_and_one_warning_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    processor._warn_of_fewer.cache_clear()
+    assert [processor.threads_within(3, 1000) for _ in range(2)] == [3, 3]
+    assert caplog.messages == ["Using 3 threads, not 1000: this process may use no more cores."]
+
+
+@pytest.mark.parametrize(("threads", "used"), [(None, 3), (1, 1), (3, 3)])
+def test_as_many_threads_as_requested_if_there_are_cores(
+    threads: int | None, used: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert processor.threads_within(3, threads) == used
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_a_number_of_threads_below_one_is_refused(threads: int) -> None:
+    with pytest.raises(UsageError, match=f"number of threads must be .* 1, not {threads}"):
+        processor.threads_within(3, threads)

@@ -88,6 +88,7 @@ def test_threads_go_into_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
     shared = Provider("cpu", "fp32").session_options(threads=2)
     assert shared.intra_op_num_threads == 2
     assert shared.get_session_config_entry(key) == "0"
+    assert Provider("cpu", "fp32").session_options(threads=1000).intra_op_num_threads == 4
     patient = Provider("cpu", "fp32").session_options(spinning=False)
     assert patient.intra_op_num_threads == 4
     assert patient.get_session_config_entry(key) == "0"

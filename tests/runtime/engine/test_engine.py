@@ -10,6 +10,7 @@ import torch
 from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import Bounds, descend
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
+from nstbatch.runtime.devices import processor, providers
 from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine import network_sessions
@@ -350,3 +351,27 @@ def test_another_thread_computes_as_before_while_one_is_in_fp32(alexnet):
     alexnet.provider = Provider("cpu", "bf16")
     with alexnet.in_fp32(), ThreadPoolExecutor(1) as pool:
         assert pool.submit(lambda: alexnet.provider.precision).result() == "bf16"
+
+
+def test_no_session_has_more_threads_than_this_process_has_cores(monkeypatch, caplog):
+    threads = []
+
+    def add_provider(options, device, **others):
+        threads.append((options.intra_op_num_threads, others["threads"]))
+
+    monkeypatch.setattr(providers, "add_provider", add_provider)
+    processor._warn_of_fewer.cache_clear()
+    cores = processor.available_cores()
+    engine = Engine("alexnet", device="cpu", threads=1000)
+    engine.targets(content(engine.bundle.content_layers[0]).terms, pictures(1, (64, 64)), "max")
+    Session(
+        engine.bundle.read_graph("forward"),
+        {"image": (1, 3, 64, 64)},
+        engine.provider,
+        weights_folder=engine.bundle.path,
+        threads=1000,
+    )
+    assert threads == [(cores, cores)] * 2
+    assert caplog.messages == [
+        f"Using {cores} threads, not 1000: this process may use no more cores."
+    ]
