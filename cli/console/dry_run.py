@@ -30,12 +30,8 @@ OVERHEAD_SECONDS = 1.0
 # Time of a step relative to vgg16. docs/usage.md: about a tenth.
 SMALL_NETWORKS = {"squeezenet1_1": 0.1, "alexnet": 0.1}
 
-# docs/decisions/0024-memory.md: the peak of a picture of 3:2 with vgg16 on the processor was 1.26
-# GB at 256 pixels and 2.20 GB at 512. A part of it is there at any size: libraries and the weights
-# of the sessions that are kept. The rest is in proportion to the pixels.
-ROUGH_BYTES_AT_ANY_SIZE = 0.94e9
-ROUGH_BYTES = 7.2e9  # a megapixel
-SMALL_NETWORKS_BYTES = {"squeezenet1_1": 0.32, "alexnet": 0.38}  # shares of vgg16's
+# docs/usage.md: about 2 GB at 512 pixels with vgg16 on OpenVINO, and in proportion to the pixels.
+ROUGH_BYTES = 2e9 / (ASPECT * 0.512**2)
 
 
 def show(plan: Plan, entries: Sequence[Entry], *, as_json: bool) -> None:
@@ -76,9 +72,7 @@ def estimate(pictures: int, effort: Effort, ledger: Ledger, network: str) -> str
         network: Name of the network.
     """
     work = pictures * effort.steps * effort.megapixels
-    needed = ROUGH_BYTES_AT_ANY_SIZE + effort.megapixels * ROUGH_BYTES
-    needed *= SMALL_NETWORKS_BYTES.get(network, 1.0)
-    memory = f"{needed / 1e9:.1f} GB of memory"
+    memory = f"{max(effort.megapixels * ROUGH_BYTES, 5e8) / 1e9:.1f} GB of memory"
     measured = _seconds_before(ledger, network)
     if measured is not None:
         return f"about {duration(work * measured)}, estimated from the ledger, and {memory}"

@@ -6,6 +6,7 @@ on the device, and a CUDA graph can be captured.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ class Session:
                 captured=captured,
                 spinning=spinning,
             )
-            options.enable_cpu_mem_arena = False  # docs/decisions/0024-memory.md
+            _use_shared_arena(options)
             return graph.open(options)
 
         self._run_options = ort.RunOptions() if run_options is None else run_options
@@ -156,6 +157,34 @@ def _opened(
         except Exception as error:  # ONNX Runtime's exceptions share no other base
             log.info("No CUDA graph of this session: %s", error)
     return open_session(False), False
+
+
+def _use_shared_arena(options: ort.SessionOptions) -> None:
+    """Make a session take its processor memory from one arena of the whole process.
+
+    Sessions run in turn, and an arena keeps the peak of its activations: with one arena each, three
+    scales up to 362 pixels took 2.3 GB, with a shared one 1.6 GB.
+    """
+    _register_arena()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+
+
+@functools.cache
+def _register_arena() -> None:
+    memory = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    # -1: ONNX Runtime's own sizes. 1: grow by the size requested, not to the next power of two.
+    config = ort.OrtArenaCfg(
+        {
+            "max_mem": 0,
+            "arena_extend_strategy": 1,
+            "initial_chunk_size_bytes": -1,
+            "max_dead_bytes_per_chunk": -1,
+        }
+    )
+    # If the embedding program has registered one, that one stays and is used.
+    ort.create_and_register_allocator(memory, config)
 
 
 class BoundPass:

@@ -27,17 +27,13 @@ def painted(ledger: Ledger, output: str, seconds: float, run: str = "r", **chang
 
 
 def test_without_a_ledger_it_goes_by_the_documents(ledger):
-    # README.md: up to four minutes a photo on two cores; docs/usage.md: 2.2 GB
+    # README.md: up to four minutes a photo on two cores, and 2 GB
     assert estimate(1, DEFAULT, ledger, "vgg16") == (
-        "very roughly 3 min 51 s on the CPU, and 2.2 GB of memory"
+        "very roughly 3 min 51 s on the CPU, and 2.0 GB of memory"
     )
-    assert estimate(1, DEFAULT, ledger, "alexnet") == (
-        "very roughly 24.0 s on the CPU, and 0.8 GB of memory"
-    )
-    assert "0.7 GB" in estimate(1, DEFAULT, ledger, "squeezenet1_1")
+    assert "very roughly 24.0 s" in estimate(1, DEFAULT, ledger, "alexnet")
     assert "38 min 30 s" in estimate(10, DEFAULT, ledger, "vgg16")
-    assert "6.0 GB" in estimate(1, Effort(1024, 200), ledger, "vgg16")
-    assert "1.3 GB" in estimate(1, Effort(256, 200), ledger, "vgg16")
+    assert "8.0 GB" in estimate(1, Effort(1024, 200), ledger, "vgg16")
 
 
 def test_with_a_ledger_the_estimate_uses_its_times(ledger):

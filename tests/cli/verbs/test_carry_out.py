@@ -258,7 +258,7 @@ def test_a_dry_run_estimates(photos, capsys):
     carry_out(Work(plan, never, effort=effort), replace(batch, dry_run=True))
     err = capsys.readouterr().err
     assert "3 pictures, 3 to paint: very roughly " in err
-    assert "2.2 GB of memory" in err
+    assert "2.0 GB of memory" in err
     carry_out(Work(Plan(plan.jobs[:1]), paint, effort=effort), batch)
     carry_out(Work(plan, never, effort=effort), replace(batch, dry_run=True))
     assert "3 pictures, 2 to paint: about " in capsys.readouterr().err
