@@ -1,4 +1,4 @@
-"""Checks that a graph reads its weights from its bundle's shared file and from no other."""
+"""The weights of a graph: in its bundle's shared file, and in no other."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .manifest import WEIGHTS
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir as ir
 
 
 def check_external_data(model: onnx.ModelProto, weights: Path) -> None:
@@ -42,6 +43,32 @@ def check_external_data(model: onnx.ModelProto, weights: Path) -> None:
             raise BundleError(
                 f"The graph reads {tensor.name!r} from bytes {offset} to {offset + length} of "
                 f"{WEIGHTS}, which has {size} bytes."
+            )
+
+
+def locate_weights(model: ir.Model, folder: Path) -> None:
+    """Tell a checked graph where its weights are, so that their values can be read.
+
+    Without a base folder onnx_ir reads a file that has several hard links as well, which it would
+    refuse as a possible attack: uv installs packages with hard links, and ``cp -l`` makes them.
+    :func:`check_external_data` and the bundle's hashes say that it is the right file.
+
+    Args:
+        model: A graph that was read from a bundle; its external tensors are replaced.
+        folder: The bundle's folder.
+    """
+    import onnx_ir as ir
+
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if isinstance(tensor, ir.ExternalTensor):
+            value.const_value = ir.ExternalTensor(
+                folder / tensor.location,
+                tensor.offset,
+                tensor.length,
+                tensor.dtype,
+                shape=tensor.shape,
+                name=str(tensor.name),
             )
 
 

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.bundles.external_data import locate_weights
 from nstbatch.runtime.errors import BundleError
 from nstbatch.runtime.graphs.smallest_side import ints
 
@@ -32,7 +33,9 @@ def first_layer(bundle: Bundle) -> FirstLayer:
     Raises:
         BundleError: The network does not begin with a convolution of plain weights.
     """
-    graph = ir.load(bundle.graph_path("forward")).graph
+    model = ir.from_proto(bundle.read_graph("forward"))
+    locate_weights(model, bundle.path)
+    graph = model.graph
     image = graph.inputs[0]
     preprocessing = _only_convolution(image, bundle)
     convolution = _only_convolution(preprocessing.outputs[0], bundle)

@@ -13,6 +13,8 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
+from nstbatch.runtime.bundles.external_data import locate_weights
+
 
 def with_folded_weights(model: onnx.ModelProto, folder: Path) -> ir.Model:
     """Compute every value that depends on weights and constants alone.
@@ -27,9 +29,7 @@ def with_folded_weights(model: onnx.ModelProto, folder: Path) -> ir.Model:
     from onnxscript import optimizer
 
     graph_model = ir.from_proto(model)
-    for value in graph_model.graph.initializers.values():
-        if isinstance(value.const_value, ir.ExternalTensor):
-            value.const_value.base_dir = folder
+    locate_weights(graph_model, folder)
     optimizer.fold_constants(
         graph_model,
         onnx_shape_inference=False,
