@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import onnxruntime as ort
-
 from nstbatch.runtime.arrays import Shape, Shapes
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.checks import Pooling
@@ -18,6 +16,7 @@ from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View
 
 from .lru_cache import LruCache
+from .passes import PassOptions
 from .ready_graph import Recipe
 from .session import Session
 
@@ -46,7 +45,7 @@ class NetworkSessions:
         """
         self._bundle = bundle
         self._threads = threads
-        self._run_options = ort.RunOptions()
+        self._run_options = PassOptions()
         self._sessions: LruCache[Session] = LruCache(KEPT_SESSIONS)
         self._scales: dict[Pooling, float] = {}
 

@@ -24,6 +24,7 @@ from nstbatch.runtime.errors import StoppedError
 
 from .cache import provider_folder
 from .cuda_graphs import Captures
+from .passes import PassOptions
 from .ready_graph import ReadyGraph, Recipe
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Session:
         *,
         weights_folder: Path | None = None,
         threads: int | None = None,
-        run_options: ort.RunOptions | None = None,
+        run_options: PassOptions | None = None,
         captured: bool = False,
         spinning: bool = True,
     ) -> None:
@@ -85,7 +86,7 @@ class Session:
             _use_shared_arena(options)
             return graph.open(options)
 
-        self._run_options = ort.RunOptions() if run_options is None else run_options
+        self._turn = _Turn(PassOptions() if run_options is None else run_options)
         self._session, is_captured = _opened(open_session, captured and provider.captures)
         self._captures = Captures() if is_captured else None
         assert_on_device(self._session, provider)
@@ -105,8 +106,8 @@ class Session:
         Raises:
             StoppedError: It was terminated.
         """
-        with _stoppable(self._run_options):
-            outputs = self._session.run(None, dict(inputs), self._run_options)
+        with _stoppable(self._turn.options):
+            outputs = self._session.run(None, dict(inputs), self._turn.next())
         return dict(zip(self.output_shapes, outputs, strict=True))
 
     def buffer(self, values: ArrayLike) -> ort.OrtValue:
@@ -139,7 +140,7 @@ class Session:
         read_anew = {}
         if self._copies_inputs:
             read_anew = {name: inputs[name] for name in inputs if name not in constant}
-        return BoundPass(self._session, binding, self._run_options, capture, read_anew, held)
+        return BoundPass(self._session, binding, self._turn, capture, read_anew, held)
 
     @property
     def is_captured(self) -> bool:
@@ -187,6 +188,19 @@ def _register_arena() -> None:
     ort.create_and_register_allocator(memory, config)
 
 
+class _Turn:
+    """Chooses the options of a session's passes: the first one's, and then the usual ones."""
+
+    def __init__(self, options: PassOptions) -> None:
+        self.options = options
+        self._is_first = True
+
+    def next(self) -> ort.RunOptions:
+        """Return the options of the next pass."""
+        is_first, self._is_first = self._is_first, False
+        return self.options.first if is_first else self.options.usual
+
+
 class BoundPass:
     """A session's run over fixed buffers."""
 
@@ -194,14 +208,14 @@ class BoundPass:
         self,
         session: ort.InferenceSession,
         binding: ort.IOBinding,
-        run_options: ort.RunOptions,
+        turn: _Turn,
         capture: ort.RunOptions | None,
         read_anew: Mapping[str, ort.OrtValue],
         held: Sequence[ort.OrtValue],
     ) -> None:
         self._session = session
         self._binding = binding
-        self._run_options = run_options
+        self._turn = turn
         self._capture = capture
         self._read_anew = read_anew
         # Up to 1.29, ONNX Runtime keeps only a buffer's address: the memory belongs to the array
@@ -210,16 +224,16 @@ class BoundPass:
 
     def __call__(self) -> None:
         """Run once; a StoppedError if it was terminated: the outputs are then undefined."""
-        if self._capture is not None and self._run_options.terminate:
+        if self._capture is not None and self._turn.options.terminate:
             raise StoppedError  # a CUDA graph runs as a whole, and never checks it
         for name, value in self._read_anew.items():
             self._binding.bind_ortvalue_input(name, value)
-        with _stoppable(self._run_options):
-            self._session.run_with_iobinding(self._binding, self._capture or self._run_options)
+        with _stoppable(self._turn.options):
+            self._session.run_with_iobinding(self._binding, self._capture or self._turn.next())
 
 
 @contextmanager
-def _stoppable(run_options: ort.RunOptions) -> Iterator[None]:
+def _stoppable(run_options: PassOptions) -> Iterator[None]:
     """Raise StoppedError for a terminated pass; ONNX Runtime has no error type for it."""
     try:
         yield

@@ -8,6 +8,7 @@ import pytest
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.engine import cuda_graphs, session
 from nstbatch.runtime.engine.cuda_graphs import GRAPH_ID, NOT_CAPTURED, Captures
+from nstbatch.runtime.engine.passes import PassOptions
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.errors import StoppedError
 
@@ -61,7 +62,7 @@ def test_passes_over_other_buffers_are_other_recordings(recording, monkeypatch):
 
 
 def test_a_recorded_pass_can_be_terminated_before_it_begins():
-    options, graph = ort.RunOptions(), onnx.parser.parse_model(DOUBLE)
+    options, graph = PassOptions(), onnx.parser.parse_model(DOUBLE)
     recording = Session(
         graph,
         {"x": (3,)},

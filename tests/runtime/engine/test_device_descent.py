@@ -2,13 +2,13 @@
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 
 from nstbatch.runtime.descent.loop import Bounds, StopReason, descend
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.engine.device_descent import Descent
+from nstbatch.runtime.engine.passes import PassOptions
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.errors import StoppedError
 from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE
@@ -179,7 +179,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_images_before_it(step, 
 @OPTIMIZERS
 @pytest.mark.parametrize("stopped", ["update", "evaluation"])
 def test_a_pass_that_is_terminated_ends_the_run_with_the_images_before_it(optimizer, stopped):
-    options, reports = ort.RunOptions(), []
+    options, reports = PassOptions(), []
     terminated = {"run_options": options}
     step = Session(
         onnx.parser.parse_model(QUADRATIC),
@@ -201,7 +201,7 @@ def test_a_pass_that_is_terminated_ends_the_run_with_the_images_before_it(optimi
 
 
 def test_a_first_pass_that_is_terminated_has_no_outcome(step):
-    options = ort.RunOptions()
+    options = PassOptions()
     options.terminate = True
     shapes = {IMAGE: SHAPE, "goal": SHAPE, "limit": (), "bad": ()}
     model = onnx.parser.parse_model(QUADRATIC)

@@ -12,6 +12,7 @@ import pytest
 
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.devices.providers import Provider, resolve
+from nstbatch.runtime.engine.passes import PassOptions
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.errors import ProviderError, StoppedError
 from nstbatch.runtime.graphs.link import link_targets
@@ -169,7 +170,7 @@ def test_a_session_that_would_run_elsewhere_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("bound", [False, True])
 def test_a_pass_can_be_ended_in_the_middle_from_another_thread(bound):
-    options, size = ort.RunOptions(), 384
+    options, size = PassOptions(), 384
     nodes = "".join(f"x{n + 1} = MatMul(x{n}, x{n})\n" for n in range(100))
     text = f"""<ir_version: 9, opset_import: ["" : 20]>
         chain (float[A, A] x0) => (float[A, A] x100) {{ {nodes} }}"""
