@@ -73,7 +73,7 @@ Together = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Computing:
     """The network, and the device that runs it."""
 
@@ -88,7 +88,7 @@ class Computing:
         return {"device": self.device, "precision": self.precision, "threads": self.threads}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ComputingTogether(Computing):
     """The same for verbs that optimise several pictures at a time."""
 

@@ -103,7 +103,7 @@ ModelOrSource = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Visualising:
     """All options of a visualisation, as the command line gives them."""
 
@@ -140,7 +140,7 @@ class Visualising:
         return DeconvnetOptions(rule=cast("Rule", self.rule), size=self.size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ComputingFeatures(Computing):
     """The network and the device; the network may be one to be exported."""
 

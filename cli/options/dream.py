@@ -195,7 +195,7 @@ Seed = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dreaming:
     """All options of a dream, as the command line gives them."""
 

@@ -122,7 +122,7 @@ Jitter = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reconstructing:
     """All options of a reconstruction, as the command line gives them."""
 

@@ -66,7 +66,7 @@ Verbose = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reporting:
     """Options for messages, progress and the report of a batch."""
 

@@ -56,7 +56,7 @@ FailFast = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Selection:
     """The inputs and outputs of a batch."""
 

@@ -94,7 +94,7 @@ Start = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stylizing:
     """All options of a style transfer, as the command line gives them."""
 

@@ -113,7 +113,7 @@ Histogram = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Synthesis:
     """All options of a texture, as the command line gives them."""
 

@@ -41,8 +41,14 @@ def with_groups(verb: Callable[..., None]) -> Callable[..., None]:
     return expanded
 
 
+@functools.cache
+def _hints(group: type) -> dict[str, Any]:
+    """Return the annotations of a group; several verbs have the same ones."""
+    return get_type_hints(group, include_extras=True)
+
+
 def _fields(group: Any) -> Iterator[inspect.Parameter]:
-    hints = get_type_hints(type(group), include_extras=True)
+    hints = _hints(type(group))  # type: ignore[arg-type]  # mypy: a class is not Hashable
     for field in dataclasses.fields(group):
         yield inspect.Parameter(
             field.name,

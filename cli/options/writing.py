@@ -96,7 +96,7 @@ Preserve = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SheetWriting:
     """Options for the files of pictures of many photos."""
 
@@ -112,7 +112,7 @@ class SheetWriting:
         return PictureOptions(self.format_, self.quality, self.name, keep)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PhotoWriting:
     """Options for the files of pictures of one photo each."""
 

@@ -13,7 +13,6 @@ import nstbatch
 from nstbatch.cli.jobs.parameters import Scope, Setting, command_words, inputs_of
 from nstbatch.cli.options.parameters import parameters
 from nstbatch.cli.options.reporting import Json
-from nstbatch.cli.output.picture_writer import with_home
 from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import ImageError
 
@@ -50,6 +49,8 @@ def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> N
         )
     left_out = sorted(set(settings) - {parameter.name for parameter in known})
     _warn(found.get("nstbatch"), left_out)
+    from nstbatch.cli.output.picture_writer import with_home
+
     there = {name: with_home(value) for name, value in settings.items()}
     print(shell(command_words(str(verb), known, there)))
 

@@ -15,7 +15,6 @@ from nstbatch.cli.console.logs import set_verbosity
 from nstbatch.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from nstbatch.cli.jobs.invocation import PROGRAM, Call
 from nstbatch.cli.options.reporting import Verbose
-from nstbatch.cli.output.fingerprint import hash_file
 from nstbatch.cli.text import count, printable, shell
 from nstbatch.runtime.errors import UsageError
 
@@ -91,6 +90,8 @@ def _commands(
 
 def _changed_files(run: RunLine) -> str:
     """Return the options whose files have changed since the run; empty if none have."""
+    from nstbatch.cli.output.fingerprint import hash_file
+
     now = {name: hash_file(run.path(str(run.settings.get(name)))) for name in run.files}
     changed = [name for name, found in now.items() if found and found.sha256 != run.files[name]]
     return ", ".join(f"--{name}" for name in changed)
