@@ -195,8 +195,8 @@ def test_without_scaling_cotangents_vanish(monkeypatch):
 
 
 @given(seed=st.integers(0, 2**32 - 1), low=st.floats(0, 1), high=st.floats(0, 1))
-# The same examples every time: with levels 1/256 apart the cosine was once 0.96, see
-# docs/decisions/0014-half-precision.md.
+# The same examples every time. With levels 1/256 apart the cosine has been seen at 0.96, on a Zen 3
+# with these examples too: docs/decisions/0014-half-precision.md.
 @settings(max_examples=10, derandomize=True)
 def test_any_picture_of_two_levels_is_finite(pair, seed, low, high):
     random = np.random.default_rng(seed)
@@ -204,7 +204,8 @@ def test_any_picture_of_two_levels_is_finite(pair, seed, low, high):
     image = np.kron(blocks, np.ones((4, 4)))[None].astype(np.float32)
     full, half = pair("squeezenet1_1", "max").both(image)
     assert np.isfinite(half[LOSSES]).all()
-    assert cosine(full[GRADIENT], half[GRADIENT]) > 0.99
+    least = 0.99 if abs(high - low) > 1 / 128 else 0.95
+    assert cosine(full[GRADIENT], half[GRADIENT]) > least
 
 
 def test_the_pictures_of_a_batch_do_not_know_each_other():
