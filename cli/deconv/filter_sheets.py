@@ -6,7 +6,6 @@ The maxima are kept in ``deconv.json``, so a run that was killed does not repeat
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +28,6 @@ from .overviews import Overviews
 if TYPE_CHECKING:
     from nstbatch.runtime.descent.progress import ProgressCallback
     from nstbatch.runtime.engine.engine import Engine
-
-log = logging.getLogger(__name__)
 
 MAXIMA = "deconv.json"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,32 +20,36 @@ from .prepare import BatchOptions, chosen
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nstbatch.cli.batch.interrupt import Interrupt
     from nstbatch.cli.deconv.sheet_kind import SheetKind
     from nstbatch.cli.jobs.plan import Unreadable
 
 
-def search(kind: SheetKind, images: int, batch: BatchOptions) -> None:
-    """Pass over the images; Ctrl-C ends the command with exit code 130."""
+@contextmanager
+def _interruptible(kind: SheetKind, batch: BatchOptions) -> Iterator[Interrupt]:
+    """Let Ctrl-C end the command with exit code 130, and say how to resume it."""
     from nstbatch.cli.batch.interrupt import Interrupt
-    from nstbatch.cli.console.pass_progress import passing
-    from nstbatch.cli.jobs.plan import make_writable
 
-    make_writable(batch.out)
-    stop = partial(terminate, kind.engines)
     try:
-        with (
-            Interrupt(stop, partial(last_words, batch)) as interrupt,
-            passing(images, quiet=batch.quiet) as progress,
-        ):
-            kind.search(progress, interrupt)
+        with Interrupt(partial(terminate, kind.engines), partial(last_words, batch)) as stop:
+            yield stop
     except (KeyboardInterrupt, StoppedError) as error:
         print(way_on(batch), file=sys.stderr, end="")
         raise typer.Exit(INTERRUPTED) from error
 
 
+def search(kind: SheetKind, images: int, batch: BatchOptions) -> None:
+    """Pass over the images."""
+    from nstbatch.cli.console.pass_progress import passing
+    from nstbatch.cli.jobs.plan import make_writable
+
+    make_writable(batch.out)
+    with _interruptible(kind, batch) as stop, passing(images, quiet=batch.quiet) as progress:
+        kind.search(progress, stop)
+
+
 def draw(kind: SheetKind, folders: Sequence[Unreadable], batch: BatchOptions) -> int:
     """Draw the sheets, and then what belongs to several of them; return the exit code."""
-    from nstbatch.cli.batch.interrupt import Interrupt
     from nstbatch.cli.jobs.plan import Plan, Unreadable
 
     before = dict(kind.unreadable)
@@ -53,12 +58,9 @@ def draw(kind: SheetKind, folders: Sequence[Unreadable], batch: BatchOptions) ->
     code = carry_out(Work(plan, kind.paint, kind.engines), batch)
     if batch.dry_run or code not in (DONE, FAILED):
         return code
-    try:
-        with Interrupt(partial(terminate, kind.engines), partial(last_words, batch)) as stop:
-            for path in kind.finish(stop):
-                say(batch, f"overview {path}")
-    except (KeyboardInterrupt, StoppedError):
-        return INTERRUPTED
+    with _interruptible(kind, batch) as stop:
+        for path in kind.finish(stop):
+            say(batch, f"overview {path}")
     late = {path: why for path, why in kind.unreadable.items() if path not in before}
     _report_unreadable(late, batch)
     return FAILED if late else code

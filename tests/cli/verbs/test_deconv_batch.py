@@ -153,6 +153,19 @@ def test_ctrl_c_ends_the_pass_over_the_images(monkeypatch, capsys):
     assert "to go on: nstbatch deconv photos" in capsys.readouterr().err
 
 
+def test_ctrl_c_while_an_overview_is_drawn_says_how_to_resume(monkeypatch, capsys):
+    assert deconv(*FEW) == 0
+    Path("deconv/relu2_overview.png").unlink()
+    capsys.readouterr()
+
+    def interrupted(self, found, maxima):
+        raise StoppedError
+
+    monkeypatch.setattr(Deconvnet, "project", interrupted)
+    assert deconv(*FEW) == 130
+    assert "to go on: nstbatch deconv photos" in capsys.readouterr().err
+
+
 def test_a_batch_killed_three_times_makes_the_same_sheets_and_none_twice():
     options = ("--layer", "relu2", "--filters", "0-40")
     command = [sys.executable, "-m", "nstbatch", "deconv", "photos", *QUICK, *options]
