@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nstbatch.runtime.errors import UsageError
-
-INSTALL_TORCH = "pip install 'torch>=2.13' 'torchvision>=0.28'"
+from nstbatch.runtime.installing import install_command
 
 
 @contextmanager
@@ -18,5 +17,5 @@ def torch_needed() -> Iterator[None]:
     except ImportError as error:
         raise UsageError(
             f"Exporting needs PyTorch, which does not load ({error}). "
-            f"To change that: {INSTALL_TORCH}"
+            f"To change that: {install_command('export')}"
         ) from error

@@ -115,9 +115,10 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
 
 
 def _without_onnxruntime() -> str:
-    from nstbatch.runtime.devices.devices import INSTALL_CPU, INSTALL_GPU
+    from nstbatch.runtime.devices.devices import CPU, GPU
+    from nstbatch.runtime.installing import install
 
     return (
         "ONNX Runtime is not installed. To install it for CPUs:\n"
-        f"  {INSTALL_CPU}\nFor NVIDIA GPUs:\n  {INSTALL_GPU.rpartition('&& ')[2]}"
+        f"  {install(*CPU)}\nFor NVIDIA GPUs:\n  {install(*GPU)}"
     )

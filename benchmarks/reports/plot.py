@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from nstbatch.benchmarks.options import PEERS
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.installing import install_command
 
 from .report import Report, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-INSTALL_MATPLOTLIB = "pip install 'matplotlib>=3.9'"
 
 # Inches, for two panels side by side. A guess.
 SIZE = (11.0, 4.5)
@@ -32,7 +31,7 @@ def check_plot(path: Path) -> None:
     except ImportError as error:
         raise UsageError(
             f"Plotting needs matplotlib, which does not load ({error}). "
-            f"To change that: {INSTALL_MATPLOTLIB}"
+            f"To change that: {install_command('plot')}"
         ) from error
     known = FigureCanvasBase.filetypes
     if path.suffix[1:].lower() not in known:

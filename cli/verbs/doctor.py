@@ -73,11 +73,13 @@ def _describe(finding: Finding) -> str:
 
 def _mixed() -> Iterator[str]:
     from nstbatch.runtime.devices.providers import conflicting_packages
+    from nstbatch.runtime.installing import uninstall
 
     mixed = conflicting_packages()
     if mixed:
         yield f"WARNING: {' and '.join(mixed)} overwrite each other's files."
-        yield f"  to change that: pip uninstall -y {' '.join(mixed)}, then install one of them"
+        yield f"  to change that: {uninstall(mixed)}"
+        yield "  then install one of them again; the lines above say how"
 
 
 def _models() -> Iterator[str]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.installing import install_command
 
 from .downloaded import DownloadedWeights
 
@@ -26,7 +27,7 @@ def models() -> Any:
             return importlib.import_module("torchvision.models")
     except ImportError as error:
         raise UsageError(
-            f"The exporter needs torchvision ({error}): pip install 'nstbatch[export]'."
+            f"The exporter needs torchvision ({error}): {install_command('export')}"
         ) from error
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nstbatch.runtime.errors import UnknownNameError
+from nstbatch.runtime.installing import install, install_in_place
 
 from .processor import has_bf16
 from .provider_options import (
@@ -37,15 +38,13 @@ RUNTIME_PACKAGES = (
     "onnxruntime-openvino",
 )
 
-# The requirements of the extras of the same names in pyproject.toml. They are spelled out since
-# they also work if nstbatch was installed from a folder.
-IN_PLACE = f"pip uninstall -y {' '.join(RUNTIME_PACKAGES)} && pip install"
-INSTALL_CPU = "pip install --upgrade 'onnxruntime>=1.24'"
-REINSTALL_CPU = f"{IN_PLACE} 'onnxruntime>=1.24'"
-INSTALL_OPENVINO = "pip install 'onnxruntime-ep-openvino>=1.8'"
-INSTALL_AMD = f"{IN_PLACE} 'onnxruntime-openvino>=1.24'"
-INSTALL_GPU = f"{IN_PLACE} 'onnxruntime-gpu[cuda,cudnn]>=1.28'"
-INSTALL_TENSORRT = f"{INSTALL_GPU} 'tensorrt-cu13>=10.13,<11'"
+# The requirements of the extras of the same names in pyproject.toml. They are spelled out, since
+# a command for one of them may have to take the place of another.
+CPU = ("onnxruntime>=1.24",)
+OPENVINO = ("onnxruntime-ep-openvino>=1.8",)
+AMD = ("onnxruntime-openvino>=1.24",)
+GPU = ("onnxruntime-gpu[cuda,cudnn]>=1.28",)
+TENSORRT = (*GPU, "tensorrt-cu13>=10.13,<11")
 
 FATAL_ONLY = 4  # of ONNX Runtime's log severities
 
@@ -103,6 +102,11 @@ def within_reach() -> Finding | None:
     return None
 
 
+def in_place(*requirements: str) -> str:
+    """Return the commands that install requirements in place of every other ONNX Runtime."""
+    return install_in_place(RUNTIME_PACKAGES, *requirements)
+
+
 def conflicting_packages() -> tuple[str, ...]:
     """Return the installed packages that overwrite each other's ``onnxruntime``; () if none do."""
     found = tuple(name for name in RUNTIME_PACKAGES if _is_installed(name))
@@ -130,7 +134,9 @@ def _check_openvino() -> Finding:
     precisions = {True: ("bf16", "fp32"), False: ("fp32",), None: ("fp32", "bf16")}[has_bf16()]
     ort = _onnxruntime()
     if not hasattr(ort, "get_ep_devices"):
-        raise _UnusableError(f"ONNX Runtime {ort.__version__} is too old for it", INSTALL_CPU)
+        raise _UnusableError(
+            f"ONNX Runtime {ort.__version__} is too old for it", install(*CPU, upgrade=True)
+        )
     if openvino_is_built_in():
         _probe("openvino")
         return _usable("openvino", f"built into ONNX Runtime {ort.__version__}", *precisions)
@@ -141,19 +147,19 @@ def _check_openvino() -> Finding:
 
 
 def _check_cuda() -> Finding:
-    _nvidia_driver(INSTALL_GPU)
-    _built_with("cuda", INSTALL_GPU)
-    return _usable_gpu("cuda", INSTALL_GPU)
+    _nvidia_driver(in_place(*GPU))
+    _built_with("cuda", in_place(*GPU))
+    return _usable_gpu("cuda", in_place(*GPU))
 
 
 def _check_tensorrt() -> Finding:
-    _nvidia_driver(INSTALL_TENSORRT)
-    _built_with("tensorrt", INSTALL_TENSORRT)
+    _nvidia_driver(in_place(*TENSORRT))
+    _built_with("tensorrt", in_place(*TENSORRT))
     try:
         importlib.import_module("tensorrt")  # loads the libraries that pip installed
     except ImportError as error:
-        raise _UnusableError(f"TensorRT does not load ({error})", INSTALL_TENSORRT) from error
-    return _usable_gpu("tensorrt", INSTALL_TENSORRT)
+        raise _UnusableError(f"TensorRT does not load ({error})", in_place(*TENSORRT)) from error
+    return _usable_gpu("tensorrt", in_place(*TENSORRT))
 
 
 _CHECKS: dict[str, Callable[[], Finding]] = {
@@ -172,9 +178,11 @@ def _onnxruntime() -> Any:
     try:
         ort = importlib.import_module("onnxruntime")
     except ImportError as error:
-        raise _UnusableError(f"ONNX Runtime does not load ({error})", INSTALL_CPU) from error
+        raise _UnusableError(
+            f"ONNX Runtime does not load ({error})", install(*CPU, upgrade=True)
+        ) from error
     if not hasattr(ort, "InferenceSession"):  # the remains of two packages that were mixed
-        raise _UnusableError("ONNX Runtime is installed but incomplete", REINSTALL_CPU)
+        raise _UnusableError("ONNX Runtime is installed but incomplete", in_place(*CPU))
     return ort
 
 
@@ -187,7 +195,7 @@ def _built_with(device: str, fix: str) -> None:
     if mixed:
         raise _UnusableError(
             f"{' and '.join(mixed)} are installed together and have overwritten each other",
-            INSTALL_GPU,
+            in_place(*GPU),
         )
     raise _UnusableError(f"the installed ONNX Runtime {ort.__version__} was built without it", fix)
 
@@ -212,7 +220,7 @@ def _nvidia_driver(fix: str) -> None:
 
 def _has_nvidia_driver() -> bool:
     try:
-        _nvidia_driver(INSTALL_GPU)
+        _nvidia_driver(in_place(*GPU))
     except _UnusableError:
         return False
     return True
@@ -269,7 +277,7 @@ def _no_openvino_package(error: ImportError) -> tuple[str, str | None]:
     machine = _machine()
     if machine not in ("Linux x86_64", "Windows AMD64"):
         return f"there is no onnxruntime-ep-openvino for {machine}", None
-    return f"the package onnxruntime-ep-openvino does not load ({error})", INSTALL_OPENVINO
+    return f"the package onnxruntime-ep-openvino does not load ({error})", install(*OPENVINO)
 
 
 def _no_openvino_device() -> tuple[str, str | None]:
@@ -290,7 +298,7 @@ def _no_openvino_device() -> tuple[str, str | None]:
         and sys.version_info < (3, 14)  # onnxruntime-openvino 1.24.1 has no wheel for it
         and not _is_installed("onnxruntime-gpu")  # onnxruntime-openvino would replace it
     )
-    return why, INSTALL_AMD if is_available and has_bf16() else None
+    return why, in_place(*AMD) if is_available and has_bf16() else None
 
 
 def _machine() -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from nstbatch.runtime.checks import one_of
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.installing import install_command
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,7 +34,7 @@ def check_encoder(video: str) -> None:
     one_of("video", video, VIDEOS)
     if video == "mp4" and importlib.util.find_spec("av") is None:
         raise UsageError(
-            "An MP4 needs PyAV, which is not installed: pip install 'nstbatch[video]'. "
+            f"An MP4 needs PyAV, which is not installed: {install_command('video')}. "
             "Or choose --video gif, or --video none for the frames alone."
         )
 

@@ -38,5 +38,5 @@ def test_what_would_go_wrong_is_found_out_before(monkeypatch):
         check_plot(Path("plot"))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
-    with pytest.raises(UsageError, match="pip install 'matplotlib"):
+    with pytest.raises(UsageError, match=r"pip install 'nstbatch\[plot\]"):
         check_plot(Path("a.png"))

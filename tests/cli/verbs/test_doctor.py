@@ -65,7 +65,7 @@ def test_packages_that_break_each_other_are_named(monkeypatch, capsys):
     assert run(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "WARNING: onnxruntime and onnxruntime-gpu overwrite each other's files." in out
-    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in out
+    assert "-m pip uninstall -y onnxruntime onnxruntime-gpu" in out
 
 
 def test_what_is_absent_is_said_to_be(monkeypatch, capsys):

@@ -102,7 +102,7 @@ def test_an_error_beyond_the_tolerance_fails(calls, rows, capsys):
 def test_without_torch_the_command_that_installs_it_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "nstbatch.exporter.export", None)  # so that its import fails
     assert run(["export", "vgg16"]) == 2
-    assert "pip install 'torch>=" in capsys.readouterr().err
+    assert "-m pip install 'nstbatch[export]'" in capsys.readouterr().err
 
 
 def test_an_unknown_name_lists_the_right_ones(capsys):

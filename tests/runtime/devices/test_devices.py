@@ -37,7 +37,7 @@ def test_what_a_removed_twin_leaves_behind(monkeypatch: pytest.MonkeyPatch) -> N
     assert not finding.usable
     assert "incomplete" in finding.detail
     assert finding.fix is not None
-    assert finding.fix.startswith("pip uninstall -y onnxruntime ")
+    assert " -m pip uninstall -y onnxruntime " in finding.fix
 
 
 # --- Faster devices ---------------------------------------------------------------------------
@@ -88,21 +88,20 @@ def test_nothing_is_faster_than_a_gpu_that_can_be_used(
 
 
 @pytest.mark.parametrize(
-    ("extra", "command"),
+    ("extra", "spelled_out"),
     [
-        ("cpu", devices.INSTALL_CPU),
-        ("cpu", devices.REINSTALL_CPU),
-        ("openvino", devices.INSTALL_OPENVINO),
-        ("amd", devices.INSTALL_AMD),
-        ("gpu", devices.INSTALL_GPU),
-        ("tensorrt", devices.INSTALL_TENSORRT),
+        ("cpu", devices.CPU),
+        ("openvino", devices.OPENVINO),
+        ("amd", devices.AMD),
+        ("gpu", devices.GPU),
+        ("tensorrt", devices.TENSORRT),
     ],
 )
-def test_the_commands_install_what_the_extras_do(extra: str, command: str) -> None:
+def test_the_commands_install_what_the_extras_do(extra: str, spelled_out: tuple[str, ...]) -> None:
     project = tomllib.loads(
         (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
     )["project"]
     requirements = project["optional-dependencies"][extra]
     own = [name for name in requirements if ";" not in name and "nstbatch[" not in name]
     assert own
-    assert all(f"'{requirement}'" in command for requirement in own)
+    assert set(own) <= set(spelled_out)

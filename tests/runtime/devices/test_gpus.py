@@ -40,7 +40,7 @@ def test_a_gpu_and_the_processors_onnxruntime(
     monkeypatch.setattr(devices, "_is_installed", lambda name: name == "onnxruntime")
     finding = check("cuda")
     assert finding.detail == "the installed ONNX Runtime 1.32.0 was built without it"
-    assert finding.fix == devices.INSTALL_GPU
+    assert finding.fix == devices.in_place(*devices.GPU)
 
 
 def test_a_double_install_is_named(

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import onnxruntime as ort
 import pytest
 
+from nstbatch.runtime import installing
 from nstbatch.runtime.devices import devices, provider_options
 from nstbatch.runtime.devices.providers import Provider, check, resolve
 from nstbatch.runtime.errors import ProviderError
@@ -49,7 +50,7 @@ def test_an_old_runtime_has_neither_plugins_nor_ways_to_ask(
     )
     finding = check("openvino")
     assert finding.detail == "ONNX Runtime 1.20.0 is too old for it"
-    assert finding.fix == devices.INSTALL_CPU
+    assert finding.fix == installing.install(*devices.CPU, upgrade=True)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_openvino_defaults_to_bf16_where_the_processor_has_it(
 @pytest.mark.parametrize(
     ("machine", "python", "bf16", "packages", "fix"),
     [
-        ("x86_64", (3, 13), True, ("onnxruntime",), devices.INSTALL_AMD),
+        ("x86_64", (3, 13), True, ("onnxruntime",), devices.in_place(*devices.AMD)),
         ("x86_64", (3, 13), False, ("onnxruntime",), None),  # in fp32 it is no faster
         ("aarch64", (3, 13), True, ("onnxruntime",), None),  # there is no wheel
         ("x86_64", (3, 14), True, ("onnxruntime",), None),  # there is no wheel
