@@ -9,6 +9,8 @@ from pathlib import Path
 
 from nstbatch.runtime.checks import at_least
 
+from .cgroups import MEMBERSHIP, MOUNT, cgroup_folders, numbers
+
 # Linux's names for the instruction sets that multiply bfloat16 (x86: AMX and AVX-512 BF16).
 BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 
@@ -76,49 +78,22 @@ def _affinity() -> int:
     return os.cpu_count() or 1
 
 
-def _cgroup_quota(
-    membership: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")
-) -> float | None:
+def _cgroup_quota(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> float | None:
     """Return the smallest quota, in cores, of this process's cgroups; None without a quota."""
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    quotas = []
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if controllers == "":
-            quotas += [_quota_v2(folder) for folder in _lineage(mount, group)]
-            quotas += [_quota_v2(folder) for folder in _lineage(mount / "unified", group)]
-        elif "cpu" in controllers.split(","):
-            for name in {controllers, "cpu"}:
-                quotas += [_quota_v1(folder) for folder in _lineage(mount / name, group)]
+    unified, own = cgroup_folders("cpu", membership, mount)
+    quotas = [*map(_quota_v2, unified), *map(_quota_v1, own)]
     return min((quota for quota in quotas if quota is not None), default=None)
-
-
-def _lineage(mount: Path, group: str) -> list[Path]:
-    """Return a group's folder and its parents up to the mount, since their quotas apply as well.
-
-    Inside a container the path may be the host's, and only the mount itself can be read.
-    """
-    relative = Path(group.lstrip("/"))
-    return [mount / relative, *(mount / parent for parent in relative.parents)]
 
 
 def _quota_v2(folder: Path) -> float | None:
     """Read ``cpu.max``: "max 100000" or "150000 100000", quota and period in microseconds."""
-    numbers = _numbers(folder / "cpu.max")
-    return numbers[0] / numbers[1] if len(numbers) == 2 and min(numbers) > 0 else None
+    return _share(numbers(folder / "cpu.max"))
 
 
 def _quota_v1(folder: Path) -> float | None:
     """Read ``cpu.cfs_quota_us`` (-1 for none) divided by ``cpu.cfs_period_us``."""
-    numbers = _numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us")
-    return numbers[0] / numbers[1] if len(numbers) == 2 and min(numbers) > 0 else None
+    return _share(numbers(folder / "cpu.cfs_quota_us") + numbers(folder / "cpu.cfs_period_us"))
 
 
-def _numbers(path: Path) -> list[int]:
-    try:
-        return [int(word) for word in path.read_text(encoding="utf-8").split()]
-    except (OSError, ValueError):  # absent, unreadable, or "max"
-        return []
+def _share(parts: list[int]) -> float | None:
+    return parts[0] / parts[1] if len(parts) == 2 and min(parts) > 0 else None
