@@ -71,6 +71,7 @@ def _main(
 
 def program() -> NoReturn:
     """Run the command line of this process, and end the process."""
+    logging.captureWarnings(True)  # they are for programmers: --verbose prints them
     code = run()
     for stream in filter(None, (sys.stdout, sys.stderr)):
         with contextlib.suppress(OSError, ValueError):  # its reader has ended, or it is closed

@@ -13,12 +13,14 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nstbatch.cli.batch.batch import Summary
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.cli.text import count, duration, printable
+
+from .streams import silence
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,10 +76,14 @@ def _way(outcome: Outcome) -> str:
 
 
 class QuietReporter(AbstractContextManager["QuietReporter"]):
-    """Prints results and failures as they come, and nothing else (``--quiet``)."""
+    """Prints failures as they come, lines of JSON, and nothing else (``--quiet``)."""
+
+    prints_paths: ClassVar[bool] = False
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
+        self.lost: OSError | None = None
+        """Why results cannot be printed any more; the batch goes on without."""
 
     def started(self, job: Job) -> None:
         """Print nothing at the start of a photo."""
@@ -87,9 +93,18 @@ class QuietReporter(AbstractContextManager["QuietReporter"]):
 
     def finished(self, outcome: Outcome) -> None:
         """Print the result, or the reason of a failure."""
-        print_result(outcome, as_json=self._as_json)
+        self._print_result(outcome)
         if outcome.status is Status.FAILED:
             print(outcome_line(outcome), file=sys.stderr, flush=True)
+
+    def _print_result(self, outcome: Outcome) -> None:
+        if self.lost is not None or not (self._as_json or self.prints_paths):
+            return
+        try:
+            print_result(outcome, as_json=self._as_json)
+        except OSError as error:  # its reader has ended, or the disk is full
+            self.lost = error
+            silence(sys.stdout)
 
     def __exit__(
         self,
@@ -102,6 +117,8 @@ class QuietReporter(AbstractContextManager["QuietReporter"]):
 
 class LineReporter(QuietReporter):
     """Prints one line for every photo, for logs."""
+
+    prints_paths = True
 
     def __init__(self, photos: int, *, as_json: bool) -> None:
         super().__init__(as_json=as_json)
@@ -123,7 +140,7 @@ class LineReporter(QuietReporter):
         self._finished += 1
         if outcome.output is not None:
             self._parts.pop(outcome.output, None)
-        print_result(outcome, as_json=self._as_json)
+        self._print_result(outcome)
         line = f"[{self._finished}/{self._photos}] {outcome_line(outcome)}"
         print(line, file=sys.stderr, flush=True)
 
@@ -136,6 +153,8 @@ class BarReporter(QuietReporter):
         as_json: See :func:`print_result`.
         console: Console for the bar; standard error by default.
     """
+
+    prints_paths = True
 
     def __init__(self, photos: int, *, as_json: bool, console: Console | None = None) -> None:
         super().__init__(as_json=as_json)
@@ -203,7 +222,7 @@ def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> Quiet
         photos: Number of photos.
         to_paint: Number of photos that are not done already.
         as_json: See :func:`print_result`.
-        quiet: True to print only results and failures.
+        quiet: True to print failures only, and lines of JSON.
     """
     if quiet:
         return QuietReporter(as_json=as_json)

@@ -99,6 +99,12 @@ Stages = Annotated[
         rich_help_panel=TURNS,
     ),
 ]
+NoProgress = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Print the table and no progress.", rich_help_panel=REPORTING
+    ),
+]
 JsonFile = Annotated[
     Path | None,
     typer.Option(

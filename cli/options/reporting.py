@@ -50,7 +50,10 @@ Json = Annotated[
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="Print results and failures only.", rich_help_panel=REPORTING
+        "--quiet",
+        "-q",
+        help="Print failures only, and the lines of --json.",
+        rich_help_panel=REPORTING,
     ),
     Scope.CALL,
 ]

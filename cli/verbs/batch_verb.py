@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nstbatch.cli.console.logs import set_verbosity
+from nstbatch.cli.console.logs import import_onnxruntime, set_verbosity
 from nstbatch.cli.options.invocation import invocation
 
 from .prepare import BatchOptions
@@ -23,12 +23,13 @@ def batch_options(
     writing: PhotoWriting | SheetWriting,
     reporting: Reporting,
 ) -> BatchOptions:
-    """Set the verbosity of this process, and return the options of the batch.
+    """Set which messages this process prints, and return the options of the batch.
 
     Raises:
         UsageError: Options are out of range, or exclude each other.
     """
     set_verbosity(quiet=reporting.quiet, verbose=reporting.verbose)
+    import_onnxruntime()
     return BatchOptions(
         out=selection.out,
         recursive=selection.recursive,

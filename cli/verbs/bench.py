@@ -20,6 +20,7 @@ from nstbatch.cli.options.bench import (
     Batches,
     JsonFile,
     MarkdownFile,
+    NoProgress,
     PlotFile,
     Providers,
     Rounds,
@@ -30,7 +31,7 @@ from nstbatch.cli.options.bench import (
     WarmUp,
 )
 from nstbatch.cli.options.computing import Model, Threads
-from nstbatch.cli.options.reporting import Quiet, Verbose
+from nstbatch.cli.options.reporting import Verbose
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, UsageError
 
@@ -67,7 +68,7 @@ def measure(
     json_file: JsonFile = None,
     markdown_file: MarkdownFile = None,
     plot_file: PlotFile = None,
-    quiet: Quiet = False,
+    quiet: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
     """Measure the speed of each device, in turns with PyTorch.

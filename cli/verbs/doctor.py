@@ -32,8 +32,10 @@ PACKAGES = (
 
 def doctor() -> None:
     """Show which devices can be used, and how to make the others usable."""
+    from nstbatch.cli.console.logs import import_onnxruntime
     from nstbatch.runtime.devices import providers
 
+    import_onnxruntime()
     findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]
     sections = (
         *(_machine(), _devices(findings), _mixed(), _models()),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstbatch.cli.console.logs import set_verbosity
+from nstbatch.cli.console.logs import import_onnxruntime, set_verbosity
 from nstbatch.cli.extras import torch_needed
 from nstbatch.cli.options.layers import parse_layers
 from nstbatch.cli.options.reporting import Quiet, Verbose
@@ -105,9 +105,10 @@ def export(
         overwrite=overwrite,
         log=log,
     )
-    print(printable(exported.bundle.path), flush=True)
+    if not quiet:
+        print(printable(exported.bundle.path), flush=True)
     if verify:
-        _verify(exported, log)
+        _verify(exported, log, quiet=quiet)
 
 
 def _print_progress(line: str) -> None:
@@ -118,14 +119,16 @@ def _no_progress(line: str) -> None:
     pass
 
 
-def _verify(exported: Export, log: Callable[[str], None]) -> None:
+def _verify(exported: Export, log: Callable[[str], None], *, quiet: bool) -> None:
     """Print the errors against autograd; raise a BundleError if one is too large."""
+    import_onnxruntime()
     from nstbatch.exporter.checks.verify import TOLERANCE, verify
 
     rows = verify(exported, log)
     titles = ("GRAPH", "PICTURE", "SIZE", "BATCH", "LAYERS", "GRADIENT", "")
-    print("\n".join(columns([titles, *map(_cells, rows)])), flush=True)
     wrong = sum(not row.is_right for row in rows)
+    if wrong or not quiet:
+        print("\n".join(columns([titles, *map(_cells, rows)])), flush=True)
     if wrong:
         raise BundleError(
             f"{wrong} of {len(rows)} comparisons with PyTorch are off by more than {TOLERANCE:g}."

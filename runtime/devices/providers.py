@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
 
-from .devices import Finding, check, conflicting_packages, within_reach
+from .devices import FATAL_ONLY, Finding, check, conflicting_packages, within_reach
 from .processor import available_cores, threads_within
 from .provider_options import EXECUTION_PROVIDERS, add_provider, engine_key
 
@@ -39,8 +39,6 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # "auto" takes the first usable one. TensorRT is left out: it builds an engine for minutes before
 # its first step, so the user must choose it.
 AUTO_ORDER = ("cuda", "openvino", "cpu")
-
-ERRORS_ONLY = 3  # of ONNX Runtime's log severities
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class Provider:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = ERRORS_ONLY
+        options.log_severity_level = FATAL_ONLY  # exceptions say what went wrong
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         # With fewer threads than cores, other work uses the remaining cores, so threads must not
         # spin. OpenVINO has threads of its own, and ONNX Runtime's have nothing to do.

@@ -6,13 +6,14 @@ import gc
 import os
 from typing import NoReturn
 
-from nstbatch.cli.console.streams import open_closed_streams
+from nstbatch.cli.console.streams import open_closed_streams, outlive_readers_of_messages
 from nstbatch.cli.exit_codes import INTERRUPTED
 
 
 def main() -> NoReturn:
     """Run the command line; Ctrl-C while it is still loading ends it silently."""
     open_closed_streams()
+    outlive_readers_of_messages()
     gc.disable()  # imports leave no garbage, and looking for some takes a tenth of --version
     try:
         from nstbatch.cli.main import program

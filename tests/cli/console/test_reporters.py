@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -62,11 +63,25 @@ def test_json_prints_every_photo(capsys):
     assert records[2]["input"] == "c\nd.jpg"
 
 
-def test_quiet_says_nothing_but_results_and_failures(capsys):
-    tell(reporter(3, 2, as_json=False, quiet=True), DONE, SKIPPED, FAILED)
+@pytest.mark.parametrize(("as_json", "lines"), [(False, 0), (True, 3)])
+def test_quiet_says_nothing_but_failures_and_what_programs_asked_for(capsys, as_json, lines):
+    tell(reporter(3, 2, as_json=as_json, quiet=True), DONE, SKIPPED, FAILED)
     out, err = capsys.readouterr()
-    assert out == "stylized/[bold]a.jpg\n"
+    assert len(out.splitlines()) == lines
     assert err == "failed c\\nd.jpg: It is\\nempty.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_results_that_nobody_reads_are_dropped_and_the_rest_goes_on(capfd, monkeypatch):
+    report = LineReporter(2, as_json=True)
+    full = Path("/dev/full").open("w")  # noqa: SIM115
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", full)
+        tell(report, DONE, SKIPPED)
+    assert report.lost is not None
+    assert report.lost.errno == errno.ENOSPC
+    full.close()  # as Python does when it ends; it would raise the error again
+    assert capfd.readouterr().err.count("\n") == 2
 
 
 def test_verbose_tells_of_every_scale_once(capsys):
@@ -155,4 +170,9 @@ def test_verbosity_decides_which_messages_appear(capsys):
         set_verbosity(**options)
         log.warning("a warning")
         log.debug("a detail")
+        logging.getLogger("py.warnings").warning("for programmers")
     assert capsys.readouterr().err == "a warning\n"
+    set_verbosity(quiet=False, verbose=True)
+    logging.getLogger("py.warnings").warning("for programmers")
+    set_verbosity(quiet=False, verbose=False)
+    assert capsys.readouterr().err == "for programmers\n"
