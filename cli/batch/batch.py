@@ -208,7 +208,7 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
         outcome = Outcome.of(
             job,
             Status.DONE,
-            seconds=time.perf_counter() - start,
+            seconds=time.perf_counter() - start if painting.seconds is None else painting.seconds,
             steps=painting.steps,
             losses=painting.losses,
             provider=painting.provider,

@@ -47,6 +47,9 @@ class Painting:
     """The bytes of the output file if it is not this image: a film."""
     details: Mapping[str, object] = field(default_factory=dict)
     """Further fields of the line in ``--json`` and the ledger, beside those of the job."""
+    seconds: float | None = None
+    """Duration of its own work, without waiting for other pictures; None if the painter never
+    waits."""
 
 
 Stop = Callable[[], bool]

@@ -164,6 +164,7 @@ def painting_of(result: Result) -> Painting:
         result.steps,
         result.provider,
         result.precision,
+        seconds=result.seconds,
     )
 
 

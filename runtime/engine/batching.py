@@ -13,6 +13,7 @@ batches full; of equally large groups, that of the oldest picture, which finishe
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,20 @@ class Batcher:
         self._under_way: list[_Picture] = []
         self._of_thread = threading.local()
 
+    @property
+    def waited(self) -> float:
+        """Seconds for which this thread has waited for the pictures of others."""
+        seconds: float = getattr(self._of_thread, "waited", 0.0)
+        return seconds
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock within a ``with`` block; whoever holds it now works for another picture."""
+        began = time.perf_counter()
+        with self._lock:
+            self._of_thread.waited = self.waited + time.perf_counter() - began
+            yield
+
     @contextmanager
     def picture(self) -> Iterator[None]:
         """Mark a ``with`` block as one picture: the others wait for it between its descents.
@@ -86,7 +101,7 @@ class Batcher:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Allow no step within a ``with`` block, for work on the device outside of a descent."""
-        with self._lock:
+        with self._locked():
             yield
 
     def join(self, start: Start, open_descent: OpenDescent, key: Hashable = None) -> Seat:
@@ -99,7 +114,7 @@ class Batcher:
                 stepped by itself, whose start may hold several pictures.
         """
         alone = key is None
-        with self._lock:
+        with self._locked():
             picture = getattr(self._of_thread, "picture", None) or _Picture(passing=True)
             if picture not in self._under_way:
                 self._under_way.append(picture)
@@ -113,7 +128,7 @@ class Batcher:
 
     def leave(self, seat: Seat) -> None:
         """Give a seat back."""
-        with self._lock:
+        with self._locked():
             group = self._groups[seat.key]
             group.seats.remove(seat)
             if not group.seats:
@@ -124,6 +139,7 @@ class Batcher:
 
     def step(self, seat: Seat) -> None:
         """Wait until the seat's picture has been moved and evaluated."""
+        began = time.perf_counter()
         with self._lock:
             seat.waits = True
             self._lock.notify_all()
@@ -133,6 +149,7 @@ class Batcher:
                     self._lock.notify_all()
                 else:
                     self._lock.wait()
+        self._of_thread.waited = self.waited + time.perf_counter() - began - seat.seconds
 
     def rows(self, seat: Seat, *, before: bool) -> tuple[Array, State]:
         """Return a seat's images and state, or with ``before`` those of the previous look.
@@ -185,6 +202,8 @@ class Seat:
         """Number of steps taken last."""
         self.losses: Array | None = None
         """(N, T) after the last step."""
+        self.seconds = 0.0
+        """Duration of the last step; those that step together each take all of it."""
         self.error: Exception | None = None
         """The error that prevented losses."""
         self.is_back = False
@@ -250,6 +269,7 @@ class _Group:
         """Move the seats evaluated before, admit others, and evaluate all of them."""
         count = 0
         self._before = {}
+        began = time.perf_counter()
         try:
             if self._descent is not None and any(seat in self._aboard for seat in self.next):
                 count = self._move(self._descent)
@@ -265,6 +285,7 @@ class _Group:
                 seat.losses, seat.taken = losses[self._rows_of(seat)], count
         finally:
             for seat in self.next:
+                seat.seconds = time.perf_counter() - began
                 seat.waits = False
 
     def _move(self, descent: Descent) -> int:

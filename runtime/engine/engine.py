@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TypeAlias
@@ -27,6 +27,7 @@ from .batch_size import best_batch
 from .batching import Batcher, Start
 from .device_descent import LOOK_EVERY, Descent
 from .network_sessions import KEPT_SESSIONS, NetworkSessions
+from .peak_memory import peak_memory
 from .size_limits import SizeLimits
 from .stored_values import stored_arrays
 
@@ -105,6 +106,18 @@ class Engine:
         terms = objective.terms
         return best_batch(self.bundle, self.provider, terms, optimizer, pooling, size)
 
+    def peak_memory(
+        self, layers: Collection[str], optimizer: str | None, scales: int, shape: tuple[int, int]
+    ) -> int | None:
+        """Return the estimated peak of this process's memory, in bytes; None on a GPU.
+
+        See :func:`.peak_memory.peak_memory`.
+        """
+        if self.provider.memory != "cpu":
+            return None
+        batch = self._batcher.most if self._batcher else 1
+        return peak_memory(self.bundle, layers, optimizer, scales, shape, batch)
+
     def share(self, batch: int) -> None:
         """Batch the pictures of several threads from now on; see :mod:`.batching`.
 
@@ -126,6 +139,11 @@ class Engine:
     def picture(self) -> AbstractContextManager[None]:
         """Work on one picture within a ``with`` block; see :meth:`.Batcher.picture`."""
         return self._batcher.picture() if self._batcher else nullcontext()
+
+    @property
+    def waited(self) -> float:
+        """Seconds for which this thread has waited for the pictures of other threads."""
+        return self._batcher.waited if self._batcher else 0.0
 
     def terminate(self) -> None:
         """End the pass that is running, and all later ones, with a StoppedError.

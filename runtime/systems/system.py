@@ -43,6 +43,7 @@ class Result:
     """Losses of this image: weighted, by term, and their "total"."""
     steps: int
     seconds: float
+    """Duration of the call, without the time that it waited for pictures of other threads."""
     provider: str
     precision: str
     reason: StopReason
@@ -115,7 +116,7 @@ class System:
             progress: Called after every step.
             stop: Called before every step; True ends the run.
         """
-        started = time.perf_counter()
+        started, waited = time.perf_counter(), self.engine.waited
         run = plan()
         report = reporter(progress, run.objective, run.levels)
         with self.engine.picture():
@@ -130,7 +131,7 @@ class System:
             alpha=None if run.photo is None else run.photo.alpha_at(image.shape[:2]),
             losses=named_losses(run.objective, outcome.losses),
             steps=outcome.steps,
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - started - (self.engine.waited - waited),
             provider=self.engine.provider.device,
             precision=self.engine.provider.precision,
             reason=outcome.reason,

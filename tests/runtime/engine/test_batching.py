@@ -1,6 +1,7 @@
 """Pictures of several threads, stepped as one batch: each moves as if it were alone."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -460,3 +461,25 @@ def test_a_callback_that_would_wait_for_itself_is_told_so():
     with pytest.raises(UsageError, match="already working on a picture"):
         transfer(photo(0), photo(9), OPTIONS, progress=nested)
     assert transfer(photo(0), photo(9), OPTIONS).steps == OPTIONS.iterations
+
+
+@pytest.mark.parametrize(("most", "waits"), [(1, True), (2, False)])
+def test_waiting_for_the_pictures_of_others_is_counted(most, waits):
+    """Steps that a picture shares are its own work: all of each."""
+    step, steps = 0.02, 5
+    batcher, together = Batcher(most), threading.Barrier(2)
+    slow = partial(Towards, fails=partial(time.sleep, step))
+
+    def run(number):
+        with batcher.picture():
+            seat = batcher.join(start_of(number), slow, "key")
+            together.wait(WAIT)
+            began = time.perf_counter()
+            with closing(seat):
+                descend(seat, steps, lambda *_: None, lambda: False)
+            return time.perf_counter() - began - batcher.waited, batcher.waited
+
+    (own, waited), (other_own, other_waited) = side_by_side([partial(run, n) for n in range(2)])
+    assert min(own, other_own) >= (steps + 1) * step
+    if waits:
+        assert max(waited, other_waited) >= steps * step
