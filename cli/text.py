@@ -85,6 +85,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def gigabytes(number_of_bytes: float) -> str:
+    """Return ``2.3 GB``, in powers of ten."""
+    return f"{number_of_bytes / 1e9:.1f} GB"
+
+
 def count(number: int, noun: str) -> str:
     """Return ``1 photo``, ``2 photos``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,8 +11,12 @@ from typing import Any, Literal, TypeVar, get_args
 
 from .errors import UnknownNameError, UsageError
 
+Own = Literal["own"]
 OptimizerName = Literal["adam", "lbfgs"]
 Pooling = Literal["avg", "max"]
+
+OWN: Own = "own"
+"""A size: that of each picture itself."""
 
 OPTIMIZER_NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
@@ -38,6 +42,19 @@ def whole(name: str, value: int, lowest: float = -math.inf, highest: float = mat
         if highest < math.inf:
             span = f" from {lowest} to {highest}"
         raise _wrong(name, f"a whole number{span}", value)
+
+
+def side(name: str, value: int | Own) -> None:
+    """Raise a UsageError that names the option unless it is a number of pixels, or "own"."""
+    is_own = isinstance(value, str) and value == OWN
+    if not is_own and not (_is_whole(value) and int(value) >= 1):
+        raise _wrong(name, f"a whole number of at least 1 or {OWN!r}", value)
+
+
+def bound(name: str, value: int | None) -> None:
+    """Raise a UsageError that names the option unless it is a number of pixels, or None."""
+    if value is not None:
+        whole(name, value, 1)
 
 
 def at_least(name: str, value: float, lowest: float) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.batch.batch import skipped
-from nstbatch.cli.jobs.effort import ASPECT, Effort
+from nstbatch.cli.jobs.effort import Effort, Shape
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.output.survey import Entry, Standing
-from nstbatch.cli.text import count, duration
+from nstbatch.cli.text import count, duration, gigabytes
 
 from .reporters import outcome_line, print_json
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 # Seconds for a step of a megapixel, from README.md: up to four minutes for 300 steps at 512 pixels
 # with vgg16, on two cores.
-ROUGH_SECONDS = 230 / (300 * ASPECT * 0.512**2)
+ROUGH_SECONDS = 230 / (300 * 0.512 * 0.341)
 ROUGH_CORES = 2
 
 # A guess, per picture: reading, opening sessions, writing.
@@ -30,12 +31,12 @@ OVERHEAD_SECONDS = 1.0
 # Time of a step relative to vgg16. docs/usage.md: about a tenth.
 SMALL_NETWORKS = {"squeezenet1_1": 0.1, "alexnet": 0.1}
 
-# docs/usage.md: about 2 GB at 512 pixels with vgg16 on OpenVINO, and in proportion to the pixels.
-ROUGH_BYTES = 2e9 / (ASPECT * 0.512**2)
 
+def show(plan: Plan, entries: Sequence[Entry], *, as_json: bool, quiet: bool = False) -> None:
+    """Print a line for every photo with the result that a real run would give it.
 
-def show(plan: Plan, entries: Sequence[Entry], *, as_json: bool) -> None:
-    """Print a line for every photo with the result that a real run would give it."""
+    With ``quiet``, the lines are those of failures alone.
+    """
     outcomes = [
         Outcome(folder.path, None, Status.FAILED, folder.reason) for folder in plan.unreadable
     ]
@@ -47,41 +48,48 @@ def show(plan: Plan, entries: Sequence[Entry], *, as_json: bool) -> None:
     for outcome in outcomes:
         if as_json:
             print_json(outcome)
-        else:
+        elif quiet and outcome.status is Status.FAILED:
+            print(outcome_line(outcome), file=sys.stderr)
+        elif not quiet:
             print(outcome_line(outcome))
 
 
 def print_totals(
     entries: Sequence[Entry], ledger: Ledger, effort: Effort | None, network: str
 ) -> None:
-    """Print on standard error the number of pictures, and an estimate of the time and memory."""
-    to_do = sum(entry.standing is Standing.TO_DO for entry in entries)
-    line = f"{count(len(entries), 'picture')}, {to_do} to paint"
-    if effort is not None and to_do:
-        line += f": {estimate(to_do, effort, ledger, network)}"
+    """Print on standard error the number of pictures, and an estimate of time and memory."""
+    photos = [entry.job.input for entry in entries if entry.standing is Standing.TO_DO]
+    line = f"{count(len(entries), 'picture')}, {len(photos)} to paint"
+    if effort is not None and photos:
+        line += estimate(len(photos), effort.shapes(photos), effort, ledger, network)
     print(f"{line}; a dry run, nothing was painted", file=sys.stderr)
 
 
-def estimate(pictures: int, effort: Effort, ledger: Ledger, network: str) -> str:
-    """Return an estimate of time and memory in words, and its basis.
+def estimate(
+    pictures: int, shapes: Sequence[Shape], effort: Effort, ledger: Ledger, network: str
+) -> str:
+    """Return an estimate of time and memory in words, and its basis, after a colon.
 
     Args:
         pictures: Number of pictures to paint.
-        effort: The work for one picture.
+        shapes: Height and width of these pictures, or of some of them.
+        effort: The work for the pictures.
         ledger: Holds the times of earlier pictures with the same network.
         network: Name of the network.
     """
-    work = pictures * effort.steps * effort.megapixels
-    memory = f"{max(effort.megapixels * ROUGH_BYTES, 5e8) / 1e9:.1f} GB of memory"
+    megapixels = statistics.mean(math.prod(shape) for shape in shapes) / 1e6
+    work = pictures * effort.steps * megapixels
+    needed = effort.memory(max(shapes, key=math.prod))
+    memory = "" if needed is None else f", and {gigabytes(needed)} of memory"
     measured = _seconds_before(ledger, network)
     if measured is not None:
-        return f"about {duration(work * measured)}, estimated from the ledger, and {memory}"
+        return f": about {duration(work * measured)}, estimated from the ledger{memory}"
     from nstbatch.runtime.devices.processor import available_cores
 
     seconds = ROUGH_SECONDS * SMALL_NETWORKS.get(network, 1.0)
     seconds *= ROUGH_CORES / available_cores()
     seconds = work * seconds + pictures * OVERHEAD_SECONDS
-    return f"very roughly {duration(seconds)} on the CPU, and {memory}"
+    return f": very roughly {duration(seconds)} on the CPU{memory}"
 
 
 def _seconds_before(ledger: Ledger, network: str) -> float | None:

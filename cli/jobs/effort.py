@@ -1,21 +1,49 @@
-"""The work for a picture, as far as it is known before its photo is opened."""
+"""The work for a batch, as far as it is known before the photos are decoded."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
-# Short side to long side: most cameras take photos of 3:2.
-ASPECT = 2 / 3
+Shape: TypeAlias = tuple[int, int]
+"""Height and width in pixels."""
+
+# Stands for photos that tell no size: most cameras take photos of 3:2.
+TYPICAL_PHOTO: Shape = (4000, 6000)
+
+# Photos to look at where only their proportions matter; more would not change the estimate.
+SAMPLE = 100
 
 
 @dataclass(frozen=True)
 class Effort:
-    """The work for one picture: its long side in pixels, and the optimiser's steps."""
+    """The work for the pictures of a batch.
 
-    size: int
+    Attributes:
+        steps: Optimiser steps for each picture.
+        shape_of: Returns the height and width of a picture, given those of its photo.
+        memory: Estimates the peak of this process's memory, in bytes, for pictures of a height and
+            width; None if nothing is known about it.
+        follows_photos: True if the size of a picture depends on that of its photo.
+    """
+
     steps: int
+    shape_of: Callable[[Shape], Shape]
+    memory: Callable[[Shape], int | None] = lambda shape: None
+    follows_photos: bool = False
 
-    @property
-    def megapixels(self) -> float:
-        """Approximate size of a picture."""
-        return ASPECT * (self.size / 1000) ** 2
+    def largest(self, photos: Sequence[Path]) -> Shape:
+        """Return the height and width of the largest picture; a square if photos do not matter."""
+        if self.follows_photos and photos:
+            return max(self.shapes(photos), key=math.prod)
+        return self.shape_of((1, 1))
+
+    def shapes(self, photos: Sequence[Path]) -> list[Shape]:
+        """Return the height and width of the pictures of these photos, or of a part of them."""
+        from nstbatch.runtime.pictures.dimensions import dimensions
+
+        apart = 1 if self.follows_photos else -(-len(photos) // SAMPLE) or 1
+        return [self.shape_of(dimensions(photo) or TYPICAL_PHOTO) for photo in photos[::apart]]

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from pathlib import Path
 from typing import TypeAlias
 
@@ -31,6 +31,17 @@ class Scope(IntEnum):
     """What a picture looks like: also in its fingerprint, so a change makes it another picture."""
 
 
+class Neutral(Enum):
+    """Marks an option that changes no picture while it has its default."""
+
+    NEUTRAL = True
+
+
+NEUTRAL = Neutral.NEUTRAL
+"""An option that is added to a verb bears it, so that the pictures that are there stay up to date:
+at its default it is not in their fingerprints."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """An option or an argument of a verb."""
@@ -47,6 +58,8 @@ class Parameter:
     scope: Scope
     words: int = 1
     """Number of words that the option takes each time."""
+    is_neutral: bool = False
+    """True if its default is not in the fingerprint; see :data:`NEUTRAL`."""
 
     @property
     def name(self) -> str:

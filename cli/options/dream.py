@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.runtime.checks import OWN
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.films import VIDEOS
 from nstbatch.runtime.systems.dream_options import (
@@ -19,7 +20,7 @@ from nstbatch.runtime.systems.dream_options import (
     ZoomOptions,
 )
 
-from .optimization import PoolingName
+from .optimization import MaxSize, PoolingName, own_if_bounded, parse_side
 from .panels import PICTURE
 
 DEFAULT_OUT = Path("dreamed")
@@ -42,12 +43,14 @@ Inputs = Annotated[
     Scope.PICTURE,
 ]
 Size = Annotated[
-    int | None,
+    Any,
     typer.Option(
         "--size",
-        metavar="PIXELS",
-        help=f"Long side of the pictures. Default: {OF_PHOTOS.size}; for classes "
-        f"{OF_CLASSES.size}.",
+        metavar=f"PIXELS|{OWN}",
+        parser=parse_side,
+        callback=own_if_bounded,
+        help=f"Long side of the pictures; {OWN} keeps that of each photo. Default: "
+        f"{OF_PHOTOS.size}; for classes {OF_CLASSES.size}.",
         show_default=False,
         rich_help_panel=PICTURE,
     ),
@@ -212,6 +215,7 @@ class Dreaming:
     video: VideoKind = "mp4"
     fps: FramesPerSecond = DEFAULT_FPS
     size: Size = None
+    max_size: MaxSize = OF_PHOTOS.max_size
     iterations: Iterations = None
     seed: Seed = OF_PHOTOS.seed
     pooling: PoolingName = OF_PHOTOS.pooling

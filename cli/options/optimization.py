@@ -2,21 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from nstbatch.cli.jobs.parameters import Scope
-from nstbatch.runtime.checks import OPTIMIZER_NAMES, POOLINGS
+from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.runtime.checks import OPTIMIZER_NAMES, OWN, POOLINGS, Own
 
 from .panels import PICTURE, complete
 
+
+def parse_side(value: str | int) -> int | Own:
+    """Read a long side: a number of pixels, or "own".
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    if value == OWN:
+        return OWN
+    try:
+        return int(value)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{value!r} is no number of pixels, nor {OWN!r} for the photo's own."
+        ) from None
+
+
+def own_if_bounded(context: typer.Context, value: Any) -> Any:
+    """Return the size to use: with --max-size alone, each photo's own."""
+    source = context.get_parameter_source("size")
+    is_bounded = context.params.get("max_size") or context.lookup_default("max_size")
+    return OWN if is_bounded and source is not None and source.name == "DEFAULT" else value
+
+
+# Typer takes no union of types, and with a parser it needs none.
 Size = Annotated[
-    int,
+    Any,
     typer.Option(
-        "--size", metavar="PIXELS", help="Long side of the pictures.", rich_help_panel=PICTURE
+        "--size",
+        metavar=f"PIXELS|{OWN}",
+        parser=parse_side,
+        callback=own_if_bounded,
+        help=f"Long side of the pictures; {OWN} keeps that of each photo.",
+        rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,
+]
+MaxSize = Annotated[
+    int | None,
+    typer.Option(
+        "--max-size",
+        min=1,
+        metavar="PIXELS",
+        help="Longest side, with which no photo is enlarged either. Without --size, smaller "
+        "photos keep their own size.",
+        show_default=False,
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
 ]
 Iterations = Annotated[
     int,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from nstbatch.cli.jobs.parameters import Parameter, Scope, as_json
+from nstbatch.cli.jobs.parameters import Neutral, Parameter, Scope, as_json
+
+Mark = TypeVar("Mark")
 
 CONFIG = "config"
 
@@ -16,20 +18,21 @@ _PLACES = {"INPUT", "EXEMPLAR", "IMAGE", "PICTURE", "FOLDER", "FILE"}
 
 def parameters(command: Any) -> list[Parameter]:
     """Return the parameters of a verb, without ``--config`` and ``--help``."""
-    scopes = dict(_scopes(command))
-    found = [_parameter(made, scopes) for made in command.params]
+    scopes = dict(_marks(command, Scope))
+    neutral = dict(_marks(command, Neutral))
+    found = [_parameter(made, scopes, made.name in neutral) for made in command.params]
     return [each for each in found if each.name not in (CONFIG, "help")]
 
 
-def _scopes(command: Any) -> Iterator[tuple[str, Scope]]:
-    """Yield the scopes that the verb's function declares in its annotations."""
+def _marks(command: Any, kind: type[Mark]) -> Iterator[tuple[str, Mark]]:
+    """Yield the marks of a kind that the verb's function declares in its annotations."""
     for parameter in inspect.signature(command.callback, eval_str=True).parameters.values():
         for mark in get_args(parameter.annotation):
-            if isinstance(mark, Scope):
+            if isinstance(mark, kind):
                 yield parameter.name, mark
 
 
-def _parameter(made: Any, scopes: dict[str, Scope]) -> Parameter:
+def _parameter(made: Any, scopes: dict[str, Scope], is_neutral: bool) -> Parameter:
     is_option = made.opts[0].startswith("-")
     words = set((made.metavar or "").rstrip(".").split("|"))
     return Parameter(
@@ -43,4 +46,5 @@ def _parameter(made: Any, scopes: dict[str, Scope]) -> Parameter:
         # An option that declares nothing counts: better a picture too many than a wrong one kept.
         scope=scopes.get(made.name, Scope.PICTURE),
         words=max(made.nargs, 1),
+        is_neutral=is_neutral,
     )

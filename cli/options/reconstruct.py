@@ -14,7 +14,7 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP, ReconstructionOptions
 
 from .layers import parse_layers
-from .optimization import LearningRate, PoolingName, Seed, Size
+from .optimization import LearningRate, MaxSize, PoolingName, Seed, Size
 from .panels import PICTURE, complete
 
 DEFAULTS = ReconstructionOptions()
@@ -129,6 +129,7 @@ class Reconstructing:
     layers: Layers = None
     sweep_tv: SweepTv = False
     size: Size = DEFAULTS.size
+    max_size: MaxSize = DEFAULTS.max_size
     iterations: Iterations = DEFAULTS.iterations
     optimizer: Optimizer = DEFAULTS.optimizer
     learning_rate: LearningRate = DEFAULTS.learning_rate
@@ -153,6 +154,7 @@ class Reconstructing:
         return ReconstructionOptions(
             layers=parse_layers(self.layers),
             size=self.size,
+            max_size=self.max_size,
             iterations=self.iterations,
             optimizer=cast("OptimizerName | None", self.optimizer),
             learning_rate=self.learning_rate,

@@ -16,6 +16,7 @@ from .layers import parse_layers, parse_weighted_layers
 from .optimization import (
     Iterations,
     LearningRate,
+    MaxSize,
     Optimizer,
     PoolingName,
     Scales,
@@ -99,6 +100,7 @@ class Stylizing:
     """All options of a style transfer, as the command line gives them."""
 
     size: Size = DEFAULTS.size
+    max_size: MaxSize = DEFAULTS.max_size
     iterations: Iterations = DEFAULTS.iterations
     scales: Scales = DEFAULTS.scales
     optimizer: Optimizer = DEFAULTS.optimizer
@@ -127,6 +129,7 @@ class Stylizing:
         """
         return StyleTransferOptions(
             size=self.size,
+            max_size=self.max_size,
             iterations=self.iterations,
             scales=self.scales,
             optimizer=cast("OptimizerName", self.optimizer),

@@ -9,8 +9,8 @@ from typing import Annotated, cast
 
 import typer
 
-from nstbatch.cli.jobs.parameters import Scope
-from nstbatch.runtime.checks import OptimizerName, Pooling
+from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.runtime.checks import OWN, OptimizerName, Own, Pooling
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.systems.texture_options import TextureOptions
 
@@ -23,6 +23,7 @@ from .optimization import (
     Scales,
     Seed,
     Tolerance,
+    own_if_bounded,
 )
 from .panels import PICTURE
 
@@ -53,11 +54,27 @@ Size = Annotated[
     str,
     typer.Option(
         "--size",
-        metavar="WIDTHxHEIGHT",
-        help="Size of the textures in pixels. One number is a square.",
+        metavar=f"WIDTHxHEIGHT|{OWN}",
+        callback=own_if_bounded,
+        help=f"Size of the textures in pixels. One number is a square; {OWN} is the size of each "
+        "exemplar.",
         rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,
+]
+MaxSize = Annotated[
+    int | None,
+    typer.Option(
+        "--max-size",
+        min=1,
+        metavar="PIXELS",
+        help="Longest side of the textures. Without --size, smaller exemplars give textures of "
+        "their own size.",
+        show_default=False,
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
 ]
 ExemplarSize = Annotated[
     int | None,
@@ -119,6 +136,7 @@ class Synthesis:
 
     variations: Variations = 1
     size: Size = f"{DEFAULTS.width}x{DEFAULTS.height}"
+    max_size: MaxSize = DEFAULTS.max_size
     exemplar_size: ExemplarSize = DEFAULTS.exemplar_size
     layers: Layers = None
     up_to: UpTo = DEFAULTS.up_to
@@ -143,6 +161,7 @@ class Synthesis:
         return TextureOptions(
             width=width,
             height=height,
+            max_size=self.max_size,
             exemplar_size=self.exemplar_size,
             layers=parse_weighted_layers(self.layers),
             up_to=self.up_to,
@@ -158,14 +177,20 @@ class Synthesis:
         )
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int | Own, int | Own]:
     """Read ``"768x512"`` as (768, 512), width before height, and ``"512"`` as (512, 512).
+
+    ``"own"`` is ("own", "own").
 
     Raises:
         UsageError: It is neither.
     """
+    if text == OWN:
+        return OWN, OWN
     found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text.strip(), re.ASCII)
     if not found:
-        raise UsageError(f"A --size is WIDTHxHEIGHT or one number, such as 768x512, not {text!r}.")
+        raise UsageError(
+            f"A --size is WIDTHxHEIGHT or one number, such as 768x512, or {OWN!r}, not {text!r}."
+        )
     width, height = found.groups()
     return int(width), int(height or width)

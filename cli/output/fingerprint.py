@@ -96,6 +96,9 @@ def origin_of(
     settings = invocation.within(Scope.PICTURE)
     for name in invocation.arguments:
         settings.pop(name, None)  # each photo has its own hash
+    for each in invocation.parameters:
+        if each.is_neutral and settings.get(each.name) == each.default:
+            settings.pop(each.name, None)
     return Origin(invocation.verb, settings, files, bundle)
 
 

@@ -86,10 +86,15 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
         jobs = Batch(
             entries(), painter, folder, origin, photos, plan.unreadable, begin, work.at_once
         )
-        summary = _paint(jobs, batch, partial(terminate, work.engines))
+        if jobs.to_do and not batch.quiet:
+            _warn_of_memory(work, jobs)
+        summary, lost = _paint(jobs, batch, partial(terminate, work.engines))
     _print_end(summary, batch)
     if batch.report:
         _make_page(summary, batch)
+    if lost and batch.as_json:
+        print(f"nstbatch: Lines of JSON could not be printed: {lost.strerror}.", file=sys.stderr)
+        return summary.exit_code or FAILED
     return summary.exit_code
 
 
@@ -105,14 +110,17 @@ def _show(
     from nstbatch.cli.console.dry_run import print_totals, show
     from nstbatch.cli.output.survey import refuse_outdated
 
-    show(work.plan, entries, as_json=batch.as_json)
+    show(work.plan, entries, as_json=batch.as_json, quiet=batch.quiet)
     if not batch.quiet:
         print_totals(entries, folder.ledger, work.effort, network)
     refuse_outdated(entries)
     return FAILED if work.plan.unreadable else DONE
 
 
-def _paint(jobs: Batch, batch: BatchOptions, terminate: Callable[[], None]) -> Summary:
+def _paint(
+    jobs: Batch, batch: BatchOptions, terminate: Callable[[], None]
+) -> tuple[Summary, OSError | None]:
+    """Paint the pictures; also returns why results could not be printed, if so."""
     from nstbatch.cli.batch.batch import run
     from nstbatch.cli.batch.interrupt import Interrupt
     from nstbatch.cli.console.reporters import reporter
@@ -127,7 +135,8 @@ def _paint(jobs: Batch, batch: BatchOptions, terminate: Callable[[], None]) -> S
         reporter(total, jobs.to_do, as_json=batch.as_json, quiet=batch.quiet) as console,
         _watched(console, jobs.to_do, batch) as report,
     ):
-        return run(jobs, report, fail_fast=batch.fail_fast, stop=interrupt)
+        summary = run(jobs, report, fail_fast=batch.fail_fast, stop=interrupt)
+    return summary, console.lost
 
 
 def last_words(batch: BatchOptions) -> None:
@@ -151,6 +160,16 @@ def _watched(console: Reporter, to_do: int, batch: BatchOptions) -> Iterator[Rep
     with serving(live, batch.watch_port) as address:
         print(f"progress at {address}", file=sys.stderr, flush=True)
         yield Tee(console, live)
+
+
+def _warn_of_memory(work: Work, jobs: Batch) -> None:
+    from nstbatch.cli.console.memory_warning import memory_warning
+    from nstbatch.cli.output.survey import Standing
+
+    photos = [entry.job.input for entry in jobs.entries if entry.standing is Standing.TO_DO]
+    warning = memory_warning(work.effort, photos) if work.effort else None
+    if warning is not None:
+        print(f"nstbatch: {warning}", file=sys.stderr)
 
 
 def _print_what_is_faster(batch: BatchOptions) -> None:

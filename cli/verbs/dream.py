@@ -38,6 +38,7 @@ from .prepare import BatchOptions
 # Options that do not apply to --class, to pictures, and to films.
 OF_PHOTOS = (
     "inputs",
+    "max_size",
     "layer",
     "channels",
     "guide",
@@ -101,7 +102,7 @@ def _films(
 ) -> Work:
     _refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
     if not inputs:
-        _refuse(context, ("name",), "needs a photo")
+        _refuse(context, ("name", "max_size"), "needs a photo")
     zoom = ZoomOptions(cast("int", dreaming.frames), dreaming.zoom)
     film = Film(zoom, cast("Video", dreaming.video), dreaming.fps)
     options = _options(dreaming, iterations=FILM_ITERATIONS)
@@ -110,6 +111,7 @@ def _films(
 
 def _options(dreaming: Dreaming, **defaults: Any) -> DreamOptions:
     return DreamOptions(
+        max_size=dreaming.max_size,
         layer=dreaming.layer,
         channels=parse_channels(dreaming.channels),
         octaves=dreaming.octaves,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.text import printable
-from nstbatch.runtime.checks import at_least
+from nstbatch.runtime.checks import OWN, at_least
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.pictures.films import Video, check_encoder, encode
 from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
 
 from .carry_out import Work
+from .efforts import effort_of_photos
 from .prepare import BatchOptions, check_finished, chosen, find_photos, painting_of, read_picture
 
 if TYPE_CHECKING:
@@ -86,8 +88,16 @@ def dreams_of_photos(
         result = dream(job.input, options, guide_image=guide_picture, progress=progress, stop=stop)
         return painting_of(result)
 
-    effort = Effort(options.size, options.iterations * options.octaves)
+    effort = _effort(dream, options, options.iterations * options.octaves)
     return Work(plan, paint, [dream.engine], {"guide": guide}, effort)
+
+
+def _effort(dream: DeepDream, options: DreamOptions, steps: int) -> Effort:
+    from nstbatch.runtime.systems.deepdream import dream_layer
+
+    layer = dream_layer(dream.engine.bundle, options)
+    memory = partial(dream.engine.peak_memory, [layer.name], None, options.octaves)
+    return effort_of_photos(options.size, options.max_size, steps, memory)
 
 
 def _dreamer(
@@ -118,6 +128,8 @@ def films(
     """Return the work for an endless zoom into each photo, or into noise if there is none."""
     from nstbatch.cli.jobs.plan import Job, Plan, Source
 
+    if not inputs and options.size == OWN:
+        raise UsageError(f"--size {OWN} needs a photo; give a film from noise a number of pixels.")
     guide_picture = read_picture(guide, "the guide") if guide else None
     if inputs:
         plan = find_photos(inputs, batch, keep=[guide] if guide else [], suffix=film.suffix)
@@ -130,12 +142,12 @@ def films(
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         from nstbatch.runtime.systems.zoom import noise_picture
 
-        start = job.input if inputs else noise_picture(options.size, options.seed)
+        start = job.input if inputs else noise_picture(int(options.size), options.seed)
         if batch.overwrite:
             _remove_frames(film.folder(job.output))
         return _film(job, start, dream, options, film, guide_picture, progress, stop)
 
-    effort = Effort(options.size, options.iterations * options.octaves * film.zoom.frames)
+    effort = _effort(dream, options, options.iterations * options.octaves * film.zoom.frames)
     return Work(plan, paint, [dream.engine], {"guide": guide}, effort)
 
 

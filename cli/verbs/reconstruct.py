@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
-from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.options.computing import Computing
 from nstbatch.cli.options.reconstruct import DEFAULT_OUT, Reconstructing
 from nstbatch.cli.options.reporting import Reporting
@@ -15,10 +15,12 @@ from nstbatch.cli.options.selection import Inputs, Selection
 from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.cli.text import printable
+from nstbatch.runtime.checks import OWN
 from nstbatch.runtime.errors import NonFiniteError, UsageError
 
 from .batch_verb import batch_options
 from .carry_out import Work, carry_out
+from .efforts import effort_of_photos
 from .prepare import check_finished, find_photos
 
 if TYPE_CHECKING:
@@ -57,17 +59,21 @@ def reconstruct(
     plan = find_photos(inputs, batch, suffix=".png")
     reconstruction = _load(computing, options)
     layer_runs = len(reconstruction.layers(options)) * len(options.tv_weights or (1,))
+    names = [layer.name for layer in reconstruction.layers(options)]
+    memory = partial(reconstruction.engine.peak_memory, names, options.optimizer or "lbfgs", 1)
     work = Work(
         plan,
         _painter(reconstruction, options),
         engines=[reconstruction.engine],
-        effort=Effort(options.size, options.iterations * layer_runs),
+        effort=effort_of_photos(
+            options.size, options.max_size, options.iterations * layer_runs, memory
+        ),
     )
     code = carry_out(work, batch)
     rows = [] if batch.dry_run else read_rows(batch.out)
     if rows:
         write_csv(batch.out, rows)
-        if reconstructing.sweep_tv and not batch.as_json:
+        if reconstructing.sweep_tv and not (batch.as_json or batch.quiet):
             print_table(error_table(rows, reconstruction.engine.bundle.name))
     raise typer.Exit(code)
 
@@ -85,7 +91,7 @@ def _load(computing: Computing, options: ReconstructionOptions) -> Reconstructio
     engine.bundle.graph_path("gradient", options.pooling)
     names = [layer.name for layer in reconstruction.layers(options)]
     smallest, layer = engine.limits.largest_need(names, options.pooling)
-    if options.size < smallest:
+    if options.size != OWN and options.size < smallest:
         raise UsageError(
             f"The size must be at least {smallest} for {layer}, not {options.size}; "
             "enlarge it, or choose --layers."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Inputs, Selection
@@ -19,6 +19,7 @@ from nstbatch.runtime.errors import ImageError, UsageError
 
 from .batch_verb import batch_options
 from .carry_out import Work, carry_out
+from .efforts import effort_of_photos
 from .prepare import find_photos, painting_of, read_picture, share
 
 if TYPE_CHECKING:
@@ -56,19 +57,24 @@ def stylize(
     plan = find_photos(inputs, batch, keep=[style, init_path] if init_path else [style])
     transfer = _load(computing, options)
     _check_style(transfer, style, style_picture, options)
+    objective = transfer.objective(options)
+    memory = partial(
+        transfer.engine.peak_memory, objective.layers, options.optimizer, options.scales
+    )
+    effort = effort_of_photos(options.size, options.max_size, options.iterations, memory)
     work = Work(
         plan,
         _painter(transfer, style_picture, init_picture, options),
         engines=[transfer.engine],
         sources={"style": style, "init": init_path},
-        effort=Effort(options.size, options.iterations),
+        effort=effort,
         at_once=share(
             transfer.engine,
             computing.together,
-            transfer.objective(options),
+            objective,
             options.optimizer,
             options.pooling,
-            (options.size, options.size),
+            effort.largest([job.input for job in plan.jobs]),
         ),
     )
     raise typer.Exit(carry_out(work, batch))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -44,25 +45,32 @@ def texture(
     Exit codes: 0 all done or already there, 1 some failed, 2 wrong usage,
     3 no exemplar found, 130 interrupted.
     """
-    from nstbatch.runtime.systems.texture import Texture
+    from nstbatch.runtime.systems.texture import Texture, texture_shape
 
     batch = batch_options(context, selection, writing, reporting)
     options = synthesis.options
     plan = find_photos(inputs, batch, suffix=".png", variations=synthesis.variations)
     system = Texture(computing.model, **computing.place)
     system.check(options)
+    objective = system.objective(options)
+    effort = Effort(
+        options.iterations,
+        partial(texture_shape, options=options),
+        partial(system.engine.peak_memory, objective.layers, options.optimizer, options.scales),
+        follows_photos=options.given_shape is None,
+    )
     work = Work(
         plan,
         _painter(system, options),
         engines=[system.engine],
-        effort=Effort(max(options.shape), options.iterations),
+        effort=effort,
         at_once=share(
             system.engine,
             computing.together,
-            system.objective(options),
+            objective,
             options.optimizer,
             options.pooling,
-            options.shape,
+            effort.largest([job.input for job in plan.jobs]),
         ),
     )
     raise typer.Exit(carry_out(work, batch))

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.checks import OWN, Own
 
 
 def resize(pixels: Array, size: tuple[int, int]) -> Array:
@@ -30,6 +31,27 @@ def fit_long_side(height: int, width: int, size: int) -> tuple[int, int]:
     """The (height, width) of the same proportions whose long side is ``size``, each at least 1."""
     long_side = max(height, width)
     return max(1, round(height * size / long_side)), max(1, round(width * size / long_side))
+
+
+def long_side(height: int, width: int, size: int | Own, max_size: int | None = None) -> int:
+    """Return the long side that options ask for, in pixels.
+
+    Args:
+        height: Height of the original picture.
+        width: Its width.
+        size: Long side to resize it to, or "own" to leave it.
+        max_size: Upper bound, with which no picture is enlarged either; None for no bound.
+    """
+    own = max(height, width)
+    wanted = own if size == OWN else size
+    return wanted if max_size is None else min(wanted, own, max_size)
+
+
+def resized_shape(
+    height: int, width: int, size: int | Own, max_size: int | None = None
+) -> tuple[int, int]:
+    """Return the (height, width) of the same proportions; see :func:`long_side`."""
+    return fit_long_side(height, width, long_side(height, width, size, max_size))
 
 
 def to_nchw(pixels: Array) -> Array:

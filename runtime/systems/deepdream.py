@@ -28,7 +28,7 @@ from nstbatch.runtime.objectives.dream_terms import energy, guide
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.objectives.views import JITTER, random_jitter
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
-from nstbatch.runtime.pictures.sizes import fit_long_side, resize, resize_batch, to_nchw
+from nstbatch.runtime.pictures.sizes import fit_long_side, long_side, resize, resize_batch, to_nchw
 
 from .dream_options import DREAM_LAYERS, DreamOptions
 from .system import Result, Run, System
@@ -117,7 +117,7 @@ class DeepDream(System):
         levels = plan_levels(
             height,
             width,
-            size=options.size,
+            size=long_side(height, width, options.size, options.max_size),
             scales=options.octaves,
             steps=0,  # set below: the same number at each level
             smallest=self.engine.limits.smallest_side(layer.name, options.pooling),

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from nstbatch.runtime.checks import (
     POOLINGS,
+    Own,
     Pooling,
     above,
     at_least,
+    bound,
     one_of,
     several,
+    side,
     text,
     whole,
 )
@@ -32,7 +35,9 @@ class DreamOptions:
     """Options of a DeepDream.
 
     Attributes:
-        size: Long side of the result, in pixels.
+        size: Long side of the result, in pixels; "own" for that of the photo.
+        max_size: Upper bound of the long side, with which no photo is enlarged either; None for
+            no bound.
         layer: Layer whose activations are amplified; None for the bundle's default,
             `DREAM_LAYERS`.
         channels: Channels of the layer that are amplified; None for all.
@@ -48,7 +53,8 @@ class DreamOptions:
         UsageError: For a value of another type or out of range, naming the option.
     """
 
-    size: int = 512  # as for a stylized photo
+    size: int | Own = 512  # as for a stylized photo
+    max_size: int | None = None
     layer: str | None = None
     channels: tuple[int, ...] | None = None
     # google/deepdream, dream.ipynb: deepdream and make_step.
@@ -62,7 +68,9 @@ class DreamOptions:
 
     def __post_init__(self) -> None:
         one_of("pooling", self.pooling, POOLINGS)
-        for name in ("size", "octaves", "iterations"):
+        side("size", self.size)
+        bound("max_size", self.max_size)
+        for name in ("octaves", "iterations"):
             whole(name, getattr(self, name), 1)
         for name in ("jitter", "seed"):
             whole(name, getattr(self, name), 0)

@@ -38,7 +38,7 @@ from nstbatch.runtime.objectives.prior_terms import alpha_norm, total_variation_
 from nstbatch.runtime.objectives.terms import Objective, content
 from nstbatch.runtime.objectives.views import JITTER, View, random_jitter
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
-from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, to_nchw
+from nstbatch.runtime.pictures.sizes import from_nchw, resize, resized_shape, to_nchw
 
 from .reconstruction_options import ReconstructionOptions
 from .system import Run, System, never
@@ -172,7 +172,7 @@ class Reconstruction(System):
         """Resize the photo to the size of the options; an ImageError if that is too small."""
         layers = [task.layer.name for task in tasks]
         height, width, _ = photo.shape
-        size = fit_long_side(height, width, options.size)
+        size = resized_shape(height, width, options.size, options.max_size)
         limits = self.engine.limits
         limits.check_side("picture", photo.shape, layers, options.pooling)
         limits.check_side("picture at the size asked for", size, layers, options.pooling)

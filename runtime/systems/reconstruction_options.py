@@ -12,11 +12,14 @@ from nstbatch.runtime.checks import (
     OPTIMIZER_NAMES,
     POOLINGS,
     OptimizerName,
+    Own,
     Pooling,
     above,
     at_least,
+    bound,
     one_of,
     several,
+    side,
     text,
     whole,
 )
@@ -54,7 +57,9 @@ class ReconstructionOptions:
 
     Attributes:
         layers: Names and patterns such as "relu*", or "all"; None for the last of every stage.
-        size: Long side of the image, in pixels.
+        size: Long side of the image, in pixels; "own" for that of the original.
+        max_size: Upper bound of the long side, with which no image is enlarged either; None for
+            no bound.
         iterations: Optimiser steps for each layer.
         optimizer: "adam" or "lbfgs"; None for Adam with jitter, and L-BFGS without.
         learning_rate: Step size of the optimiser; None for 0.05 with Adam, and 1 with L-BFGS.
@@ -74,7 +79,8 @@ class ReconstructionOptions:
     """
 
     layers: tuple[str, ...] | None = None
-    size: int = 224  # the networks' training size
+    size: int | Own = 224  # the networks' training size
+    max_size: int | None = None
     iterations: int = 350  # nnpreimage, get_defaults.m
     optimizer: OptimizerName | None = None  # docs/decisions/0010-two-ways-to-reconstruct.md
     learning_rate: float | None = None
@@ -90,7 +96,9 @@ class ReconstructionOptions:
         if self.optimizer is not None:
             one_of("optimizer", self.optimizer, OPTIMIZER_NAMES)
         one_of("pooling", self.pooling, POOLINGS)
-        for name, lowest in (("size", 1), ("iterations", 1), ("seed", 0)):
+        side("size", self.size)
+        bound("max_size", self.max_size)
+        for name, lowest in (("iterations", 1), ("seed", 0)):
             whole(name, getattr(self, name), lowest)
         for name, lowest in (("tv_beta", 1), ("alpha", 2)):
             at_least(name, getattr(self, name), lowest)

@@ -28,7 +28,7 @@ from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
-from nstbatch.runtime.pictures.sizes import fit_long_side, resize, to_nchw
+from nstbatch.runtime.pictures.sizes import fit_long_side, long_side, resize, to_nchw
 
 from .style_transfer_options import StyleTransferOptions
 from .system import Result, Run, System
@@ -161,7 +161,7 @@ class StyleTransfer(System):
         levels = plan_levels(
             height,
             width,
-            size=options.size,
+            size=long_side(height, width, options.size, options.max_size),
             scales=options.scales,
             steps=options.iterations,
             smallest=smallest,
@@ -202,8 +202,8 @@ class StyleTransfer(System):
         height, width, _ = painting.shape
         smallest, _ = self.engine.limits.largest_need(objective.layers, pooling)
         narrow = math.ceil(smallest * max(height, width) / min(height, width))
-        long_side = max(level.height, level.width, narrow)
-        resized = to_nchw(resize(painting, fit_long_side(height, width, long_side)))
+        wanted = max(level.height, level.width, narrow)
+        resized = to_nchw(resize(painting, fit_long_side(height, width, wanted)))
         key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, of_style, pooling)
 
         def of_painting() -> Targets:

@@ -13,11 +13,14 @@ from nstbatch.runtime.checks import (
     OPTIMIZER_NAMES,
     POOLINGS,
     OptimizerName,
+    Own,
     Pooling,
     above,
     at_least,
+    bound,
     one_of,
     several,
+    side,
     text,
     weights,
     whole,
@@ -33,7 +36,9 @@ class StyleTransferOptions:
     """Options of a style transfer.
 
     Attributes:
-        size: Long side of the result, in pixels.
+        size: Long side of the result, in pixels; "own" for that of the photo.
+        max_size: Upper bound of the long side, with which no photo is enlarged either; None for
+            no bound.
         iterations: Optimiser steps over all scales.
         scales: Number of sizes to work through, coarse to fine; 1 is the full size alone.
         optimizer: "adam" or "lbfgs".
@@ -53,7 +58,8 @@ class StyleTransferOptions:
         UsageError: For a value of another type or out of range, naming the option.
     """
 
-    size: int = 512  # neural-style: -image_size
+    size: int | Own = 512  # neural-style: -image_size
+    max_size: int | None = None
     # 41 at the first size, 118 at the last: docs/decisions/0020-curvature-by-place.md.
     iterations: int = 300
     # From 181 to 512 pixels; style-transfer-pytorch works from 128 to 512, by the same factor.
@@ -80,7 +86,9 @@ class StyleTransferOptions:
             ("pooling", self.pooling, POOLINGS),
         ):
             one_of(name, choice, known)
-        for name, lowest in (("size", 1), ("iterations", 1), ("scales", 1), ("seed", 0)):
+        side("size", self.size)
+        bound("max_size", self.max_size)
+        for name, lowest in (("iterations", 1), ("scales", 1), ("seed", 0)):
             whole(name, getattr(self, name), lowest)
         for name in ("content_weight", "style_weight", "tv_weight"):
             at_least(name, getattr(self, name), 0)

@@ -105,12 +105,16 @@ class Texture(System):
         """Read the exemplar and describe the run; see :meth:`__call__`."""
         objective = self.objective(options)
         self.check(options)
-        pixels = self._exemplar(exemplar, objective, options)
-        levels = self._levels(pixels, objective, options)
+        picture = as_picture(exemplar).pixels
+        shape = texture_shape(picture.shape, options)
+        if options.given_shape is None:
+            self.engine.limits.check_side("texture", shape, objective.layers, options.pooling)
+        pixels = self._exemplar(picture, objective, options)
+        levels = self._levels(shape, pixels, objective, options)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
         def targets(level: Level) -> Targets:
-            share = max(level.height, level.width) / max(options.shape)
+            share = max(level.height, level.width) / max(shape)
             return self._targets_at(share, pixels, objective.terms, options.pooling)
 
         def finish(images: Array) -> Array:
@@ -142,8 +146,11 @@ class Texture(System):
         """
         layers = self.objective(options).layers
         self.engine.bundle.graph_path("gradient", options.pooling)
+        if options.given_shape is None:  # it depends on the exemplar
+            return
         try:
-            self.engine.limits.check_side("texture", options.shape, layers, options.pooling)
+            shape = texture_shape(options.given_shape, options)
+            self.engine.limits.check_side("texture", shape, layers, options.pooling)
         except ImageError as error:
             raise UsageError(str(error)) from error
 
@@ -176,14 +183,11 @@ class Texture(System):
             raise UsageError(f"No layer is left up to {options.up_to}: the first one is {first}.")
         return wanted
 
-    def _exemplar(
-        self, exemplar: ImageLike, objective: Objective, options: TextureOptions
-    ) -> Array:
+    def _exemplar(self, pixels: Array, objective: Objective, options: TextureOptions) -> Array:
         """Return the exemplar (H, W, 3) at its size; an ImageError if that is too small.
 
         The receptive field of every layer must fit in: on less, the statistics are those of edges.
         """
-        pixels = as_picture(exemplar).pixels
         height, width, _ = pixels.shape
         if options.exemplar_size is not None:
             height, width = fit_long_side(height, width, options.exemplar_size)
@@ -197,15 +201,19 @@ class Texture(System):
         return pixels
 
     def _levels(
-        self, exemplar: Array, objective: Objective, options: TextureOptions
+        self,
+        shape: tuple[int, int],
+        exemplar: Array,
+        objective: Objective,
+        options: TextureOptions,
     ) -> list[Level]:
         """Plan the sizes; at each, texture and exemplar are large enough for every layer."""
         smallest, _ = self.engine.limits.largest_need(objective.layers, options.pooling)
         field, _ = self._receptive_field(objective, options.pooling)
-        ratio = min(options.shape) / min(exemplar.shape[:2])
+        ratio = min(shape) / min(exemplar.shape[:2])
         return plan_levels(
-            *options.shape,
-            size=max(options.shape),
+            *shape,
+            size=max(shape),
             scales=options.scales,
             steps=options.iterations,
             smallest=max(smallest, math.ceil(field * ratio)),
@@ -235,6 +243,13 @@ class Texture(System):
         shrunk = to_nchw(resize(exemplar, (round(share * height), round(share * width))))
         key = (hashlib.sha256(shrunk.tobytes()).digest(), shrunk.shape, terms, pooling)
         return self._targets.get(key, lambda: self.engine.targets(terms, shrunk, pooling))
+
+
+def texture_shape(exemplar: tuple[int, ...], options: TextureOptions) -> tuple[int, int]:
+    """Return the height and width of the texture of an exemplar, given the exemplar's own."""
+    height, width = options.given_shape or exemplar[:2]
+    longest = max(height, width)
+    return fit_long_side(height, width, min(longest, options.max_size or longest))
 
 
 def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:

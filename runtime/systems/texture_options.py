@@ -10,17 +10,22 @@ from dataclasses import dataclass
 
 from nstbatch.runtime.checks import (
     OPTIMIZER_NAMES,
+    OWN,
     POOLINGS,
     OptimizerName,
+    Own,
     Pooling,
     above,
     at_least,
+    bound,
     flag,
     one_of,
+    side,
     text,
     weights,
     whole,
 )
+from nstbatch.runtime.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,10 @@ class TextureOptions:
     """Options of a texture synthesis.
 
     Attributes:
-        width: Width of the texture, in pixels.
-        height: Height of the texture, in pixels.
+        width: Width of the texture, in pixels; "own" for that of the exemplar.
+        height: Height of the texture, likewise.
+        max_size: Upper bound of the texture's long side, whatever its width and height; None for
+            no bound.
         exemplar_size: Long side to which the exemplar is resized, in pixels; None keeps its size.
             A larger exemplar gives larger structures in the texture.
         layers: Weight of each layer; None for the bundle's style layers, with equal weights.
@@ -49,8 +56,9 @@ class TextureOptions:
         UsageError: For a value of another type or out of range, naming the option.
     """
 
-    width: int = 512  # neural-style: -image_size
-    height: int = 512
+    width: int | Own = 512  # neural-style: -image_size
+    height: int | Own = 512
+    max_size: int | None = None
     exemplar_size: int | None = None
     layers: Mapping[str, float] | None = None
     up_to: str | None = None
@@ -68,7 +76,15 @@ class TextureOptions:
     def __post_init__(self) -> None:
         one_of("optimizer", self.optimizer, OPTIMIZER_NAMES)
         one_of("pooling", self.pooling, POOLINGS)
-        for name in ("width", "height", "iterations", "scales"):
+        for name in ("width", "height"):
+            side(name, getattr(self, name))
+        if (self.width == OWN) != (self.height == OWN):
+            raise UsageError(
+                f"Give the width and the height as numbers, or both as {OWN!r}, "
+                f"not {self.width!r} and {self.height!r}."
+            )
+        bound("max_size", self.max_size)
+        for name in ("iterations", "scales"):
             whole(name, getattr(self, name), 1)
         whole("seed", self.seed, 0)
         for name in ("tileable", "histogram"):
@@ -85,6 +101,8 @@ class TextureOptions:
             above("learning_rate", self.learning_rate, 0)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of the texture."""
+    def given_shape(self) -> tuple[int, int] | None:
+        """Height and width as they were given; None for those of the exemplar."""
+        if self.height == OWN or self.width == OWN:
+            return None
         return self.height, self.width

@@ -84,6 +84,25 @@ def test_layers_and_choices(options: dict[str, Any], message: str) -> None:
         StyleTransferOptions(**options)
 
 
+@pytest.mark.parametrize(
+    "kind", [StyleTransferOptions, DreamOptions, ReconstructionOptions, TextureOptions]
+)
+@pytest.mark.parametrize("size", ["64", "Own", 64.5, 0, True, None, {"size": 64}])
+def test_sizes(kind: Any, size: Any) -> None:
+    names = ("width", "height") if kind is TextureOptions else ("size",)
+    with pytest.raises(UsageError, match=r"must be a whole number of at least 1 or 'own', not"):
+        kind(**dict.fromkeys(names, size))
+    assert kind(**dict.fromkeys(names, "own"), max_size=np.int64(64)).max_size == 64
+    if size is not None:
+        with pytest.raises(UsageError, match="max_size must be a whole number of at least 1"):
+            kind(max_size=size)
+
+
+def test_a_texture_has_both_sides_of_its_exemplar_or_neither() -> None:
+    with pytest.raises(UsageError, match="or both as 'own', not 'own' and 512"):
+        TextureOptions(width="own")
+
+
 def test_flags_are_no_words() -> None:
     with pytest.raises(UsageError, match="tileable must be True or False, not 'no'"):
         TextureOptions(tileable="no")  # type: ignore[arg-type]

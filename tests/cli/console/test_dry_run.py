@@ -1,12 +1,15 @@
 """Estimates are rough, and name their basis."""
 
+from dataclasses import replace
+
 import pytest
 
 from nstbatch.cli.console.dry_run import estimate
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.output.ledger import Ledger
 
-DEFAULT = Effort(512, 300)
+SHAPE = (341, 512)
+DEFAULT = Effort(300, tuple, lambda shape: 3 * 10**7 * shape[0])
 
 
 @pytest.fixture
@@ -27,30 +30,37 @@ def painted(ledger: Ledger, output: str, seconds: float, run: str = "r", **chang
 
 
 def test_without_a_ledger_it_goes_by_the_documents(ledger):
-    # README.md: up to four minutes a photo on two cores, and 2 GB
-    assert estimate(1, DEFAULT, ledger, "vgg16") == (
-        "very roughly 3 min 51 s on the CPU, and 2.0 GB of memory"
+    # README.md: up to four minutes a photo on two cores
+    assert estimate(1, [SHAPE], DEFAULT, ledger, "vgg16") == (
+        ": very roughly 3 min 51 s on the CPU, and 10.2 GB of memory"
     )
-    assert "very roughly 24.0 s" in estimate(1, DEFAULT, ledger, "alexnet")
-    assert "38 min 30 s" in estimate(10, DEFAULT, ledger, "vgg16")
-    assert "8.0 GB" in estimate(1, Effort(1024, 200), ledger, "vgg16")
+    assert "very roughly 24.0 s" in estimate(1, [SHAPE], DEFAULT, ledger, "alexnet")
+    assert "38 min 30 s" in estimate(10, [SHAPE], DEFAULT, ledger, "vgg16")
+
+
+def test_time_goes_by_the_mean_picture_and_memory_by_the_largest(ledger):
+    shapes = [SHAPE, (682, 512)]
+    found = estimate(2, shapes, replace(DEFAULT, memory=lambda shape: shape[0] * 10**7), ledger, "")
+    assert found == ": very roughly 11 min 32 s on the CPU, and 6.8 GB of memory"
+    unknown = replace(DEFAULT, memory=lambda shape: None)
+    assert estimate(2, shapes, unknown, ledger, "").endswith("on the CPU")
 
 
 def test_with_a_ledger_the_estimate_uses_its_times(ledger):
     ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}})
     for number, seconds in enumerate((50, 100, 5000)):  # the median is 2 s a megapixel step
         painted(ledger, f"{number}.png", seconds)
-    half = Effort(1000, 100)
-    measured = estimate(3, half, ledger, "vgg16")
-    assert measured.startswith("about 6 min 40 s, estimated from the ledger")
-    assert estimate(3, half, ledger, "alexnet").startswith("very roughly")
+    half = Effort(100, tuple)
+    measured = estimate(3, [(500, 1000)], half, ledger, "vgg16")
+    assert measured.startswith(": about 5 min 00 s, estimated from the ledger")
+    assert estimate(3, [SHAPE], half, ledger, "alexnet").startswith(": very roughly")
 
 
 @pytest.mark.parametrize("changes", [{"steps": 0}, {"width": 0}, {"status": "failed"}])
 def test_lines_without_steps_or_size_are_left_out(ledger, changes):
     ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}})
     painted(ledger, "a.png", 50, **changes)
-    assert estimate(1, DEFAULT, ledger, "vgg16").startswith("very roughly")
+    assert estimate(1, [SHAPE], DEFAULT, ledger, "vgg16").startswith(": very roughly")
 
 
 @pytest.mark.parametrize("bundle", [None, "vgg16", {}])
@@ -58,4 +68,4 @@ def test_a_run_that_is_not_known_is_left_out(ledger, bundle):
     ledger.append({"kind": "run", "run": "r", "bundle": bundle})
     painted(ledger, "a.png", 50)
     painted(ledger, "b.png", 50, run="unknown")
-    assert estimate(1, DEFAULT, ledger, "vgg16").startswith("very roughly")
+    assert estimate(1, [SHAPE], DEFAULT, ledger, "vgg16").startswith(": very roughly")

@@ -88,6 +88,17 @@ def test_where_and_how_a_picture_is_computed_does_not_count():
         assert other.fingerprint(PHOTO) != plain.fingerprint(PHOTO), changed
 
 
+def test_a_later_option_counts_once_it_is_used():
+    """Pictures that were made before there was --max-size stay up to date."""
+    plain = origin("photos", "-s", "s.png")
+    assert plain.settings["size"] == 512
+    assert "max_size" not in plain.settings
+    bounded = origin("photos", "-s", "s.png", "--max-size", "800")
+    assert (bounded.settings["size"], bounded.settings["max_size"]) == ("own", 800)
+    given = origin("photos", "-s", "s.png", "--max-size", "800", "--size", "64")
+    assert (given.settings["size"], given.settings["max_size"]) == (64, 800)
+
+
 def test_the_pictures_that_options_name_count_by_their_bytes(tmp_path):
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_text("the same")

@@ -23,6 +23,10 @@ from nstbatch.runtime.pictures import images
 GREY = np.full((4, 6, 3), 0.5, np.float32)
 
 
+# More memory than any computer has.
+HUGE = Effort(200, lambda photo: (6000, 8000), lambda shape: 10**15)
+
+
 def paint(job, progress, stop) -> Painting:
     images.read(job.input)
     return Painting(GREY, None, {"total": 2.5}, 7, "cpu", "fp32")
@@ -86,10 +90,40 @@ def test_a_failure_is_exit_code_1(photos, capsys):
     assert pictures() == ["a.png", "c.png"]
 
 
-def test_quiet_keeps_stderr_empty(photos, capsys):
+def test_quiet_is_quiet(photos, capsys):
     quiet = options(quiet=True)
-    assert carry_out(Work(find_photos([photos], quiet, keep=[]), paint), quiet) == 0
-    assert capsys.readouterr().err == ""
+    work = Work(find_photos([photos], quiet, keep=[]), paint, effort=HUGE)
+    for batch in (replace(quiet, dry_run=True), quiet, quiet):
+        assert carry_out(work, batch) == 0
+        assert capsys.readouterr() == ("", "")
+    assert pictures() == ["a.png", "b.png", "c.png"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_lines_of_json_that_are_lost_are_a_failure_of_the_batch(photos, capfd, monkeypatch):
+    """A pipeline may have taken them for the whole answer; paths are beside the pictures."""
+    for as_json, code in ((True, 1), (False, 0)):
+        batch = options(as_json=as_json, overwrite=True)
+        with Path("/dev/full").open("w") as full, monkeypatch.context() as patched:
+            patched.setattr("sys.stdout", full)
+            assert carry_out(Work(find_photos([photos], batch, keep=[]), paint), batch) == code
+        said = "Lines of JSON could not be printed: No space left on device." in (
+            capfd.readouterr().err
+        )
+        assert said is as_json
+        assert pictures() == ["a.png", "b.png", "c.png"]
+
+
+def test_seconds_are_those_of_its_own_work(photos, capsys):
+    def painter(job, progress, stop):
+        painting = paint(job, progress, stop)
+        return replace(painting, seconds=0.25 if job.input.name == "a.png" else None)
+
+    batch = options(as_json=True)
+    carry_out(Work(find_photos([photos], batch, keep=[]), painter), batch)
+    seconds = [json.loads(line)["seconds"] for line in capsys.readouterr().out.splitlines()]
+    assert seconds[0] == 0.25
+    assert 0 < max(seconds[1:]) < 0.25
 
 
 def test_a_dry_run_shows_the_plan_and_touches_nothing(photos, capsys):
@@ -253,15 +287,27 @@ def test_an_interrupted_one_too_and_a_name_with_a_newline_is_one_line(photos, ca
 
 
 def test_a_dry_run_estimates(photos, capsys):
-    batch, effort = with_settings(size=512), Effort(512, 200)
+    batch, effort = with_settings(size=512), Effort(200, lambda photo: (341, 512), lambda _: 2**31)
     plan = find_photos([photos], batch)
     carry_out(Work(plan, never, effort=effort), replace(batch, dry_run=True))
     err = capsys.readouterr().err
     assert "3 pictures, 3 to paint: very roughly " in err
-    assert "2.0 GB of memory" in err
+    assert "2.1 GB of memory" in err
     carry_out(Work(Plan(plan.jobs[:1]), paint, effort=effort), batch)
     carry_out(Work(plan, never, effort=effort), replace(batch, dry_run=True))
     assert "3 pictures, 2 to paint: about " in capsys.readouterr().err
+
+
+def test_too_little_memory_is_said_before_the_work(photos, capsys):
+    plan = find_photos([photos], options(), keep=[])
+    carry_out(Work(plan, paint, effort=HUGE), options())
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith(
+        "nstbatch: A picture of 8000x6000 pixels will need about 1000000.0 GB of memory, and "
+    )
+    assert "--max-size" in first
+    carry_out(Work(plan, never, effort=HUGE), options())  # there is nothing to paint
+    assert "memory" not in capsys.readouterr().err
 
 
 def test_hostile_names_are_text_in_console_and_ledger(photos, capfd):

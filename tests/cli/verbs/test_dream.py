@@ -289,6 +289,24 @@ def test_an_empty_folder_is_exit_code_3():
     assert dream("photos", *QUICK) == 3
 
 
+def test_dreams_have_the_sizes_of_their_photos_and_what_has_no_photo_needs_a_number(capsys):
+    save("photos/a.png")
+    words = ("--iterations", "1", "--octaves", "1", *PLACE)
+    assert dream("photos", "--size", "own", *words) == 0
+    assert images.read("dreamed/a.png").pixels.shape == (60, 80, 3)
+    assert dream("photos", "--max-size", "70", "--frames", "2", "--video", "none", *words) == 0
+    assert images.read("dreamed/a/000002.png").pixels.shape == (52, 70, 3)
+    capsys.readouterr()
+    for wrong, why in (
+        (("--class", "banana", "--size", "own"), "The size must be a whole number"),
+        (("--class", "banana", "--max-size", "64"), "--max-size does not go with --class"),
+        (("--frames", "2", "--size", "own"), "--size own needs a photo"),
+        (("--frames", "2", "--max-size", "64"), "--max-size needs a photo"),
+    ):
+        assert dream(*wrong, *PLACE) == 2
+        assert why in capsys.readouterr().err
+
+
 def test_a_dry_run_dreams_nothing(capsys):
     save("photos/a.png")
     assert dream("photos", "--frames", "2", "--dry-run", *QUICK) == 0

@@ -234,6 +234,48 @@ def test_size_and_scales(capsys):
     ]
 
 
+def test_photos_keep_their_own_sizes_and_are_not_enlarged_unasked(capsys):
+    shapes = {"small": (40, 50), "wide": (60, 90), "tall": (90, 60)}
+    for name, (height, width) in shapes.items():
+        save(f"photos/{name}.png", (width, height))
+    free = [word for word in QUICK if word not in ("--size", "64")]
+
+    def painted(out: str, *options: str) -> dict[str, tuple[int, ...]]:
+        words = ("stylize", "photos", "--style", "style.jpg", "-o", out, *free, *options)
+        assert run([*words, "--dry-run"]) == 0
+        assert run(words) == 0
+        assert run(words) == 0  # all are there
+        return {name: images.read(f"{out}/{name}.png").pixels.shape[:2] for name in shapes}
+
+    assert painted("own", "--size", "own", "--batch", "2") == shapes
+    bounded = {**shapes, "wide": (43, 64), "tall": (64, 43)}
+    assert painted("bounded", "--max-size", "64") == bounded
+    settings = Path("bounded/nstbatch.toml").read_text(encoding="utf-8")
+    assert 'size = "own"\nmax_size = 64\n' in settings
+    again = ("stylize", "--config", "bounded/nstbatch.toml", "--json", "-o", "bounded")
+    assert run(["stylize", "--config", "bounded/nstbatch.toml", "-o", "again"]) == 0
+    assert Path("again/wide.png").read_bytes() == Path("bounded/wide.png").read_bytes()
+    capsys.readouterr()
+    assert run(again) == 0
+    assert {record["status"] for record in records(capsys)} == {"skipped"}
+    # With a number for --size, the bound only keeps from enlarging and from more pixels.
+    both = painted("both", "--size", "60", "--max-size", "64", "--name", "{stem}")
+    assert both == {"small": (40, 50), "wide": (40, 60), "tall": (60, 40)}
+
+
+def test_a_name_may_have_the_word_for_the_size():
+    save("photos/a.png", (50, 40))
+    assert stylize("photos", "--size", "own", "--name", "{stem}-{size}") == 0
+    assert pictures() == ["a-own.png"]
+
+
+@pytest.mark.parametrize("size", ["big", "", "OWN", "64.5", "0", "-1"])
+def test_what_is_no_size_is_refused_in_a_sentence(size, capsys):
+    save("photos/a.png")
+    assert stylize("photos", "--size", size) == 2
+    assert "'own'" in capsys.readouterr().err
+
+
 def test_a_dry_run_paints_nothing(capsys):
     save("photos/a.png")
     assert stylize("photos", "--dry-run") == 0

@@ -171,7 +171,13 @@ def test_the_first_variation_is_the_only_one_there_would_be_without_the_others()
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("768x512", (768, 512)), ("512", (512, 512)), (" 64X48 ", (64, 48))]
+    ("text", "size"),
+    [
+        ("768x512", (768, 512)),
+        ("512", (512, 512)),
+        (" 64X48 ", (64, 48)),
+        ("own", ("own", "own")),
+    ],
 )
 def test_a_size_is_width_by_height_or_a_square(text, size):
     assert parse_size(text) == size
@@ -181,6 +187,23 @@ def test_a_size_is_width_by_height_or_a_square(text, size):
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(UsageError, match="WIDTHxHEIGHT"):
         parse_size(text)
+
+
+def test_textures_as_large_as_their_exemplars():
+    save("cloth/small.png", (80, 72))
+    save("cloth/large.png", (90, 120))
+    shapes = {}
+    for out, options in (("own", ("--size", "own")), ("bounded", ("--max-size", "96"))):
+        words = [word for word in QUICK if word not in ("--size", "80x64")]
+        assert run(["texture", "cloth", "-o", out, *words, *options]) == 0
+        for name in ("small", "large"):
+            shapes[out, name] = images.read(f"{out}/{name}.png").pixels.shape[:2]
+    assert shapes == {
+        ("own", "small"): (72, 80),
+        ("own", "large"): (120, 90),
+        ("bounded", "small"): (72, 80),
+        ("bounded", "large"): (96, 72),
+    }
 
 
 def test_the_recipe_of_a_variation_makes_it_again(capsys):

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from nstbatch.runtime.pictures.sizes import (
     fit_long_side,
     from_nchw,
+    long_side,
     resize,
     resize_batch,
+    resized_shape,
     to_nchw,
 )
 
@@ -101,3 +103,25 @@ def test_a_batch_is_resized_picture_by_picture():
     for image, original in zip(resized, batch, strict=True):
         expected = resize(original.transpose(1, 2, 0), (12, 15))
         np.testing.assert_array_equal(image.transpose(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "max_size", "expected"),
+    [
+        (100, None, 100),
+        ("own", None, 80),
+        ("own", 60, 60),
+        ("own", 90, 80),
+        (100, 90, 80),  # a bound never enlarges
+        (50, 90, 50),
+        (100, 60, 60),
+    ],
+)
+def test_the_long_side_that_options_ask_for(size: int, max_size: int | None, expected: int) -> None:
+    assert long_side(60, 80, size, max_size) == expected
+    assert long_side(80, 60, size, max_size) == expected
+
+
+@given(height=st.integers(1, 5000), width=st.integers(1, 5000))
+def test_a_pictures_own_size_is_its_own_to_the_pixel(height: int, width: int) -> None:
+    assert resized_shape(height, width, "own") == (height, width)

@@ -1,0 +1,46 @@
+"""The sizes of the pictures of a batch, before any photo is decoded."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nstbatch.cli.jobs.effort import SAMPLE, TYPICAL_PHOTO, Effort
+from nstbatch.cli.verbs.efforts import effort_of_photos
+from nstbatch.runtime.pictures import images
+
+
+@pytest.fixture
+def photos(tmp_path) -> list[Path]:
+    """A tall photo, a wide one, and one that cannot be read."""
+    paths = [tmp_path / name for name in ("tall.png", "wide.jpg", "broken.png")]
+    images.write(paths[0], np.zeros((40, 20, 3), np.float32))
+    images.write(paths[1], np.zeros((30, 90, 3), np.float32))
+    paths[2].write_bytes(b"no picture")
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("size", "max_size", "shapes"),
+    [
+        (60, None, [(60, 30), (20, 60), (40, 60)]),
+        ("own", None, [(40, 20), (30, 90), TYPICAL_PHOTO]),
+        ("own", 60, [(40, 20), (20, 60), (40, 60)]),
+        (60, 30, [(30, 15), (10, 30), (20, 30)]),
+    ],
+)
+def test_sizes_are_read_from_the_heads_of_the_photos(photos, size, max_size, shapes):
+    effort = effort_of_photos(size, max_size, 1, lambda shape: None)
+    assert effort.shapes(photos) == shapes
+    assert effort.shapes([]) == []
+    follows = size == "own" or max_size is not None
+    assert effort.follows_photos is follows
+    largest = max(shapes, key=lambda shape: shape[0] * shape[1])
+    assert effort.largest(photos) == (largest if follows else (60, 60))
+
+
+def test_many_photos_are_looked_at_only_where_each_counts(photos, monkeypatch):
+    monkeypatch.setattr("nstbatch.runtime.pictures.dimensions.dimensions", lambda path: (3, 4))
+    many = photos * 100
+    assert len(Effort(1, tuple).shapes(many)) == SAMPLE
+    assert len(Effort(1, tuple, follows_photos=True).shapes(many)) == len(many)
