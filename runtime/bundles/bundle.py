@@ -19,6 +19,7 @@ from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
 from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.user_folders import expanded, user_data
 
+from .exportable import EXPORTABLE, how_to_export
 from .external_data import check_external_data
 from .graph_contract import check_graph
 from .manifest import (
@@ -241,9 +242,11 @@ def _find(model: str | os.PathLike[str]) -> Path:
         if model in known:
             return known[model]
         folder = Path(model).absolute()
-        if not _is_bundle(folder):
-            raise UnknownNameError("model", model, known)
-        return folder
+        if _is_bundle(folder):
+            return folder
+        if model in EXPORTABLE:
+            raise UsageError(how_to_export(model))
+        raise UnknownNameError("model", model, [*known, *EXPORTABLE])
     folder = (expanded(Path(model)) or Path(model)).absolute()
     if not folder.is_dir():
         raise UsageError(f"There is no bundle at {folder}: no such folder.")

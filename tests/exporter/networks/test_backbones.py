@@ -4,6 +4,8 @@ from torch import nn
 
 from nstbatch.exporter.networks import backbones
 from nstbatch.exporter.networks.layers import activations
+from nstbatch.runtime.bundles.bundle import builtin_folder
+from nstbatch.runtime.bundles.exportable import EXPORTABLE
 from nstbatch.runtime.errors import UnknownNameError
 
 # torchvision's documentation gives the parameters of the whole networks: VGG-16 138357544,
@@ -17,6 +19,11 @@ PARAMETERS = {
     "resnet18": 11689512,
     "resnet50": 25557032,
 }
+
+
+def test_the_runtime_knows_which_networks_can_be_exported():
+    built_in = {path.parent.name for path in builtin_folder().glob("*/bundle.json")}
+    assert {*EXPORTABLE} == {*backbones.NAMES} - built_in
 
 
 @pytest.fixture(scope="module", params=backbones.NAMES)

@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 from nstbatch.runtime.bundles import bundle as bundles
+from nstbatch.runtime.bundles import exportable
 from nstbatch.runtime.bundles.bundle import Bundle, Layer, Preprocessing
 from nstbatch.runtime.errors import BundleError, UnknownNameError, UsageError
 
@@ -134,6 +135,19 @@ def test_an_unknown_model_lists_the_known_ones(home):
     write_bundle(home / "bundles" / "tiny")
     with pytest.raises(UnknownNameError, match=r"Unknown model 'tini'\. Did you mean 'tiny'\?"):
         Bundle.load("tini")
+
+
+@pytest.mark.parametrize("has_torch", [True, False])
+def test_a_network_that_can_be_exported_says_how(home, monkeypatch, has_torch):
+    monkeypatch.setattr(exportable, "find_spec", lambda name: "found" if has_torch else None)
+    with pytest.raises(UsageError, match="To download and install it") as caught:
+        Bundle.load("vgg19")
+    assert str(caught.value).endswith("nstbatch export vgg19")
+    assert ("nstbatch[export]" in str(caught.value)) is not has_torch
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'resnet18'\?"):
+        Bundle.load("resnet_18")
+    write_bundle(home / "bundles" / "vgg19")
+    assert Bundle.load("vgg19").path == home / "bundles" / "vgg19"
 
 
 def test_a_bundle_in_the_current_folder_is_found_by_name(tiny, monkeypatch):
