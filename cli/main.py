@@ -102,7 +102,7 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
         OSError,
     ) as error:  # an OSError: for example standard output on a full disk
         log.debug("The traceback:", exc_info=error)
-        lines = "\n".join(map(printable, str(error).splitlines()))
+        lines = "\n".join(map(printable, _said(error).splitlines()))
         print(f"nstbatch: {lines}", file=sys.stderr)
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
     except ModuleNotFoundError as error:  # the user chooses and installs this package
@@ -113,6 +113,13 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
     except KeyboardInterrupt:
         return INTERRUPTED
     return DONE
+
+
+def _said(error: NstbatchError | OSError) -> str:
+    """Return an error's sentence; that of the system without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{f': {error.filename}' if error.filename else ''}."
+    return str(error)
 
 
 def _without_onnxruntime() -> str:

@@ -236,5 +236,14 @@ def _reason(error: Exception) -> str:
     if is_out_of_memory(error):
         return "There is not enough memory for this picture; try a smaller --size or --batch."
     if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename}."
-    return f"{type(error).__name__}: {error}"
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
+    said = str(error).strip().partition("\n")[0]
+    if type(error).__module__.startswith("onnxruntime"):
+        return (
+            f"ONNX Runtime failed: {said}. Another --device or --precision may work; "
+            "`nstbatch doctor` lists them."
+        )
+    return (
+        f"A fault of nstbatch, {type(error).__name__}: {said}. Please report it, with what "
+        "--verbose prints."
+    )

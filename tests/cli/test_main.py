@@ -179,6 +179,6 @@ def test_without_onnx_runtime_the_command_to_install_it_is_told(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert program.returncode == 2
-    assert "pip install --upgrade 'onnxruntime" in program.stderr
+    assert "-m pip install 'onnxruntime>=" in program.stderr
     assert "onnxruntime-gpu" in program.stderr
     assert "Traceback" not in program.stderr

@@ -100,12 +100,18 @@ def test_every_photo_becomes_a_picture_in_a_folder_made_for_it(plan, reporter):
     assert reporter.started_with == list(plan.jobs)
 
 
+class OnnxRuntimesError(Exception):
+    __module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
         (ImageError("The file is empty."), "The file is empty."),
         (OSError(5, "Input/output error", "b.png"), "Input/output error: b.png."),
+        (OSError(5, "Input/output error"), "Input/output error."),
         (MemoryError(), "not enough memory"),
+        (OnnxRuntimesError("Fail in Conv\nat 0x0"), "ONNX Runtime failed: Fail in Conv. Another"),
         (RuntimeError("Conv failed"), "RuntimeError: Conv failed"),
     ],
 )
