@@ -77,10 +77,12 @@ def estimate(
         ledger: Holds the times of earlier pictures with the same network.
         network: Name of the network.
     """
+    needed = effort.memory(max(shapes, key=math.prod))
+    if effort.steps is None:
+        return "" if needed is None else f": about {gigabytes(needed)} of memory"
+    memory = "" if needed is None else f", and {gigabytes(needed)} of memory"
     megapixels = statistics.mean(math.prod(shape) for shape in shapes) / 1e6
     work = pictures * effort.steps * megapixels
-    needed = effort.memory(max(shapes, key=math.prod))
-    memory = "" if needed is None else f", and {gigabytes(needed)} of memory"
     measured = _seconds_before(ledger, network)
     if measured is not None:
         return f": about {duration(work * measured)}, estimated from the ledger{memory}"

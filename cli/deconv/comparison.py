@@ -43,6 +43,10 @@ class Comparison:
         """Both networks."""
         return [network.engine for network in self.networks]
 
+    @property
+    def effort(self) -> None:
+        """Nothing is known."""
+
     def check(self) -> None:
         """Raise a UsageError for a fault of all images."""
         for network, layer in zip(self.networks, self._layer_of_each, strict=True):

@@ -70,6 +70,10 @@ class Evolution:
     unreadable: dict[Path, str] = field(default_factory=dict)
     _epochs: dict[str, dict[str, Epoch]] = field(default_factory=dict)
 
+    @property
+    def effort(self) -> None:
+        """Nothing is known."""
+
     def check(self) -> None:
         """Raise a UsageError for a fault of all sheets."""
         if not self.layers:

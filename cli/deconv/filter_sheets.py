@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.jobs.painting import Painting, Stop
 from nstbatch.cli.jobs.plan import Job, Source
 from nstbatch.cli.output.claims import Claims
@@ -58,6 +59,14 @@ class FilterSheets:
     def engines(self) -> list[Engine]:
         """The one network."""
         return [self.deconvnet.engine]
+
+    @property
+    def effort(self) -> Effort:
+        """The memory that the search and the sheets take."""
+        square = (self.deconvnet.options.size, self.deconvnet.options.size)
+        return Effort(
+            None, lambda photo: square, lambda shape: self.deconvnet.peak_memory(self.layers)
+        )
 
     @property
     def title(self) -> str:

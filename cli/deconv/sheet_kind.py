@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from nstbatch.cli.jobs.effort import Effort
     from nstbatch.cli.jobs.painting import Painting, Stop
     from nstbatch.cli.jobs.plan import Job
     from nstbatch.runtime.descent.progress import ProgressCallback
@@ -26,6 +27,10 @@ class SheetKind(Protocol):
     @property
     def unreadable(self) -> Mapping[Path, str]:
         """The images that could not be read so far, and why."""
+
+    @property
+    def effort(self) -> Effort | None:
+        """The work for the sheets, if it is known."""
 
     def check(self) -> None:
         """Raise a UsageError for a fault of all sheets."""

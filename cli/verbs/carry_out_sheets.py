@@ -55,7 +55,7 @@ def draw(kind: SheetKind, folders: Sequence[Unreadable], batch: BatchOptions) ->
     before = dict(kind.unreadable)
     unreadable = (*folders, *(Unreadable(path, reason) for path, reason in before.items()))
     plan = chosen(Plan(tuple(kind.jobs()), unreadable), batch)
-    code = carry_out(Work(plan, kind.paint, kind.engines), batch)
+    code = carry_out(Work(plan, kind.paint, kind.engines, effort=kind.effort), batch)
     if batch.dry_run or code not in (DONE, FAILED):
         return code
     with _interruptible(kind, batch) as stop:

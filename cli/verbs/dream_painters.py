@@ -93,10 +93,7 @@ def dreams_of_photos(
 
 
 def _effort(dream: DeepDream, options: DreamOptions, steps: int) -> Effort:
-    from nstbatch.runtime.systems.deepdream import dream_layer
-
-    layer = dream_layer(dream.engine.bundle, options)
-    memory = partial(dream.engine.peak_memory, [layer.name], None, options.octaves)
+    memory = partial(dream.peak_memory, options)
     return effort_of_photos(options.size, options.max_size, steps, memory)
 
 

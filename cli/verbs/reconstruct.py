@@ -59,8 +59,7 @@ def reconstruct(
     plan = find_photos(inputs, batch, suffix=".png")
     reconstruction = _load(computing, options)
     layer_runs = len(reconstruction.layers(options)) * len(options.tv_weights or (1,))
-    names = [layer.name for layer in reconstruction.layers(options)]
-    memory = partial(reconstruction.engine.peak_memory, names, options.optimizer or "lbfgs", 1)
+    memory = partial(reconstruction.peak_memory, options)
     work = Work(
         plan,
         _painter(reconstruction, options),

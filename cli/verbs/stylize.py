@@ -58,9 +58,7 @@ def stylize(
     transfer = _load(computing, options)
     _check_style(transfer, style, style_picture, options)
     objective = transfer.objective(options)
-    memory = partial(
-        transfer.engine.peak_memory, objective.layers, options.optimizer, options.scales
-    )
+    memory = partial(transfer.peak_memory, options)
     effort = effort_of_photos(options.size, options.max_size, options.iterations, memory)
     work = Work(
         plan,

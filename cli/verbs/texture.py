@@ -56,7 +56,7 @@ def texture(
     effort = Effort(
         options.iterations,
         partial(texture_shape, options=options),
-        partial(system.engine.peak_memory, objective.layers, options.optimizer, options.scales),
+        partial(system.peak_memory, options),
         follows_photos=options.given_shape is None,
     )
     work = Work(

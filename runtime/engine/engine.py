@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TypeAlias
@@ -27,7 +27,7 @@ from .batch_size import best_batch
 from .batching import Batcher, Start
 from .device_descent import LOOK_EVERY, Descent
 from .network_sessions import KEPT_SESSIONS, NetworkSessions
-from .peak_memory import peak_memory
+from .peak_memory import PassCost, peak_of_descent, peak_of_search
 from .size_limits import SizeLimits
 from .stored_values import stored_arrays
 
@@ -106,17 +106,33 @@ class Engine:
         terms = objective.terms
         return best_batch(self.bundle, self.provider, terms, optimizer, pooling, size)
 
-    def peak_memory(
-        self, layers: Collection[str], optimizer: str | None, scales: int, shape: tuple[int, int]
+    def peak_of_descent(
+        self,
+        steps: Sequence[Collection[str]],
+        cost: PassCost,
+        optimizer: Optimizer,
+        pooling: Pooling,
+        shape: tuple[int, int],
     ) -> int | None:
         """Return the estimated peak of this process's memory, in bytes; None on a GPU.
 
-        See :func:`.peak_memory.peak_memory`.
+        See :func:`.peak_memory.peak_of_descent`.
         """
         if self.provider.memory != "cpu":
             return None
         batch = self._batcher.most if self._batcher else 1
-        return peak_memory(self.bundle, layers, optimizer, scales, shape, batch)
+        return peak_of_descent(self.bundle, steps, cost, optimizer, pooling, shape, batch)
+
+    def peak_of_search(
+        self, layers: Collection[str], batch: int, shape: tuple[int, int]
+    ) -> int | None:
+        """Return the estimated peak of this process's memory, in bytes; None on a GPU.
+
+        See :func:`.peak_memory.peak_of_search`.
+        """
+        if self.provider.memory != "cpu":
+            return None
+        return peak_of_search(self.bundle, layers, shape, batch)
 
     def share(self, batch: int) -> None:
         """Batch the pictures of several threads from now on; see :mod:`.batching`.

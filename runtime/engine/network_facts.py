@@ -5,7 +5,7 @@ Reading a graph imports onnx, and inspecting it onnx_ir, and a run of a cached s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.checks import Pooling
@@ -45,3 +45,23 @@ def smallest_sides(bundle: Bundle, pooling: Pooling) -> Mapping[str, int]:
 
     bundle.graph_path("forward", pooling)  # raises if there is none
     return stored_fact(("smallest sides", bundle.sha256, pooling), sides)
+
+
+def network_loads(bundle: Bundle, pooling: Pooling) -> Mapping[str, Sequence[float]]:
+    """Return the result of :func:`network_load` for each layer of a bundle.
+
+    Raises:
+        UnknownNameError: The bundle was not exported with this pooling.
+        BundleError: The graph is not what `docs/bundles.md` promises.
+    """
+
+    def loads() -> dict[str, list[float]]:
+        from nstbatch.runtime.graphs.network_load import network_load
+
+        forward = bundle.read_graph("forward", pooling)
+        least = max(smallest_sides(bundle, pooling).values())
+        found = network_load(forward, bundle.layer_names, least)
+        return {layer: list(load) for layer, load in found.items()}
+
+    bundle.graph_path("forward", pooling)  # raises if there is none
+    return stored_fact(("network loads", bundle.sha256, pooling), loads)

@@ -18,7 +18,7 @@ SIDE = 256
 
 
 def network_load(
-    forward: onnx.ModelProto, layers: Collection[str], side: int = SIDE
+    forward: onnx.ModelProto, layers: Collection[str], least: int = 1
 ) -> dict[str, tuple[int, float]]:
     """Return the weights a layer needs, and the activations up to it for each pixel of a picture.
 
@@ -27,8 +27,9 @@ def network_load(
     Args:
         forward: The forward graph.
         layers: Names of layers.
-        side: Side of the square picture that is counted on, not below those of the layers.
+        least: Smallest side of a picture, in pixels, that the layers accept.
     """
+    side = max(SIDE, least)
     shaped = onnx.shape_inference.infer_shapes(specialise(forward, {IMAGE: (1, 3, side, side)}))
     graph = ir.from_proto(shaped).graph
     before: dict[ir.Value, frozenset[ir.Value]] = {}

@@ -22,6 +22,7 @@ from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
+from nstbatch.runtime.engine.peak_memory import DREAM_PASS
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.dream_terms import energy, guide
@@ -93,6 +94,12 @@ class DeepDream(System):
         """Raise the errors of any photo: an unknown layer or channel, an unusable guide."""
         self.engine.bundle.graph_path("gradient", options.pooling)
         self._objective(dream_layer(self.engine.bundle, options), options, guide_image)
+
+    def peak_memory(self, options: DreamOptions, shape: tuple[int, int]) -> int | None:
+        """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
+        steps = [[dream_layer(self.engine.bundle, options).name]] * options.octaves
+        optimizer = NormalizedGradient()
+        return self.engine.peak_of_descent(steps, DREAM_PASS, optimizer, options.pooling, shape)
 
     def _objective(
         self, layer: Layer, options: DreamOptions, guide_image: ImageLike | None

@@ -24,7 +24,7 @@ from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, Layer
 from nstbatch.runtime.checks import Pooling, options_or_default
 from nstbatch.runtime.descent.loop import Outcome, StopReason, Varying, nothing_varies
-from nstbatch.runtime.descent.optimizers import Optimizer, optimizer_named
+from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
 from nstbatch.runtime.descent.progress import (
     ProgressCallback,
     named_losses,
@@ -33,6 +33,7 @@ from nstbatch.runtime.descent.progress import (
 )
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Targets
+from nstbatch.runtime.engine.peak_memory import CONTENT_PASS
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.prior_terms import alpha_norm, total_variation_beta
 from nstbatch.runtime.objectives.terms import Objective, content
@@ -160,6 +161,16 @@ class Reconstruction(System):
         if options.layers is None:
             return last_of_stages(self.engine.bundle.layers)
         return matching_layers(self.engine.bundle, options.layers)
+
+    def peak_memory(self, options: ReconstructionOptions, shape: tuple[int, int]) -> int | None:
+        """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
+        phases = [
+            (layer, each) for layer in self.layers(options) for each in _phases(options, layer)
+        ]
+        steps = [[layer.name] for layer, _ in phases]
+        optimizers = (each.optimizer for _, each in phases)
+        optimizer = max(optimizers, key=lambda each: each.name == LBFGS.name)  # the largest state
+        return self.engine.peak_of_descent(steps, CONTENT_PASS, optimizer, options.pooling, shape)
 
     def _tasks(self, options: ReconstructionOptions) -> list[_Task]:
         return [

@@ -25,6 +25,7 @@ from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.lru_cache import LruCache
+from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
@@ -175,6 +176,15 @@ class StyleTransfer(System):
         )
         self.engine.limits.check_side("style", painting.shape, layers, options.pooling)
         return levels
+
+    def peak_memory(self, options: StyleTransferOptions, shape: tuple[int, int]) -> int | None:
+        """Return the estimated peak of this process's memory for pictures of a height and width.
+
+        It is in bytes, and None on a GPU; see :mod:`nstbatch.runtime.engine.peak_memory`.
+        """
+        steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)
+        optimizer = _optimizer(options)
+        return self.engine.peak_of_descent(steps, GRAM_PASS, optimizer, options.pooling, shape)
 
     def check_style(self, style: ImageLike, options: StyleTransferOptions) -> None:
         """Raise the ImageError of any photo: the style is too small for a layer."""

@@ -24,6 +24,7 @@ from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.lru_cache import LruCache
+from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.objectives.terms import Objective, Term, style
 from nstbatch.runtime.objectives.views import View, wrapped
@@ -153,6 +154,12 @@ class Texture(System):
             self.engine.limits.check_side("texture", shape, layers, options.pooling)
         except ImageError as error:
             raise UsageError(str(error)) from error
+
+    def peak_memory(self, options: TextureOptions, shape: tuple[int, int]) -> int | None:
+        """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
+        steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)
+        optimizer = optimizer_named(options.optimizer)
+        return self.engine.peak_of_descent(steps, GRAM_PASS, optimizer, options.pooling, shape)
 
     def objective(self, options: TextureOptions) -> Objective:
         """Return the weighted terms of the options; UnknownNameError for an unknown layer.
