@@ -6,6 +6,7 @@ the manifest.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import logging
@@ -246,7 +247,8 @@ def _find(model: str | os.PathLike[str]) -> Path:
             return folder
         if model in EXPORTABLE:
             raise UsageError(how_to_export(model))
-        raise UnknownNameError("model", model, [*known, *EXPORTABLE])
+        is_close = difflib.get_close_matches(model, known)  # a typing error is likelier
+        raise UnknownNameError("model", model, known if is_close else [*known, *EXPORTABLE])
     folder = (expanded(Path(model)) or Path(model)).absolute()
     if not folder.is_dir():
         raise UsageError(f"There is no bundle at {folder}: no such folder.")
