@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from nstbatch.cli.output.claims import Claims
 from nstbatch.cli.output.ledger import Ledger
 from nstbatch.cli.text import printable
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.deconvnet.deconvnet import Deconvnet, LayerMaxima, check_enough
+from nstbatch.runtime.deconvnet.deconvnet import BATCH, Deconvnet, LayerMaxima, check_enough
 from nstbatch.runtime.deconvnet.deconvnet_options import FilterChoice
 from nstbatch.runtime.deconvnet.maxima_file import MaximaFile, fingerprint, maximum_record
 from nstbatch.runtime.deconvnet.sheets import file_stem, filter_sheet, sheet_path
@@ -64,9 +65,8 @@ class FilterSheets:
     def effort(self) -> Effort:
         """The memory that the search and the sheets take."""
         square = (self.deconvnet.options.size, self.deconvnet.options.size)
-        return Effort(
-            None, lambda photo: square, lambda shape: self.deconvnet.peak_memory(self.layers)
-        )
+        memory = partial(self.deconvnet.engine.peak_of_search, self.layers, BATCH)
+        return Effort(None, lambda photo: square, memory)
 
     @property
     def title(self) -> str:

@@ -129,11 +129,6 @@ class Deconvnet:
                     f"it needs at least {smallest}."
                 )
 
-    def peak_memory(self, layers: Iterable[str]) -> int | None:
-        """Return the estimated peak of this process's memory, in bytes; None on a GPU."""
-        square = (self.options.size, self.options.size)
-        return self.engine.peak_of_search(tuple(layers), BATCH, square)
-
     def search(
         self,
         images: Sequence[ImageLike],

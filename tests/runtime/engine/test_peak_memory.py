@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
-from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions
+from nstbatch.runtime.deconvnet.deconvnet import BATCH
+from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.systems.deepdream import DeepDream
 from nstbatch.runtime.systems.dream_options import DreamOptions
 from nstbatch.runtime.systems.reconstruction import Reconstruction
@@ -55,8 +55,9 @@ def test_pictures(verb: str, model: str) -> None:
 @pytest.mark.parametrize(("model", "layer"), OF_SEARCH)
 def test_searches(model: str, layer: str) -> None:
     for size, measured in OF_SEARCH[model, layer].items():
-        deconvnet = Deconvnet(model, DeconvnetOptions(size=size), device="cpu")
-        estimate = deconvnet.peak_memory([layer]) / 2**20
+        estimate = Engine(model, device="cpu").peak_of_search([layer], BATCH, (size, size))
+        assert estimate is not None
+        estimate /= 2**20
         assert estimate == pytest.approx(measured, rel=0.2), size
 
 
