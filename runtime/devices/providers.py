@@ -40,6 +40,8 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # its first step, so the user must choose it.
 AUTO_ORDER = ("cuda", "openvino", "cpu")
 
+OTHERWISE = "`nstbatch doctor` shows which devices work; the device 'cpu' always does."
+
 
 @dataclass(frozen=True)
 class Provider:
@@ -165,12 +167,13 @@ def assert_on_device(session: ort.InferenceSession, provider: Provider) -> None:
     if wanted not in session.get_providers():
         raise ProviderError(
             f"The session should run on {wanted}, but runs on {', '.join(session.get_providers())}."
+            f" {OTHERWISE}"
         )
     assigned = {part.ep_name for part in session.get_provider_graph_assignment_info()}
     if provider.device != "cpu" and wanted not in assigned:
         raise ProviderError(
             f"{wanted} took no node of the graph; all of it would run on "
-            f"{', '.join(sorted(assigned))}."
+            f"{', '.join(sorted(assigned))}. {OTHERWISE}"
         )
 
 
