@@ -26,29 +26,25 @@ FLOAT = 4
 # Bytes of the process with its libraries, in the loop of a descent and in a search.
 RESTING, RESTING_SEARCH = 204 * 2**20, 165 * 2**20
 
-# Times the weights: each session lays its own copies out for its kernels, there and back.
-OF_WEIGHTS = 4.4
-
 
 @dataclass(frozen=True)
 class PassCost:
-    """The memory of an objective's passes: values for each activation, and for each pixel."""
+    """The values in memory for each weight, each activation, and each pixel of a picture."""
 
+    weights: float
+    """In each session of steps, which lays them out for its kernels, there and back."""
     activations: float
+    """Up to the deepest layer: there, back, and what the arena still holds of the size before."""
     pixels: float
 
 
-# What the backward pass computes, and what the arena holds for two sizes. Gram matrices of five
-# layers take more than the activations of one, and views of the picture some pictures more.
-GRAM_PASS = PassCost(5.5, 0)
-DREAM_PASS = PassCost(1.4, 350)
-CONTENT_PASS = PassCost(5.5, 0)
+GRAM_PASS = PassCost(4.4, 5.5, 0)
+DREAM_PASS = PassCost(6.0, 1.4, 350)
+CONTENT_PASS = PassCost(4.4, 2.7, 200)
+SEARCH_PASS = PassCost(8.8, 0.53, 0)
 
 # Times the optimiser's state: that of two sizes while it is resampled, and the copies for it.
 OF_STATE = 2.2
-
-# Times the activations of a batch of images that are only looked at, and not kept for a way back.
-OF_SEARCH = 0.5
 
 # Sessions of steps that are kept at most, each with that of its updates.
 MOST_STEPS = KEPT_SESSIONS // 2
@@ -83,7 +79,7 @@ def peak_of_descent(
     state = sum(map(math.prod, optimizer.state_shapes((1, 3, *shape)).values()))
     of_pixel = cost.activations * deepest + cost.pixels
     of_pictures = of_pixel * math.prod(shape) + OF_STATE * state
-    return int(RESTING + FLOAT * (OF_WEIGHTS * sum(weights[:MOST_STEPS]) + batch * of_pictures))
+    return int(RESTING + FLOAT * (cost.weights * sum(weights[:MOST_STEPS]) + batch * of_pictures))
 
 
 def peak_of_search(
@@ -100,5 +96,5 @@ def peak_of_search(
     loads = network_loads(bundle, "max")
     weights = max(loads[layer][0] for layer in layers)
     deepest = max(loads[layer][1] for layer in layers)
-    of_images = OF_SEARCH * batch * deepest * math.prod(shape)
-    return int(RESTING_SEARCH + FLOAT * (2 * OF_WEIGHTS * weights + of_images))
+    of_images = SEARCH_PASS.activations * batch * deepest * math.prod(shape)
+    return int(RESTING_SEARCH + FLOAT * (SEARCH_PASS.weights * weights + of_images))
