@@ -6,7 +6,6 @@ names are printed as text, never as markup.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -20,6 +19,8 @@ from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.cli.text import count, duration, printable
 
+from .results import Results, print_result
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
@@ -27,19 +28,6 @@ if TYPE_CHECKING:
     from nstbatch.runtime.descent.progress import Progress
 
 log = logging.getLogger(__name__)
-
-
-def print_result(outcome: Outcome, *, as_json: bool) -> None:
-    """Print the result for other programs: a JSON line, or the path of a finished picture."""
-    if as_json:
-        print_json(outcome)
-    elif outcome.status is Status.DONE and outcome.output is not None:
-        print(printable(outcome.output), flush=True)
-
-
-def print_json(outcome: Outcome) -> None:
-    """Print the JSON line; other programs rely on its fields."""
-    print(json.dumps(outcome.record(), allow_nan=False), flush=True)
 
 
 def summary_line(summary: Summary) -> str:
@@ -76,8 +64,8 @@ def _way(outcome: Outcome) -> str:
 class QuietReporter(AbstractContextManager["QuietReporter"]):
     """Prints results and failures as they come, and nothing else (``--quiet``)."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
+    def __init__(self, *, results: Results) -> None:
+        self._results = results
 
     def started(self, job: Job) -> None:
         """Print nothing at the start of a photo."""
@@ -87,7 +75,7 @@ class QuietReporter(AbstractContextManager["QuietReporter"]):
 
     def finished(self, outcome: Outcome) -> None:
         """Print the result, or the reason of a failure."""
-        print_result(outcome, as_json=self._as_json)
+        print_result(outcome, self._results)
         if outcome.status is Status.FAILED:
             print(outcome_line(outcome), file=sys.stderr, flush=True)
 
@@ -103,8 +91,8 @@ class QuietReporter(AbstractContextManager["QuietReporter"]):
 class LineReporter(QuietReporter):
     """Prints one line for every photo, for logs."""
 
-    def __init__(self, photos: int, *, as_json: bool) -> None:
-        super().__init__(as_json=as_json)
+    def __init__(self, photos: int, *, results: Results) -> None:
+        super().__init__(results=results)
         self._photos = photos
         self._finished = 0
         self._parts: dict[Path, tuple[str, int]] = {}
@@ -123,7 +111,7 @@ class LineReporter(QuietReporter):
         self._finished += 1
         if outcome.output is not None:
             self._parts.pop(outcome.output, None)
-        print_result(outcome, as_json=self._as_json)
+        print_result(outcome, self._results)
         line = f"[{self._finished}/{self._photos}] {outcome_line(outcome)}"
         print(line, file=sys.stderr, flush=True)
 
@@ -133,12 +121,12 @@ class BarReporter(QuietReporter):
 
     Args:
         photos: Number of photos to paint, without those that are done already.
-        as_json: See :func:`print_result`.
+        results: The form of results on standard output.
         console: Console for the bar; standard error by default.
     """
 
-    def __init__(self, photos: int, *, as_json: bool, console: Console | None = None) -> None:
-        super().__init__(as_json=as_json)
+    def __init__(self, photos: int, *, results: Results, console: Console | None = None) -> None:
+        super().__init__(results=results)
         self._bar = _bar(console)
         self._task = self._bar.add_task("", total=photos, photos=photos, done=0, detail="")
         self._done = 0
@@ -196,20 +184,20 @@ def _detail(progress: Progress) -> str:
     return f"{progress.stage} {size} {progress.step}/{progress.steps} steps".lstrip()
 
 
-def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> QuietReporter:
+def reporter(photos: int, to_paint: int, *, results: Results, quiet: bool) -> QuietReporter:
     """Return a reporter: with a bar if standard error is a terminal, else with lines.
 
     Args:
         photos: Number of photos.
         to_paint: Number of photos that are not done already.
-        as_json: See :func:`print_result`.
+        results: The form of results on standard output.
         quiet: True to print only results and failures.
     """
     if quiet:
-        return QuietReporter(as_json=as_json)
+        return QuietReporter(results=results)
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return BarReporter(to_paint, as_json=as_json)
-    return LineReporter(photos, as_json=as_json)
+        return BarReporter(to_paint, results=results)
+    return LineReporter(photos, results=results)
 
 
 def _bar(console: Console | None) -> RichProgress:

@@ -6,6 +6,7 @@ The maxima are kept in ``deconv.json``, so a run that was killed does not repeat
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,11 +194,14 @@ class FilterSheets:
             path.unlink(missing_ok=True)
 
     def _former_sheets(self, layer: str) -> Iterator[Path]:
-        for kind in ("filter", "overview"):
-            yield from self.out.glob(f"{file_stem(layer)}_{kind}*.*")
-        for line in Ledger(self.out).finished:
-            if line.input.startswith(f"{layer}, filter "):
-                yield self.out / line.output
+        """Yield the sheets and overviews of earlier runs, but no other files in the folder."""
+        of_layer = f"{layer}, filter "
+        sheets = [line for line in Ledger(self.out).finished if line.input.startswith(of_layer)]
+        yield from (self.out / line.output for line in sheets)
+        if sheets:
+            overview = re.compile(rf"{re.escape(file_stem(layer))}_overview(_\d+)?\.\w+")
+            found = self.out.glob(f"{file_stem(layer)}_overview*.*")
+            yield from (path for path in found if overview.fullmatch(path.name))
 
 
 def layers_named(layers: Sequence[str], bundle: Bundle) -> None:

@@ -116,6 +116,8 @@ def is_place(parameter: Parameter, value: str, folder: Path) -> bool:
         value: The value.
         folder: The folder that a relative path starts from.
     """
+    if value == "-":  # standard input or output
+        return False
     if parameter.is_path:
         return True
     looks_like_one = "/" in value or os.sep in value

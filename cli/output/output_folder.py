@@ -33,7 +33,7 @@ from nstbatch.runtime.files import write_atomically
 from . import settings_file
 from .claims import Claim, Claims
 from .fingerprint import Hashed, Origin, stamp
-from .ledger import Ledger
+from .ledger import NAME, NAME_ALONE, Ledger
 from .ledger_lines import PictureLine
 from .picture_writer import PictureWriter
 from .survey import is_as_made, key_of
@@ -68,12 +68,16 @@ class NetworkRecord:
 class OutputFolder:
     """The folder that a batch writes its pictures to."""
 
-    def __init__(self, path: Path, writer: PictureWriter | None = None) -> None:
+    def __init__(
+        self, path: Path, writer: PictureWriter | None = None, *, alone: bool = False
+    ) -> None:
         """Read the ledger, and change nothing yet.
 
         Args:
             path: The folder; it need not exist.
             writer: Makes the files of pictures; by default one with the default options.
+            alone: True for one picture in a folder that is no output folder. Nothing is written
+                beside it but a hidden ledger.
 
         Raises:
             UsageError: The ledger cannot be read.
@@ -82,7 +86,8 @@ class OutputFolder:
         self._writer = writer or PictureWriter()
         self.run = secrets.token_hex(6)
         self.claims = Claims(path)
-        self.ledger = Ledger(path, self.claims.ledger_lock)
+        self._alone = alone
+        self.ledger = Ledger(path, self.claims.ledger_lock, NAME_ALONE if alone else NAME)
         self._identity: tuple[int, int] | None = None
 
     def __enter__(self) -> OutputFolder:
@@ -136,7 +141,7 @@ class OutputFolder:
 
     def begin(self, invocation: Invocation, origin: Origin, bundle: NetworkRecord) -> None:
         """Write the ledger's line about this run, and its settings file."""
-        if invocation.verb:
+        if invocation.verb and not self._alone:
             with self.claims.ledger_lock():
                 settings_file.save(invocation, self.path)
         self.ledger.append(
@@ -209,7 +214,7 @@ class OutputFolder:
         try:
             job.output.parent.mkdir(parents=True, exist_ok=True)
             claim.intend(record)
-            for suffix, companion in painting.companions.items():
+            for suffix, companion in ({} if self._alone else painting.companions).items():
                 write_atomically(job.output.with_suffix(suffix), companion, claim.token)
             # The picture comes last: if it exists, all its files exist.
             write_atomically(job.output, file.data, claim.token, modified_ns=file.modified_ns)

@@ -98,7 +98,7 @@ class PictureWriter:
         used = {"device": painting.provider, "precision": painting.precision}
         of_job = dict(job.settings)
         if job.photo is not None and run.inputs is not None:
-            of_job[run.inputs] = [os.fspath(job.photo)]
+            of_job[run.inputs] = [os.fspath(job.input)]
         settings = {**run.within(Scope.MAKING), **used, **of_job}
         settings = {
             name: without_home(value)
@@ -113,7 +113,7 @@ class PictureWriter:
             "verb": run.verb,
             "settings": settings,
             "variation": job.variation,
-            "sha256": _hashes([] if job.photo is None else [os.fspath(job.photo)]) | self._files,
+            "sha256": _hash_of_photo(job) | self._files,
             "bundle": self._networks[0] if len(self._networks) == 1 else self._networks or None,
             "versions": {
                 "nstbatch": nstbatch.__version__,
@@ -130,6 +130,12 @@ def _values(run: Invocation) -> Iterator[Setting]:
     for name, value in run.within(Scope.MAKING).items():
         if name != run.inputs:
             yield from value if isinstance(value, list) else [value]
+
+
+def _hash_of_photo(job: Job) -> dict[str, str]:
+    """Return the SHA-256 of a job's photo by its name, if it has one that is still there."""
+    found = [] if job.photo is None else _hashes([os.fspath(job.photo)]).values()
+    return {str(without_home(os.fspath(job.input))): sha256 for sha256 in found}
 
 
 def _hashes(values: Iterable[Setting]) -> dict[str, str]:

@@ -38,6 +38,7 @@ from .prepare import BatchOptions
 # Options that do not apply to --class, to pictures, and to films.
 OF_PHOTOS = (
     "inputs",
+    "from_file",
     "layer",
     "channels",
     "guide",
@@ -80,8 +81,8 @@ def dream(
         names = parse_classes(dreaming.classes)
         work = pictures_of_classes(names, options, computing, batch)
     elif dreaming.frames is not None:
-        work = _films(context, inputs or [], dreaming, computing, batch)
-    elif inputs:
+        work = _films(context, inputs, dreaming, computing, batch)
+    elif inputs or batch.inputs.from_file:
         _refuse(context, OF_FILMS, "needs --frames")
         work = dreams_of_photos(inputs, _options(dreaming), dreaming.guide, computing, batch)
     else:
@@ -94,13 +95,15 @@ def dream(
 
 def _films(
     context: typer.Context,
-    inputs: Sequence[Any],
+    inputs: Sequence[Any] | None,
     dreaming: Dreaming,
     computing: Computing,
     batch: BatchOptions,
 ) -> Work:
     _refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
-    if not inputs:
+    if batch.alone is not None:
+        raise UsageError("A film has its frames beside it: give --out a folder.")
+    if not (inputs or batch.inputs.from_file):
         _refuse(context, ("name",), "needs a photo")
     zoom = ZoomOptions(cast("int", dreaming.frames), dreaming.zoom)
     film = Film(zoom, cast("Video", dreaming.video), dreaming.fps)

@@ -11,7 +11,8 @@ import pytest
 from nstbatch.cli.batch import batch
 from nstbatch.cli.batch.batch import Batch, Summary
 from nstbatch.cli.jobs.painting import Outcome, Painting, Status
-from nstbatch.cli.jobs.plan import Job, Plan, Unreadable
+from nstbatch.cli.jobs.plan import Job, Plan
+from nstbatch.cli.jobs.search import Unreadable
 from nstbatch.cli.output import output_folder
 from nstbatch.cli.output.fingerprint import Origin
 from nstbatch.cli.output.ledger import Ledger

@@ -15,6 +15,7 @@ from nstbatch.cli.console.reporters import (
     reporter,
     summary_line,
 )
+from nstbatch.cli.console.results import Results
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.runtime.descent.progress import Progress
@@ -45,7 +46,7 @@ def tell(report: QuietReporter, *outcomes: Outcome) -> None:
 
 
 def test_results_alone_on_stdout_and_a_line_for_every_photo_on_stderr(capsys):
-    tell(LineReporter(3, as_json=False), DONE, SKIPPED, FAILED)
+    tell(LineReporter(3, results=Results.LINES), DONE, SKIPPED, FAILED)
     out, err = capsys.readouterr()
     assert out == "stylized/[bold]a.jpg\n"
     assert err.splitlines() == [
@@ -56,14 +57,14 @@ def test_results_alone_on_stdout_and_a_line_for_every_photo_on_stderr(capsys):
 
 
 def test_json_prints_every_photo(capsys):
-    tell(LineReporter(3, as_json=True), DONE, SKIPPED, FAILED)
+    tell(LineReporter(3, results=Results.JSON), DONE, SKIPPED, FAILED)
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [record["status"] for record in records] == ["done", "skipped", "failed"]
     assert records[2]["input"] == "c\nd.jpg"
 
 
 def test_quiet_says_nothing_but_results_and_failures(capsys):
-    tell(reporter(3, 2, as_json=False, quiet=True), DONE, SKIPPED, FAILED)
+    tell(reporter(3, 2, results=Results.LINES, quiet=True), DONE, SKIPPED, FAILED)
     out, err = capsys.readouterr()
     assert out == "stylized/[bold]a.jpg\n"
     assert err == "failed c\\nd.jpg: It is\\nempty.\n"
@@ -71,7 +72,7 @@ def test_quiet_says_nothing_but_results_and_failures(capsys):
 
 def test_verbose_tells_of_every_scale_once(capsys):
     set_verbosity(quiet=False, verbose=True)
-    with LineReporter(1, as_json=False) as report:
+    with LineReporter(1, results=Results.LINES) as report:
         report.started(JOB)
         for step in (0, 1, 149, 150, 299):
             report.progressed(JOB, progress(step))
@@ -93,13 +94,13 @@ def test_verbose_tells_of_every_scale_once(capsys):
 def test_a_bar_on_a_terminal_and_lines_elsewhere(monkeypatch, terminal, term, kind):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     monkeypatch.setenv("TERM", term)
-    assert type(reporter(1, 1, as_json=False, quiet=False)) is kind
+    assert type(reporter(1, 1, results=Results.LINES, quiet=False)) is kind
 
 
 def test_the_bar_shows_names_as_text_and_leaves_stdout_to_the_results(capsys):
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120, color_system=None)
-    with BarReporter(2, as_json=False, console=console) as report:
+    with BarReporter(2, results=Results.LINES, console=console) as report:
         report.finished(SKIPPED)
         report.started(JOB)
         report.progressed(JOB, progress(150))
@@ -117,7 +118,7 @@ def test_the_bar_shows_names_as_text_and_leaves_stdout_to_the_results(capsys):
 
 def test_time_left_appears_once_there_is_something_to_go_by(monkeypatch):
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    with BarReporter(4, as_json=False, console=console) as report:
+    with BarReporter(4, results=Results.LINES, console=console) as report:
         now = [0.0]
         monkeypatch.setattr(report._bar, "get_time", lambda: now[0])
         report._bar.reset(report._task)
