@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -77,7 +78,12 @@ class QuietReporter(AbstractContextManager["QuietReporter"]):
         """Print the result, or the reason of a failure."""
         print_result(outcome, self._results)
         if outcome.status is Status.FAILED:
-            print(outcome_line(outcome), file=sys.stderr, flush=True)
+            print(self._line(outcome), file=sys.stderr, flush=True)
+
+    def _line(self, outcome: Outcome) -> str:
+        """Return the line of a photo; a picture on standard output has no name."""
+        has_none = self._results is Results.NOTHING and outcome.output is not None
+        return outcome_line(replace(outcome, output=Path("-")) if has_none else outcome)
 
     def __exit__(
         self,
@@ -112,7 +118,7 @@ class LineReporter(QuietReporter):
         if outcome.output is not None:
             self._parts.pop(outcome.output, None)
         print_result(outcome, self._results)
-        line = f"[{self._finished}/{self._photos}] {outcome_line(outcome)}"
+        line = f"[{self._finished}/{self._photos}] {self._line(outcome)}"
         print(line, file=sys.stderr, flush=True)
 
 

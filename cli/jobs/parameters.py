@@ -14,6 +14,10 @@ Setting: TypeAlias = str | int | float | bool | list["Setting"] | None
 """A value of a parameter, as JSON can hold it; paths are texts."""
 
 
+NO_DEFAULTS = "no_defaults"
+"""The option that switches the user's own defaults off."""
+
+
 class Scope(IntEnum):
     """How far the effect of an option reaches; each scope includes those above it.
 
@@ -76,18 +80,21 @@ def command_words(
 ) -> list[str]:
     """Return the words of the command that has these settings; defaults are left out.
 
-    Unknown settings are left out, too.
+    Unknown settings are left out, too. The user's own defaults are switched off, since the defaults
+    that are left out are the built-in ones.
     """
     options: list[str] = []
     arguments: list[str] = []
     for parameter in known:
         value = settings.get(parameter.name, parameter.default)
+        if parameter.name == NO_DEFAULTS:
+            value = True
         if parameter.option is None:
             arguments += _texts(value)
         elif value != parameter.default:
             options += _option_words(parameter, value)
     # Click would take an argument that begins with a dash for an option.
-    separator = ["--"] if any(word.startswith("-") for word in arguments) else []
+    separator = ["--"] if any(word.startswith("-") and word != "-" for word in arguments) else []
     return ["nstbatch", verb, *options, *separator, *arguments]
 
 

@@ -114,7 +114,10 @@ class Search:
             if given == STANDARD_INPUT and self.stored_in is not None:
                 yield Found(given, Path(self.stored_in.name), True, self.stored_in)
                 continue
-            for path in _expanded(given):
+            paths = _expanded(given)
+            if not (paths or self.lenient):
+                raise UsageError(f"No file or folder matches {printable(given)}.")
+            for path in paths:
                 if os.path.lexists(path):
                     yield from self._at(path, out, identity, left_out)
                 elif not self.lenient:
@@ -181,7 +184,4 @@ def _expanded(path: Path) -> list[Path]:
     """
     if os.path.lexists(path) or not WILDCARDS & set(os.fspath(path)):
         return [path]
-    matches = sorted(map(Path, glob.glob(os.fspath(path), recursive=True)))  # noqa: PTH207
-    if not matches:
-        raise UsageError(f"No file or folder matches {printable(path)}.")
-    return matches
+    return sorted(map(Path, glob.glob(os.fspath(path), recursive=True)))  # noqa: PTH207

@@ -11,6 +11,7 @@ import typer
 from nstbatch.cli.jobs.parameters import Scope
 
 from .config import Config
+from .defaults import NoDefaults
 from .panels import SELECTION
 
 Inputs = Annotated[
@@ -125,3 +126,4 @@ class Selection:
     dry_run: DryRun = False
     fail_fast: FailFast = False
     config: Config = None
+    no_defaults: NoDefaults = False

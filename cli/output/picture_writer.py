@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import nstbatch
 from nstbatch.cli.jobs.invocation import Invocation
-from nstbatch.cli.jobs.parameters import Scope, Setting, command_words
+from nstbatch.cli.jobs.parameters import NO_DEFAULTS, Scope, Setting, command_words
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.pictures.picture_options import PictureOptions
@@ -99,7 +99,8 @@ class PictureWriter:
         of_job = dict(job.settings)
         if job.photo is not None and run.inputs is not None:
             of_job[run.inputs] = [os.fspath(job.input)]
-        settings = {**run.within(Scope.MAKING), **used, **of_job}
+        # Not what was typed: the recipe has all values that it needs.
+        settings = {**run.within(Scope.MAKING), NO_DEFAULTS: True, **used, **of_job}
         settings = {
             name: without_home(value)
             for name, value in settings.items()

@@ -91,21 +91,21 @@ def _is_of_a_picture(suffix: str) -> bool:
     return bool(suffix) and (suffix in SUFFIXES or suffix in READERS)
 
 
-def check_alone(picture: Alone, options: PictureOptions, typed: Collection[str]) -> None:
+def check_alone(picture: Alone, options: PictureOptions, given: Collection[str]) -> None:
     """Raise a UsageError for options that do not go with the one picture that ``--out`` names.
 
     Args:
         picture: The picture.
         options: How pictures are written.
-        typed: The names of the options that were typed.
+        given: The keys of the parameters that were given.
     """
-    if "format_" in typed and options.format != picture.format and not picture.to_stdout:
+    if "format_" in given and options.format != picture.format and not picture.to_stdout:
         raise UsageError(
             f"--format {options.format} and --out {printable(picture.file)} exclude each other: "
             "the name decides the format."
         )
     for name in (*_OF_FOLDERS, *(_OF_STANDARD_OUTPUT if picture.to_stdout else ())):
-        if name in typed:
+        if name in given:
             place = "-" if picture.to_stdout else printable(picture.file)
             option = name.removeprefix("as_").replace("_", "-")
             raise UsageError(f"--{option} does not go with the one picture of --out {place}.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nstbatch.cli.console.logs import set_verbosity
 from nstbatch.cli.options.invocation import invocation
+from nstbatch.cli.options.toml_options import given
 from nstbatch.runtime.errors import UsageError
 
 from .alone import alone, check_alone
@@ -41,8 +42,15 @@ def batch_options(
     temporary = partial(_temporary, context)
     picture = alone(selection.out, writing.pictures, temporary)
     if picture is not None:
-        check_alone(picture, writing.pictures, _typed(context))
+        check_alone(picture, writing.pictures, given(context))
     run = invocation(context)
+    if run.changed:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in run.changed)
+        raise UsageError(
+            f"Not made again: {names} would have another value than then, since a settings file or "
+            "your own defaults have changed. To make all pictures again, run the command itself "
+            "with --overwrite."
+        )
     return BatchOptions(
         out=selection.out if picture is None else picture.file.parent,
         recursive=selection.recursive,
@@ -92,9 +100,3 @@ def _stored_input(
 def _temporary(context: typer.Context) -> Path:
     """Make a folder that is removed when the command ends."""
     return Path(context.with_resource(TemporaryDirectory(prefix="nstbatch-")))
-
-
-def _typed(context: typer.Context) -> set[str]:
-    """Return the names of the parameters that were typed."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
