@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nstbatch.cli.text import count, printable
+from nstbatch.cli.text import count, printable, shell
 
 FOLDERS_OF_SYSTEMS = frozenset(
     {
@@ -79,7 +80,11 @@ class LeftOut:
             lines.append(f"Left out: {what} of thumbnails or deleted files.")
         if self.results:
             what = _first(self.results, "picture")
-            lines.append(f"Left out: {what} made by nstbatch. To take one, name it as an input.")
+            example = self.results[0]
+            names = shell([os.fspath(example.with_name(f"*{example.suffix}"))])
+            lines.append(
+                f"Left out: {what} made by nstbatch. To take such pictures, name them: {names}."
+            )
         if self.excluded or self.excluded_folders:
             numbers = {"picture": self.excluded, "folder": self.excluded_folders}
             what = " and ".join(count(number, noun) for noun, number in numbers.items() if number)

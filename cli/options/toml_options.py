@@ -41,10 +41,15 @@ def use(context: typer.Context, level: Level, words: Words) -> None:
 
 
 def given(context: typer.Context) -> set[str]:
-    """Return the keys of the parameters that were typed, or are in the file of ``--config``."""
+    """Return the keys of the parameters that were typed, or that a file of ``--config`` changes.
+
+    The file that a batch leaves has the values of all options, those that nobody gave too.
+    """
+    defaults = {each.name: each.default for each in context.command.params}
+    in_file = context.meta.get(_META, {}).get(Level.CONFIG, {})
     sources = {key: context.get_parameter_source(key) for key in context.params}
     typed = {key for key, source in sources.items() if source and source.name == "COMMANDLINE"}
-    return typed | set(context.meta.get(_META, {}).get(Level.CONFIG, {}))
+    return typed | {key for key in in_file if context.params.get(key) != defaults.get(key)}
 
 
 def read_toml(path: Path) -> dict[str, object]:

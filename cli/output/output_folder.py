@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+COMPANIONS = "companions"
+"""Field of an intent: the suffixes of the further files, which are written before the picture."""
+
 
 @dataclass(frozen=True)
 class NetworkRecord:
@@ -198,7 +201,8 @@ class OutputFolder:
 
         Raises:
             BatchStoppedError: The folder is gone.
-            ImageError: The picture's format cannot hold it, or it cannot be written.
+            ImageError: The picture's format cannot hold it, or it cannot be written, or a file that
+                belongs to it has the name of one that is there already.
             OSError: The ledger cannot be written. The picture has been written, and the next run
                 will add its line.
         """
@@ -211,11 +215,12 @@ class OutputFolder:
             "width": width,
             "height": height,
         }
+        companions = self._companions(job, painting)
         try:
             job.output.parent.mkdir(parents=True, exist_ok=True)
-            claim.intend(record)
-            for suffix, companion in ({} if self._alone else painting.companions).items():
-                write_atomically(job.output.with_suffix(suffix), companion, claim.token)
+            claim.intend(record | {COMPANIONS: [path.suffix for path in companions]})
+            for path, companion in companions.items():
+                write_atomically(path, companion, claim.token)
             # The picture comes last: if it exists, all its files exist.
             write_atomically(job.output, file.data, claim.token, modified_ns=file.modified_ns)
         except OSError as error:
@@ -223,6 +228,22 @@ class OutputFolder:
             raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
         self.ledger.append(record | {"output_stamp": stamp(job.output)})
         claim.carried_out()
+
+    def _companions(self, job: Job, painting: Painting) -> dict[Path, bytes]:
+        """Return the further files of a picture; raise an ImageError if one is not ours."""
+        if self._alone:
+            return {}
+        is_known = self.ledger.last_done(key_of(job.output, self.path)) is not None
+        companions = {
+            job.output.with_suffix(suffix): data for suffix, data in painting.companions.items()
+        }
+        for path in companions:
+            if not is_known and os.path.lexists(path):
+                raise ImageError(
+                    f"{printable(path)} is there already, and was not made by an earlier run. "
+                    "Choose another output folder with --out, or other names with --name."
+                )
+        return companions
 
     def note_failure(
         self, job: Job, outcome: Outcome, made_from: tuple[str | None, Hashed | None]
@@ -254,9 +275,14 @@ class OutputFolder:
         if record is not None and line is not None and line.output:
             output = self.path / line.output
             claim.sweep(output.parent)
-            if self._is_unknown(line) and is_as_made(output, line):
-                log.info("finished by a run that was killed: %s", printable(output))
-                self.ledger.append(record | {"output_stamp": stamp(output)})
+            suffixes = record.pop(COMPANIONS, [])
+            if self._is_unknown(line):
+                if is_as_made(output, line):
+                    log.info("finished by a run that was killed: %s", printable(output))
+                    self.ledger.append(record | {"output_stamp": stamp(output)})
+                elif self.ledger.last_done(line.output) is None:
+                    for suffix in suffixes:  # written before the picture
+                        output.with_suffix(suffix).unlink(missing_ok=True)
         claim.carried_out()
 
     def _is_unknown(self, line: PictureLine) -> bool:

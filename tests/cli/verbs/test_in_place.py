@@ -40,7 +40,7 @@ def painted(capsys, *words: str) -> list[str]:
 
 def files(folder: str = "photos") -> list[str]:
     found = (path.relative_to(folder).as_posix() for path in Path(folder).rglob("*.*"))
-    return sorted(name for name in found if not name.startswith("nstbatch."))
+    return sorted(name for name in found if "nstbatch" not in name)
 
 
 def test_in_the_folder_of_the_photos(capsys):
@@ -78,17 +78,19 @@ def test_in_a_folder_of_the_tree_with_further_styles_and_verbs(capsys):
     assert run([*DREAM, "painted", "-r", "-o", "again"]) == 3
     err = capsys.readouterr().err
     assert "No photo was found in painted.\n" in err
-    assert "Left out: 2 pictures (painted/photos/May/b.jpg, ...) made by nstbatch. To take" in err
+    assert "Left out: 2 pictures (painted/photos/May/b.jpg, ...) made by nstbatch. " in err
+    assert "To take such pictures, name them: 'painted/photos/May/*.jpg'." in err
     assert painted(capsys, *DREAM, "painted/photos/*.jpg", "-o", "again") == ["again/a.jpg"]
 
 
-def test_an_interrupted_batch_goes_on_with_the_command_that_it_prints(folder, capsys):
+@pytest.mark.parametrize("options", [("-o", "photos", "--name", "{stem}_x"), ("-o", "photos/out")])
+def test_an_interrupted_batch_goes_on_with_the_command_that_it_prints(folder, options, capsys):
     for number in range(6):
         photo(f"photos/{number}.jpg")
-    words = [*STYLIZE, "photos", "-r", "-o", "photos", "--name", "{stem}_x"]
-    steps = ["--iterations", "60", "--size", "96"]
+    before = files()
+    words = [*STYLIZE, "photos", "-r", *options, "--iterations", "60", "--size", "96"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "nstbatch", *words, *steps],
+        [sys.executable, "-m", "nstbatch", *words],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -96,18 +98,18 @@ def test_an_interrupted_batch_goes_on_with_the_command_that_it_prints(folder, ca
     )
     assert process.stdout is not None
     with process:
-        assert process.stdout.readline().endswith("_x.jpg\n")
+        process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     (line,) = (line for line in err.splitlines() if line.startswith("to go on: "))
-    before = {path: path.stat().st_mtime_ns for path in Path("photos").glob("*_x.jpg")}
-    assert 1 <= len(before) < 8
-    assert run(shlex.split(line.removeprefix("to go on: nstbatch"))) == 0
-    after = {path: path.stat().st_mtime_ns for path in Path("photos").glob("*_x.jpg")}
-    assert before.items() <= after.items()
-    originals = ["May/b", "a", *map(str, range(6))]
-    assert files() == sorted([f"{n}.jpg" for n in originals] + [f"{n}_x.jpg" for n in originals])
+    made = {path: path.stat().st_mtime_ns for path in map(Path("photos").joinpath, files())}
+    assert len(before) < len(made) < 2 * len(before)
+    resume = shlex.split(line.removeprefix("to go on: nstbatch"))
+    assert len(painted(capsys, *resume)) == 2 * len(before) - len(made)
+    assert len(files()) == 2 * len(before)
+    assert all(path.stat().st_mtime_ns == time for path, time in made.items())
+    assert painted(capsys, *resume) == []
 
 
 def test_a_picture_whose_line_was_lost_in_a_kill_is_no_photo(capsys):
@@ -187,3 +189,15 @@ def test_retry_makes_the_failed_ones_in_place(capsys):
     assert run(["retry", "photos"]) == 0
     assert files() == ["May/b.jpg", "a.jpg", "a_x.jpg", "c.jpg", "c_x.jpg"]
     assert run(["report", "photos"]) == 0
+
+
+def test_a_file_beside_a_photo_is_not_overwritten_by_that_of_a_sheet(capsys):
+    """As those that Google Takeout puts beside photos."""
+    Path("photos/a.json").write_text('{"title": "a.jpg", "geoData": {}}')
+    reconstruct = ("reconstruct", "photos", "-o", "photos", "--layers", "conv1", *QUICK)
+    assert run([*reconstruct]) == 1
+    assert "photos/a.json is there already, and was not made by" in capsys.readouterr().err
+    assert Path("photos/a.json").read_text().startswith('{"title"')
+    assert painted(capsys, *reconstruct, "--name", "{stem}_layers") == ["photos/a_layers.png"]
+    assert painted(capsys, *reconstruct, "--name", "{stem}_layers") == []
+    assert painted(capsys, *reconstruct, "--name", "{stem}_layers", "--overwrite") != []
