@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -184,6 +184,14 @@ def find_images(search: Search, out: Path) -> tuple[list[Path], list[Unreadable]
         else:
             images.setdefault(identity(found.path), found.path)
     return list(images.values()), unreadable, left_out
+
+
+def refuse_overwriting(jobs: Iterable[Job], images: Iterable[Path]) -> None:
+    """Raise a UsageError if a picture would overwrite one of the images that it is made from."""
+    identity = Identities()
+    precious = {identity(path) for path in images}
+    outputs = {("", identity(job.output), number): job for number, job in enumerate(jobs)}
+    _refuse(_problems(outputs, precious), None)
 
 
 def make_writable(folder: Path) -> None:

@@ -48,14 +48,18 @@ def search(kind: SheetKind, images: int, batch: BatchOptions) -> None:
         kind.search(progress, stop)
 
 
-def draw(kind: SheetKind, folders: Sequence[Unreadable], batch: BatchOptions) -> int:
+def draw(
+    kind: SheetKind, images: Sequence[Path], folders: Sequence[Unreadable], batch: BatchOptions
+) -> int:
     """Draw the sheets, and then what belongs to several of them; return the exit code."""
-    from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.jobs.plan import Plan, refuse_overwriting
     from nstbatch.cli.jobs.search import Unreadable
 
     before = dict(kind.unreadable)
     unreadable = (*folders, *(Unreadable(path, reason) for path, reason in before.items()))
-    plan = chosen(Plan(tuple(kind.jobs()), unreadable), batch)
+    jobs = tuple(kind.jobs())
+    refuse_overwriting(jobs, images)
+    plan = chosen(Plan(jobs, unreadable), batch)
     code = carry_out(Work(plan, kind.paint, kind.engines), batch)
     if batch.dry_run or code not in (DONE, FAILED):
         return code

@@ -65,7 +65,7 @@ def deconv(
         kind.check()
         if not batch.dry_run:
             search(kind, len(images), batch)
-        raise typer.Exit(draw(kind, folders, batch))
+        raise typer.Exit(draw(kind, images, folders, batch))
 
 
 def _find_images(

@@ -173,6 +173,10 @@ def test_textures_films_and_sheets_are_results_too(capsys):
     Path("photos/relu_conv1_filter_of_mine.jpg").unlink()
     assert painted(capsys, *deconv, "--overwrite") == sheets
     assert painted(capsys, *deconv) == []
+    assert (
+        run([*deconv, "--name", "{filter}", "--format", "jpg", "--overwrite"]) == 2
+    )  # photos are named like that
+    assert "photos/0.jpg would overwrite an input file" in capsys.readouterr().err
     others = painted(capsys, *STYLIZE, "photos", "-r", "-o", "other")
     assert sorted(Path(name).name for name in others) == [
         *(f"{number}.jpg" for number in range(9)),
