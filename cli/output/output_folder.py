@@ -12,7 +12,7 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COMPANIONS = "companions"
-"""Field of an intent: the suffixes of the further files, which are written before the picture."""
+"""Field of an intent: the number of further files, which are written before the picture."""
 
 
 @dataclass(frozen=True)
@@ -218,12 +218,13 @@ class OutputFolder:
         companions = self._companions(job, painting)
         try:
             job.output.parent.mkdir(parents=True, exist_ok=True)
-            claim.intend(record | {COMPANIONS: [path.suffix for path in companions]})
+            claim.intend(record | {COMPANIONS: len(companions)})
             for path, companion in companions.items():
                 write_atomically(path, companion, claim.token)
             # The picture comes last: if it exists, all its files exist.
             write_atomically(job.output, file.data, claim.token, modified_ns=file.modified_ns)
         except OSError as error:
+            self._remove_companions(job.output, companions)
             claim.carried_out()
             raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
         self.ledger.append(record | {"output_stamp": stamp(job.output)})
@@ -233,17 +234,24 @@ class OutputFolder:
         """Return the further files of a picture; raise an ImageError if one is not ours."""
         if self._alone:
             return {}
-        is_known = self.ledger.last_done(key_of(job.output, self.path)) is not None
+        known = self.ledger.last_done(key_of(job.output, self.path)) is not None
         companions = {
             job.output.with_suffix(suffix): data for suffix, data in painting.companions.items()
         }
         for path in companions:
-            if not is_known and os.path.lexists(path):
+            # If the picture is there and painted nevertheless, it is to be overwritten.
+            if os.path.lexists(path) and not (known or os.path.lexists(job.output)):
                 raise ImageError(
                     f"{printable(path)} is there already, and was not made by an earlier run. "
                     "Choose another output folder with --out, or other names with --name."
                 )
         return companions
+
+    def _remove_companions(self, output: Path, companions: Iterable[Path]) -> None:
+        """Remove the further files of a picture that was not written; they come before it."""
+        if not os.path.lexists(output):
+            for path in companions:
+                path.unlink(missing_ok=True)
 
     def note_failure(
         self, job: Job, outcome: Outcome, made_from: tuple[str | None, Hashed | None]
@@ -275,14 +283,12 @@ class OutputFolder:
         if record is not None and line is not None and line.output:
             output = self.path / line.output
             claim.sweep(output.parent)
-            suffixes = record.pop(COMPANIONS, [])
-            if self._is_unknown(line):
-                if is_as_made(output, line):
-                    log.info("finished by a run that was killed: %s", printable(output))
-                    self.ledger.append(record | {"output_stamp": stamp(output)})
-                elif self.ledger.last_done(line.output) is None:
-                    for suffix in suffixes:  # written before the picture
-                        output.with_suffix(suffix).unlink(missing_ok=True)
+            # Only those: an intent in a stranger's folder shall not say what else is removed.
+            companions = [output.with_suffix(".json")] if record.pop(COMPANIONS, 0) else []
+            if self._is_unknown(line) and is_as_made(output, line):
+                log.info("finished by a run that was killed: %s", printable(output))
+                self.ledger.append(record | {"output_stamp": stamp(output)})
+            self._remove_companions(output, companions)
         claim.carried_out()
 
     def _is_unknown(self, line: PictureLine) -> bool:

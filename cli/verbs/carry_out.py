@@ -204,6 +204,7 @@ def _make_page(summary: Summary, batch: BatchOptions) -> None:
 
 def way_on(batch: BatchOptions) -> str:
     """Return the command that resumes a stopped batch, for a shell; empty if none can."""
-    words = batch.invocation.resume
-    is_gone = batch.alone is not None and batch.alone.to_stdout
-    return f"to go on: {shell(words)}\n" if batch.invocation.verb and not is_gone else ""
+    if not batch.invocation.verb or (batch.alone is not None and batch.alone.to_stdout):
+        return ""
+    piped = ", with the same standard input" if batch.inputs.are_piped else ""
+    return f"to go on{piped}: {shell(batch.invocation.resume)}\n"

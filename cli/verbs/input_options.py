@@ -35,6 +35,11 @@ class InputOptions:
     exclude: Sequence[str] = ()
     stored_in: Path | None = None
 
+    @property
+    def are_piped(self) -> bool:
+        """True if a picture or the list comes from standard input."""
+        return self.stored_in is not None or self.from_file == STANDARD_INPUT
+
     def listed(self) -> list[Path]:
         """Return the files and folders in the list; relative ones start from the current folder.
 
