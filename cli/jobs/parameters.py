@@ -14,6 +14,9 @@ Setting: TypeAlias = str | int | float | bool | list["Setting"] | None
 """A value of a parameter, as JSON can hold it; paths are texts."""
 
 
+STREAM = Path("-")
+"""Stands for standard input or output, as in other programs."""
+
 NO_DEFAULTS = "no_defaults"
 """The option that switches the user's own defaults off."""
 
@@ -94,7 +97,11 @@ def command_words(
         elif value != parameter.default:
             options += _option_words(parameter, value)
     # Click would take an argument that begins with a dash for an option.
-    separator = ["--"] if any(word.startswith("-") and word != "-" for word in arguments) else []
+    separator = (
+        ["--"]
+        if any(word.startswith("-") and word != os.fspath(STREAM) for word in arguments)
+        else []
+    )
     return ["nstbatch", verb, *options, *separator, *arguments]
 
 
@@ -123,7 +130,7 @@ def is_place(parameter: Parameter, value: str, folder: Path) -> bool:
         value: The value.
         folder: The folder that a relative path starts from.
     """
-    if value == "-":  # standard input or output
+    if value == os.fspath(STREAM):
         return False
     if parameter.is_path:
         return True

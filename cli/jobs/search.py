@@ -15,9 +15,7 @@ from nstbatch.runtime.pictures.images import SUFFIXES
 from .globs import Globs
 from .identities import Identities
 from .left_out import READERS, LeftOut, is_of_a_system
-
-STANDARD_INPUT = Path("-")
-"""The input that stands for a picture from standard input, as in other programs."""
+from .parameters import STREAM
 
 WILDCARDS = frozenset("*?[")
 
@@ -111,7 +109,7 @@ class Search:
         self, out: Path, identity: Identities, left_out: LeftOut
     ) -> Iterator[Found | Unreadable]:
         for given in self.inputs:
-            if given == STANDARD_INPUT and self.stored_in is not None:
+            if given == STREAM and self.stored_in is not None:
                 yield Found(given, Path(self.stored_in.name), True, self.stored_in)
                 continue
             paths = _expanded(given)

@@ -8,12 +8,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstbatch.cli.jobs.parameters import Setting
+from nstbatch.cli.jobs.parameters import STREAM, Setting
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.picture_options import SUFFIXES_OF_FORMATS, PictureOptions
-
-STANDARD_OUTPUT = Path("-")
 
 _FORMATS = {
     **{suffix: name for name, suffix in SUFFIXES_OF_FORMATS.items()},
@@ -66,7 +64,7 @@ def alone(out: Path, options: PictureOptions, temporary: Callable[[], Path]) -> 
     Raises:
         UsageError: The name is that of a picture that cannot be written.
     """
-    if out == STANDARD_OUTPUT:
+    if out == STREAM:
         if sys.stdout.isatty():
             raise UsageError(
                 "Standard output is a terminal: send it to a file or a program, or give --out a "

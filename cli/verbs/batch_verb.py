@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.console.logs import set_verbosity
+from nstbatch.cli.jobs.parameters import STREAM
 from nstbatch.cli.options.invocation import invocation
 from nstbatch.cli.options.toml_options import given
 from nstbatch.runtime.errors import UsageError
 
 from .alone import alone, check_alone
-from .input_options import STANDARD_INPUT, InputOptions, read_standard_input
+from .input_options import InputOptions, read_standard_input
 from .prepare import BatchOptions
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ def _stored_input(
         UsageError: Standard input holds something else.
     """
     given = run.arguments.get(run.inputs or "")
-    is_input = isinstance(given, list) and os.fspath(STANDARD_INPUT) in given
-    is_list = from_file == STANDARD_INPUT
+    is_input = isinstance(given, list) and os.fspath(STREAM) in given
+    is_list = from_file == STREAM
     if is_input and is_list:
         raise UsageError("Standard input is either a picture or the list of --from-file.")
     if (is_input or is_list) and run.call.only is not None:

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nstbatch.cli.jobs.parameters import STREAM
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
-
-STANDARD_INPUT = Path("-")
 
 # Windows' Notepad begins files with it.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -38,7 +37,7 @@ class InputOptions:
     @property
     def are_piped(self) -> bool:
         """True if a picture or the list comes from standard input."""
-        return self.stored_in is not None or self.from_file == STANDARD_INPUT
+        return self.stored_in is not None or self.from_file == STREAM
 
     def listed(self) -> list[Path]:
         """Return the files and folders in the list; relative ones start from the current folder.
@@ -49,7 +48,7 @@ class InputOptions:
         if self.from_file is None:
             return []
         name = printable(self.from_file)
-        if self.from_file == STANDARD_INPUT:
+        if self.from_file == STREAM:
             data, name = read_standard_input("a list"), "The list on standard input"
         else:
             try:

@@ -162,7 +162,9 @@ def nothing_found(search: Search, left_out: LeftOut, batch: BatchOptions) -> typ
     listed = [] if batch.inputs.from_file is None else [batch.inputs.from_file]
     places = ", ".join(map(printable, [*search.inputs, *listed]))
     lines = left_out.lines()
-    hint = "" if search.recursive or lines else " Give --recursive to look into subfolders."
+    has_folder = any(path.is_dir() for path in (*search.inputs, *search.listed))
+    is_deeper = has_folder and not search.recursive and not lines
+    hint = " Give --recursive to look into subfolders." if is_deeper else ""
     print(f"nstbatch: No photo was found in {places}.{hint}", file=sys.stderr)
     for line in lines:
         print(f"nstbatch: {line}", file=sys.stderr)
