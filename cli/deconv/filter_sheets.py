@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.jobs.painting import Painting, Stop
-from nstbatch.cli.jobs.plan import Job, Source
+from nstbatch.cli.jobs.plan import Job, Source, refuse_overwriting
 from nstbatch.cli.output.claims import Claims
 from nstbatch.cli.output.ledger import Ledger
 from nstbatch.cli.text import printable
@@ -107,7 +107,11 @@ class FilterSheets:
         )
 
     def jobs(self) -> list[Job]:
-        """Return the sheets; of a layer that was not searched, one job for all its filters."""
+        """Return the sheets; of a layer that was not searched, one job for all its filters.
+
+        Raises:
+            UsageError: An overview would overwrite one of the images.
+        """
         for layer in self.layers:
             if layer in self._found or self.filters.everything or self.filters.ranges:
                 for number in self._numbers(layer):
@@ -116,6 +120,7 @@ class FilterSheets:
                 self._jobs[self._job_of_all(layer)] = (layer, 0)
         if self._overviews is not None:
             self._overviews.expect(self._jobs)
+            refuse_overwriting(self._overviews.missing, self.images)
         return list(self._jobs)
 
     def paint(self, job: Job, progress: ProgressCallback, stop: Stop) -> Painting:

@@ -186,12 +186,11 @@ def find_images(search: Search, out: Path) -> tuple[list[Path], list[Unreadable]
     return list(images.values()), unreadable, left_out
 
 
-def refuse_overwriting(jobs: Iterable[Job], images: Iterable[Path]) -> None:
+def refuse_overwriting(pictures: Iterable[Path], images: Iterable[Path]) -> None:
     """Raise a UsageError if a picture would overwrite one of the images that it is made from."""
     identity = Identities()
     precious = {identity(path) for path in images}
-    outputs = {("", identity(job.output), number): job for number, job in enumerate(jobs)}
-    _refuse(_problems(outputs, precious), None)
+    _refuse([_overwriting(path) for path in pictures if identity(path) in precious], None)
 
 
 def make_writable(folder: Path) -> None:
@@ -250,12 +249,16 @@ def _problems(jobs: dict[_Key, Job], keep: set[str]) -> list[str]:
     precious = {source for source, _, _ in jobs} | keep
     for (_, target, _), job in jobs.items():
         if target in precious:
-            problems.append(f"{printable(job.output)} would overwrite an input file")
+            problems.append(_overwriting(job.output))
         first = taken.setdefault(target, job)
         if first is not job:
             both = f"{printable(first.input)} and {printable(job.input)}"
             problems.append(f"{both} would both become {printable(job.output)}")
     return problems
+
+
+def _overwriting(picture: Path) -> str:
+    return f"{printable(picture)} would overwrite an input file"
 
 
 def _refuse(problems: list[str], naming: Naming | None) -> None:

@@ -58,7 +58,7 @@ def draw(
     before = dict(kind.unreadable)
     unreadable = (*folders, *(Unreadable(path, reason) for path, reason in before.items()))
     jobs = tuple(kind.jobs())
-    refuse_overwriting(jobs, images)
+    refuse_overwriting((job.output for job in jobs), images)
     plan = chosen(Plan(jobs, unreadable), batch)
     code = carry_out(Work(plan, kind.paint, kind.engines), batch)
     if batch.dry_run or code not in (DONE, FAILED):

@@ -166,6 +166,11 @@ def test_textures_films_and_sheets_are_results_too(capsys):
     deconv += ("--model", "squeezenet1_1", "--size", "64", "--device", "cpu")
     for number in range(9):
         photo(f"photos/{number}.jpg")
+    photo("photos/relu_conv1_overview.png")
+    assert run([*deconv]) == 2
+    assert "photos/relu_conv1_overview.png would overwrite an input" in capsys.readouterr().err
+    Path("photos/relu_conv1_overview.png").unlink()
+    Path("photos/deconv.json").unlink()  # of the images with that photo
     photo("photos/relu_conv1_filter_of_mine.jpg")
     sheets = painted(capsys, *deconv)
     assert len(sheets) == 2
