@@ -20,6 +20,13 @@ def user_cache() -> Path | None:
     return _known(lambda: platformdirs.user_cache_path("nstbatch", appauthor=False))
 
 
+def user_config() -> Path | None:
+    """Return this program's folder for settings; None if the user has no home folder."""
+    import platformdirs
+
+    return _known(lambda: platformdirs.user_config_path("nstbatch", appauthor=False))
+
+
 def expanded(path: str | Path) -> Path | None:
     """Replace a ``~`` at the beginning of a path; None if that home folder is not known."""
     return _known(lambda: Path(path))

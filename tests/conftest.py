@@ -41,8 +41,12 @@ def _interruptible() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep out of the user's cache, as the programs do that tests start; tests share one."""
+    """Keep out of the user's cache and defaults, as the programs do that tests start.
+
+    Tests share one cache.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NSTBATCH_DEFAULTS", "")
         patch.setenv("NSTBATCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from nstbatch.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from nstbatch.cli.jobs.painting import BatchStoppedError, Outcome, Painter, Status, Stop
-from nstbatch.cli.jobs.plan import Job, Unreadable
+from nstbatch.cli.jobs.plan import Job
 from nstbatch.cli.jobs.reporter import OneByOne, Reporter
+from nstbatch.cli.jobs.search import Unreadable
 from nstbatch.cli.output.fingerprint import Hashed, Origin
 from nstbatch.cli.output.survey import Entry, Photos, Standing
 from nstbatch.cli.text import printable

@@ -14,7 +14,8 @@ from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.output.survey import Entry, Standing
 from nstbatch.cli.text import count, duration, gigabytes
 
-from .reporters import outcome_line, print_json
+from .reporters import outcome_line
+from .results import print_json
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.plan import Plan

@@ -6,11 +6,11 @@ names are printed as text, never as markup.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +20,7 @@ from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.cli.text import count, duration, printable
 
+from .results import Results, print_result
 from .streams import silence
 
 if TYPE_CHECKING:
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
     from nstbatch.runtime.descent.progress import Progress
 
 log = logging.getLogger(__name__)
-
-
-def print_result(outcome: Outcome, *, as_json: bool) -> None:
-    """Print the result for other programs: a JSON line, or the path of a finished picture."""
-    if as_json:
-        print_json(outcome)
-    elif outcome.status is Status.DONE and outcome.output is not None:
-        print(printable(outcome.output), flush=True)
-
-
-def print_json(outcome: Outcome) -> None:
-    """Print the JSON line; other programs rely on its fields."""
-    print(json.dumps(outcome.record(), allow_nan=False), flush=True)
 
 
 def summary_line(summary: Summary) -> str:
@@ -76,12 +64,12 @@ def _way(outcome: Outcome) -> str:
 
 
 class QuietReporter(AbstractContextManager["QuietReporter"]):
-    """Prints failures as they come, lines of JSON, and nothing else (``--quiet``)."""
+    """Prints failures as they come, results for programs, and nothing else (``--quiet``)."""
 
     prints_paths: ClassVar[bool] = False
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
+    def __init__(self, *, results: Results) -> None:
+        self._results = results
         self.lost: OSError | None = None
         """Why results cannot be printed any more; the batch goes on without."""
 
@@ -95,13 +83,18 @@ class QuietReporter(AbstractContextManager["QuietReporter"]):
         """Print the result, or the reason of a failure."""
         self._print_result(outcome)
         if outcome.status is Status.FAILED:
-            print(outcome_line(outcome), file=sys.stderr, flush=True)
+            print(self._line(outcome), file=sys.stderr, flush=True)
+
+    def _line(self, outcome: Outcome) -> str:
+        """Return the line of a photo; a picture on standard output has no name."""
+        has_none = self._results is Results.NOTHING and outcome.output is not None
+        return outcome_line(replace(outcome, output=Path("-")) if has_none else outcome)
 
     def _print_result(self, outcome: Outcome) -> None:
-        if self.lost is not None or not (self._as_json or self.prints_paths):
+        if self.lost is not None or (self._results is Results.LINES and not self.prints_paths):
             return
         try:
-            print_result(outcome, as_json=self._as_json)
+            print_result(outcome, self._results)
         except OSError as error:  # its reader has ended, or the disk is full
             self.lost = error
             silence(sys.stdout)
@@ -120,8 +113,8 @@ class LineReporter(QuietReporter):
 
     prints_paths = True
 
-    def __init__(self, photos: int, *, as_json: bool) -> None:
-        super().__init__(as_json=as_json)
+    def __init__(self, photos: int, *, results: Results) -> None:
+        super().__init__(results=results)
         self._photos = photos
         self._finished = 0
         self._parts: dict[Path, tuple[str, int]] = {}
@@ -141,7 +134,7 @@ class LineReporter(QuietReporter):
         if outcome.output is not None:
             self._parts.pop(outcome.output, None)
         self._print_result(outcome)
-        line = f"[{self._finished}/{self._photos}] {outcome_line(outcome)}"
+        line = f"[{self._finished}/{self._photos}] {self._line(outcome)}"
         print(line, file=sys.stderr, flush=True)
 
 
@@ -150,14 +143,14 @@ class BarReporter(QuietReporter):
 
     Args:
         photos: Number of photos to paint, without those that are done already.
-        as_json: See :func:`print_result`.
+        results: The form of results on standard output.
         console: Console for the bar; standard error by default.
     """
 
     prints_paths = True
 
-    def __init__(self, photos: int, *, as_json: bool, console: Console | None = None) -> None:
-        super().__init__(as_json=as_json)
+    def __init__(self, photos: int, *, results: Results, console: Console | None = None) -> None:
+        super().__init__(results=results)
         self._bar = _bar(console)
         self._task = self._bar.add_task("", total=photos, photos=photos, done=0, detail="")
         self._done = 0
@@ -215,20 +208,20 @@ def _detail(progress: Progress) -> str:
     return f"{progress.stage} {size} {progress.step}/{progress.steps} steps".lstrip()
 
 
-def reporter(photos: int, to_paint: int, *, as_json: bool, quiet: bool) -> QuietReporter:
+def reporter(photos: int, to_paint: int, *, results: Results, quiet: bool) -> QuietReporter:
     """Return a reporter: with a bar if standard error is a terminal, else with lines.
 
     Args:
         photos: Number of photos.
         to_paint: Number of photos that are not done already.
-        as_json: See :func:`print_result`.
-        quiet: True to print failures only, and lines of JSON.
+        results: The form of results on standard output.
+        quiet: True to print failures only, and results that are not lines of paths.
     """
     if quiet:
-        return QuietReporter(as_json=as_json)
+        return QuietReporter(results=results)
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return BarReporter(to_paint, as_json=as_json)
-    return LineReporter(photos, as_json=as_json)
+        return BarReporter(to_paint, results=results)
+    return LineReporter(photos, results=results)
 
 
 def _bar(console: Console | None) -> RichProgress:

@@ -6,6 +6,7 @@ The maxima are kept in ``deconv.json``, so a run that was killed does not repeat
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.jobs.painting import Painting, Stop
-from nstbatch.cli.jobs.plan import Job, Source
+from nstbatch.cli.jobs.plan import Job, Source, refuse_overwriting
 from nstbatch.cli.output.claims import Claims
 from nstbatch.cli.output.ledger import Ledger
 from nstbatch.cli.text import printable
@@ -115,7 +116,11 @@ class FilterSheets:
         )
 
     def jobs(self) -> list[Job]:
-        """Return the sheets; of a layer that was not searched, one job for all its filters."""
+        """Return the sheets; of a layer that was not searched, one job for all its filters.
+
+        Raises:
+            UsageError: An overview would overwrite one of the images.
+        """
         for layer in self.layers:
             if layer in self._found or self.filters.everything or self.filters.ranges:
                 for number in self._numbers(layer):
@@ -124,6 +129,7 @@ class FilterSheets:
                 self._jobs[self._job_of_all(layer)] = (layer, 0)
         if self._overviews is not None:
             self._overviews.expect(self._jobs)
+            refuse_overwriting(self._overviews.missing, self.images)
         return list(self._jobs)
 
     def paint(self, job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
@@ -202,11 +208,14 @@ class FilterSheets:
             path.unlink(missing_ok=True)
 
     def _former_sheets(self, layer: str) -> Iterator[Path]:
-        for kind in ("filter", "overview"):
-            yield from self.out.glob(f"{file_stem(layer)}_{kind}*.*")
-        for line in Ledger(self.out).finished:
-            if line.input.startswith(f"{layer}, filter "):
-                yield self.out / line.output
+        """Yield the sheets and overviews of earlier runs, but no other files in the folder."""
+        of_layer = f"{layer}, filter "
+        sheets = [line for line in Ledger(self.out).finished if line.input.startswith(of_layer)]
+        yield from (self.out / line.output for line in sheets)
+        if sheets:
+            overview = re.compile(rf"{re.escape(file_stem(layer))}_overview(_\d+)?\.\w+")
+            found = self.out.glob(f"{file_stem(layer)}_overview*.*")
+            yield from (path for path in found if overview.fullmatch(path.name))
 
 
 def layers_named(layers: Sequence[str], bundle: Bundle) -> None:

@@ -64,6 +64,11 @@ class Overviews:
                 if len(part) > 1 and not self._is_there(layer, path, list(part)):
                     self._parts.append(_Part(layer, path, part))
 
+    @property
+    def missing(self) -> list[Path]:
+        """The overviews that are still to be drawn."""
+        return [part.path for part in self._parts]
+
     def _is_there(self, layer: str, path: Path, filters: list[int]) -> bool:
         known = self._file.overview(layer, path.name)
         return not self._overwrite and path.is_file() and known == filters

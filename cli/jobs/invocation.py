@@ -24,12 +24,14 @@ class Call:
         arguments: The words.
         only: The pictures to make, by their paths in the output folder; None for all.
         resume: The words that resume the call, if they differ from ``arguments``.
+        settings: The values that the options had when the words were called before.
         run: Runs another command line and returns its exit code; given by the program.
     """
 
     arguments: tuple[str, ...]
     only: frozenset[str] | None = None
     resume: tuple[str, ...] | None = None
+    settings: Mapping[str, object] = field(default_factory=dict, compare=False)
     run: Callable[[Sequence[str], Call], int] | None = field(default=None, compare=False)
 
 
@@ -70,6 +72,16 @@ class Invocation:
     def inputs(self) -> str | None:
         """See :func:`.parameters.inputs_of`."""
         return inputs_of(self.parameters)
+
+    @property
+    def changed(self) -> list[str]:
+        """The options whose values make other pictures than when the words were called before.
+
+        The files of ``--config`` and of the user's own defaults may have changed meanwhile.
+        """
+        before = self.call.settings
+        now = self.within(Scope.PICTURE)
+        return [name for name in now if name in before and before[name] != now[name]]
 
     def within(self, scope: Scope) -> dict[str, Setting]:
         """Return the values of the arguments and options that reach at least this scope.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nstbatch.cli.text import count, printable
+from nstbatch.cli.text import count, printable, shell
 
 FOLDERS_OF_SYSTEMS = frozenset(
     {
@@ -51,6 +52,12 @@ class LeftOut:
     """Links to folders, which are not followed."""
     folders: list[Path] = field(default_factory=list)
     """Folders that a NAS or a system keeps copies in."""
+    results: list[Path] = field(default_factory=list)
+    """Pictures that an earlier run has made."""
+    excluded: int = 0
+    """The number of pictures left out by ``--include`` and ``--exclude``."""
+    excluded_folders: int = 0
+    """The number of folders left out by ``--exclude``, which are not searched."""
 
     def lines(self) -> list[str]:
         """Return a sentence for each kind; none if nothing was left out."""
@@ -71,6 +78,17 @@ class LeftOut:
         if self.folders:
             what = _first(self.folders, "folder")
             lines.append(f"Left out: {what} of thumbnails or deleted files.")
+        if self.results:
+            what = _first(self.results, "picture")
+            example = self.results[0]
+            names = shell([os.fspath(example.with_name(f"*{example.suffix}"))])
+            lines.append(
+                f"Left out: {what} made by nstbatch. To take such pictures, name them: {names}."
+            )
+        if self.excluded or self.excluded_folders:
+            numbers = {"picture": self.excluded, "folder": self.excluded_folders}
+            what = " and ".join(count(number, noun) for noun, number in numbers.items() if number)
+            lines.append(f"Left out by --include and --exclude: {what}.")
         return lines
 
 

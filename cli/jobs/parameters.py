@@ -14,6 +14,13 @@ Setting: TypeAlias = str | int | float | bool | list["Setting"] | None
 """A value of a parameter, as JSON can hold it; paths are texts."""
 
 
+STREAM = Path("-")
+"""Stands for standard input or output, as in other programs."""
+
+NO_DEFAULTS = "no_defaults"
+"""The option that switches the user's own defaults off."""
+
+
 class Scope(IntEnum):
     """How far the effect of an option reaches; each scope includes those above it.
 
@@ -89,18 +96,25 @@ def command_words(
 ) -> list[str]:
     """Return the words of the command that has these settings; defaults are left out.
 
-    Unknown settings are left out, too.
+    Unknown settings are left out, too. The user's own defaults are switched off, since the defaults
+    that are left out are the built-in ones.
     """
     options: list[str] = []
     arguments: list[str] = []
     for parameter in known:
         value = settings.get(parameter.name, parameter.default)
+        if parameter.name == NO_DEFAULTS:
+            value = True
         if parameter.option is None:
             arguments += _texts(value)
         elif value != parameter.default:
             options += _option_words(parameter, value)
     # Click would take an argument that begins with a dash for an option.
-    separator = ["--"] if any(word.startswith("-") for word in arguments) else []
+    separator = (
+        ["--"]
+        if any(word.startswith("-") and word != os.fspath(STREAM) for word in arguments)
+        else []
+    )
     return ["nstbatch", verb, *options, *separator, *arguments]
 
 
@@ -129,6 +143,8 @@ def is_place(parameter: Parameter, value: str, folder: Path) -> bool:
         value: The value.
         folder: The folder that a relative path starts from.
     """
+    if value == os.fspath(STREAM):
+        return False
     if parameter.is_path:
         return True
     looks_like_one = "/" in value or os.sep in value

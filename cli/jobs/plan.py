@@ -7,25 +7,30 @@ a picture that would overwrite a photo.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeAlias
 
 from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES, WRITABLE_SUFFIXES
 
-from .left_out import READERS, LeftOut, is_of_a_system
+from .identities import Identities
+from .left_out import LeftOut
 from .naming import NameTooLongError, Naming, check_length
 from .parameters import Setting
+from .search import Search, Unreadable
 
 # For photos of a format that cannot be written: PNG is lossless, and every program opens it.
 FALLBACK_SUFFIX = ".png"
 
 SHOWN_PROBLEMS = 5
+
+# A photo, its picture, and the number of the variation.
+_Key: TypeAlias = tuple[str, str, int]
 
 
 class Source(StrEnum):
@@ -51,6 +56,7 @@ class Job:
         details: Further fields of its line in ``--json`` and the ledger.
         settings: Settings that make this picture alone, for its recipe; None removes one.
         checkpoint: A file for the unfinished painting, to resume from.
+        stored_in: The file that holds a photo from standard input, whose ``input`` is "-".
     """
 
     input: Path
@@ -61,24 +67,22 @@ class Job:
     details: Mapping[str, object] = field(default_factory=dict, compare=False)
     settings: Mapping[str, Setting] = field(default_factory=dict, compare=False)
     checkpoint: Path | None = field(default=None, compare=False)
+    stored_in: Path | None = field(default=None, compare=False)
 
     @property
     def photo(self) -> Path | None:
-        """The photo, if there is one."""
-        return self.input if self.source is Source.PHOTO else None
+        """The file of the photo, if there is one."""
+        return (self.stored_in or self.input) if self.source is Source.PHOTO else None
+
+    @property
+    def file(self) -> Path:
+        """The file of the photo; for painters of photos, who have one."""
+        return self.stored_in or self.input
 
     @property
     def name(self) -> str:
         """A short name for people: the photo's without its folder, or the word."""
-        return self.input.name if self.photo else os.fspath(self.input)
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A folder that could not be read or a photo that cannot become a picture, and the reason."""
-
-    path: Path
-    reason: str
+        return self.input.name if self.source is Source.PHOTO else os.fspath(self.input)
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,11 @@ class Plan:
 
 
 def make_plan(
-    inputs: Iterable[Path],
+    search: Search,
     out: Path,
     *,
-    recursive: bool = False,
+    alone: bool = False,
+    settings: Mapping[str, Setting] | None = None,
     keep: Sequence[Path] = (),
     suffix: str | None = None,
     variations: int = 1,
@@ -104,71 +109,88 @@ def make_plan(
 
     A file becomes ``out/NAME``; the photos in a folder become ``out/PATH``, their path within that
     folder. A picture keeps its photo's suffix, or gets .png if that format cannot be written.
-    Hidden files in a folder (``.x.jpg``, and macOS's ``._x.jpg``) are not taken as photos; the
-    output folder, links to folders, and folders of thumbnails such as ``@eaDir`` are not searched.
 
     Args:
-        inputs: Files and folders. A file may have any suffix, since the user named it.
-        out: The folder for the pictures.
-        recursive: True to search subfolders too.
+        search: Where the photos are looked for.
+        out: The folder for the pictures, or the one picture.
+        alone: True if ``out`` is the one picture.
+        settings: See :class:`Job`.
         keep: Further files that no picture may overwrite.
         suffix: Suffix of all pictures; by default that of each photo.
         variations: Number of pictures for each photo; several are named NAME-1, NAME-2, ...
         naming: Names of the pictures; by default those of the photos.
 
     Raises:
-        UsageError: An input does not exist, two photos would become one picture, or a picture
-            would overwrite a photo or a file in ``keep``.
+        UsageError: An input does not exist, two photos would become one picture, a picture would
+            overwrite a photo or a file in ``keep``, or several would become the one picture.
     """
-    identity = _Identities()
-    jobs: dict[tuple[str, str], Job] = {}  # in order; a photo named twice counts once
+    identity, left_out = Identities(), LeftOut()
+    jobs: dict[_Key, Job] = {}  # in order; a photo named twice counts once
     unreadable: dict[tuple[str, int], Unreadable] = {}
     photos: dict[str, int] = {}  # the number of photos before each
-    inputs, left_out = list(inputs), LeftOut()
-    if suffix is not None:
-        _refuse_own_results(inputs, out, identity)
-    for folder, found in _found(inputs, out, recursive, identity, left_out):
+    for found in search.run(out, identity, left_out):
         if isinstance(found, Unreadable):
             unreadable[identity(found.path), 0] = found
             continue
-        path = _picture_path(out / found.relative_to(folder), suffix)
-        source = identity(found)
+        path = out if alone else _picture_path(out / found.place, suffix)
+        source = identity(found.path)
         index = photos.setdefault(source, len(photos))
         for variation in range(variations):
             try:
-                output = _named(path, index, variation, variations, naming)
+                output = path if alone else _named(path, index, variation, variations, naming)
             except NameTooLongError as error:
-                unreadable[source, variation] = Unreadable(found, str(error))
+                unreadable[source, variation] = Unreadable(found.path, str(error))
                 continue
-            jobs.setdefault((source, identity(output)), Job(found, output, variation))
+            job = Job(
+                found.path,
+                output,
+                variation,
+                settings=settings or {},
+                stored_in=found.stored_in,
+            )
+            jobs.setdefault((source, identity(output), variation), job)
+    left_out.results += _results_in_the_way(jobs, search, identity)
+    if alone:
+        check_alone(out, len(jobs) + len(unreadable))
     _refuse(_problems(jobs, {identity(path) for path in keep}), naming)
     return Plan(tuple(jobs.values()), tuple(unreadable.values()), left_out)
 
 
-def find_images(
-    inputs: Iterable[Path], out: Path, *, recursive: bool = False
-) -> tuple[list[Path], list[Unreadable], LeftOut]:
+def check_alone(out: Path, pictures: int) -> None:
+    """Raise a UsageError if several pictures would become the one picture."""
+    if pictures > 1:
+        raise UsageError(
+            f"{printable(out)} is the name of one picture, and there are {pictures} to make. "
+            "Give --out a folder."
+        )
+
+
+def find_images(search: Search, out: Path) -> tuple[list[Path], list[Unreadable], LeftOut]:
     """Find the images for results that are made from all of them, and the unreadable folders.
 
     Args:
-        inputs: Files, and folders of photos.
-        out: The folder for the results; it is not searched.
-        recursive: True to search subfolders too.
+        search: Where the images are looked for.
+        out: The folder for the results.
 
     Raises:
-        UsageError: An input does not exist, or is the output folder.
+        UsageError: An input does not exist.
     """
-    identity = _Identities()
-    inputs, left_out = list(inputs), LeftOut()
-    _refuse_own_results(inputs, out, identity)
+    identity, left_out = Identities(), LeftOut()
     images: dict[str, Path] = {}  # in order; a photo named twice counts once
     unreadable = []
-    for _, found in _found(inputs, out, recursive, identity, left_out):
+    for found in search.run(out, identity, left_out):
         if isinstance(found, Unreadable):
             unreadable.append(found)
         else:
-            images.setdefault(identity(found), found)
+            images.setdefault(identity(found.path), found.path)
     return list(images.values()), unreadable, left_out
+
+
+def refuse_overwriting(pictures: Iterable[Path], images: Iterable[Path]) -> None:
+    """Raise a UsageError if a picture would overwrite one of the images that it is made from."""
+    identity = Identities()
+    precious = {identity(path) for path in images}
+    _refuse([_overwriting(path) for path in pictures if identity(path) in precious], None)
 
 
 def make_writable(folder: Path) -> None:
@@ -185,59 +207,6 @@ def make_writable(folder: Path) -> None:
         raise UsageError(
             f"The output folder {printable(folder)} cannot be written to: {error.strerror}."
         ) from error
-
-
-def _refuse_own_results(inputs: Iterable[Path], out: Path, identity: _Identities) -> None:
-    """Raise a UsageError if the output folder is also an input."""
-    if identity(out) in map(identity, inputs):
-        raise UsageError(
-            f"The output folder {printable(out)} is also an input: the next run would take the "
-            "results for photos. Choose another output folder with --out."
-        )
-
-
-def _found(
-    inputs: Iterable[Path], out: Path, recursive: bool, identity: _Identities, left_out: LeftOut
-) -> Iterator[tuple[Path, Path | Unreadable]]:
-    """Yield (folder, photo) for each photo found; its path from that folder is kept in ``out``."""
-    for path in inputs:
-        if not os.path.lexists(path):
-            raise UsageError(f"There is no file or folder {printable(path)}.")
-        if path.is_dir():
-            for found in _scan(path, identity(out), recursive, identity, left_out):
-                yield path, found
-        else:
-            yield path.parent, path
-
-
-def _scan(
-    folder: Path, out: str, recursive: bool, identity: _Identities, left_out: LeftOut
-) -> Iterator[Path | Unreadable]:
-    """Yield the photos in a folder in the order of their names, and the unreadable folders."""
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        yield Unreadable(folder, f"The folder cannot be read: {error.strerror}.")
-        return
-    for entry in found:
-        path = folder / entry.name
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if not recursive or identity(path) == out:
-                continue
-            if is_of_a_system(entry.name):
-                left_out.folders.append(path)
-            else:
-                yield from _scan(path, out, recursive, identity, left_out)
-        elif entry.is_dir():
-            if recursive:
-                left_out.links.append(path)
-        elif path.suffix.lower() in SUFFIXES:  # also a broken link: its painter reports it
-            yield path
-        elif path.suffix.lower() in READERS:
-            left_out.pictures[path.suffix.lower()] += 1
 
 
 def _picture_path(path: Path, wanted: str | None) -> Path:
@@ -259,40 +228,37 @@ def _named(path: Path, index: int, variation: int, variations: int, naming: Nami
     return path
 
 
-class _Identities:
-    """Maps all names of one file to one string, also for a file that does not exist yet.
+def _results_in_the_way(jobs: dict[_Key, Job], search: Search, identity: Identities) -> list[Path]:
+    """Remove the jobs for results that other jobs would overwrite, and return the results.
 
-    Each folder is resolved once, since ten thousand photos lie in few folders.
+    A shell that reads ``*.jpg`` again names them, when they lie beside their photos.
     """
-
-    def __init__(self) -> None:
-        self._folders: dict[str, str] = {}
-
-    def __call__(self, path: Path) -> str:
-        folder, name = os.path.split(path)
-        # os.path, because Path raises an OSError for a name that a file system finds too long.
-        if not name or name == ".." or os.path.islink(path):  # noqa: PTH114
-            resolved = os.path.realpath(path)
-        else:
-            if folder not in self._folders:
-                self._folders[folder] = os.path.realpath(folder or ".")
-            resolved = os.path.join(self._folders[folder], name)  # noqa: PTH118, for its speed
-        resolved = os.path.normcase(resolved)
-        return resolved.casefold() if sys.platform == "darwin" else resolved
+    makers = {target: source for source, target, _ in jobs}
+    removed: dict[str, Path] = {}
+    for key, job in list(jobs.items()):
+        source = key[0]
+        if makers.get(source, source) != source and search.is_result(identity.resolved(job.input)):
+            removed[source] = job.input
+            del jobs[key]
+    return list(removed.values())
 
 
-def _problems(jobs: dict[tuple[str, str], Job], keep: set[str]) -> list[str]:
+def _problems(jobs: dict[_Key, Job], keep: set[str]) -> list[str]:
     problems = []
     taken: dict[str, Job] = {}
-    precious = {source for source, _ in jobs} | keep
-    for (_, target), job in jobs.items():
+    precious = {source for source, _, _ in jobs} | keep
+    for (_, target, _), job in jobs.items():
         if target in precious:
-            problems.append(f"{printable(job.output)} would overwrite an input file")
+            problems.append(_overwriting(job.output))
         first = taken.setdefault(target, job)
         if first is not job:
             both = f"{printable(first.input)} and {printable(job.input)}"
             problems.append(f"{both} would both become {printable(job.output)}")
     return problems
+
+
+def _overwriting(picture: Path) -> str:
+    return f"{printable(picture)} would overwrite an input file"
 
 
 def _refuse(problems: list[str], naming: Naming | None) -> None:

@@ -37,7 +37,8 @@ Inputs = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="INPUT",
-        help="Photos, and folders of photos. None with --class, or for a film from noise.",
+        help="Photos, folders of photos, patterns such as '*.jpg', or - for standard input. None "
+        "with --class, or for a film from noise.",
         show_default=False,
     ),
     Scope.PICTURE,

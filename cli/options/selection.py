@@ -11,16 +11,28 @@ import typer
 from nstbatch.cli.jobs.parameters import Scope
 
 from .config import Config
+from .defaults import NoDefaults
 from .panels import SELECTION
 
 Inputs = Annotated[
-    list[Path],
-    typer.Argument(metavar="INPUT", help="Photos, and folders of photos.", show_default=False),
+    list[Path] | None,
+    typer.Argument(
+        metavar="INPUT",
+        help="Photos, folders of photos, patterns such as '*.jpg', or - for standard input.",
+        show_default=False,
+    ),
     Scope.PICTURE,
 ]
 Out = Annotated[
     Path,
-    typer.Option("--out", "-o", metavar="FOLDER", help="Output folder.", rich_help_panel=SELECTION),
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FOLDER|FILE",
+        help="Output folder. For one picture also its file, such as result.jpg, or - for standard "
+        "output.",
+        rich_help_panel=SELECTION,
+    ),
     Scope.BATCH,
 ]
 Recursive = Annotated[
@@ -29,6 +41,50 @@ Recursive = Annotated[
         "--recursive",
         "-r",
         help="Also take the photos in subfolders. The output has the same subfolders.",
+        rich_help_panel=SELECTION,
+    ),
+    Scope.BATCH,
+]
+FromFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--from-file",
+        metavar="FILE",
+        help="Also take the inputs in this list, one on each line; - reads it from standard input.",
+        show_default=False,
+        rich_help_panel=SELECTION,
+    ),
+    Scope.BATCH,
+]
+Null = Annotated[
+    bool,
+    typer.Option(
+        "--null",
+        "-0",
+        help="End names with a NUL in place of a newline: in the list of --from-file, and in the "
+        "output, which then has the bytes of the names.",
+        rich_help_panel=SELECTION,
+    ),
+    Scope.BATCH,
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include",
+        metavar="GLOB",
+        help="In folders take only what matches, such as '*.jpg' or 'May/**'. May be repeated.",
+        show_default=False,
+        rich_help_panel=SELECTION,
+    ),
+    Scope.BATCH,
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="In folders leave out what matches: files, or whole folders. May be repeated.",
+        show_default=False,
         rich_help_panel=SELECTION,
     ),
     Scope.BATCH,
@@ -62,7 +118,12 @@ class Selection:
 
     out: Out
     recursive: Recursive = False
+    from_file: FromFile = None
+    null: Null = False
+    include: Include = None
+    exclude: Exclude = None
     overwrite: Overwrite = False
     dry_run: DryRun = False
     fail_fast: FailFast = False
     config: Config = None
+    no_defaults: NoDefaults = False

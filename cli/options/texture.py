@@ -31,10 +31,11 @@ DEFAULTS = TextureOptions()
 DEFAULT_OUT = Path("textures")
 
 Exemplars = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(
         metavar="EXEMPLAR",
-        help="Pictures of textures, and folders of such pictures.",
+        help="Pictures of textures, folders of such pictures, patterns such as '*.jpg', or - for "
+        "standard input.",
         show_default=False,
     ),
     Scope.PICTURE,

@@ -19,24 +19,30 @@ from nstbatch.runtime.errors import UsageError
 from .ledger_lines import PictureLine, RunLine, read_lines
 
 NAME = "nstbatch.jsonl"
+NAME_ALONE = ".nstbatch.jsonl"
+"""The ledger of pictures whose own names were given as ``--out``, beside those pictures."""
 
 
 class Ledger:
     """The ledger of an output folder, for reading and for adding lines."""
 
     def __init__(
-        self, out: Path, lock: Callable[[], AbstractContextManager[None]] = nullcontext
+        self,
+        out: Path,
+        lock: Callable[[], AbstractContextManager[None]] = nullcontext,
+        name: str = NAME,
     ) -> None:
         """Read the ledger; a missing one is empty.
 
         Args:
             out: The output folder.
             lock: Returns the lock to hold while a line is added, by one process at a time.
+            name: The ledger's name in the folder.
 
         Raises:
             UsageError: The ledger cannot be read.
         """
-        self.path = out / NAME
+        self.path = out / name
         self.runs: dict[str, RunLine] = {}
         """The runs by their IDs, in the order of the ledger."""
         self._lock = lock

@@ -222,6 +222,24 @@ def read_lines(
             yield record
 
 
+def results_of(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the pictures in a ledger or an intent, and their layers; "" for one without a layer.
+
+    Much faster than :func:`read_lines`, since it looks at nothing else.
+    """
+    for text in data.split(b"\n"):
+        if b'"done"' not in text:
+            continue
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(fields, dict) or fields.get("status") != "done":
+            continue
+        if output := _output(fields):
+            yield str(PurePosixPath(output)), _text(fields, "layer")
+
+
 def word_sha256(word: str | os.PathLike[str]) -> str:
     """Return the hash that stands for a photo's in the line of a picture made from no photo."""
     return hashlib.sha256(os.fsencode(word)).hexdigest()

@@ -12,7 +12,7 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ from nstbatch.runtime.files import write_atomically
 from . import settings_file
 from .claims import Claim, Claims
 from .fingerprint import Hashed, Origin, stamp
-from .ledger import Ledger
+from .ledger import NAME, NAME_ALONE, Ledger
 from .ledger_lines import PictureLine
 from .picture_writer import PictureWriter
 from .survey import is_as_made, key_of
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from nstbatch.runtime.bundles.bundle import Bundle
 
 log = logging.getLogger(__name__)
+
+COMPANIONS = "companions"
+"""Field of an intent: the number of further files, which are written before the picture."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,16 @@ class NetworkRecord:
 class OutputFolder:
     """The folder that a batch writes its pictures to."""
 
-    def __init__(self, path: Path, writer: PictureWriter | None = None) -> None:
+    def __init__(
+        self, path: Path, writer: PictureWriter | None = None, *, alone: bool = False
+    ) -> None:
         """Read the ledger, and change nothing yet.
 
         Args:
             path: The folder; it need not exist.
             writer: Makes the files of pictures; by default one with the default options.
+            alone: True for one picture in a folder that is no output folder. Nothing is written
+                beside it but a hidden ledger.
 
         Raises:
             UsageError: The ledger cannot be read.
@@ -82,7 +89,8 @@ class OutputFolder:
         self._writer = writer or PictureWriter()
         self.run = secrets.token_hex(6)
         self.claims = Claims(path)
-        self.ledger = Ledger(path, self.claims.ledger_lock)
+        self._alone = alone
+        self.ledger = Ledger(path, self.claims.ledger_lock, NAME_ALONE if alone else NAME)
         self._identity: tuple[int, int] | None = None
 
     def __enter__(self) -> OutputFolder:
@@ -136,7 +144,7 @@ class OutputFolder:
 
     def begin(self, invocation: Invocation, origin: Origin, bundle: NetworkRecord) -> None:
         """Write the ledger's line about this run, and its settings file."""
-        if invocation.verb:
+        if invocation.verb and not self._alone:
             with self.claims.ledger_lock():
                 settings_file.save(invocation, self.path)
         self.ledger.append(
@@ -193,7 +201,8 @@ class OutputFolder:
 
         Raises:
             BatchStoppedError: The folder is gone.
-            ImageError: The picture's format cannot hold it, or it cannot be written.
+            ImageError: The picture's format cannot hold it, or it cannot be written, or a file that
+                belongs to it has the name of one that is there already.
             OSError: The ledger cannot be written. The picture has been written, and the next run
                 will add its line.
         """
@@ -206,18 +215,43 @@ class OutputFolder:
             "width": width,
             "height": height,
         }
+        companions = self._companions(job, painting)
         try:
             job.output.parent.mkdir(parents=True, exist_ok=True)
-            claim.intend(record)
-            for suffix, companion in painting.companions.items():
-                write_atomically(job.output.with_suffix(suffix), companion, claim.token)
+            claim.intend(record | {COMPANIONS: len(companions)})
+            for path, companion in companions.items():
+                write_atomically(path, companion, claim.token)
             # The picture comes last: if it exists, all its files exist.
             write_atomically(job.output, file.data, claim.token, modified_ns=file.modified_ns)
         except OSError as error:
+            self._remove_companions(job.output, companions)
             claim.carried_out()
             raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
         self.ledger.append(record | {"output_stamp": stamp(job.output)})
         claim.carried_out()
+
+    def _companions(self, job: Job, painting: Painting) -> dict[Path, bytes]:
+        """Return the further files of a picture; raise an ImageError if one is not ours."""
+        if self._alone:
+            return {}
+        known = self.ledger.last_done(key_of(job.output, self.path)) is not None
+        companions = {
+            job.output.with_suffix(suffix): data for suffix, data in painting.companions.items()
+        }
+        for path in companions:
+            # If the picture is there and painted nevertheless, it is to be overwritten.
+            if os.path.lexists(path) and not (known or os.path.lexists(job.output)):
+                raise ImageError(
+                    f"{printable(path)} is there already, and was not made by an earlier run. "
+                    "Choose another output folder with --out, or other names with --name."
+                )
+        return companions
+
+    def _remove_companions(self, output: Path, companions: Iterable[Path]) -> None:
+        """Remove the further files of a picture that was not written; they come before it."""
+        if not os.path.lexists(output):
+            for path in companions:
+                path.unlink(missing_ok=True)
 
     def note_failure(
         self, job: Job, outcome: Outcome, made_from: tuple[str | None, Hashed | None]
@@ -249,9 +283,12 @@ class OutputFolder:
         if record is not None and line is not None and line.output:
             output = self.path / line.output
             claim.sweep(output.parent)
+            # Only those: an intent in a stranger's folder shall not say what else is removed.
+            companions = [output.with_suffix(".json")] if record.pop(COMPANIONS, 0) else []
             if self._is_unknown(line) and is_as_made(output, line):
                 log.info("finished by a run that was killed: %s", printable(output))
                 self.ledger.append(record | {"output_stamp": stamp(output)})
+            self._remove_companions(output, companions)
         claim.carried_out()
 
     def _is_unknown(self, line: PictureLine) -> bool:

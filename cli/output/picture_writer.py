@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import nstbatch
 from nstbatch.cli.jobs.invocation import Invocation
-from nstbatch.cli.jobs.parameters import Scope, Setting, command_words
+from nstbatch.cli.jobs.parameters import NO_DEFAULTS, Scope, Setting, command_words
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.pictures.picture_options import PictureOptions
@@ -98,8 +98,9 @@ class PictureWriter:
         used = {"device": painting.provider, "precision": painting.precision}
         of_job = dict(job.settings)
         if job.photo is not None and run.inputs is not None:
-            of_job[run.inputs] = [os.fspath(job.photo)]
-        settings = {**run.within(Scope.MAKING), **used, **of_job}
+            of_job[run.inputs] = [os.fspath(job.input)]
+        # Not what was typed: the recipe has all values that it needs.
+        settings = {**run.within(Scope.MAKING), NO_DEFAULTS: True, **used, **of_job}
         settings = {
             name: without_home(value)
             for name, value in settings.items()
@@ -113,7 +114,7 @@ class PictureWriter:
             "verb": run.verb,
             "settings": settings,
             "variation": job.variation,
-            "sha256": _hashes([] if job.photo is None else [os.fspath(job.photo)]) | self._files,
+            "sha256": _hash_of_photo(job) | self._files,
             "bundle": self._networks[0] if len(self._networks) == 1 else self._networks or None,
             "versions": {
                 "nstbatch": nstbatch.__version__,
@@ -130,6 +131,12 @@ def _values(run: Invocation) -> Iterator[Setting]:
     for name, value in run.within(Scope.MAKING).items():
         if name != run.inputs:
             yield from value if isinstance(value, list) else [value]
+
+
+def _hash_of_photo(job: Job) -> dict[str, str]:
+    """Return the SHA-256 of a job's photo by its name, if it has one that is still there."""
+    found = [] if job.photo is None else _hashes([os.fspath(job.photo)]).values()
+    return {str(without_home(os.fspath(job.input))): sha256 for sha256 in found}
 
 
 def _hashes(values: Iterable[Setting]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from nstbatch.cli.jobs.invocation import SAVED, Invocation
-from nstbatch.cli.jobs.parameters import Parameter, Scope, Setting, is_place
+from nstbatch.cli.jobs.parameters import NO_DEFAULTS, Parameter, Scope, Setting, is_place
 from nstbatch.cli.text import printable
 from nstbatch.runtime.files import temporary_name, write_atomically
 
@@ -32,6 +32,8 @@ def save(run: Invocation, out: Path) -> None:
         for name, value in run.within(Scope.BATCH).items()
         if value is not None and value != []  # TOML has no null
     }
+    if NO_DEFAULTS in data:  # the file holds all values that it needs
+        data[NO_DEFAULTS] = True
     left_out = [name for name, value in data.items() if not _fits_in_toml(value)]
     heading = (
         f"# The settings of the last batch in this folder, for nstbatch {run.verb} --config.\n"

@@ -67,9 +67,9 @@ class Photos:
         The hash comes from the ledger's line if the photo's stamp is still the same. For a picture
         of many images it is their digest, and for one without an image the hash of its word.
         """
-        path = job.input
+        path = job.file
         if job.photo is None:
-            return Hashed(job.digest or word_sha256(path), None)
+            return Hashed(job.digest or word_sha256(job.input), None)
         if line and line.input_sha256 and _is(path, line.input_stamp):
             return Hashed(line.input_sha256, line.input_stamp)
         known = self._hashed.get(path)
@@ -176,3 +176,18 @@ def refuse_outdated(entries: Sequence[Entry]) -> None:
         + "\n  ".join(lines)
         + "\nReplace all pictures with --overwrite, or choose another output folder with --out."
     )
+
+
+def refuse_unknown(entries: Sequence[Entry]) -> None:
+    """Raise a UsageError if a picture's file is there and is no picture of an earlier run.
+
+    In a folder such a picture is skipped. Whoever names a single file expects it to be made.
+    """
+    for entry in entries:
+        if entry.standing in (Standing.UNKNOWN, Standing.CHANGED):
+            reason = {
+                Standing.UNKNOWN: "is there already, and was not made by an earlier run",
+                Standing.CHANGED: "was changed after it was painted",
+            }[entry.standing]
+            name = printable(entry.job.output)
+            raise UsageError(f"Nothing was done: {name} {reason}. Replace it with --overwrite.")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.console.logs import import_onnxruntime, set_verbosity
+from nstbatch.cli.jobs.parameters import STREAM
 from nstbatch.cli.options.invocation import invocation
+from nstbatch.cli.options.toml_options import given
+from nstbatch.runtime.errors import UsageError
 
+from .alone import alone, check_alone
+from .input_options import InputOptions, read_standard_input
 from .prepare import BatchOptions
 
 if TYPE_CHECKING:
     import typer
 
+    from nstbatch.cli.jobs.invocation import Invocation
     from nstbatch.cli.options.reporting import Reporting
     from nstbatch.cli.options.selection import Selection
     from nstbatch.cli.options.writing import PhotoWriting, SheetWriting
@@ -30,17 +41,64 @@ def batch_options(
     """
     set_verbosity(quiet=reporting.quiet, verbose=reporting.verbose)
     import_onnxruntime()
+    temporary = partial(_temporary, context)
+    picture = alone(selection.out, writing.pictures, temporary)
+    if picture is not None:
+        check_alone(picture, writing.pictures, given(context))
+    run = invocation(context)
+    if run.changed:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in run.changed)
+        raise UsageError(
+            f"Not made again: {names} would have another value than then, since a settings file or "
+            "your own defaults have changed. To make all pictures again, run the command itself "
+            "with --overwrite."
+        )
     return BatchOptions(
-        out=selection.out,
+        out=selection.out if picture is None else picture.file.parent,
         recursive=selection.recursive,
         overwrite=selection.overwrite,
         dry_run=selection.dry_run,
         fail_fast=selection.fail_fast,
         as_json=reporting.as_json,
         quiet=reporting.quiet,
-        report=reporting.report,
-        watch_progress=reporting.watch_progress,
-        watch_port=reporting.watch_port,
-        invocation=invocation(context),
+        report=reporting.report and picture is None,
+        watch_progress=reporting.watch_progress and picture is None,
+        watch_port=reporting.watch_port if picture is None else None,
+        invocation=run,
         pictures=writing.pictures,
+        inputs=InputOptions(
+            selection.from_file,
+            selection.null,
+            selection.include or (),
+            selection.exclude or (),
+            _stored_input(run, selection.from_file, temporary),
+        ),
+        alone=picture,
     )
+
+
+def _stored_input(
+    run: Invocation, from_file: Path | None, temporary: Callable[[], Path]
+) -> Path | None:
+    """Store the picture from standard input in a file; return None if none is asked for.
+
+    Raises:
+        UsageError: Standard input holds something else.
+    """
+    given = run.arguments.get(run.inputs or "")
+    is_input = isinstance(given, list) and os.fspath(STREAM) in given
+    is_list = from_file == STREAM
+    if is_input and is_list:
+        raise UsageError("Standard input is either a picture or the list of --from-file.")
+    if (is_input or is_list) and run.call.only is not None:
+        raise UsageError("This command read standard input, which cannot be read again.")
+    if not is_input:
+        return None
+    stored = temporary() / "stdin"
+    stored.write_bytes(read_standard_input("a picture"))
+    return stored
+
+
+def _temporary(context: typer.Context) -> Path:
+    """Make a folder that is removed when the command ends."""
+    return Path(context.with_resource(TemporaryDirectory(prefix="nstbatch-")))

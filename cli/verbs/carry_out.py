@@ -62,6 +62,7 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
     """
     from nstbatch.cli.batch.batch import Batch
     from nstbatch.cli.batch.faults import resilient
+    from nstbatch.cli.jobs.painting import Status
     from nstbatch.cli.output.fingerprint import origin_of
     from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
     from nstbatch.cli.output.picture_writer import PictureWriter
@@ -72,7 +73,7 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
     network = NetworkRecord.of(networks)
     origin = origin_of(batch.invocation, work.sources, network.sha256)
     writer = PictureWriter(batch.pictures, batch.invocation, networks)
-    folder, photos = OutputFolder(batch.out, writer), Photos()
+    folder, photos = OutputFolder(batch.out, writer, alone=batch.alone is not None), Photos()
 
     def entries() -> list[Entry]:
         return survey(plan, batch.out, folder.ledger, origin, photos, overwrite=batch.overwrite)
@@ -89,6 +90,8 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
         if jobs.to_do and not batch.quiet:
             _warn_of_memory(work, jobs)
         summary, lost = _paint(jobs, batch, partial(terminate, work.engines))
+    if batch.alone is not None and batch.alone.to_stdout and summary.counts[Status.DONE]:
+        batch.alone.print()
     _print_end(summary, batch)
     if batch.report:
         _make_page(summary, batch)
@@ -108,12 +111,14 @@ def _show(
     work: Work, entries: list[Entry], folder: OutputFolder, batch: BatchOptions, network: str
 ) -> int:
     from nstbatch.cli.console.dry_run import print_totals, show
-    from nstbatch.cli.output.survey import refuse_outdated
+    from nstbatch.cli.output.survey import refuse_outdated, refuse_unknown
 
     show(work.plan, entries, as_json=batch.as_json, quiet=batch.quiet)
     if not batch.quiet:
         print_totals(entries, folder.ledger, work.effort, network)
     refuse_outdated(entries)
+    if batch.alone is not None:
+        refuse_unknown(entries)
     return FAILED if work.plan.unreadable else DONE
 
 
@@ -124,15 +129,17 @@ def _paint(
     from nstbatch.cli.batch.batch import run
     from nstbatch.cli.batch.interrupt import Interrupt
     from nstbatch.cli.console.reporters import reporter
-    from nstbatch.cli.output.survey import refuse_outdated
+    from nstbatch.cli.output.survey import refuse_outdated, refuse_unknown
 
     refuse_outdated(jobs.entries)
+    if batch.alone is not None:
+        refuse_unknown(jobs.entries)
     if jobs.to_do and not batch.quiet:
         _print_what_is_faster(batch)
     total = len(jobs.entries) + len(jobs.unreadable)
     with (
         Interrupt(terminate, partial(last_words, batch)) as interrupt,
-        reporter(total, jobs.to_do, as_json=batch.as_json, quiet=batch.quiet) as console,
+        reporter(total, jobs.to_do, results=batch.results, quiet=batch.quiet) as console,
         _watched(console, jobs.to_do, batch) as report,
     ):
         summary = run(jobs, report, fail_fast=batch.fail_fast, stop=interrupt)
@@ -215,6 +222,8 @@ def _make_page(summary: Summary, batch: BatchOptions) -> None:
 
 
 def way_on(batch: BatchOptions) -> str:
-    """Return the command that resumes a stopped batch, for a shell."""
-    words = batch.invocation.resume
-    return f"to go on: {shell(words)}\n" if batch.invocation.verb else ""
+    """Return the command that resumes a stopped batch, for a shell; empty if none can."""
+    if not batch.invocation.verb or (batch.alone is not None and batch.alone.to_stdout):
+        return ""
+    piped = ", with the same standard input" if batch.inputs.are_piped else ""
+    return f"to go on{piped}: {shell(batch.invocation.resume)}\n"

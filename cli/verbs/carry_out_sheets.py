@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from nstbatch.cli.batch.interrupt import Interrupt
     from nstbatch.cli.deconv.sheet_kind import SheetKind
-    from nstbatch.cli.jobs.plan import Unreadable
+    from nstbatch.cli.jobs.search import Unreadable
 
 
 @contextmanager
@@ -48,13 +48,18 @@ def search(kind: SheetKind, images: int, batch: BatchOptions) -> None:
         kind.search(progress, stop)
 
 
-def draw(kind: SheetKind, folders: Sequence[Unreadable], batch: BatchOptions) -> int:
+def draw(
+    kind: SheetKind, images: Sequence[Path], folders: Sequence[Unreadable], batch: BatchOptions
+) -> int:
     """Draw the sheets, and then what belongs to several of them; return the exit code."""
-    from nstbatch.cli.jobs.plan import Plan, Unreadable
+    from nstbatch.cli.jobs.plan import Plan, refuse_overwriting
+    from nstbatch.cli.jobs.search import Unreadable
 
     before = dict(kind.unreadable)
     unreadable = (*folders, *(Unreadable(path, reason) for path, reason in before.items()))
-    plan = chosen(Plan(tuple(kind.jobs()), unreadable), batch)
+    jobs = tuple(kind.jobs())
+    refuse_overwriting((job.output for job in jobs), images)
+    plan = chosen(Plan(jobs, unreadable), batch)
     code = carry_out(Work(plan, kind.paint, kind.engines, effort=kind.effort), batch)
     if batch.dry_run or code not in (DONE, FAILED):
         return code
@@ -71,7 +76,7 @@ def _report_unreadable(unreadable: dict[Path, str], batch: BatchOptions) -> None
     from nstbatch.cli.console.reporters import QuietReporter
     from nstbatch.cli.jobs.painting import Outcome, Status
 
-    reporter = QuietReporter(as_json=batch.as_json)
+    reporter = QuietReporter(results=batch.results)
     for path, reason in unreadable.items():
         reporter.finished(Outcome(path, None, Status.FAILED, reason))
 

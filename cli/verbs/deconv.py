@@ -17,21 +17,22 @@ from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Inputs, Selection
 from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import SheetWriting
+from nstbatch.runtime.errors import UsageError
 
 from .batch_verb import batch_options
 from .carry_out_sheets import draw, say, search
-from .prepare import BatchOptions, naming, nothing_found, say_left_out, still_there
+from .prepare import BatchOptions, naming, nothing_found, say_left_out, search_of
 
 if TYPE_CHECKING:
     from nstbatch.cli.deconv.sheet_kind import SheetKind
-    from nstbatch.cli.jobs.plan import Unreadable
+    from nstbatch.cli.jobs.search import Unreadable
     from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
 
 
 @with_groups
 def deconv(
     context: typer.Context,
-    inputs: Inputs,
+    inputs: Inputs = None,
     visualising: Visualising = Visualising(),
     selection: Selection = Selection(DEFAULT_OUT),
     computing: ComputingFeatures = ComputingFeatures(precision="fp32"),
@@ -52,6 +53,10 @@ def deconv(
     """
     batch = batch_options(context, selection, writing, reporting)
     visualising.check()
+    if batch.alone or batch.inputs.stored_in:
+        raise UsageError(
+            "deconv makes many sheets from many photos: give it files, and --out a folder."
+        )
     visualising.check_name(writing.name)
     _named(batch, batch.out / "sheet.png", 0, "", 0)  # before the pass: is it a name?
     images, folders = _find_images(inputs, batch)
@@ -60,19 +65,19 @@ def deconv(
         kind.check()
         if not batch.dry_run:
             search(kind, len(images), batch)
-        raise typer.Exit(draw(kind, folders, batch))
+        raise typer.Exit(draw(kind, images, folders, batch))
 
 
 def _find_images(
-    inputs: Iterable[Path], batch: BatchOptions
+    inputs: Iterable[Path] | None, batch: BatchOptions
 ) -> tuple[list[Path], list[Unreadable]]:
     """Find the images, or end the command with exit code 3 if there is none."""
     from nstbatch.cli.jobs.plan import find_images
 
-    inputs = still_there(inputs, batch)
-    images, unreadable, left_out = find_images(inputs, batch.out, recursive=batch.recursive)
+    search = search_of(inputs, batch)
+    images, unreadable, left_out = find_images(search, batch.out)
     if not images and not unreadable:
-        raise nothing_found(inputs, left_out, recursive=batch.recursive)
+        raise nothing_found(search, left_out, batch)
     say_left_out(left_out, batch)
     return images, unreadable
 

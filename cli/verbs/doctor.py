@@ -39,7 +39,7 @@ def doctor() -> None:
     findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]
     sections = (
         *(_machine(), _devices(findings), _mixed(), _models()),
-        *(_cache(), _privacy(), _packages()),
+        *(_cache(), _defaults(), _privacy(), _packages()),
     )
     print("\n\n".join(text for text in map("\n".join, sections) if text))
 
@@ -108,6 +108,22 @@ def _cache() -> Iterator[str]:
         yield f"  {f'switched off by ${VARIABLE}' if off else 'none: this user has no home folder'}"
     else:
         yield f"  {printable(cache.folder)}: {cache.size / 1e6:.0f} MB"
+
+
+def _defaults() -> Iterator[str]:
+    from nstbatch.cli.options.defaults import VARIABLE, defaults_file
+
+    path = defaults_file()
+    yield "Your defaults"
+    if path is None:
+        off = VARIABLE in os.environ
+        yield f"  {f'switched off by ${VARIABLE}' if off else 'none: this user has no home folder'}"
+    else:
+        try:
+            state = "" if path.is_file() else ", which is not there"
+        except OSError as error:
+            state = f", which cannot be read: {error.strerror}"
+        yield f"  {printable(path)}{state}"
 
 
 def _privacy() -> Iterator[str]:

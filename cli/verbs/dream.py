@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import typer
@@ -18,11 +19,13 @@ from nstbatch.cli.options.dream import (
 )
 from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Selection
+from nstbatch.cli.options.toml_options import given
 from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.films import Video
+from nstbatch.runtime.pictures.picture_options import PictureOptions
 from nstbatch.runtime.systems.dream_options import (
     FILM_ITERATIONS,
     ClassPictureOptions,
@@ -39,6 +42,7 @@ from .prepare import BatchOptions
 OF_PHOTOS = (
     "inputs",
     "max_size",
+    "from_file",
     "layer",
     "channels",
     "guide",
@@ -75,14 +79,14 @@ def dream(
     """
     batch = batch_options(context, selection, writing, reporting)
     if dreaming.classes:
-        given = (*OF_PHOTOS, "frames", *OF_FILMS, "name")
-        _refuse(context, given, "does not go with --class")
+        others = (*OF_PHOTOS, "frames", *OF_FILMS, "name")
+        _refuse(context, others, "does not go with --class")
         options = ClassPictureOptions(**_shared(dreaming))
         names = parse_classes(dreaming.classes)
         work = pictures_of_classes(names, options, computing, batch)
     elif dreaming.frames is not None:
-        work = _films(context, inputs or [], dreaming, computing, batch)
-    elif inputs:
+        work = _films(context, inputs, dreaming, computing, batch)
+    elif inputs or batch.inputs.from_file:
         _refuse(context, OF_FILMS, "needs --frames")
         work = dreams_of_photos(inputs, _options(dreaming), dreaming.guide, computing, batch)
     else:
@@ -95,14 +99,18 @@ def dream(
 
 def _films(
     context: typer.Context,
-    inputs: Sequence[Any],
+    inputs: Sequence[Any] | None,
     dreaming: Dreaming,
     computing: Computing,
     batch: BatchOptions,
 ) -> Work:
     _refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
-    if not inputs:
+    if batch.alone is not None:
+        raise UsageError("A film has its frames beside it: give --out a folder.")
+    if not (inputs or batch.inputs.from_file):
         _refuse(context, ("name", "max_size"), "needs a photo")
+    # The user's own defaults may have a format, of pictures.
+    batch = replace(batch, pictures=PictureOptions(name=batch.pictures.name))
     zoom = ZoomOptions(cast("int", dreaming.frames), dreaming.zoom)
     film = Film(zoom, cast("Video", dreaming.video), dreaming.fps)
     options = _options(dreaming, iterations=FILM_ITERATIONS)
@@ -135,8 +143,8 @@ def _shared(dreaming: Dreaming) -> dict[str, Any]:
 
 def _refuse(context: typer.Context, names: Sequence[str], why: str) -> None:
     """Raise a UsageError for the first of these parameters that was given."""
+    found = given(context)
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in names and source is not None and source.name != "DEFAULT":
+        if parameter.name in names and parameter.name in found:
             shown = parameter.opts[0] if parameter.opts[0].startswith("-") else "A photo"
             raise UsageError(f"{shown} {why}.")

@@ -72,7 +72,7 @@ class Film:
 
 
 def dreams_of_photos(
-    inputs: Sequence[Path],
+    inputs: Sequence[Path] | None,
     options: DreamOptions,
     guide: Path | None,
     computing: Computing,
@@ -85,7 +85,7 @@ def dreams_of_photos(
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
 
-        result = dream(job.input, options, guide_image=guide_picture, progress=progress, stop=stop)
+        result = dream(job.file, options, guide_image=guide_picture, progress=progress, stop=stop)
         return painting_of(result)
 
     effort = _effort(dream, options, options.iterations * options.octaves)
@@ -115,7 +115,7 @@ def _dreamer(
 
 
 def films(
-    inputs: Sequence[Path],
+    inputs: Sequence[Path] | None,
     options: DreamOptions,
     film: Film,
     guide: Path | None,
@@ -125,10 +125,11 @@ def films(
     """Return the work for an endless zoom into each photo, or into noise if there is none."""
     from nstbatch.cli.jobs.plan import Job, Plan, Source
 
-    if not inputs and options.size == OWN:
+    has_photos = bool(inputs or batch.inputs.from_file)
+    if not has_photos and options.size == OWN:
         raise UsageError(f"--size {OWN} needs a photo; give a film from noise a number of pixels.")
     guide_picture = read_picture(guide, "the guide") if guide else None
-    if inputs:
+    if has_photos:
         plan = find_photos(inputs, batch, keep=[guide] if guide else [], suffix=film.suffix)
     else:
         output = batch.out / NOISE.with_suffix(film.suffix)
@@ -139,7 +140,7 @@ def films(
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         from nstbatch.runtime.systems.zoom import noise_picture
 
-        start = job.input if inputs else noise_picture(int(options.size), options.seed)
+        start = job.file if has_photos else noise_picture(int(options.size), options.seed)
         if batch.overwrite:
             _remove_frames(film.folder(job.output))
         return _film(job, start, dream, options, film, guide_picture, progress, stop)
@@ -205,7 +206,7 @@ def pictures_of_classes(
     names: Sequence[str], options: ClassPictureOptions, computing: Computing, batch: BatchOptions
 ) -> Work:
     """Return the work for a picture of each class."""
-    from nstbatch.cli.jobs.plan import Job, Plan, Source
+    from nstbatch.cli.jobs.plan import Job, Plan, Source, check_alone
     from nstbatch.runtime.systems.class_names import file_stem
     from nstbatch.runtime.systems.class_picture import ClassPicture
 
@@ -215,14 +216,24 @@ def pictures_of_classes(
     except ImageError as error:  # there is no photo, so an option is wrong
         raise UsageError(str(error)) from error
     classes = picture.engine.bundle.classes
+    numbers = dict.fromkeys(map(picture.find, names))
+    alone = batch.alone
+    if alone is not None:
+        check_alone(alone.file, len(numbers))
     jobs = {
         Job(
             Path(classes[index]),
-            batch.out / f"{file_stem(index, classes)}{batch.pictures.suffix or '.png'}",
+            alone.file
+            if alone
+            else batch.out / f"{file_stem(index, classes)}{batch.pictures.suffix or '.png'}",
             source=Source.NOTHING,
-            settings={"inputs": [], "class": [classes[index]]},
+            settings={
+                "inputs": [],
+                "class": [classes[index]],
+                **(alone.settings if alone else {}),
+            },
         ): index
-        for index in dict.fromkeys(map(picture.find, names))
+        for index in numbers
     }
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:

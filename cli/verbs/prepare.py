@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,17 +16,23 @@ from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, NonFiniteError, NstbatchError, UsageError
 from nstbatch.runtime.pictures.picture_options import PictureOptions
 
+from .input_options import InputOptions
+
 if TYPE_CHECKING:
+    from nstbatch.cli.console.results import Results
     from nstbatch.cli.jobs.left_out import LeftOut
     from nstbatch.cli.jobs.naming import Naming
     from nstbatch.cli.jobs.painting import Painting
     from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.jobs.search import Search
     from nstbatch.runtime.checks import Pooling
     from nstbatch.runtime.descent.loop import StopReason
     from nstbatch.runtime.engine.engine import Engine
     from nstbatch.runtime.objectives.terms import Objective
     from nstbatch.runtime.pictures.images import Picture
     from nstbatch.runtime.systems.system import Result
+
+    from .alone import Alone
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,20 @@ class BatchOptions:
     watch_port: int | None = None
     invocation: Invocation = field(default_factory=Invocation)
     pictures: PictureOptions = field(default_factory=PictureOptions)
+    inputs: InputOptions = field(default_factory=InputOptions)
+    alone: Alone | None = None
+    """The one picture, if ``--out`` names it; ``out`` is its folder then."""
+
+    @property
+    def results(self) -> Results:
+        """The form of results on standard output."""
+        from nstbatch.cli.console.results import Results
+
+        if self.alone is not None and self.alone.to_stdout:
+            return Results.NOTHING
+        if self.as_json:
+            return Results.JSON
+        return Results.NULL if self.inputs.null else Results.LINES
 
 
 def read_picture(path: Path, role: str) -> Picture:
@@ -63,7 +82,7 @@ def read_picture(path: Path, role: str) -> Picture:
 
 
 def find_photos(
-    inputs: Iterable[Path],
+    inputs: Iterable[Path] | None,
     batch: BatchOptions,
     keep: Sequence[Path] = (),
     *,
@@ -76,20 +95,49 @@ def find_photos(
     """
     from nstbatch.cli.jobs.plan import make_plan
 
-    inputs = still_there(inputs, batch)
+    search = search_of(inputs, batch)
     plan = make_plan(
-        inputs,
-        batch.out,
-        recursive=batch.recursive,
+        search,
+        batch.out if batch.alone is None else batch.alone.file,
+        alone=batch.alone is not None,
+        settings=batch.alone.settings if batch.alone else None,
         keep=keep,
         suffix=batch.pictures.suffix or suffix,
         variations=variations,
         naming=naming(batch),
     )
     if batch.invocation.call.only is None and not (plan.jobs or plan.unreadable):
-        raise nothing_found(inputs, plan.left_out, recursive=batch.recursive)
+        raise nothing_found(search, plan.left_out, batch)
     say_left_out(plan.left_out, batch)
     return chosen(plan, batch)
+
+
+def search_of(inputs: Iterable[Path] | None, batch: BatchOptions) -> Search:
+    """Return the search for the inputs of a command, also those in its list.
+
+    Raises:
+        UsageError: There are no inputs, or the list cannot be read.
+    """
+    from nstbatch.cli.jobs.globs import Globs
+    from nstbatch.cli.jobs.search import Search
+    from nstbatch.cli.output.known_results import KnownResults
+
+    options = batch.inputs
+    if not (inputs or options.from_file):
+        raise UsageError(
+            "Give photos, folders of photos, or with --from-file a list of them; - is a photo from "
+            "standard input."
+        )
+    return Search(
+        list(inputs or ()),
+        listed=options.listed(),
+        stored_in=options.stored_in,
+        recursive=batch.recursive,
+        globs=Globs(options.include, options.exclude),
+        is_result=KnownResults(),
+        # An earlier command goes on with those that have not been removed since.
+        lenient=batch.invocation.call.only is not None,
+    )
 
 
 def naming(batch: BatchOptions, **more: str | int) -> Naming | None:
@@ -109,22 +157,18 @@ def say_left_out(left_out: LeftOut, batch: BatchOptions) -> None:
             print(f"nstbatch: {line}", file=sys.stderr)
 
 
-def nothing_found(inputs: Iterable[Path], left_out: LeftOut, *, recursive: bool) -> typer.Exit:
+def nothing_found(search: Search, left_out: LeftOut, batch: BatchOptions) -> typer.Exit:
     """Say that there is no photo, and return the exit of the command."""
-    places = ", ".join(map(printable, inputs))
+    listed = [] if batch.inputs.from_file is None else [batch.inputs.from_file]
+    places = ", ".join(map(printable, [*search.inputs, *listed]))
     lines = left_out.lines()
-    hint = "" if recursive or lines else " Give --recursive to look into subfolders."
+    has_folder = any(path.is_dir() for path in (*search.inputs, *search.listed))
+    is_deeper = has_folder and not search.recursive and not lines
+    hint = " Give --recursive to look into subfolders." if is_deeper else ""
     print(f"nstbatch: No photo was found in {places}.{hint}", file=sys.stderr)
     for line in lines:
         print(f"nstbatch: {line}", file=sys.stderr)
     return typer.Exit(NOTHING_MATCHED)
-
-
-def still_there(inputs: Iterable[Path], batch: BatchOptions) -> list[Path]:
-    """Return the inputs; of an earlier command, those that have not been removed since."""
-    if batch.invocation.call.only is None:
-        return list(inputs)
-    return [path for path in inputs if os.path.lexists(path)]
 
 
 def chosen(plan: Plan, batch: BatchOptions) -> Plan:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @with_groups
 def reconstruct(
     context: typer.Context,
-    inputs: Inputs,
+    inputs: Inputs = None,
     selection: Selection = Selection(DEFAULT_OUT),
     reconstructing: Reconstructing = Reconstructing(),
     computing: Computing = Computing(),
@@ -69,7 +69,7 @@ def reconstruct(
         ),
     )
     code = carry_out(work, batch)
-    rows = [] if batch.dry_run else read_rows(batch.out)
+    rows = [] if batch.dry_run or batch.alone else read_rows(batch.out)
     if rows:
         write_csv(batch.out, rows)
         if reconstructing.sweep_tv and not (batch.as_json or batch.quiet):
@@ -108,7 +108,7 @@ def _painter(reconstruction: Reconstruction, options: ReconstructionOptions) -> 
     model = reconstruction.engine.bundle.name
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
-        result = reconstruction(job.input, options, progress=progress, stop=stop)
+        result = reconstruction(job.file, options, progress=progress, stop=stop)
         if result.reason is StopReason.NON_FINITE:
             raise NonFiniteError(f"{result.layers[-1].layer}: {result.reason.value}")
         check_finished(result.reason)

@@ -120,10 +120,17 @@ def read_rows(folder: Path) -> list[Row]:
         if not any(path.with_suffix(suffix).is_file() for suffix in SUFFIXES_OF_FORMATS.values()):
             continue
         try:
-            rows += _rows(json.loads(path.read_text(encoding="utf-8")))
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if _is_of_another_program(data):  # beside photos, as those of Google Takeout
+                continue
+            rows += _rows(data)
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning("left out of %s: %s: %s", CSV_NAME, printable(path), error)
     return rows
+
+
+def _is_of_another_program(data: object) -> bool:
+    return isinstance(data, dict) and len(data) > 1 and not {"model", "layers"} & data.keys()
 
 
 def _rows(data: Mapping[str, Any]) -> list[Row]:

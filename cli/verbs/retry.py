@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +48,8 @@ def retry(
     out = out.absolute()
     for words, folder, lines in _commands(ledger, failures):
         print(f"{count(len(lines), 'picture')} of: {shell(words)}", file=sys.stderr)
-        if _call_again(context, words, folder, out, lines) == INTERRUPTED:
+        settings = ledger.runs[lines[-1].run].settings
+        if _call_again(context, words, folder, out, lines, settings) == INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
     ledger.refresh()
     raise typer.Exit(FAILED if ledger.failures else DONE)
@@ -98,7 +99,12 @@ def _changed_files(run: RunLine) -> str:
 
 
 def _call_again(
-    context: typer.Context, words: tuple[str, ...], folder: str, out: Path, lines: list[PictureLine]
+    context: typer.Context,
+    words: tuple[str, ...],
+    folder: str,
+    out: Path,
+    lines: list[PictureLine],
+    settings: Mapping[str, object],
 ) -> int:
     """Run a command for some of its pictures; the output folder may have been moved since."""
     calling: Call = context.find_root().obj
@@ -107,7 +113,7 @@ def _call_again(
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = (*arguments[:end], "--out", os.fspath(out), *arguments[end:])
     only = frozenset(line.output for line in lines)
-    call = Call(arguments, only, ("retry", os.fspath(out)), calling.run)
+    call = Call(arguments, only, ("retry", os.fspath(out)), settings, calling.run)
     try:
         with contextlib.chdir(folder):
             return calling.run(moved, call)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 @with_groups
 def stylize(
     context: typer.Context,
-    inputs: Inputs,
     style: Style,
+    inputs: Inputs = None,
     selection: Selection = Selection(DEFAULT_OUT),
     stylizing: Stylizing = Stylizing(),
     computing: ComputingTogether = ComputingTogether(),
@@ -104,7 +104,7 @@ def _painter(
 ) -> Painter:
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         result = transfer(
-            job.input,
+            job.file,
             style,
             options,
             init_image=init,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @with_groups
 def texture(
     context: typer.Context,
-    inputs: Exemplars,
+    inputs: Exemplars = None,
     selection: Selection = Selection(DEFAULT_OUT),
     synthesis: Synthesis = Synthesis(),
     computing: ComputingTogether = ComputingTogether(),
@@ -79,7 +79,7 @@ def texture(
 def _painter(system: Texture, options: TextureOptions) -> Painter:
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         result = system(
-            job.input,
+            job.file,
             options,
             variation=job.variation,
             checkpoint=job.checkpoint,

@@ -22,13 +22,15 @@ from nstbatch.cli.jobs.invocation import Call, Invocation
 from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.verbs.carry_out import Work, carry_out
 from nstbatch.cli.verbs.prepare import BatchOptions, find_photos
+from nstbatch.runtime.pictures.picture_options import PictureOptions
 
 WORDS = ("stylize", "photos", "--size", "512")
 
 
 def options(out: str) -> BatchOptions:
     invocation = Invocation("stylize", {"size": 512}, Call(WORDS))
-    return BatchOptions(*(Path(out), *6 * (False,)), invocation=invocation)
+    pictures = PictureOptions(name="{stem}_x" if out == "photos" else None)
+    return BatchOptions(*(Path(out), *6 * (False,)), invocation=invocation, pictures=pictures)
 
 
 def paint(job, progress, stop) -> Painting:
@@ -78,7 +80,12 @@ def seen(out: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (status.st_ino, status.st_mtime_ns) for path, status in found}
 
 
-def kill(times: int) -> dict:
+def kill_in_place(times: int) -> dict:
+    """Kill a batch whose pictures lie beside the photos."""
+    return kill(times, "photos")
+
+
+def kill(times: int, out: str = "out") -> dict:
     """Kill a batch again and again, and then let it finish."""
     rng = random.Random(0)
     start = time.monotonic()
@@ -86,14 +93,14 @@ def kill(times: int) -> dict:
     takes = time.monotonic() - start
     again, unfinished, before = [], 0, {}
     for _ in range(times):
-        process = batch("out")
+        process = batch(out)
         time.sleep(rng.uniform(0, takes / times * 4))
         os.kill(process, signal.SIGKILL)
         unfinished += ended(process) == -signal.SIGKILL
-        now = seen(Path("out"))
+        now = seen(Path(out))
         again += [name for name in before if now.get(name) != before[name]]
         before = now
-    return {"killed": unfinished, "again": again, "code": ended(batch("out"))}
+    return {"killed": unfinished, "again": again, "code": ended(batch(out))}
 
 
 def fill(times: int) -> list[dict]:

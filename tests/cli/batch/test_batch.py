@@ -11,7 +11,8 @@ import pytest
 from nstbatch.cli.batch import batch
 from nstbatch.cli.batch.batch import Batch, Summary
 from nstbatch.cli.jobs.painting import Outcome, Painting, Status
-from nstbatch.cli.jobs.plan import Job, Plan, Unreadable
+from nstbatch.cli.jobs.plan import Job, Plan
+from nstbatch.cli.jobs.search import Unreadable
 from nstbatch.cli.output import output_folder
 from nstbatch.cli.output.fingerprint import Origin
 from nstbatch.cli.output.ledger import Ledger
@@ -196,6 +197,32 @@ def test_companions_are_written_before_the_picture(plan, reporter, monkeypatch):
 
     assert run(plan, painter, reporter).exit_code == 1
     assert set(reporter.statuses.values()) == {"failed"}
+    assert not list(
+        plan.jobs[0].output.parent.glob("*.json")
+    )  # they would be in the next one's way
+
+
+def test_companions_of_a_killed_process_are_removed_and_no_others(plan, reporter, monkeypatch):
+    write = output_folder.write_atomically
+
+    def die(path, data, token, **options):
+        if path.suffix == ".png":
+            raise SystemExit
+        write(path, data, token, **options)
+
+    def painter(job, progress, stop):
+        return replace(painting(), companions={".json": b"{}"})
+
+    out = plan.jobs[0].output.parent
+    with monkeypatch.context() as patch:
+        patch.setattr(output_folder, "write_atomically", die)
+        with pytest.raises(SystemExit):
+            run(plan, painter, reporter)
+    assert (out / "a.json").is_file()
+    (out / "b.json").write_text("mine")
+    assert run(plan, painter, reporter).exit_code == 1
+    assert reporter.statuses == {"a.png": "done", "b.png": "failed", "c.png": "done"}
+    assert (out / "b.json").read_text() == "mine"
 
 
 def test_stop_reaches_the_painter(plan, reporter):

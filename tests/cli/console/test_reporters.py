@@ -16,6 +16,7 @@ from nstbatch.cli.console.reporters import (
     reporter,
     summary_line,
 )
+from nstbatch.cli.console.results import Results
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.runtime.descent.progress import Progress
@@ -46,7 +47,7 @@ def tell(report: QuietReporter, *outcomes: Outcome) -> None:
 
 
 def test_results_alone_on_stdout_and_a_line_for_every_photo_on_stderr(capsys):
-    tell(LineReporter(3, as_json=False), DONE, SKIPPED, FAILED)
+    tell(LineReporter(3, results=Results.LINES), DONE, SKIPPED, FAILED)
     out, err = capsys.readouterr()
     assert out == "stylized/[bold]a.jpg\n"
     assert err.splitlines() == [
@@ -57,23 +58,24 @@ def test_results_alone_on_stdout_and_a_line_for_every_photo_on_stderr(capsys):
 
 
 def test_json_prints_every_photo(capsys):
-    tell(LineReporter(3, as_json=True), DONE, SKIPPED, FAILED)
+    tell(LineReporter(3, results=Results.JSON), DONE, SKIPPED, FAILED)
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [record["status"] for record in records] == ["done", "skipped", "failed"]
     assert records[2]["input"] == "c\nd.jpg"
 
 
-@pytest.mark.parametrize(("as_json", "lines"), [(False, 0), (True, 3)])
-def test_quiet_says_nothing_but_failures_and_what_programs_asked_for(capsys, as_json, lines):
-    tell(reporter(3, 2, as_json=as_json, quiet=True), DONE, SKIPPED, FAILED)
-    out, err = capsys.readouterr()
-    assert len(out.splitlines()) == lines
+@pytest.mark.parametrize(("results", "ends"), [("LINES", 0), ("JSON", 3), ("NULL", 1)])
+def test_quiet_says_nothing_but_failures_and_what_programs_asked_for(capsysbinary, results, ends):
+    tell(reporter(3, 2, results=Results[results], quiet=True), DONE, SKIPPED, FAILED)
+    out, err = capsysbinary.readouterr()
+    assert out.count(b"\0" if results == "NULL" else b"\n") == ends
+    err = err.decode()
     assert err == "failed c\\nd.jpg: It is\\nempty.\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_results_that_nobody_reads_are_dropped_and_the_rest_goes_on(capfd, monkeypatch):
-    report = LineReporter(2, as_json=True)
+    report = LineReporter(2, results=Results.JSON)
     full = Path("/dev/full").open("w")  # noqa: SIM115
     with monkeypatch.context() as patched:
         patched.setattr("sys.stdout", full)
@@ -86,7 +88,7 @@ def test_results_that_nobody_reads_are_dropped_and_the_rest_goes_on(capfd, monke
 
 def test_verbose_tells_of_every_scale_once(capsys):
     set_verbosity(quiet=False, verbose=True)
-    with LineReporter(1, as_json=False) as report:
+    with LineReporter(1, results=Results.LINES) as report:
         report.started(JOB)
         for step in (0, 1, 149, 150, 299):
             report.progressed(JOB, progress(step))
@@ -108,13 +110,13 @@ def test_verbose_tells_of_every_scale_once(capsys):
 def test_a_bar_on_a_terminal_and_lines_elsewhere(monkeypatch, terminal, term, kind):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     monkeypatch.setenv("TERM", term)
-    assert type(reporter(1, 1, as_json=False, quiet=False)) is kind
+    assert type(reporter(1, 1, results=Results.LINES, quiet=False)) is kind
 
 
 def test_the_bar_shows_names_as_text_and_leaves_stdout_to_the_results(capsys):
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120, color_system=None)
-    with BarReporter(2, as_json=False, console=console) as report:
+    with BarReporter(2, results=Results.LINES, console=console) as report:
         report.finished(SKIPPED)
         report.started(JOB)
         report.progressed(JOB, progress(150))
@@ -132,7 +134,7 @@ def test_the_bar_shows_names_as_text_and_leaves_stdout_to_the_results(capsys):
 
 def test_time_left_appears_once_there_is_something_to_go_by(monkeypatch):
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    with BarReporter(4, as_json=False, console=console) as report:
+    with BarReporter(4, results=Results.LINES, console=console) as report:
         now = [0.0]
         monkeypatch.setattr(report._bar, "get_time", lambda: now[0])
         report._bar.reset(report._task)

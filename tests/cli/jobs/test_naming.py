@@ -1,10 +1,12 @@
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nstbatch.cli.jobs.naming import Naming, fields
 from nstbatch.cli.jobs.plan import make_plan
+from nstbatch.cli.jobs.search import Search
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 
 RUN = {"style": "starry night", "model": "vgg16", "size": 512, "seed": 7}
@@ -19,8 +21,13 @@ def photos(tmp_path, monkeypatch):
         Path(name).touch()
 
 
-def names(template: str, **options) -> list[str]:
-    plan = make_plan([Path("photos")], OUT, naming=Naming(template, RUN), **options)
+PHOTOS = Search([Path("photos")])
+
+
+def names(template: str, recursive: bool = False, **options) -> list[str]:
+    plan = make_plan(
+        replace(PHOTOS, recursive=recursive), OUT, naming=Naming(template, RUN), **options
+    )
     return [job.output.as_posix() for job in plan.jobs]
 
 
@@ -51,7 +58,7 @@ def test_variations_are_numbered_unless_the_template_does():
 
 def test_a_photo_named_twice_is_one_photo():
     plan = make_plan(
-        [Path("photos/a.jpg"), Path("photos/../photos/a.jpg"), Path("photos/b.PNG")],
+        Search([Path("photos/a.jpg"), Path("photos/../photos/a.jpg"), Path("photos/b.PNG")]),
         OUT,
         naming=Naming("{index}", RUN),
     )
@@ -97,13 +104,13 @@ def test_no_name_leads_anywhere_else(template):
 def test_a_name_that_becomes_too_long_fails_alone():
     Path("photos/a.jpg").rename("photos/" + "a" * 200 + ".jpg")
     naming = Naming("{stem}-" + "x" * 51, RUN)
-    plan = make_plan([Path("photos")], OUT, naming=naming)
+    plan = make_plan(PHOTOS, OUT, naming=naming)
     assert [job.input.name for job in plan.jobs] == ["b.PNG"]
     (failure,) = plan.unreadable
     assert failure.path.name == "a" * 200 + ".jpg"
     assert "would have 256 bytes, and 255 is the limit" in failure.reason
     assert "--name '{index}'" in failure.reason
-    assert make_plan([Path("photos")], OUT, naming=Naming("{index}", RUN)).unreadable == ()
+    assert make_plan(PHOTOS, OUT, naming=Naming("{index}", RUN)).unreadable == ()
 
 
 @pytest.mark.parametrize(
@@ -112,15 +119,15 @@ def test_a_name_that_becomes_too_long_fails_alone():
 )
 def test_a_suffix_and_a_number_may_make_a_name_too_long(options, failures):
     Path("photos/" + "b" * 251 + ".png").touch()
-    plan = make_plan([Path("photos")], OUT, **options)
+    plan = make_plan(PHOTOS, OUT, **options)
     assert len(plan.unreadable) == failures
     assert {job.input.name for job in plan.jobs} >= {"a.jpg", "b.PNG"}
 
 
 def test_bytes_count_and_not_letters():
     Path("photos/" + "\N{GREEK SMALL LETTER ALPHA}" * 125 + ".jpg").touch()  # 254 bytes
-    assert len(make_plan([Path("photos")], OUT, variations=2).unreadable) == 2
-    assert make_plan([Path("photos")], OUT).unreadable == ()
+    assert len(make_plan(PHOTOS, OUT, variations=2).unreadable) == 2
+    assert make_plan(PHOTOS, OUT).unreadable == ()
 
 
 @pytest.mark.parametrize("template", [None, "{stem}", "{style}", "it's {size}"])
@@ -128,11 +135,11 @@ def test_the_advice_for_two_pictures_of_one_name_works(template):
     Path("photos/a.png").touch()
     naming = None if template is None else Naming(template, RUN)
     with pytest.raises(UsageError, match="would both become") as refused:
-        make_plan([Path("photos")], OUT, naming=naming, suffix=".png")
+        make_plan(PHOTOS, OUT, naming=naming, suffix=".png")
     option, advice = shlex.split(str(refused.value).rpartition(" with ")[2].removesuffix("."))
     assert option == "--name"
     assert advice == "{index}_" + (template or "{stem}")
-    plan = make_plan([Path("photos")], OUT, naming=Naming(advice, RUN), suffix=".png")
+    plan = make_plan(PHOTOS, OUT, naming=Naming(advice, RUN), suffix=".png")
     assert len({job.output for job in plan.jobs}) == 3
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from nstbatch.cli.jobs.left_out import READERS
-from nstbatch.cli.jobs.plan import Job, Unreadable, find_images, make_plan, make_writable
+from nstbatch.cli.jobs.plan import Job, find_images, make_plan, make_writable
+from nstbatch.cli.jobs.search import Search, Unreadable
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES
 
@@ -36,8 +37,12 @@ def touch(*names: str) -> None:
         Path(name).touch()
 
 
-def pairs(*inputs: str, out: Path = OUT, **options) -> dict[str, str]:
-    plan = make_plan(map(Path, inputs), out, **options)
+def search(*inputs: str, **options) -> Search:
+    return Search(list(map(Path, inputs)), **options)
+
+
+def pairs(*inputs: str, out: Path = OUT, recursive: bool = False, **options) -> dict[str, str]:
+    plan = make_plan(search(*inputs, recursive=recursive), out, **options)
     assert plan.unreadable == ()
     return {job.input.as_posix(): job.output.as_posix() for job in plan.jobs}
 
@@ -83,12 +88,12 @@ def test_all_pictures_of_one_format():
     }
     touch("a.png")
     with pytest.raises(UsageError, match="would both become"):
-        make_plan([Path("a.jpg"), Path("a.png")], OUT, suffix=".png")
+        make_plan(search("a.jpg", "a.png"), OUT, suffix=".png")
 
 
 def test_several_pictures_of_a_photo_are_numbered():
     touch("a.jpg")
-    jobs = make_plan([Path("a.jpg")], OUT, variations=3).jobs
+    jobs = make_plan(search("a.jpg"), OUT, variations=3).jobs
     assert [(job.output.as_posix(), job.variation) for job in jobs] == [
         ("stylized/a-1.jpg", 0),
         ("stylized/a-2.jpg", 1),
@@ -117,7 +122,7 @@ def test_links_to_folders_are_not_followed_and_loops_end(folder):
     Path("photos/elsewhere").symlink_to(folder / "elsewhere")
     assert list(pairs("photos", recursive=True)) == ["photos/a.jpg"]
     assert list(pairs("photos/elsewhere")) == ["photos/elsewhere/b.jpg"]  # named, so wanted
-    assert make_plan([Path("photos")], OUT, recursive=True).left_out.lines() == [
+    assert make_plan(search("photos", recursive=True), OUT).left_out.lines() == [
         f"Not followed: 2 links ({Path('photos/elsewhere')}, ...) to folders. "
         "Give such a folder as an input."
     ]
@@ -130,14 +135,14 @@ def test_copies_that_a_system_keeps_are_no_photos_unless_named(name):
     touch("photos/a.jpg", f"photos/May/{name}/a.jpg/SYNOPHOTO_THUMB_XL.jpg")
     assert list(pairs("photos", recursive=True)) == ["photos/a.jpg"]
     assert len(pairs(f"photos/May/{name}", recursive=True)) == 1
-    _, _, left_out = find_images([Path("photos")], OUT, recursive=True)
+    _, _, left_out = find_images(search("photos", recursive=True), OUT)
     assert len(left_out.folders) == (not name.startswith("."))
 
 
 def test_pictures_that_cannot_be_read_are_counted_with_what_would_read_them():
     touch("photos/a.HEIC", "photos/b.heic", "photos/deep/c.heif", "photos/d.DNG", "photos/e.jxl")
     touch("photos/f.psd", "photos/notes.txt", "photos/.g.heic", "photos/h.jpg")
-    plan = make_plan([Path("photos")], OUT, recursive=True)
+    plan = make_plan(search("photos", recursive=True), OUT)
     assert [job.input.name for job in plan.jobs] == ["h.jpg"]
     assert plan.left_out.lines() == [
         "Left alone, as nstbatch cannot read them: 2 .heic, 1 .heif files; "
@@ -149,7 +154,7 @@ def test_pictures_that_cannot_be_read_are_counted_with_what_would_read_them():
         "Left alone, as nstbatch cannot read them: 1 .psd file; "
         "ImageMagick or GIMP turns them into PNG.",
     ]
-    assert make_plan([Path("photos/h.jpg")], OUT).left_out.lines() == []
+    assert make_plan(search("photos/h.jpg"), OUT).left_out.lines() == []
 
 
 def test_what_can_be_read_is_not_among_what_cannot():
@@ -174,7 +179,7 @@ def test_links_to_files_are_photos_and_broken_ones_fail_later(folder):
 
 def test_an_unreadable_folder_is_reported_and_the_rest_planned(private):
     touch("photos/a.jpg", "photos/private/b.jpg", "photos/z/c.jpg")
-    plan = make_plan([Path("photos")], OUT, recursive=True)
+    plan = make_plan(search("photos", recursive=True), OUT)
     assert [job.input.name for job in plan.jobs] == ["a.jpg", "c.jpg"]
     assert plan.unreadable == (
         Unreadable(Path("photos/private"), "The folder cannot be read: Permission denied."),
@@ -183,7 +188,7 @@ def test_an_unreadable_folder_is_reported_and_the_rest_planned(private):
 
 def test_a_photo_named_twice_is_painted_once():
     touch("photos/a.jpg")
-    assert make_plan([Path("photos"), Path("photos/a.jpg"), Path("./photos")], OUT).jobs == (
+    assert make_plan(search("photos", "photos/a.jpg", "./photos"), OUT).jobs == (
         Job(Path("photos/a.jpg"), Path("stylized/a.jpg")),
     )
 
@@ -266,7 +271,7 @@ def test_ten_thousand_photos_among_loops_and_rubbish(folder, private):
         (place / "loop").symlink_to(folder / "photos")
         (place.parent / "up").symlink_to("..")
     Path("photos/private").mkdir()
-    plan = make_plan([Path("photos")], OUT, recursive=True)
+    plan = make_plan(search("photos", recursive=True), OUT)
     assert [found.path for found in plan.unreadable] == [Path("photos/private")]
     assert len(plan.jobs) == 10_000
     assert all(job.output == OUT / job.input.relative_to("photos") for job in plan.jobs)

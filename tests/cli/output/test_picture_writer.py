@@ -101,7 +101,8 @@ def test_the_command_that_is_printed_is_the_recipe_s(capsys):
     write(photo("a.jpg"), "a.png", size=64)
     assert program(["recipe", "a.png"]) == 0
     assert capsys.readouterr().out == (
-        "nstbatch stylize --style style.png --size 64 --seed 7 --device cpu --precision fp32 "
+        "nstbatch stylize --style style.png --no-defaults --size 64 --seed 7 "
+        "--device cpu --precision fp32 "
         f"{Path('photos/a.jpg')}\n"
     )
 
@@ -184,7 +185,7 @@ def test_a_recipe_of_a_stranger_does_not_say_where_to_write(capsys):
     images.write("a.png", GREY, metadata=Metadata(recipe=recipe))
     assert program(["recipe", "a.png"]) == 0
     out, err = capsys.readouterr()
-    assert out == "nstbatch stylize --style s.png a.jpg\n"
+    assert out == "nstbatch stylize --style s.png --no-defaults a.jpg\n"
     assert "Left out new, out, overwrite: no such option shapes a picture here" in err
 
 

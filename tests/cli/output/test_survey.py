@@ -12,6 +12,7 @@ from nstbatch.cli.batch.batch import Batch, run
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.jobs.plan import Job, Plan, Source, make_plan
+from nstbatch.cli.jobs.search import Search
 from nstbatch.cli.output import survey as module
 from nstbatch.cli.output.fingerprint import Origin
 from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
@@ -34,7 +35,7 @@ def paint(job, progress, stop) -> Painting:
 
 
 def look(origin=ORIGIN, *, overwrite=False, out=OUT, photos=None):
-    plan = make_plan([Path("photos")], out)
+    plan = make_plan(Search([Path("photos")]), out)
     ledger = OutputFolder(out).ledger
     return survey(plan, out, ledger, origin, photos or Photos(), overwrite=overwrite)
 

@@ -14,6 +14,7 @@ from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.jobs.plan import Plan
 from nstbatch.cli.output.ledger import NAME
 from nstbatch.cli.verbs.carry_out import Work, carry_out
+from nstbatch.cli.verbs.input_options import InputOptions
 from nstbatch.cli.verbs.prepare import BatchOptions, find_photos, read_picture
 from nstbatch.runtime.devices import providers
 from nstbatch.runtime.devices.devices import Finding
@@ -281,6 +282,17 @@ def test_an_interrupted_one_too_and_a_name_with_a_newline_is_one_line(photos, ca
         r"to go on: nstbatch stylize $'a\012b \033[31m.png' "
         """'<img src=x onerror=alert(1)>.jpg' 'it'"'"'s'"""
     )
+
+
+def test_what_was_piped_in_has_to_be_piped_in_again(photos, capfd):
+    def painter(job, progress, stop):
+        raise KeyboardInterrupt
+
+    batch = replace(with_settings(size=512), inputs=InputOptions(Path("-")))
+    plan = find_photos([photos], with_settings(size=512))
+    assert carry_out(Work(plan, painter), batch) == 130
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last == "to go on, with the same standard input: nstbatch stylize photos --size 512"
 
 
 # ---- a dry run --------------------------------------------------------------------------------

@@ -47,16 +47,22 @@ def test_models_are_checked(home, capsys):
     assert "  broken: sound" not in out
 
 
-def test_the_cache_is_shown(tmp_path, monkeypatch, capsys):
+def test_the_cache_and_the_file_of_defaults_are_shown(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "nstbatch"
     (folder / "openvino").mkdir(parents=True)
     (folder / "openvino" / "compiled").write_bytes(bytes(3_000_000))
     monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("NSTBATCH_DEFAULTS", str(tmp_path / "mine.toml"))
     assert run(["doctor"]) == 0
-    assert f"Cache\n  {folder}: 3 MB\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"Cache\n  {folder}: 3 MB\n" in out
+    assert f"Your defaults\n  {tmp_path / 'mine.toml'}, which is not there\n" in out
     monkeypatch.setenv("NSTBATCH_CACHE", "off")
+    monkeypatch.setenv("NSTBATCH_DEFAULTS", "")
     assert run(["doctor"]) == 0
-    assert "Cache\n  switched off by $NSTBATCH_CACHE\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Cache\n  switched off by $NSTBATCH_CACHE\n" in out
+    assert "Your defaults\n  switched off by $NSTBATCH_DEFAULTS\n" in out
 
 
 def test_packages_that_break_each_other_are_named(monkeypatch, capsys):

@@ -314,3 +314,23 @@ def test_a_dry_run_dreams_nothing(capsys):
     assert dream("--class", "banana", "--dry-run", *CLASS) == 0
     assert "banana.png" in capsys.readouterr().out
     assert not Path("dreamed").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("photos", *QUICK),
+        ("--class", "tabby", *CLASS),
+        ("photos", "--frames", "2", "--video", "gif", *QUICK),
+        ("--frames", "2", "--video", "gif", *QUICK),
+    ],
+)
+def test_the_settings_that_a_batch_leaves_are_those_of_the_same_batch(words, capsys):
+    """They have the options of the other kinds of dreams too, at their defaults."""
+    save("photos/a.jpg")
+    assert dream(*words) == 0
+    assert dream("--config", "dreamed/nstbatch.toml") == 0
+    assert "1 already there" in capsys.readouterr().err
+    if "--frames" not in words:
+        assert dream("--config", "dreamed/nstbatch.toml", "--fps", "3") == 2
+        assert "--fps" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """``nstbatch retry``: the commands of the ledger again, for the failed pictures only."""
 
+import io
 import json
 from pathlib import Path
 
@@ -129,3 +130,26 @@ def test_words_of_another_program_are_not_called():
     path = Path("stylized/nstbatch.jsonl")
     path.write_text(path.read_text().replace('["nstbatch", "stylize"', '["rm", "stylize"'))
     assert run(["retry", "stylized"]) == 1
+
+
+def test_changed_defaults_do_not_make_other_pictures(folder, monkeypatch, capsys):
+    defaults = folder / "defaults.toml"
+    monkeypatch.setenv("NSTBATCH_DEFAULTS", str(defaults))
+    defaults.write_text("seed = 1")
+    assert stylize() == 1
+    good("b")
+    defaults.write_text("seed = 2")
+    assert run(["retry", "stylized"]) == 1
+    assert "Not made again: --seed would have another value" in capsys.readouterr().err
+    assert not Path("stylized/b.png").exists()
+    defaults.write_text("seed = 1")
+    assert run(["retry", "stylized"]) == 0
+
+
+def test_what_came_through_a_pipe_cannot_be_read_again(folder, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"photos/b.png\n")))
+    words = ["stylize", "--from-file", "-", "-s", "style.png", *QUICK, "--device", "cpu"]
+    assert run(words) == 1
+    good("b")
+    assert run(["retry", "stylized"]) == 1
+    assert "read standard input, which cannot be read again" in capsys.readouterr().err

@@ -368,7 +368,7 @@ def test_fail_fast_stops_at_the_first(capsys):
         (("--pooling", "min"), "avg, max"),
         (("--size", "0"), "size must be"),
         (("--iterations", "many"), "valid int"),
-        (("--out", "style.jpg"), "style.jpg cannot be written to"),
+        (("--out", "style.jpg"), "style.jpg would overwrite an input file"),
         (("--out", "photos"), "would overwrite"),
         (("gone.jpg",), "There is no file or folder gone.jpg"),
     ],
