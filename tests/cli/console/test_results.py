@@ -60,7 +60,7 @@ def test_names_go_round_through_pipes(tmp_path):
     for name in names:
         Image.linear_gradient("L").convert("RGB").resize((48, 40)).save(tmp_path / "photos" / name)
     Image.radial_gradient("L").convert("RGB").resize((48, 48)).save(tmp_path / "style.png")
-    command = [sys.executable, "-m", "nstbatch", "stylize", "--from-file", "-", "-0", "-q"]
+    command = [sys.executable, "-m", "nstbatch", "stylize", "--from-file", "-", "-0"]
     command += ["-s", "style.png", "--model", "squeezenet1_1", "--size", "32", "--iterations", "1"]
     command += ["--scales", "1", "--device", "cpu"]
     given = b"".join(b"photos/" + os.fsencode(name) + b"\0" for name in names)
