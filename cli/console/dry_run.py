@@ -59,7 +59,7 @@ def print_totals(
     entries: Sequence[Entry], ledger: Ledger, effort: Effort | None, network: str
 ) -> None:
     """Print on standard error the number of pictures, and an estimate of time and memory."""
-    photos = [entry.job.input for entry in entries if entry.standing is Standing.TO_DO]
+    photos = [entry.job.file for entry in entries if entry.standing is Standing.TO_DO]
     line = f"{count(len(entries), 'picture')}, {len(photos)} to paint"
     if effort is not None and photos:
         line += estimate(len(photos), effort.shapes(photos), effort, ledger, network)

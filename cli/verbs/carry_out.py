@@ -173,7 +173,7 @@ def _warn_of_memory(work: Work, jobs: Batch) -> None:
     from nstbatch.cli.console.memory_warning import memory_warning
     from nstbatch.cli.output.survey import Standing
 
-    photos = [entry.job.input for entry in jobs.entries if entry.standing is Standing.TO_DO]
+    photos = [entry.job.file for entry in jobs.entries if entry.standing is Standing.TO_DO]
     warning = memory_warning(work.effort, photos) if work.effort else None
     if warning is not None:
         print(f"nstbatch: {warning}", file=sys.stderr)

@@ -70,7 +70,7 @@ def texture(
             objective,
             options.optimizer,
             options.pooling,
-            effort.largest([job.input for job in plan.jobs]),
+            effort.largest([job.file for job in plan.jobs]),
         ),
     )
     raise typer.Exit(carry_out(work, batch))
