@@ -13,7 +13,7 @@ from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.engine import network_sessions
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.pictures.images import Picture, read
 from nstbatch.runtime.pictures.sizes import resize
@@ -285,12 +285,11 @@ def opened(monkeypatch):
     monkeypatch.setenv("NSTBATCH_CACHE", "off")  # a painting that is known needs no session
     sizes = []
 
-    class RecordingSession(Session):
-        def __init__(self, model, shapes, *args, **options):
-            super().__init__(model, shapes, *args, **options)
-            sizes.append(shapes["image"][2:])
+    def recorded(model, shapes, *args, **options):
+        sizes.append(shapes["image"][2:])
+        return open_session(model, shapes, *args, **options)
 
-    monkeypatch.setattr(network_sessions, "Session", RecordingSession)
+    monkeypatch.setattr(network_sessions, "open_session", recorded)
     return sizes
 
 
