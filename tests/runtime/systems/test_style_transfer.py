@@ -15,8 +15,9 @@ from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.engine import network_sessions
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
+from nstbatch.runtime.pictures.colour_transfer import recolored
 from nstbatch.runtime.pictures.images import Picture, read
-from nstbatch.runtime.pictures.sizes import resize
+from nstbatch.runtime.pictures.sizes import fit_long_side, resize
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
@@ -215,6 +216,14 @@ def test_a_run_starts_from_noise(transfer):
         assert image.mean() == pytest.approx(0.5, abs=0.02)
         assert image.std() == pytest.approx(1 / np.sqrt(12), abs=0.02)
     assert abs(np.corrcoef(images[0].ravel(), images[1].ravel())[0, 1]) < 0.05
+
+
+def test_a_run_starts_from_the_photo_in_the_colours_of_the_style(transfer):
+    image = transfer(PHOTO, PAINTING, replace(STANDING_STILL, init="recolored")).image
+    small = resize(PAINTING, fit_long_side(*PAINTING.shape[:2], 64))
+    np.testing.assert_allclose(image, recolored(resize(PHOTO, (51, 64)), small), atol=1e-4)
+    assert np.abs(image.mean((0, 1)) - PAINTING.mean((0, 1))).max() < 0.02
+    assert np.abs(PHOTO.mean((0, 1)) - PAINTING.mean((0, 1))).max() > 0.04
 
 
 def test_a_run_starts_from_another_image(transfer, files):
