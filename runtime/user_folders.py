@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+CACHE_VARIABLE = "NSTBATCH_CACHE"
+OFF = "off"
 
 
 def user_data() -> Path | None:
@@ -25,6 +29,21 @@ def user_config() -> Path | None:
     import platformdirs
 
     return _known(lambda: platformdirs.user_config_path("nstbatch", appauthor=False))
+
+
+def cache_folder() -> Path | None:
+    """Return the folder of the cache; None if it is "off", or in the home folder of nobody.
+
+    It lies in $NSTBATCH_CACHE or the user's cache folder, and always has a name of its own: old
+    files in it are removed, and $NSTBATCH_CACHE may hold other files.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE, "")
+    if chosen.lower() == OFF:
+        return None
+    if not chosen:
+        return user_cache()
+    folder = expanded(chosen)
+    return None if folder is None else folder / "nstbatch"
 
 
 def expanded(path: str | Path) -> Path | None:

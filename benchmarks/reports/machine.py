@@ -7,11 +7,8 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
-from nstbatch.runtime.devices.processor import available_cores, has_bf16
-
-CPUINFO = Path("/proc/cpuinfo")
+from nstbatch.runtime.devices.processor import available_cores, has_bf16, processor_name
 
 PACKAGES = (
     "nstbatch",
@@ -19,7 +16,7 @@ PACKAGES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "onnxruntime-openvino",
-    "onnxruntime-ep-openvino",
+    "openvino",
     "torch",
 )
 
@@ -33,7 +30,7 @@ BUSY = 0.3
 def describe_machine(threads: int) -> dict[str, object]:
     """The machine, its software and its load; all values can be written as JSON."""
     return {
-        "processor": _processor(),
+        "processor": processor_name() or "unknown",
         "cores": available_cores(),
         "bf16": has_bf16(),
         "memory_bytes": _memory(),
@@ -59,15 +56,6 @@ def differences(before: Mapping[str, object], after: Mapping[str, object]) -> li
         for name in HARDWARE
         if before.get(name) != after.get(name)
     ]
-
-
-def _processor(cpuinfo: Path = CPUINFO) -> str:
-    try:
-        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or "unknown"
 
 
 def _memory() -> int | None:

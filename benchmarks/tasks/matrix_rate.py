@@ -121,15 +121,13 @@ def _seconds(product: Product, clock: Callable[[], float]) -> float:
 
 def onnx_products(provider: Provider, threads: int) -> tuple[Product, ...]:
     """The candidate products on a provider."""
-    from nstbatch.runtime.engine.session import Session
+    from nstbatch.runtime.engine.open_session import open_session
 
     def product(model: onnx.ModelProto, shape: tuple[int, ...], operations: int) -> Product:
-        session = Session(model, {VALUES: shape}, provider, threads=threads)
+        session = open_session(model, {VALUES: shape}, provider, threads=threads)
         values = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
         run = session.bind(
-            {VALUES: session.buffer(values)},
-            {PRODUCT: session.buffer(np.zeros(shape))},
-            constant=(VALUES,),
+            {VALUES: session.buffer(values)}, {PRODUCT: session.buffer(np.zeros(shape))}
         )
         return Product(operations, run)
 

@@ -10,7 +10,7 @@ import typer
 
 from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.runtime.checks import OptimizerName, Pooling
-from nstbatch.runtime.systems.style_transfer_options import Init, StyleTransferOptions
+from nstbatch.runtime.systems.style_transfer_options import INITS, Init, StyleTransferOptions
 
 from .layers import parse_layers, parse_weighted_layers
 from .optimization import (
@@ -87,8 +87,8 @@ Start = Annotated[
     str,
     typer.Option(
         "--init",
-        metavar="photo|noise|IMAGE",
-        help="Picture to start from.",
+        metavar="photo|recolored|noise|IMAGE",
+        help="Picture to start from; recolored: the photo in the style's colours.",
         rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,
@@ -118,7 +118,7 @@ class Stylizing:
     @property
     def init_path(self) -> Path | None:
         """The picture to start from; None for the photo or noise."""
-        return None if self.init in ("photo", "noise") else Path(self.init)
+        return None if self.init in INITS and self.init != "image" else Path(self.init)
 
     @property
     def options(self) -> StyleTransferOptions:

@@ -22,7 +22,7 @@ PACKAGES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "onnxruntime-openvino",
-    "onnxruntime-ep-openvino",
+    "openvino",
     "opencv-python-headless",
     "pillow",
     "torch",
@@ -63,6 +63,17 @@ def _devices(findings: list[Finding]) -> Iterator[str]:
         yield f"  {line}"
         if finding.fix:
             yield f"      to change that: {finding.fix}"
+        if finding.device == "openvino" and finding.usable:
+            yield from _trial()
+
+
+def _trial() -> Iterator[str]:
+    """Try OpenVINO anew: a machine may have been busy when it was tried before."""
+    from nstbatch.runtime.devices.openvino_probe import try_now
+
+    reason = try_now()
+    if reason is not None:
+        yield f"      not taken by --device auto: {reason}"
 
 
 def _describe(finding: Finding) -> str:
@@ -99,13 +110,15 @@ def _models() -> Iterator[str]:
 
 
 def _cache() -> Iterator[str]:
-    from nstbatch.runtime.engine.cache import OFF, VARIABLE, current_cache
+    from nstbatch.runtime.engine.cache import current_cache
+    from nstbatch.runtime.user_folders import CACHE_VARIABLE, OFF
 
     cache = current_cache()
     yield "Cache"
     if cache is None:
-        off = os.environ.get(VARIABLE, "").lower() == OFF
-        yield f"  {f'switched off by ${VARIABLE}' if off else 'none: this user has no home folder'}"
+        is_off = os.environ.get(CACHE_VARIABLE, "").lower() == OFF
+        off = f"switched off by ${CACHE_VARIABLE}"
+        yield f"  {off if is_off else 'none: this user has no home folder'}"
     else:
         yield f"  {printable(cache.folder)}: {cache.size / 1e6:.0f} MB"
 

@@ -14,7 +14,6 @@ import functools
 import importlib
 import platform
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +21,9 @@ from typing import Any
 from nstbatch.runtime.errors import UnknownNameError
 from nstbatch.runtime.installing import install, install_in_place
 
+from .openvino import core, openvino
 from .processor import has_bf16
-from .provider_options import (
-    EXECUTION_PROVIDERS,
-    add_provider,
-    openvino_devices,
-    openvino_is_built_in,
-)
+from .provider_options import EXECUTION_PROVIDERS, add_provider
 
 # Distributions that unpack into the same `onnxruntime` folder and overwrite each other's files.
 RUNTIME_PACKAGES = (
@@ -38,12 +33,14 @@ RUNTIME_PACKAGES = (
     "onnxruntime-openvino",
 )
 
+# The machines that OpenVINO 2026.4 has wheels for.
+OPENVINO_WHEELS = ("Linux x86_64", "Linux aarch64", "Windows AMD64", "Darwin arm64")
+
 # The requirements of the extras of the same names in pyproject.toml. They are spelled out, since
 # a command for one of them may have to take the place of another.
-CPU = ("onnxruntime>=1.24",)
-OPENVINO = ("onnxruntime-ep-openvino>=1.8",)
-AMD = ("onnxruntime-openvino>=1.24",)
-GPU = ("onnxruntime-gpu[cuda,cudnn]>=1.28",)
+CPU = ("onnxruntime>=1.30",)
+OPENVINO = ("openvino>=2026.4",)
+GPU = ("onnxruntime-gpu[cuda,cudnn]>=1.30",)
 TENSORRT = (*GPU, "tensorrt-cu13>=10.13,<11")
 
 FATAL_ONLY = 4  # of ONNX Runtime's log severities
@@ -63,7 +60,7 @@ class Finding:
     """The result of :func:`check` for one device.
 
     Attributes:
-        device: A key of :data:`.provider_options.EXECUTION_PROVIDERS`.
+        device: One of :data:`.providers.DEVICES`, but for "auto".
         usable: True if a session can be opened on the device.
         detail: The software that runs it, or the reason why it cannot be used; without full stop.
         fix: The command that makes it usable; None if no command does.
@@ -132,18 +129,15 @@ def _check_openvino() -> Finding:
     # If the processor's features are unknown (not Linux), bf16 is possible but not the default.
     # fp16 is left out, since OpenVINO is slow and wrong in it on a processor.
     precisions = {True: ("bf16", "fp32"), False: ("fp32",), None: ("fp32", "bf16")}[has_bf16()]
-    ort = _onnxruntime()
-    if not hasattr(ort, "get_ep_devices"):
-        raise _UnusableError(
-            f"ONNX Runtime {ort.__version__} is too old for it", install(*CPU, upgrade=True)
-        )
-    if openvino_is_built_in():
-        _probe("openvino")
-        return _usable("openvino", f"built into ONNX Runtime {ort.__version__}", *precisions)
-    version = _register_openvino()
-    if not openvino_devices():
-        raise _UnusableError(*_no_openvino_device())
-    return _usable("openvino", f"onnxruntime-ep-openvino {version}", *precisions)
+    try:
+        version = openvino().__version__.partition("-")[0]
+        if "CPU" not in core().available_devices:
+            raise _UnusableError(f"OpenVINO {version} finds no processor that it can use")
+    except ImportError as error:
+        raise _UnusableError(*_no_openvino_package(error)) from error
+    except RuntimeError as error:  # a library of its own that does not load
+        raise _UnusableError(f"OpenVINO does not start ({_first_line(error)})") from error
+    return _usable("openvino", f"OpenVINO {version}", *precisions)
 
 
 def _check_cuda() -> Finding:
@@ -241,7 +235,7 @@ def _probe(device: str, fix: str | None = None) -> None:
     options = ort.SessionOptions()
     options.log_severity_level = FATAL_ONLY  # the exception says what went wrong
     try:
-        add_provider(options, device, precision="fp32", threads=1)
+        add_provider(options, device, precision="fp32")
         session = ort.InferenceSession(RELU, options, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions have no other common base
         raise _UnusableError(f"its session does not open ({_first_line(error)})", fix) from error
@@ -249,56 +243,11 @@ def _probe(device: str, fix: str | None = None) -> None:
         raise _UnusableError("ONNX Runtime could not load it and fell back to the processor", fix)
 
 
-_registration = threading.Lock()
-
-
-@functools.cache
-def _register_openvino() -> str:
-    """Load the OpenVINO plugin into this process's ONNX Runtime, once; return its version."""
-    from importlib.metadata import version
-
-    ort = _onnxruntime()
-    try:
-        plugin = importlib.import_module("onnxruntime_ep_openvino")
-    except ImportError as error:
-        raise _UnusableError(*_no_openvino_package(error)) from error
-    with _registration:
-        if not openvino_devices():  # otherwise the program that uses this library registered it
-            try:
-                ort.register_execution_provider_library(
-                    plugin.get_ep_name(), plugin.get_library_path()
-                )
-            except Exception as error:  # ONNX Runtime's exceptions have no other common base
-                raise _UnusableError(f"its plugin does not load ({_first_line(error)})") from error
-    return version("onnxruntime-ep-openvino")
-
-
 def _no_openvino_package(error: ImportError) -> tuple[str, str | None]:
     machine = _machine()
-    if machine not in ("Linux x86_64", "Windows AMD64"):
-        return f"there is no onnxruntime-ep-openvino for {machine}", None
-    return f"the package onnxruntime-ep-openvino does not load ({error})", install(*OPENVINO)
-
-
-def _no_openvino_device() -> tuple[str, str | None]:
-    """The reason and the fix if the plugin is installed but offers no processor.
-
-    Up to version 1.8 the plugin refuses processors that are not Intel's. The OpenVINO that is built
-    into ONNX Runtime serves them, but in fp32 it is no faster than ONNX Runtime alone.
-    """
-    vendors = {found.device.vendor for found in _onnxruntime().get_ep_devices()}
-    if "Intel" in vendors:
-        return "the OpenVINO plugin offers no processor here", None
-    why = (
-        "the OpenVINO plugin serves Intel processors only (microsoft/onnxruntime#31981), "
-        f"and this one is from {' or '.join(sorted(vendors)) or 'another maker'}"
-    )
-    is_available = (
-        _machine() == "Linux x86_64"
-        and sys.version_info < (3, 14)  # onnxruntime-openvino 1.24.1 has no wheel for it
-        and not _is_installed("onnxruntime-gpu")  # onnxruntime-openvino would replace it
-    )
-    return why, in_place(*AMD) if is_available and has_bf16() else None
+    if machine not in OPENVINO_WHEELS:
+        return f"OpenVINO has no package for {machine}", None
+    return f"the package openvino does not load ({error})", install(*OPENVINO)
 
 
 def _machine() -> str:

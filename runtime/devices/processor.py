@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import platform
 from pathlib import Path
 
 from nstbatch.runtime.checks import at_least
@@ -13,6 +14,8 @@ from .cgroups import MEMBERSHIP, MOUNT, cgroup_folders, numbers
 
 # Linux's names for the instruction sets that multiply bfloat16 (x86: AMX and AVX-512 BF16).
 BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+
+CPUINFO = Path("/proc/cpuinfo")
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +56,27 @@ def _warn_of_fewer(threads: int, cores: int) -> None:
     log.warning("Using %d threads, not %d: this process may use no more cores.", cores, threads)
 
 
-def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
+def processor_flags(cpuinfo: Path = CPUINFO) -> frozenset[str] | None:
     """Return the instruction sets that the kernel lists; None if it lists none (not Linux)."""
+    flags = _of_processor("flags", cpuinfo)
+    return None if flags is None else frozenset(flags.split())
+
+
+def processor_name(cpuinfo: Path = CPUINFO) -> str:
+    """Return the processor's model, as its maker calls it; what Python knows of it elsewhere."""
+    return _of_processor("model name", cpuinfo) or platform.processor()
+
+
+def _of_processor(wanted: str, cpuinfo: Path) -> str | None:
+    """Return what the kernel says of the first processor; None if it says nothing."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     for line in text.splitlines():
         key, _, value = line.partition(":")
-        if key.strip() == "flags":
-            return frozenset(value.split())
+        if key.strip() == wanted:
+            return value.strip()
     return None
 
 

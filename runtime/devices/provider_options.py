@@ -10,14 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
 EXECUTION_PROVIDERS = {
     "cpu": "CPUExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
@@ -28,7 +27,6 @@ def add_provider(
     device: str,
     *,
     precision: str,
-    threads: int,
     engine: str | None = None,
     engine_folder: Path | None = None,
     captured: bool = False,
@@ -41,59 +39,17 @@ def add_provider(
     Args:
         options: The session options to add to.
         device: A key of :data:`EXECUTION_PROVIDERS`.
-        precision: "fp32", or "bf16" on OpenVINO. CUDA and TensorRT have no such option: there half
-            precision is written into the graph, so that the objective stays fp32.
-        threads: Number of threads that a step may use.
+        precision: "fp32" or "fp16". Half precision is written into the graph, so that the objective
+            stays fp32; CUDA also chooses its layout by it.
         engine: The :func:`engine_key` for TensorRT; without one its engines are not cached.
         engine_folder: Folder of TensorRT's engine and timing caches; without one neither is kept.
         captured: True if CUDA records passes as CUDA graphs.
     """
-    if device == "openvino":
-        plugged, chosen = openvino_devices(), openvino_options(precision, threads)
-        if plugged:
-            options.add_provider_for_devices(plugged, chosen)
-        else:  # OpenVINO is built into ONNX Runtime
-            options.add_provider(EXECUTION_PROVIDERS["openvino"], {"device_type": "CPU", **chosen})
     if device == "tensorrt":
         chosen = tensorrt_options(engine, engine_folder)
         options.add_provider(EXECUTION_PROVIDERS["tensorrt"], chosen)
     if device in ("cuda", "tensorrt"):  # CUDA also runs the nodes that TensorRT does not take
         options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options(precision, captured))
-
-
-def openvino_is_built_in() -> bool:
-    """Return True if OpenVINO is part of ONNX Runtime, as in the package onnxruntime-openvino.
-
-    A registered plugin that offers devices is also listed among the providers, so that does not
-    count.
-    """
-    import onnxruntime as ort
-
-    listed = EXECUTION_PROVIDERS["openvino"] in ort.get_available_providers()
-    return listed and not openvino_devices()
-
-
-def openvino_devices() -> list[Any]:
-    """Return the processor as OpenVINO's plugin offers it, without its `.AUTO` twin.
-
-    The list is empty until the plugin is registered, or if it does not serve this processor.
-    """
-    import onnxruntime as ort
-
-    return [
-        found
-        for found in ort.get_ep_devices()
-        if found.ep_name == EXECUTION_PROVIDERS["openvino"]
-        and found.device.type == ort.OrtHardwareDeviceType.CPU
-    ]
-
-
-def openvino_options(precision: str, threads: int) -> dict[str, str]:
-    """Return OpenVINO's options. Its plugin ignores an option called ``precision``."""
-    hint = {"fp32": "f32", "bf16": "bf16"}[precision]
-    # No CACHE_DIR: sessions do not open faster with it, and it takes 80 MB for each graph.
-    properties = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": str(threads)}
-    return {"load_config": json.dumps({"CPU": properties})}
 
 
 def cuda_options(precision: str, captured: bool) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
 
 from .devices import FATAL_ONLY, Finding, check, conflicting_packages, within_reach
+from .openvino_probe import reason_against
 from .processor import available_cores, threads_within
 from .provider_options import EXECUTION_PROVIDERS, add_provider, engine_key
 
@@ -33,7 +34,7 @@ __all__ = [
     "within_reach",
 ]
 
-DEVICES = ("auto", *EXECUTION_PROVIDERS)
+DEVICES = ("auto", "cpu", "openvino", "cuda", "tensorrt")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 # "auto" takes the first usable one. TensorRT is left out: it builds an engine for minutes before
@@ -51,11 +52,6 @@ class Provider:
     precision: str
 
     @property
-    def execution_provider(self) -> str:
-        """ONNX Runtime's name of the provider, such as ``"OpenVINOExecutionProvider"``."""
-        return EXECUTION_PROVIDERS[self.device]
-
-    @property
     def memory(self) -> str:
         """The memory that its buffers are in, by ONNX Runtime's name: "cpu" or "cuda"."""
         return "cuda" if self.device in ("cuda", "tensorrt") else "cpu"
@@ -68,16 +64,6 @@ class Provider:
         needs several.
         """
         return self.device == "cuda"
-
-    @property
-    def copies_inputs(self) -> bool:
-        """True if a session copies an input when it is bound, and so misses later writes to it.
-
-        OpenVINO's plugin does: its inputs are in a memory of its own, to which ONNX Runtime copies
-        other buffers once (microsoft/onnxruntime#5857). The OpenVINO that is built into ONNX
-        Runtime reads them each time, and binding them again costs nothing there.
-        """
-        return self.device == "openvino"
 
     @property
     def for_updates(self) -> Provider:
@@ -118,14 +104,13 @@ class Provider:
         options.log_severity_level = FATAL_ONLY  # exceptions say what went wrong
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         # With fewer threads than cores, other work uses the remaining cores, so threads must not
-        # spin. OpenVINO has threads of its own, and ONNX Runtime's have nothing to do.
-        if not spinning or threads < cores or self.device == "openvino":
+        # spin.
+        if not spinning or threads < cores:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         add_provider(
             options,
             self.device,
             precision=self.precision,
-            threads=threads,
             engine=engine,
             engine_folder=engine_folder,
             captured=captured,
@@ -136,8 +121,9 @@ class Provider:
 def resolve(device: str = "auto", precision: str = "auto") -> Provider:
     """Return the provider for a device and a precision, after checking that it can be used.
 
-    The device "auto" is the first usable one of CUDA, OpenVINO and the processor; the precision
-    "auto" is the first that the device offers (:attr:`.devices.Finding.precisions`).
+    The device "auto" is the first usable one of CUDA, OpenVINO and the processor; OpenVINO must
+    have passed a trial on this machine (:mod:`.openvino_probe`). The precision "auto" is the first
+    that the device offers (:attr:`.devices.Finding.precisions`).
 
     Raises:
         UnknownNameError: A name is not in :data:`DEVICES` or :data:`PRECISIONS`.
@@ -151,6 +137,8 @@ def resolve(device: str = "auto", precision: str = "auto") -> Provider:
     for candidate in AUTO_ORDER if device == "auto" else (device,):
         finding = check(candidate)
         reason = _refusal(finding, precision)
+        if reason is None and device == "auto" and candidate == "openvino":
+            reason = _distrust()
         if reason is None:
             return Provider(candidate, finding.precisions[0] if precision == "auto" else precision)
         reasons.append(reason)
@@ -163,7 +151,7 @@ def assert_on_device(session: ort.InferenceSession, provider: Provider) -> None:
     The session must have been opened with :meth:`Provider.session_options`, which make it record
     the nodes of each provider.
     """
-    wanted = provider.execution_provider
+    wanted = EXECUTION_PROVIDERS[provider.device]
     if wanted not in session.get_providers():
         raise ProviderError(
             f"The session should run on {wanted}, but runs on {', '.join(session.get_providers())}."
@@ -175,6 +163,12 @@ def assert_on_device(session: ort.InferenceSession, provider: Provider) -> None:
             f"{wanted} took no node of the graph; all of it would run on "
             f"{', '.join(sorted(assigned))}. {OTHERWISE}"
         )
+
+
+def _distrust() -> str | None:
+    """Reason why "auto" does not take OpenVINO though it can be used; None if it does."""
+    reason = reason_against()
+    return reason and f"The device 'openvino' is not trusted here: {reason}."
 
 
 def _refusal(finding: Finding, precision: str) -> str | None:

@@ -22,7 +22,7 @@ from nstbatch.runtime.graphs.half_precision import reached_from
 from nstbatch.runtime.graphs.smallest_side import smallest_side
 from nstbatch.runtime.names import IMAGE
 
-from .session import Session
+from .open_session import open_session
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 # An optimiser may find larger activations than the extreme pictures give. A guess.
@@ -47,7 +47,7 @@ def activation_scale(bundle: Bundle, pooling: Pooling, threads: int | None = Non
     forward = bundle.read_graph("forward", pooling)
     side = max(SIDE, smallest_side(forward, bundle.layer_names))
     pictures = extreme_pictures(side)
-    session = Session(
+    session = open_session(
         with_largest(forward),
         {IMAGE: pictures.shape},
         Provider("cpu", "fp32"),

@@ -24,10 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nstbatch.runtime.files import write_atomically
-from nstbatch.runtime.user_folders import expanded, user_cache
-
-VARIABLE = "NSTBATCH_CACHE"
-OFF = "off"
+from nstbatch.runtime.user_folders import cache_folder
 
 # Bytes of all files together; VGG16's weights, laid out for a processor, are 80 MB. A guess.
 LARGEST = 1 << 30
@@ -38,21 +35,6 @@ ENTRY, BLOB = "entry", "blob"
 DIGEST = hashlib.sha256().digest_size
 
 log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path | None:
-    """Return the folder of the cache; None if it is "off", or in the home folder of nobody.
-
-    It lies in $NSTBATCH_CACHE or the user's cache folder, and always has a name of its own: old
-    files in it are removed, and $NSTBATCH_CACHE may hold other files.
-    """
-    chosen = os.environ.get(VARIABLE, "")
-    if chosen.lower() == OFF:
-        return None
-    if not chosen:
-        return user_cache()
-    folder = expanded(chosen)
-    return None if folder is None else folder / "nstbatch"
 
 
 def provider_folder(name: str) -> Path | None:

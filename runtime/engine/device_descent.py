@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from itertools import permutations
 
 import numpy as np
-import onnxruntime as ort
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.loop import Bounds, Varying, nothing_varies
@@ -14,7 +13,7 @@ from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.errors import StoppedError
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, STATE, STATE_OUT
 
-from .session import Session
+from .session import Buffer, Session
 
 # Steps between two looks at the losses on a GPU. A guess: a second or less between two reports.
 LOOK_EVERY = 10
@@ -73,7 +72,6 @@ class Descent:
             step.bind(
                 {**fixed, **self._drawn, IMAGE: here[IMAGE]},
                 {LOSSES: self._losses, GRADIENT: gradient},
-                constant=fixed,
             )
             for here in self._sets
         )
@@ -180,7 +178,7 @@ class Descent:
 
 def _buffer_sets(
     update: Session, first: Mapping[str, Array], in_place: set[str], count: int
-) -> tuple[dict[str, ort.OrtValue], ...]:
+) -> tuple[dict[str, Buffer], ...]:
     """Sets of image and state buffers with the first values in them.
 
     All sets share the buffers that are updated in place.
@@ -196,7 +194,7 @@ def _buffer_sets(
     return (buffers, *others)
 
 
-def _scalars(update: Session, optimizer: Optimizer, bounds: Bounds) -> dict[str, ort.OrtValue]:
+def _scalars(update: Session, optimizer: Optimizer, bounds: Bounds) -> dict[str, Buffer]:
     """Buffers for the scalar inputs of an update graph."""
     return {
         "learning_rate": update.buffer(optimizer.learning_rate),
@@ -205,7 +203,7 @@ def _scalars(update: Session, optimizer: Optimizer, bounds: Bounds) -> dict[str,
     }
 
 
-def _as_outputs(buffers: Mapping[str, ort.OrtValue]) -> dict[str, ort.OrtValue]:
+def _as_outputs(buffers: Mapping[str, Buffer]) -> dict[str, Buffer]:
     """Buffers of an update's inputs by the names of the outputs that they become."""
     return {
         "image_out" if name == IMAGE else name.replace(STATE, STATE_OUT, 1): value

@@ -16,6 +16,7 @@ from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View
 
 from .lru_cache import LruCache
+from .open_session import open_session
 from .passes import PassOptions
 from .ready_graph import Recipe
 from .session import Session
@@ -180,13 +181,13 @@ class NetworkSessions:
             shapes: Shape of every input, by name.
             provider: Runs it.
             has_network: True if the graph contains the bundle's network, and reads its weights.
-            captured: See :class:`.session.Session`.
+            captured: See :func:`.open_session.open_session`.
             spinning: Likewise.
         """
 
-        def open_session() -> Session:
+        def opened() -> Session:
             about = (self._bundle.sha256, *parts) if has_network else parts
-            return Session(
+            return open_session(
                 Recipe(about, make),
                 shapes,
                 provider,
@@ -197,7 +198,7 @@ class NetworkSessions:
                 spinning=spinning,
             )
 
-        return self._sessions.get((parts, provider, tuple(shapes.items())), open_session)
+        return self._sessions.get((parts, provider, tuple(shapes.items())), opened)
 
     def _network(
         self, provider: Provider, rule: GraphKind, pooling: Pooling, layers: Collection[str]

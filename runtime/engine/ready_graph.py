@@ -57,8 +57,8 @@ class ReadyGraph:
             provider: Runs it.
             weights_folder: Folder of its external data; None if it has none.
         """
-        self._graph, self._shapes, self._weights_folder = graph, shapes, weights_folder
-        self._provider = provider
+        self._graph = graph
+        self.shapes, self.provider, self.weights_folder = shapes, provider, weights_folder
         self._stored = None
         if isinstance(graph, Recipe):
             self._stored = StoredGraph.of(graph.parts, list(shapes.items()), provider)
@@ -71,18 +71,21 @@ class ReadyGraph:
         return self._model.data
 
     def open(self, options: ort.SessionOptions) -> ort.InferenceSession:
-        """Open a session of it, and store it in the cache."""
+        """Open a session of ONNX Runtime, and store the graph in the cache as that optimises it."""
         if self._cached is not None:
             try:
                 return self._cached.open(options)
             except Exception:  # ONNX Runtime's share no other base; a file may have been removed
                 self._model = self._make()
-        if self._stored is None:
-            return self._model.open(options)
-        if self._provider.device == "cpu":  # ONNX Runtime writes its optimised graph
+        if self._stored is not None and self.provider.device == "cpu":
             return self._stored.open_and_store(self._model, options)
-        self._stored.write(self._model)
-        return self._model.open(options)
+        return self.stored().open(options)
+
+    def stored(self) -> Model:
+        """Return the model, and store it in the cache as it is if it is not there yet."""
+        if self._cached is None and self._stored is not None:
+            self._stored.write(self._model)
+        return self._model
 
     def _make(self) -> Model:
         import onnx
@@ -94,21 +97,21 @@ class ReadyGraph:
         from nstbatch.runtime.graphs.winograd import with_fewer_products
 
         linked = self._linked()
-        model = specialise(onnx.ModelProto.FromString(linked.data), self._shapes)
+        model = specialise(onnx.ModelProto.FromString(linked.data), self.shapes)
         # Other providers choose algorithms themselves; in half precision the products would round.
-        if self._provider.device == "cpu" and self._provider.precision == "fp32":
+        if self.provider.device == "cpu" and self.provider.precision == "fp32":
             model = with_fewer_products(model)
-        if self._provider.device == "openvino":
+        if self.provider.device == "openvino":
             model = with_positions_first(with_padded_outputs(with_comparisons(model)))
         return replace(linked, data=model.SerializeToString())
 
     def _linked(self) -> Model:
         """Return the graph for pictures of all sizes; from the cache if it has weights to fold."""
-        graph, folder = self._graph, self._weights_folder
+        graph, folder = self._graph, self.weights_folder
         if not isinstance(graph, Recipe):
             return Model(graph.SerializeToString(), folder)
-        if folder is not None and self._provider.memory == "cpu":
-            stored = StoredGraph.of(graph.parts, self._provider)
+        if folder is not None and self.provider.memory == "cpu":
+            stored = StoredGraph.of(graph.parts, self.provider)
             if stored is not None:
                 return stored.read(folder) or stored.store_folded(graph.make(), folder)
         return Model(graph.make().SerializeToString(), folder)

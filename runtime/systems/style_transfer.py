@@ -28,6 +28,7 @@ from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
+from nstbatch.runtime.pictures.colour_transfer import recolored
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, long_side, resize, to_nchw
 
@@ -116,7 +117,7 @@ class StyleTransfer(System):
         return Run(
             objective=objective,
             levels=levels,
-            images=_first_images(options, start, levels[0]),
+            images=_first_images(options, start, painting, levels[0]),
             optimizer=optimizer,
             pooling=options.pooling,
             targets=lambda level: self._targets(
@@ -232,9 +233,15 @@ def _optimizer(options: StyleTransferOptions) -> Optimizer:
     return optimizer
 
 
-def _first_images(options: StyleTransferOptions, start: Array, level: Level) -> Array:
-    """Return the first images, (1, 3, H, W): the given picture, or noise."""
-    if options.init != "noise":
-        return level.fit(start)
-    random = np.random.default_rng(options.seed)
-    return random.random((1, 3, *level.canvas), dtype=np.float32)
+def _first_images(
+    options: StyleTransferOptions, start: Array, painting: Array, level: Level
+) -> Array:
+    """Return the first images, (1, 3, H, W): the given picture, recolored if asked, or noise."""
+    if options.init == "noise":
+        random = np.random.default_rng(options.seed)
+        return random.random((1, 3, *level.canvas), dtype=np.float32)
+    if options.init == "recolored":
+        height, width, _ = painting.shape
+        small = resize(painting, fit_long_side(height, width, max(level.height, level.width)))
+        start = recolored(resize(start, (level.height, level.width)), small)
+    return level.fit(start)

@@ -26,7 +26,7 @@ from nstbatch.runtime.checks import (
     whole,
 )
 
-Init = Literal["photo", "noise", "image"]
+Init = Literal["photo", "recolored", "noise", "image"]
 
 INITS: tuple[Init, ...] = get_args(Init)
 
@@ -50,7 +50,8 @@ class StyleTransferOptions:
         tv_weight: Weight of the total variation.
         tolerance: Continue with the next scale if the loss has fallen by less than this share in
             20 steps; None to take all steps.
-        init: Start: the photo, noise, or another image that is given separately.
+        init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
+            colours), "noise", or "image", another image that is given separately.
         seed: Random seed for the initial noise.
         pooling: Pooling variant of the network, "avg" or "max".
 

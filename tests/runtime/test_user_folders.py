@@ -11,8 +11,9 @@ import pytest
 
 from nstbatch.runtime import user_folders
 from nstbatch.runtime.bundles.bundle import Bundle, installed, user_folder
-from nstbatch.runtime.engine.cache import cache_folder, current_cache
+from nstbatch.runtime.engine.cache import current_cache
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.user_folders import cache_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="home folders of Unix")
 

@@ -16,7 +16,7 @@ from nstbatch.runtime.descent.adam import Adam
 from nstbatch.runtime.descent.lbfgs import LBFGS
 from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.engine.engine import Engine
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT, link
 from nstbatch.runtime.systems.deepdream import DeepDream
 from nstbatch.runtime.systems.reconstruction import Reconstruction
@@ -44,7 +44,9 @@ def graph_results(task):
         inputs[WEIGHT + term.name] = term.graph_weight(weight, target, len(task.images))
     graph = link(engine.bundle.read_graph("gradient", task.pooling), objective.terms, 2)
     shapes = {name: values.shape for name, values in inputs.items()}
-    session = Session(graph, shapes, engine.provider, weights_folder=engine.bundle.path, threads=1)
+    session = open_session(
+        graph, shapes, engine.provider, weights_folder=engine.bundle.path, threads=1
+    )
     return session.run(inputs)
 
 

@@ -16,13 +16,6 @@ def test_a_machine_is_described_in_what_json_can_hold():
     assert found["processor"]
 
 
-def test_the_processor_is_what_the_kernel_calls_it(tmp_path):
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nmodel name\t: Abacus 2\n\nmodel name\t: Abacus 2\n")
-    assert machine._processor(cpuinfo) == "Abacus 2"
-    assert machine._processor(tmp_path / "none")
-
-
 def test_the_gpu_is_the_first_that_its_driver_names(monkeypatch):
     def answer(*args, **kwargs):
         return subprocess.CompletedProcess(args, 0, "A GPU\nAnother\n", "")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from nstbatch.cli.main import run
 from nstbatch.cli.verbs import doctor
 from nstbatch.runtime import telemetry
-from nstbatch.runtime.devices import devices, providers
+from nstbatch.runtime.devices import devices, openvino_probe, providers
 from nstbatch.runtime.devices.providers import Finding
 from nstbatch.runtime.telemetry import decide
 
@@ -22,7 +23,7 @@ def test_every_device_is_usable_or_has_a_reason(capsys):
     lines = capsys.readouterr().out.splitlines()
     for device in ("cpu", "openvino", "cuda", "tensorrt"):
         finding = providers.check(device)
-        (line,) = [line for line in lines if line.split()[:1] == [device]]
+        (line,) = [line for line in lines[: lines.index("Models")] if line.split()[:1] == [device]]
         assert line.split()[1] == ("usable" if finding.usable else "no")
         assert finding.detail in line
         assert finding.fix is None or f"      to change that: {finding.fix}" in lines
@@ -30,6 +31,15 @@ def test_every_device_is_usable_or_has_a_reason(capsys):
     assert f"  {runtime} {version(runtime)}" in lines
     assert f"  nstbatch {version('nstbatch')}" in lines
     assert any(f"{providers.available_cores()} core" in line for line in lines)
+
+
+def test_openvino_is_tried_anew_and_the_reason_against_it_is_shown(monkeypatch, capsys):
+    usable = Finding("openvino", True, "OpenVINO 2026.4.1", None, ("bf16", "fp32"))
+    monkeypatch.setattr(providers, "check", lambda device: replace(usable, device=device))
+    monkeypatch.setattr(openvino_probe, "try_now", lambda: "its product in bf16 is wrong")
+    assert run(["doctor"]) == 0
+    line = "      not taken by --device auto: its product in bf16 is wrong"
+    assert capsys.readouterr().out.splitlines().count(line) == 1
 
 
 def test_the_default_precision_comes_first(monkeypatch):

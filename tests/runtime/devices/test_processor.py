@@ -1,4 +1,5 @@
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,10 @@ def test_as_many_threads_as_requested_if_there_are_cores(
 def test_a_number_of_threads_below_one_is_refused(threads: int) -> None:
     with pytest.raises(UsageError, match=f"number of threads must be .* 1, not {threads}"):
         processor.threads_within(3, threads)
+
+
+def test_the_processor_has_the_name_that_the_kernel_gives_it(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: Abacus 2\n\nmodel name\t: Abacus 2\n")
+    assert processor.processor_name(cpuinfo) == "Abacus 2"
+    assert processor.processor_name(tmp_path / "none") == platform.processor()

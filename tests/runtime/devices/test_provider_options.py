@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import pytest
-
 from nstbatch.runtime.devices import provider_options, providers
-
-
-@pytest.mark.parametrize(("precision", "hint"), [("bf16", "bf16"), ("fp32", "f32")])
-def test_openvino_is_always_told_the_precision(precision: str, hint: str) -> None:
-    options = provider_options.openvino_options(precision, 3)
-    assert json.loads(options["load_config"]) == {
-        "CPU": {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": "3"}
-    }
 
 
 def test_cuda_is_told_the_layout_and_whether_to_record() -> None:

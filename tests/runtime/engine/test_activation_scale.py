@@ -13,7 +13,7 @@ from nstbatch.runtime.engine.activation_scale import (
     scale_for,
     with_largest,
 )
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_largest_value_of_any_node_is_found():
         }
         """
     )
-    session = Session(with_largest(graph), {"image": (1, 3, 2, 2)}, resolve("cpu"), threads=1)
+    session = open_session(with_largest(graph), {"image": (1, 3, 2, 2)}, resolve("cpu"), threads=1)
     found = session.run({"image": np.ones((1, 3, 2, 2), np.float32)})
     assert found[LARGEST] == 700
 

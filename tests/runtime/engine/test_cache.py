@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nstbatch.runtime.engine import cache as cache_module
-from nstbatch.runtime.engine.cache import Cache, cache_folder, current_cache, provider_folder
+from nstbatch.runtime.engine.cache import Cache, current_cache, provider_folder
+from nstbatch.runtime.user_folders import cache_folder
 
 KEY = "0" * 64
 ROOT = os.geteuid() == 0 if hasattr(os, "geteuid") else False

@@ -6,10 +6,10 @@ import onnxruntime as ort
 import pytest
 
 from nstbatch.runtime.devices.providers import Provider, resolve
-from nstbatch.runtime.engine import cuda_graphs, session
+from nstbatch.runtime.engine import cuda_graphs, onnxruntime_session
 from nstbatch.runtime.engine.cuda_graphs import GRAPH_ID, NOT_CAPTURED, Captures
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.engine.passes import PassOptions
-from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.errors import StoppedError
 
 CPU = resolve("cpu")
@@ -38,9 +38,9 @@ class OnProcessor(Provider):
 
 
 @pytest.fixture
-def recording() -> Session:
+def recording():
     graph = onnx.parser.parse_model(DOUBLE)
-    return Session(graph, {"x": (3,)}, OnProcessor("cpu", "fp32"), threads=1, captured=True)
+    return open_session(graph, {"x": (3,)}, OnProcessor("cpu", "fp32"), threads=1, captured=True)
 
 
 def test_passes_over_other_buffers_are_other_recordings(recording, monkeypatch):
@@ -63,7 +63,7 @@ def test_passes_over_other_buffers_are_other_recordings(recording, monkeypatch):
 
 def test_a_recorded_pass_can_be_terminated_before_it_begins():
     options, graph = PassOptions(), onnx.parser.parse_model(DOUBLE)
-    recording = Session(
+    recording = open_session(
         graph,
         {"x": (3,)},
         OnProcessor("cpu", "fp32"),
@@ -86,8 +86,8 @@ def test_only_cuda_records_and_only_where_asked():
     ]
     graph = onnx.parser.parse_model(DOUBLE)
     for captured in (False, True):
-        assert not Session(graph, {"x": (3,)}, CPU, threads=1, captured=captured).is_captured
-    assert not Session(graph, {"x": (3,)}, OnProcessor("cpu", "fp32"), threads=1).is_captured
+        assert not open_session(graph, {"x": (3,)}, CPU, threads=1, captured=captured).is_captured
+    assert not open_session(graph, {"x": (3,)}, OnProcessor("cpu", "fp32"), threads=1).is_captured
 
 
 def test_a_session_that_cannot_be_recorded_opens_without(monkeypatch, caplog):
@@ -101,10 +101,12 @@ def test_a_session_that_cannot_be_recorded_opens_without(monkeypatch, caplog):
                 raise RuntimeError("This session cannot use the graph capture feature")
             super().__init__(graph, options, **others)
 
-    monkeypatch.setattr(session.ort, "InferenceSession", Refusing)
+    monkeypatch.setattr(onnxruntime_session.ort, "InferenceSession", Refusing)
     graph = onnx.parser.parse_model(DOUBLE)
-    with caplog.at_level("INFO", session.__name__):
-        plain = Session(graph, {"x": (3,)}, OnProcessor("cpu", "fp32"), threads=1, captured=True)
+    with caplog.at_level("INFO", onnxruntime_session.__name__):
+        plain = open_session(
+            graph, {"x": (3,)}, OnProcessor("cpu", "fp32"), threads=1, captured=True
+        )
     assert not plain.is_captured
     assert "cannot use the graph capture" in caplog.text
     np.testing.assert_array_equal(plain.run({"x": np.ones(3, np.float32)})["y"], [2, 2, 2])

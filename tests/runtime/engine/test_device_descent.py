@@ -8,8 +8,10 @@ from nstbatch.runtime.descent.loop import Bounds, StopReason, descend
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.engine.device_descent import Descent
+from nstbatch.runtime.engine.onnxruntime_session import OnnxRuntimeSession
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.engine.passes import PassOptions
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.ready_graph import ReadyGraph
 from nstbatch.runtime.errors import StoppedError
 from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE
 
@@ -39,28 +41,28 @@ QUADRATIC = """
 """
 
 
-class RecordingSession(Session):
+class RecordingSession(OnnxRuntimeSession):
     """Writes down which buffers each pass reads and writes."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, model, shapes, **options):
+        super().__init__(ReadyGraph(model, shapes, CPU, None), threads=1, **options)
         self.passes = []
 
-    def bind(self, inputs, outputs, constant=()):
+    def bind(self, inputs, outputs):
         self.passes.append((inputs, outputs))
-        return super().bind(inputs, outputs, constant)
+        return super().bind(inputs, outputs)
 
 
 @pytest.fixture(scope="module")
 def step() -> RecordingSession:
     shapes = {IMAGE: SHAPE, "goal": SHAPE, "limit": (), "bad": ()}
-    return RecordingSession(onnx.parser.parse_model(QUADRATIC), shapes, CPU, threads=1)
+    return RecordingSession(onnx.parser.parse_model(QUADRATIC), shapes)
 
 
 def update_session(optimizer, **options) -> RecordingSession:
     shapes = dict.fromkeys((IMAGE, GRADIENT), SHAPE) | dict.fromkeys(SCALARS, ())
     shapes |= {STATE + name: shape for name, shape in optimizer.state_shapes(SHAPE).items()}
-    return RecordingSession(optimizer.graph(SHAPE), shapes, CPU, threads=1, **options)
+    return RecordingSession(optimizer.graph(SHAPE), shapes, **options)
 
 
 def start_and_goal():
@@ -181,7 +183,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_images_before_it(step, 
 def test_a_pass_that_is_terminated_ends_the_run_with_the_images_before_it(optimizer, stopped):
     options, reports = PassOptions(), []
     terminated = {"run_options": options}
-    step = Session(
+    step = open_session(
         onnx.parser.parse_model(QUADRATIC),
         {IMAGE: SHAPE, "goal": SHAPE, "limit": (), "bad": ()},
         CPU,
@@ -205,7 +207,7 @@ def test_a_first_pass_that_is_terminated_has_no_outcome(step):
     options.terminate = True
     shapes = {IMAGE: SHAPE, "goal": SHAPE, "limit": (), "bad": ()}
     model = onnx.parser.parse_model(QUADRATIC)
-    step = Session(model, shapes, CPU, threads=1, run_options=options)
+    step = open_session(model, shapes, CPU, threads=1, run_options=options)
     with pytest.raises(StoppedError):
         descend(descent(step, Adam()), 50, no_report, never)
 

@@ -15,28 +15,23 @@ from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine import network_sessions
 from nstbatch.runtime.engine.engine import Engine
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import StoppedError, UnknownNameError
 from nstbatch.runtime.objectives.terms import content, style, total_variation
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 
-class RecordingSession(Session):
-    """Writes down what was opened, and on what."""
-
-    opened: list[tuple[tuple[int, ...], Provider]]
-
-    def __init__(self, model, shapes, provider, **options):
-        super().__init__(model, shapes, provider, **options)
-        self.opened.append((shapes["image"], provider))
-
-
 @pytest.fixture
 def opened(monkeypatch):
     """Shapes of the images and providers of all sessions that are opened from now on."""
-    monkeypatch.setattr(RecordingSession, "opened", [], raising=False)
-    monkeypatch.setattr(network_sessions, "Session", RecordingSession)
-    return RecordingSession.opened
+    found = []
+
+    def recorded(model, shapes, provider, **options):
+        found.append((shapes["image"], provider))
+        return open_session(model, shapes, provider, **options)
+
+    monkeypatch.setattr(network_sessions, "open_session", recorded)
+    return found
 
 
 @pytest.fixture
@@ -119,12 +114,11 @@ def test_only_the_step_is_in_less_than_float32(alexnet, opened):
 def test_the_threads_of_the_update_do_not_spin_through_the_next_step(alexnet, monkeypatch):
     spinning = []
 
-    class WatchedSession(Session):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options)
-            spinning.append(options.get("spinning", True))
+    def watched(*args, **options):
+        spinning.append(options["spinning"])
+        return open_session(*args, **options)
 
-    monkeypatch.setattr(network_sessions, "Session", WatchedSession)
+    monkeypatch.setattr(network_sessions, "open_session", watched)
     run(alexnet, pictures(1, (64, 64)), pictures(1, (64, 64), seed=1), Adam(), 1)
     assert spinning == [True, True, True, False]  # two of targets, the step, the update
 
@@ -253,7 +247,7 @@ def test_adam_makes_the_same_of_the_gradients_of_vgg16(reference, vgg16):
     inputs |= {f"state/{name}": value for name, value in Adam().initial_state(photo.shape).items()}
     inputs = {name: np.array(value, np.float32) for name, value in inputs.items()}
     shapes = {name: value.shape for name, value in inputs.items()}
-    update = Session(Adam().graph(photo.shape), shapes, vgg16.provider.for_updates)
+    update = open_session(Adam().graph(photo.shape), shapes, vgg16.provider.for_updates)
     for gradient in gradients[:30]:
         outputs = update.run(inputs | {"gradient": gradient})
         inputs["image"] = outputs.pop("image_out")
@@ -357,21 +351,21 @@ def test_no_session_has_more_threads_than_this_process_has_cores(monkeypatch, ca
     threads = []
 
     def add_provider(options, device, **others):
-        threads.append((options.intra_op_num_threads, others["threads"]))
+        threads.append(options.intra_op_num_threads)
 
     monkeypatch.setattr(providers, "add_provider", add_provider)
     processor._warn_of_fewer.cache_clear()
     cores = processor.available_cores()
     engine = Engine("alexnet", device="cpu", threads=1000)
     engine.targets(content(engine.bundle.content_layers[0]).terms, pictures(1, (64, 64)), "max")
-    Session(
+    open_session(
         engine.bundle.read_graph("forward"),
         {"image": (1, 3, 64, 64)},
         engine.provider,
         weights_folder=engine.bundle.path,
         threads=1000,
     )
-    assert threads == [(cores, cores)] * 2
+    assert threads == [cores] * 2
     assert caplog.messages == [
         f"Using {cores} threads, not 1000: this process may use no more cores."
     ]

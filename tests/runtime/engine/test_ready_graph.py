@@ -11,8 +11,8 @@ import pytest
 from nstbatch.runtime.devices.providers import check, resolve
 from nstbatch.runtime.engine import stored_graph
 from nstbatch.runtime.engine.cache import Cache
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.engine.ready_graph import ReadyGraph, Recipe
-from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
@@ -58,7 +58,7 @@ def run(made):
             made.append(parts)
             return layer()
 
-        session = Session(Recipe(parts, make), shapes, provider, threads=1)
+        session = open_session(Recipe(parts, make), shapes, provider, threads=1)
         image = np.resize(IMAGE, shapes["image"])
         return session.run({"image": image})["relu"]
 
@@ -98,7 +98,7 @@ def test_it_is_the_same_as_without_a_cache(folder, run, monkeypatch):
 
 
 def test_a_graph_by_itself_is_not_kept(folder):
-    Session(layer(), SHAPES, CPU, threads=1)
+    open_session(layer(), SHAPES, CPU, threads=1)
     assert not folder.exists()
 
 

@@ -21,7 +21,7 @@ from nstbatch.runtime.descent.optimizers import Adam
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.engine.activation_scale import activation_scale, extreme_pictures
 from nstbatch.runtime.engine.engine import Engine
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.engine.stored_graph import WEIGHTS_FOLDER
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.graphs.half_precision import half_precision
@@ -73,7 +73,7 @@ class Pair:
         shapes = {name: values.shape for name, values in self.constants.items()}
         self.shapes = shapes | {IMAGE: (pictures, 3, SIDE, SIDE)}
         full = link(graph, objective.terms, pictures)
-        self.full = Session(full, self.shapes, CPU, weights_folder=self.bundle.path, threads=1)
+        self.full = open_session(full, self.shapes, CPU, weights_folder=self.bundle.path, threads=1)
         self.graph, self.operators = with_rounding(specialise(self.halved, self.shapes))
         self.half = self.open(self.graph)
 
@@ -226,7 +226,7 @@ def test_a_picture_that_is_its_own_target_has_a_gradient_of_zero():
     images = photos(1)
     shape = (1, 384, 3, 3)
     shapes = {IMAGE: images.shape, "target/content/relu3": shape, "weight/content/relu3": (1,)}
-    session = Session(link(halved, [term]), shapes, CPU, weights_folder=bundle.path, threads=1)
+    session = open_session(link(halved, [term]), shapes, CPU, weights_folder=bundle.path, threads=1)
     inputs = {IMAGE: images, "weight/content/relu3": np.zeros(1, np.float32)}
     found = session.run(inputs | {"target/content/relu3": np.zeros(shape, np.float32)})
     np.testing.assert_array_equal(found[GRADIENT], np.zeros_like(images))
@@ -299,7 +299,7 @@ def test_biases_and_constants_are_scaled_with_the_activations():
         if scale is not None:
             graph = half_precision(graph, ["b"], scale)
         shapes = {IMAGE: image.shape, "cotangent/b": image.shape}
-        session = Session(graph, shapes, CPU, threads=1)
+        session = open_session(graph, shapes, CPU, threads=1)
         outputs.append(session.run({IMAGE: image, "cotangent/b": cotangent}))
     assert outputs[0]["b"].min() == 1
     assert outputs[0]["b"].max() == 6

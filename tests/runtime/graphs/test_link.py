@@ -15,7 +15,7 @@ from nstbatch.exporter.checks.margins import rounding_errors
 from nstbatch.exporter.checks.pictures import clear_picture, flat_areas, photo_like
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.devices.providers import resolve
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link, link_targets
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
@@ -79,7 +79,7 @@ def gram(feature):
 
 def run(graph, feeds, **options):
     shapes = {name: values.shape for name, values in feeds.items()}
-    return Session(graph, shapes, CPU, threads=1, **options).run(feeds)
+    return open_session(graph, shapes, CPU, threads=1, **options).run(feeds)
 
 
 # --- What is joined ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from torch import nn
 
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.devices.providers import resolve
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link_targets
 from nstbatch.runtime.graphs.smallest_side import smallest_side
 from nstbatch.runtime.objectives.terms import content
@@ -92,7 +92,7 @@ def test_a_layer_has_one_position_at_its_smallest_side(model, layer, side, pooli
     forward = bundle.read_graph("forward", pooling)
     assert smallest_side(forward, {layer}) == side
     image = np.random.default_rng(0).random((1, 3, side, side), np.float32)
-    session = Session(
+    session = open_session(
         link_targets(forward, content(layer).terms),
         {"image": image.shape},
         resolve("cpu"),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nstbatch.runtime.devices.providers import resolve
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link, link_targets
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.dream_terms import energy, guide, likelihood, score
@@ -36,7 +36,7 @@ def run_term(objective, feature, target, weight):
     graph = link(onnx.parser.parse_model(IDENTITY.format(shape=shape)), [term], len(feature))
     inputs = {IMAGE: feature, TARGET + term.name: target, WEIGHT + term.name: weight}
     shapes = {name: values.shape for name, values in inputs.items()}
-    outputs = Session(graph, shapes, CPU, threads=1).run(inputs)
+    outputs = open_session(graph, shapes, CPU, threads=1).run(inputs)
     return outputs[LOSSES][:, 0], outputs[GRADIENT]
 
 
@@ -121,7 +121,7 @@ def test_the_features_of_a_guide_are_a_row_for_each_position(size):
     picture = random(1, 5, *size)
     terms = guide("a").terms
     graph = link_targets(onnx.parser.parse_model(FORWARD), terms)
-    session = Session(graph, {IMAGE: picture.shape}, CPU, threads=1)
+    session = open_session(graph, {IMAGE: picture.shape}, CPU, threads=1)
     rows = session.run({IMAGE: picture})["target/guide/a"]
     np.testing.assert_array_equal(rows, picture[0].reshape(5, -1).T)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nstbatch.runtime.devices.providers import resolve
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, WEIGHT
 from nstbatch.runtime.objectives.prior_formulas import MEAN_COLOUR, SMALLEST_SQUARE
@@ -37,7 +37,7 @@ def run(objective, image):
     inputs = {IMAGE: image, WEIGHT + term.name: term.graph_weight(weight, None, len(image))}
     shapes = {name: values.shape for name, values in inputs.items()}
     graph = link(onnx.parser.parse_model(IDENTITY), objective.terms, len(image))
-    outputs = Session(graph, shapes, CPU, threads=1).run(inputs)
+    outputs = open_session(graph, shapes, CPU, threads=1).run(inputs)
     return outputs[LOSSES][:, 0], outputs[GRADIENT]
 
 

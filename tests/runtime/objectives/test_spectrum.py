@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nstbatch.runtime.devices.providers import resolve
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.spectrum import COLOURS, SPECTRUM, Spectrum, cosines
@@ -42,7 +42,7 @@ def run(spectrum, image, target, window):
     feeds |= inputs(spectrum, window)
     feeds = {name: values.astype(np.float32) for name, values in feeds.items()}
     shapes = {name: values.shape for name, values in feeds.items()}
-    outputs = Session(graph, shapes, CPU, threads=1).run(feeds)
+    outputs = open_session(graph, shapes, CPU, threads=1).run(feeds)
     return outputs[LOSSES][0, 0], outputs[GRADIENT]
 
 

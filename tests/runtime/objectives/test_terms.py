@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nstbatch.runtime.devices.providers import resolve
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link, link_targets
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
@@ -39,7 +39,7 @@ def run_term(term, image, target=None, weight=None):
     shapes = {name: values.shape for name, values in inputs.items()}
     identity = IDENTITY.replace("N, C, H, W", ", ".join("NCHW"[: image.ndim]))
     graph = link(onnx.parser.parse_model(identity), [term], pictures)
-    outputs = Session(graph, shapes, CPU, threads=1).run(inputs)
+    outputs = open_session(graph, shapes, CPU, threads=1).run(inputs)
     assert outputs[LOSSES].shape == (pictures, 1)
     return outputs[LOSSES][:, 0], outputs[GRADIENT]
 
@@ -47,7 +47,7 @@ def run_term(term, image, target=None, weight=None):
 def run_target(term, image):
     forward = onnx.parser.parse_model(IDENTITY)
     del forward.graph.output[1], forward.graph.input[1], forward.graph.node[1]
-    session = Session(link_targets(forward, [term]), {IMAGE: image.shape}, CPU, threads=1)
+    session = open_session(link_targets(forward, [term]), {IMAGE: image.shape}, CPU, threads=1)
     return session.run({IMAGE: image})[TARGET + term.name]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnxscript import script
 
 from nstbatch.runtime.devices.providers import resolve
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.formula import Formula
@@ -63,7 +63,7 @@ def session(views=()):
     shapes = dict.fromkeys((IMAGE, TARGET + "content/a"), SHAPE)
     shapes |= dict.fromkeys([WEIGHT + "content/a", WEIGHT + "tv"], (2,))
     shapes |= {name: () for view in views for name in view.graph_inputs}
-    return Session(graph, shapes, CPU, threads=1)
+    return open_session(graph, shapes, CPU, threads=1)
 
 
 def feeds(image):

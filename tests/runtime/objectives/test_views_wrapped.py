@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nstbatch.runtime.devices.providers import resolve
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import content
@@ -34,7 +34,9 @@ def step(image, target, margin):
         TARGET + "content/a": target,
         WEIGHT + "content/a": np.ones(len(image), np.float32),
     }
-    session = Session(graph, {name: values.shape for name, values in feeds.items()}, CPU, threads=1)
+    session = open_session(
+        graph, {name: values.shape for name, values in feeds.items()}, CPU, threads=1
+    )
     return session.run(feeds)
 
 

@@ -13,10 +13,11 @@ from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.engine import network_sessions
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
+from nstbatch.runtime.pictures.colour_transfer import recolored
 from nstbatch.runtime.pictures.images import Picture, read
-from nstbatch.runtime.pictures.sizes import resize
+from nstbatch.runtime.pictures.sizes import fit_long_side, resize
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
@@ -217,6 +218,14 @@ def test_a_run_starts_from_noise(transfer):
     assert abs(np.corrcoef(images[0].ravel(), images[1].ravel())[0, 1]) < 0.05
 
 
+def test_a_run_starts_from_the_photo_in_the_colours_of_the_style(transfer):
+    image = transfer(PHOTO, PAINTING, replace(STANDING_STILL, init="recolored")).image
+    small = resize(PAINTING, fit_long_side(*PAINTING.shape[:2], 64))
+    np.testing.assert_allclose(image, recolored(resize(PHOTO, (51, 64)), small), atol=1e-4)
+    assert np.abs(image.mean((0, 1)) - PAINTING.mean((0, 1))).max() < 0.02
+    assert np.abs(PHOTO.mean((0, 1)) - PAINTING.mean((0, 1))).max() > 0.04
+
+
 def test_a_run_starts_from_another_image(transfer, files):
     options = replace(STANDING_STILL, init="image")
     for other in (PAINTING, files / "painting.png"):
@@ -285,12 +294,11 @@ def opened(monkeypatch):
     monkeypatch.setenv("NSTBATCH_CACHE", "off")  # a painting that is known needs no session
     sizes = []
 
-    class RecordingSession(Session):
-        def __init__(self, model, shapes, *args, **options):
-            super().__init__(model, shapes, *args, **options)
-            sizes.append(shapes["image"][2:])
+    def recorded(model, shapes, *args, **options):
+        sizes.append(shapes["image"][2:])
+        return open_session(model, shapes, *args, **options)
 
-    monkeypatch.setattr(network_sessions, "Session", RecordingSession)
+    monkeypatch.setattr(network_sessions, "open_session", recorded)
     return sizes
 
 

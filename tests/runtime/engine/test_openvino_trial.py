@@ -1,0 +1,40 @@
+"""The trial of OpenVINO passes here, and finds wrong numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nstbatch.runtime.devices.openvino_probe import try_now
+from nstbatch.runtime.devices.providers import check
+from nstbatch.runtime.engine import openvino_trial
+
+pytestmark = pytest.mark.skipif(not check("openvino").usable, reason="OpenVINO is not here")
+
+
+def test_the_trial_passes_in_a_process_of_its_own() -> None:
+    assert try_now() is None
+
+
+@pytest.mark.parametrize("computed", ["product", "convolution"])
+@pytest.mark.parametrize("fault", [lambda found: found * 1.1, lambda found: found * np.nan])
+def test_wrong_numbers_are_found(monkeypatch: pytest.MonkeyPatch, computed: str, fault) -> None:
+    compute = getattr(openvino_trial, computed)
+
+    def faulty(random: np.random.Generator, precision: str):
+        found, expected = compute(random, precision)
+        return fault(found), expected
+
+    monkeypatch.setattr(openvino_trial, computed, faulty)
+    assert str(openvino_trial.reason()).startswith(f"its {computed} in ")
+
+
+def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = np.ones((1, 3, 8, 8), np.float32)
+    gradients = {"fp32": right, "bf16": -right}
+    monkeypatch.setattr(openvino_trial, "gradient", gradients.__getitem__)
+    if "bf16" in check("openvino").precisions:
+        expected = "its gradient in bf16 is not that in fp32 (relative error 2)"
+        assert openvino_trial.reason() == expected
+    else:
+        assert openvino_trial.reason() is None
