@@ -6,6 +6,7 @@ in plain PyTorch, to hold the graphs against.
 
 from __future__ import annotations
 
+import os
 import signal
 import struct
 import zlib
@@ -28,6 +29,21 @@ if TYPE_CHECKING:  # torch takes seconds to import, and few tests want it
 # A step that took 200 ms (the default deadline) says more of the machine than of the code.
 hypothesis.settings.register_profile("nstbatch", deadline=None)
 hypothesis.settings.load_profile("nstbatch")
+
+
+def pytest_configure() -> None:
+    """Share the cores among the workers of pytest-xdist, and the programs that each starts.
+
+    With a thread for every core in every worker, the threads would wait for each other.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0", "gw1" and so on
+    if worker and hasattr(os, "sched_setaffinity"):
+        number, workers = (
+            int(worker.removeprefix("gw")),
+            int(os.environ["PYTEST_XDIST_WORKER_COUNT"]),
+        )
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[number::workers] or cores)
 
 
 @pytest.fixture(scope="session", autouse=True)

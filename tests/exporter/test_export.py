@@ -1,5 +1,6 @@
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from nstbatch.cli.main import run
 from nstbatch.exporter import export as export_module
 from nstbatch.exporter.checks.verify import verify
-from nstbatch.exporter.export import Export, export_bundle
+from nstbatch.exporter.export import Export, Graphs, export_bundle
 from nstbatch.exporter.rules import ReluRule
 from nstbatch.exporter.store import WeightStore
 from nstbatch.exporter.trace import vjp_graph
@@ -54,9 +55,22 @@ def lines() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def exported(source, lines, tmp_path_factory) -> Export:
+def traced() -> Callable[[Export, Callable[[str], None]], Graphs]:
+    """Traces the first export it is given, and hands out copies of those graphs."""
+    graphs: Graphs = []
+
+    def trace(export, log):
+        if not graphs:
+            graphs.extend(export_module.trace_graphs(export, log))
+        return [(file, model.clone()) for file, model in graphs]
+
+    return trace
+
+
+@pytest.fixture(scope="module")
+def exported(source, lines, traced, tmp_path_factory) -> Export:
     out = tmp_path_factory.mktemp("exported") / "tiny"
-    return export_bundle(source, out=out, layers=["relu", "[dp]*"], log=lines.append)
+    return export_bundle(source, out=out, layers=["relu", "[dp]*"], trace=traced, log=lines.append)
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +157,7 @@ def test_what_is_done_is_told(lines, exported):
 def test_the_example_makes_pictures(tmp_path, home, capsys):
     """Run the two commands of the example's docstring."""
     source = f"{EXAMPLES / 'custom_backbone.py'}:build"
-    assert run(["export", source, "--layers", "relu*,pool1", "--quiet"]) == 0
+    assert run(["export", source, "--layers", "relu[12]", "--quiet"]) == 0
     assert "custom_backbone" in installed()
     assert Bundle.load("custom_backbone").path == home / "bundles/custom_backbone"
 
@@ -166,14 +180,15 @@ def test_a_folder_that_is_no_bundle_is_left_alone(source, tmp_path, overwrite):
     assert list(contents(tmp_path / "thesis")) == ["chapter1.txt"]
 
 
-def test_a_bundle_is_replaced_only_when_asked(source, exported, tmp_path):
+def test_a_bundle_is_replaced_only_when_asked(source, exported, traced, tmp_path):
     folder = tmp_path / "tiny"
     shutil.copytree(exported.bundle.path, folder)
     with pytest.raises(UsageError, match="--overwrite"):
         export_bundle(source, out=folder)
     (folder / MANIFEST).write_text("{}")
     (folder / "notes.txt").write_text("of an older bundle")
-    again = export_bundle(source, out=folder, layers=["relu", "[dp]*"], overwrite=True)
+    layers = ["relu", "[dp]*"]
+    again = export_bundle(source, out=folder, layers=layers, overwrite=True, trace=traced)
     assert contents(folder) == contents(exported.bundle.path)
     assert again.bundle.path == folder
 

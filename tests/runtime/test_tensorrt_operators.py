@@ -135,9 +135,18 @@ def check(opened: list[onnx.ModelProto], at_least: int) -> None:
     assert set().union(*map(complaints, opened)) == set()
 
 
-@pytest.fixture(params=[p.precision for p in PROVIDERS])
-def provider(request) -> Provider:
-    return next(p for p in PROVIDERS if p.precision == request.param)
+def name_of(value: object) -> str | None:
+    return value.precision if isinstance(value, Provider) else None
+
+
+def each(names: str, *choices: tuple[object, ...]) -> pytest.MarkDecorator:
+    """Every network with every choice, and either of them in both precisions, by turns."""
+    cases = [
+        (PROVIDERS[(row + column) % 2], model, *choice)
+        for row, model in enumerate(MODELS)
+        for column, choice in enumerate(choices)
+    ]
+    return pytest.mark.parametrize(f"provider,model,{names}", cases, ids=name_of)
 
 
 def on(system, provider: Provider):
@@ -146,8 +155,7 @@ def on(system, provider: Provider):
     return system
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("optimizer", "pooling"), [("adam", "avg"), ("lbfgs", "max")])
+@each("optimizer,pooling", ("adam", "avg"), ("lbfgs", "max"))
 def test_stylize(opened, provider, model, optimizer, pooling):
     options = StyleTransferOptions(
         size=80, scales=1, iterations=1, optimizer=optimizer, pooling=pooling
@@ -156,8 +164,7 @@ def test_stylize(opened, provider, model, optimizer, pooling):
     check(opened, 4)  # content, style, step, update
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("tileable", [False, True])
+@each("tileable", (False,), (True,))
 def test_texture(opened, provider, model, tileable):
     options = TextureOptions(
         width=96, height=80, scales=1, iterations=1, tileable=tileable, pooling="max"
@@ -169,8 +176,7 @@ def test_texture(opened, provider, model, tileable):
     check(opened, 3)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("optimizer", "tv_beta"), [("adam", 2.0), ("lbfgs", 1.5)])
+@each("optimizer,tv_beta", ("adam", 2.0), ("lbfgs", 1.5))
 def test_reconstruct(opened, provider, model, optimizer, tv_beta):
     layers = {"vgg16": "relu3_1", "alexnet": "pool5", "squeezenet1_1": "pool10"}
     options = ReconstructionOptions(
@@ -187,8 +193,7 @@ def test_reconstruct(opened, provider, model, optimizer, tv_beta):
     check(opened, 3)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("guided", [False, True])
+@each("guided", (False,), (True,))
 def test_dream(opened, provider, model, guided):
     options = DreamOptions(size=80, octaves=1, iterations=1, jitter=4)
     dream = on(DeepDream(model, device="cpu", threads=1), provider)
@@ -196,14 +201,14 @@ def test_dream(opened, provider, model, guided):
     check(opened, 2)
 
 
+@pytest.mark.parametrize("provider", PROVIDERS, ids=name_of)
 def test_class_pictures(opened, provider):
     options = ClassPictureOptions(size=80, iterations=1)
     on(ClassPicture(device="cpu", threads=1), provider)("tabby", options)
     check(opened, 2)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("rule", ["gradient", *RULES])
+@each("rule", *((rule,) for rule in RULES))
 def test_deconv(opened, provider, model, rule):
     layer = {"vgg16": "pool5", "alexnet": "pool5", "squeezenet1_1": "fire9/concat"}[model]
     engine = Engine(model, device="cpu", threads=1)

@@ -25,9 +25,9 @@ from torch import nn
 def build():
     return nn.Sequential(
         OrderedDict(
-            conv1=nn.Conv2d(3, 12, 7, padding=3),
+            conv1=nn.Conv2d(3, 12, 7, stride=2, padding=3),
             relu1=nn.ReLU(),
-            pool1=nn.MaxPool2d(4),
+            pool1=nn.MaxPool2d(2),
             conv2=nn.Conv2d(12, 24, 3, padding=1),
             relu2=nn.ReLU(),
             pool=nn.AdaptiveMaxPool2d(1),
