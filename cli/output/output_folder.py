@@ -13,10 +13,8 @@ import platform
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +24,7 @@ from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.jobs.painting import BatchStoppedError
 from nstbatch.cli.jobs.plan import Job, make_writable
 from nstbatch.cli.text import printable
-from nstbatch.runtime.devices.devices import RUNTIME_PACKAGES
+from nstbatch.runtime.devices.devices import installed_versions
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.files import write_atomically
 
@@ -303,8 +301,5 @@ def _now() -> str:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"nstbatch": nstbatch.__version__, "python": platform.python_version()}
-    for package in RUNTIME_PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            versions["onnxruntime"] = metadata.version(package)
-    return versions
+    own = {"nstbatch": nstbatch.__version__, "python": platform.python_version()}
+    return own | installed_versions()

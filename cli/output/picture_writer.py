@@ -14,6 +14,7 @@ import nstbatch
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.jobs.parameters import NO_DEFAULTS, Scope, Setting, command_words
 from nstbatch.cli.text import printable
+from nstbatch.runtime.devices.devices import installed_versions
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.pictures.picture_options import PictureOptions
 
@@ -93,8 +94,6 @@ class PictureWriter:
 
     def _recipe(self, run: Invocation, job: Job, painting: Painting) -> str:
         """Return JSON in ASCII. Nothing in it depends on the day or the run."""
-        import onnxruntime
-
         used = {"device": painting.provider, "precision": painting.precision}
         of_job = dict(job.settings)
         if job.photo is not None and run.inputs is not None:
@@ -116,10 +115,7 @@ class PictureWriter:
             "variation": job.variation,
             "sha256": _hash_of_photo(job) | self._files,
             "bundle": self._networks[0] if len(self._networks) == 1 else self._networks or None,
-            "versions": {
-                "nstbatch": nstbatch.__version__,
-                "onnxruntime": onnxruntime.__version__,
-            },
+            "versions": {"nstbatch": nstbatch.__version__, **installed_versions()},
             "provider": painting.provider,
             "precision": painting.precision,
         }

@@ -140,6 +140,7 @@ def _defaults() -> Iterator[str]:
 
 
 def _privacy() -> Iterator[str]:
+    from nstbatch.runtime.devices.openvino import is_reporting
     from nstbatch.runtime.telemetry import switch_off
 
     telemetry = switch_off()
@@ -147,6 +148,7 @@ def _privacy() -> Iterator[str]:
     yield f"  ONNX Runtime's reports to Microsoft: {'off' if telemetry.is_off else 'ON'}, " + (
         printable(telemetry.reason)
     )
+    yield f"  OpenVINO's reports to Google: {'ON' if is_reporting() else 'off, by nstbatch'}"
 
 
 def _packages() -> Iterator[str]:

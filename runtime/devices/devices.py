@@ -15,6 +15,7 @@ import importlib
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,17 @@ def conflicting_packages() -> tuple[str, ...]:
     """Return the installed packages that overwrite each other's ``onnxruntime``; () if none do."""
     found = tuple(name for name in RUNTIME_PACKAGES if _is_installed(name))
     return found if len(found) > 1 else ()
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of ONNX Runtime and of OpenVINO, as far as they are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {}
+    for package in (*RUNTIME_PACKAGES, "openvino"):
+        with suppress(PackageNotFoundError):
+            versions[package.partition("-")[0]] = version(package)
+    return versions
 
 
 class _UnusableError(Exception):

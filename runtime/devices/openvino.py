@@ -38,6 +38,11 @@ def openvino() -> Any:
             del sys.modules[REPORTER]
 
 
+def is_reporting() -> bool:
+    """Return True if OpenVINO's reporter is loaded: another program has imported it."""
+    return sys.modules.get(REPORTER) is not None
+
+
 @functools.cache
 def core() -> Any:
     """Return OpenVINO's core, which reads and compiles graphs; one for the process."""

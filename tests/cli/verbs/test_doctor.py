@@ -101,4 +101,6 @@ def test_what_is_absent_is_said_to_be(monkeypatch, capsys):
 def test_reports_to_microsoft_are_off_or_said_to_be_on(environment, line, monkeypatch, capsys):
     monkeypatch.setattr(telemetry, "switch_off", lambda: decide(environment, is_loaded=False))
     assert run(["doctor"]) == 0
-    assert f"Privacy\n  ONNX Runtime's reports to Microsoft: {line}\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"Privacy\n  ONNX Runtime's reports to Microsoft: {line}\n" in out
+    assert "  OpenVINO's reports to Google: off, by nstbatch\n" in out
