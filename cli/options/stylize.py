@@ -8,8 +8,8 @@ from typing import Annotated, cast
 
 import typer
 
-from nstbatch.cli.jobs.parameters import Scope
-from nstbatch.runtime.checks import OptimizerName, Pooling
+from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
 from nstbatch.runtime.systems.style_transfer_options import INITS, Init, StyleTransferOptions
 
 from .layers import parse_layers, parse_weighted_layers
@@ -24,15 +24,28 @@ from .optimization import (
     Size,
     Tolerance,
 )
-from .panels import PICTURE
+from .panels import PICTURE, complete
 
 DEFAULTS = StyleTransferOptions()
 DEFAULT_OUT = Path("stylized")
+TRIMS = ("auto", "off")
 
 Style = Annotated[
     Path,
     typer.Option("--style", "-s", metavar="IMAGE", help="The picture whose style is taken."),
     Scope.PICTURE,
+]
+TrimStyle = Annotated[
+    str,
+    typer.Option(
+        "--trim-style",
+        metavar="|".join(TRIMS),
+        help="auto cuts a plain frame off the style, such as a scan's black border.",
+        autocompletion=complete(TRIMS),
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
 ]
 ContentWeight = Annotated[
     float,
@@ -114,6 +127,17 @@ class Stylizing:
     init: Start = DEFAULTS.init
     seed: Seed = DEFAULTS.seed
     pooling: PoolingName = DEFAULTS.pooling
+    trim_style: TrimStyle = "auto"
+
+    @property
+    def trims_style(self) -> bool:
+        """True to cut a plain frame off the style.
+
+        Raises:
+            UsageError: The option has another value.
+        """
+        one_of("trim_style", self.trim_style, TRIMS)
+        return self.trim_style == "auto"
 
     @property
     def init_path(self) -> Path | None:

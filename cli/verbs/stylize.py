@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from nstbatch.runtime.errors import ImageError, UsageError
 from .batch_verb import batch_options
 from .carry_out import Work, carry_out
 from .efforts import effort_of_photos
-from .prepare import find_photos, painting_of, read_picture, share
+from .prepare import BatchOptions, find_photos, painting_of, read_picture, share
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painter, Painting, Stop
@@ -52,7 +53,7 @@ def stylize(
     """
     batch = batch_options(context, selection, writing, reporting)
     options, init_path = stylizing.options, stylizing.init_path
-    style_picture = read_picture(style, "the style")
+    style_picture = _style(style, batch, is_trimmed=stylizing.trims_style)
     init_picture = read_picture(init_path, "the --init image") if init_path else None
     plan = find_photos(inputs, batch, keep=[style, init_path] if init_path else [style])
     transfer = _load(computing, options)
@@ -76,6 +77,23 @@ def stylize(
         ),
     )
     raise typer.Exit(carry_out(work, batch))
+
+
+def _style(path: Path, batch: BatchOptions, *, is_trimmed: bool) -> Picture:
+    """Read the style, and cut a plain frame off it if asked; say so."""
+    picture = read_picture(path, "the style")
+    if not is_trimmed:
+        return picture
+    from nstbatch.runtime.pictures.frame import without_frame
+
+    trimmed, frame = without_frame(picture)
+    if frame and not batch.quiet:
+        print(
+            f"nstbatch: A plain frame was cut off {printable(path)}, in pixels: {frame}. "
+            "With --trim-style off it stays.",
+            file=sys.stderr,
+        )
+    return trimmed
 
 
 def _load(computing: ComputingTogether, options: StyleTransferOptions) -> StyleTransfer:

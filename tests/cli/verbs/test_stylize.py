@@ -208,6 +208,7 @@ def test_layers_and_weights_reach_the_objective(capsys):
     "options",
     [
         ("--init", "style.jpg"),
+        ("--init", "recolored"),
         ("--init", "noise"),
         ("--optimizer", "adam"),
         ("--learning-rate", "0.5"),
@@ -224,6 +225,28 @@ def test_every_option_changes_the_picture(options):
     assert stylize("photos", "-o", "plain") == 0
     assert stylize("photos", "-o", "changed", *options) == 0
     assert Path("plain/a.png").read_bytes() != Path("changed/a.png").read_bytes()
+
+
+def test_a_plain_frame_is_cut_off_the_style(capsys):
+    """And said, but not with --quiet; a style without a frame is not touched."""
+    save("photos/a.png")
+    style = picture((96, 80))
+    framed = Image.new("RGB", (112, 96))  # black
+    framed.paste(style, (8, 8))
+    framed.save("framed.png")
+    style.crop((2, 2, 94, 78)).save("bare.png")
+    said = []
+    for name, options in {
+        "trimmed": ("-s", "framed.png"),
+        "quiet": ("-s", "framed.png", "--quiet"),
+        "kept": ("-s", "framed.png", "--trim-style", "off"),
+        "bare": ("-s", "bare.png"),
+    }.items():
+        assert stylize("photos", "-o", name, "--strip", *options) == 0
+        said.append(capsys.readouterr().err.count("A plain frame was cut off framed.png"))
+    made = [Path(name, "a.png").read_bytes() for name in ("trimmed", "quiet", "kept", "bare")]
+    assert made[0] == made[1] == made[3] != made[2]
+    assert said == [1, 0, 0, 0]
 
 
 def test_size_and_scales(capsys):
@@ -368,6 +391,7 @@ def test_fail_fast_stops_at_the_first(capsys):
         (("--device", "cpu", "--precision", "fp16"), "'cpu' computes in fp32 here"),
         (("--optimizer", "sgd"), "adam, lbfgs"),
         (("--pooling", "min"), "avg, max"),
+        (("--trim-style", "on"), "auto, off"),
         (("--size", "0"), "size must be"),
         (("--iterations", "many"), "valid int"),
         (("--out", "style.jpg"), "style.jpg would overwrite an input file"),
