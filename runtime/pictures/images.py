@@ -23,7 +23,8 @@ from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.files import write_atomically
 
 from . import encoding
-from .decoding import Samples, decode, decode_image
+from .content import Content
+from .decoding import decode, decode_image
 from .encoding import FORMATS, Format
 from .metadata import Metadata
 from .picture_options import QUALITIES
@@ -38,6 +39,7 @@ from .samples import (
     samples,
 )
 from .sizes import resize
+from .srgb import Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +128,7 @@ def _samples(image: object, at_least: int | None = None, slack: float = ROUNDING
     if is_array(image):
         return samples(image, slack)
     if hasattr(image, "read"):
-        return decode(_from_start(image), at_least)
+        return decode(_contents(image), at_least)
     raise refused(image)
 
 
@@ -142,11 +144,11 @@ def _with_alpha(
 
 
 def _read_file(path: str | os.PathLike[str], at_least: int | None) -> Samples:
+    found = _path(path)
     try:
-        found = _path(path)
         _check_file(found.stat())
-        with found.open("rb") as file:
-            return decode(file, at_least)
+        found.open("rb").close()  # libvips does not say why it cannot open a file
+        return decode(Content(found), at_least)
     except OSError as error:
         raise ImageError(f"The file cannot be read: {error.strerror}.") from error
     except ValueError as error:  # a name that no file can have
@@ -160,21 +162,19 @@ def _path(path: str | os.PathLike[str]) -> Path:
         raise ImageError(f"The path must be a str or an os.PathLike, not {path!r}.") from error
 
 
-def _from_start(file: Any) -> BinaryIO:
-    """An open file at its beginning; one that cannot go back is read into memory."""
+def _contents(file: Any) -> Content:
+    """All of an open file, from its beginning if it can go back."""
     try:
         if isinstance(file, io.TextIOBase):
             raise ImageError("The file must be opened in binary mode ('rb').")
-        if not (hasattr(file, "seekable") and file.seekable()):
-            file = io.BytesIO(file.read())
-        file.seek(0)
-        if not file.read(1):
-            raise ImageError("The file is empty (0 bytes).")
-        file.seek(0)
+        if hasattr(file, "seekable") and file.seekable():
+            file.seek(0)
+        data = bytes(file.read())
     except (OSError, TypeError, ValueError) as error:  # closed, text, not open for reading
         raise ImageError(f"The file cannot be read: {error}.") from error
-    opened: BinaryIO = file
-    return opened
+    if not data:
+        raise ImageError("The file is empty (0 bytes).")
+    return Content(data=data)
 
 
 def _check_file(status: os.stat_result) -> None:

@@ -34,16 +34,17 @@ def test_what_is_written_is_read_back(directory: tiff.Directory) -> None:
     assert read_directory(BytesIO(tiff.record(directory))) == directory
 
 
-@given(directory=directories, strip=st.binary(max_size=40))
-def test_a_file_knows_where_its_strip_is(directory: tiff.Directory, strip: bytes) -> None:
-    directory = {tag: value for tag, value in directory.items() if tag != 273}
-    file = tiff.file_with(directory, 273, strip)
-    read = read_directory(BytesIO(file))
-    place = read[273]
-    assert isinstance(place, Value)
-    (offset,) = struct.unpack("<I", place.data)
-    assert file[offset:] == strip
-    assert {**directory, 273: place} == read
+@given(directory=directories)
+def test_tags_are_added_to_a_file_that_keeps_its_own(directory: tiff.Directory) -> None:
+    # Lower tags say how the samples are stored.
+    directory = {tag: value for tag, value in directory.items() if tag > 0x8000}
+    buffer = BytesIO()
+    Image.effect_noise((9, 5), 60).save(buffer, "TIFF", compression="tiff_lzw")
+    file = tiff.with_tags(buffer.getvalue(), directory)
+    own = read_directory(buffer)
+    assert read_directory(BytesIO(file)) == {**directory, **own}
+    with Image.open(BytesIO(file)) as image, Image.open(buffer) as before:
+        assert image.tobytes() == before.tobytes()
 
 
 def test_both_orders_of_bytes_say_the_same() -> None:

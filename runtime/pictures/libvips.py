@@ -1,0 +1,121 @@
+"""libvips, set up for files from strangers. Only this file knows how it fails.
+
+libvips runs in this process and is told to hold nothing back: no cache of operations, which would
+keep pictures alive, and no loader that it calls untrusted itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from nstbatch.runtime.errors import ImageError
+
+from .content import Content
+
+log = logging.getLogger(__name__)
+
+Image: TypeAlias = Any
+"""A ``pyvips.Image``; pyvips has no types, since it asks libvips for its operations."""
+
+Levels: TypeAlias = NDArray[np.unsignedinteger]
+"""Samples (H, W, C) as a file holds them, of 8 or 16 bits."""
+
+# Decoders use one thread; only colour conversion and reductions use more, and gain little from more
+# than these. A user's own VIPS_CONCURRENCY wins.
+_MOST_THREADS = 4
+
+# Loaders that map the file into memory. If such a file shrinks or its network fails, the system
+# ends the process, so these get a copy.
+_MAPPING = {"webpload", "gifload"}
+
+_FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
+
+# Words of libvips and its decoders for a file that ends too early.
+_CUT_SHORT = (
+    "premature end",
+    "not enough data",
+    "out of data",
+    "unexpected end",
+    "end of file",
+    "read error",
+    "seek error",
+    "bad seek",
+    "unable to parse image",
+    "out of bounds",
+    "truncated",
+    "eof",
+)
+
+pyvips.cache_set_max(0)
+pyvips.block_untrusted_set(True)
+if "VIPS_CONCURRENCY" not in os.environ:
+    pyvips.concurrency_set(min(_MOST_THREADS, pyvips.concurrency_get()))
+# libvips warns of what it raises as well, and of each strip of a damaged file.
+logging.getLogger("pyvips").setLevel(logging.ERROR)
+
+
+def load(content: Content, loader: str, **options: object) -> Image:
+    """Open a picture with one loader, from top to bottom; only its header is read yet."""
+    if content.path is None or loader in _MAPPING:
+        return pyvips.Operation.call(
+            f"{loader}_buffer", content.read(), access="sequential", **options
+        )
+    # As bytes, since the name may be no UTF-8.
+    source = pyvips.Source.new_from_file(os.fsencode(content.path))
+    return pyvips.Operation.call(f"{loader}_source", source, access="sequential", **options)
+
+
+def from_levels(levels: Levels, interpretation: str) -> Image:
+    """A picture of samples (H, W, C)."""
+    height, width, bands = levels.shape
+    image = pyvips.Image.new_from_memory(
+        np.ascontiguousarray(levels), width, height, bands, _FORMATS[levels.dtype]
+    )
+    return image.copy(interpretation=interpretation)
+
+
+def levels_of(image: Image) -> Levels:
+    """Compute a picture's samples (H, W, C)."""
+    dtype = np.uint16 if image.format == "ushort" else np.uint8
+    levels: Levels = np.frombuffer(image.write_to_memory(), dtype)
+    return levels.reshape(image.height, image.width, image.bands)
+
+
+def saved(image: Image, saver: str, *, keep: set[str], **options: object) -> bytes:
+    """The bytes of a picture's file, with the kinds of records to keep: "exif", "icc" and so on."""
+    kinds = "|".join(sorted(keep)) or "none"
+    data: bytes = pyvips.Operation.call(f"{saver}_buffer", image, keep=kinds, **options)
+    return data
+
+
+def field(image: Image, name: str) -> Any:
+    """A field of a picture's header; None if there is none."""
+    return image.get(name) if image.get_typeof(name) else None
+
+
+def put_blob(image: Image, name: str, data: bytes) -> None:
+    """Set a field that holds bytes."""
+    image.set_type(pyvips.GValue.blob_type, name, data)
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Turn libvips' errors into an ImageError; its own texts, for programmers, are logged."""
+    try:
+        yield
+    except pyvips.Error as error:
+        log.debug("libvips: %s", str(error).strip().replace("\n", "; "))
+        text = str(error).lower()
+        if any(words in text for words in _CUT_SHORT):
+            raise ImageError("The file is cut short (truncated) or damaged.") from error
+        if "unable to malloc" in text or "out of memory" in text:
+            raise ImageError("There is not enough memory to decode the picture.") from error
+        raise ImageError("The picture is damaged, or of a kind that cannot be decoded.") from error
