@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.installing import install_command
 
-from . import jpeg_end, libvips, raw, srgb
+from . import jpeg_end, jxl_size, libvips, raw, srgb, tiff
 from .content import Content, Kind
 from .from_pillow import from_pillow, muted
 from .limits import check_size, too_large
@@ -93,9 +93,16 @@ def open_header(content: Content) -> libvips.Image | None:
     """The header of a picture as libvips reads it; None for the formats that it does not have."""
     if content.kind not in _LOADERS:
         return None
-    image = libvips.load(content, _LOADERS[content.kind], fail_on="error")
+    options = {"page": _page_of_tiff(content)} if content.kind == "TIFF" else {}
+    image = libvips.load(content, _LOADERS[content.kind], fail_on="error", **options)
     check_size(image.width, image.height)
     return image
+
+
+def _page_of_tiff(content: Content) -> int:
+    """The page to read: some scanners put a thumbnail before the picture."""
+    with content.open() as file:
+        return tiff.main_page(file)
 
 
 @contextmanager
@@ -182,13 +189,9 @@ def _reduced(image: libvips.Image, at_least: int | None) -> libvips.Image:
 # --- Pillow and LibRaw ------------------------------------------------------------------------
 
 
-def _by_pillow(content: Content, name: str) -> libvips.Image:
-    with muted(), content.open() as file, Image.open(file, formats=[name]) as image:
-        return from_pillow(image)
-
-
 def _bmp(content: Content) -> libvips.Image:
-    return _by_pillow(content, "BMP")
+    with muted(), content.open() as file, Image.open(file, formats=["BMP"]) as image:
+        return from_pillow(image)
 
 
 def _heic(content: Content) -> libvips.Image:
@@ -210,7 +213,10 @@ def _heic(content: Content) -> libvips.Image:
 def _jxl(content: Content) -> libvips.Image:
     import pillow_jxl  # noqa: F401  registers its decoder
 
-    return _by_pillow(content, "JXL")
+    check_size(*jxl_size.size(content.read()))
+    with muted(), content.open() as file, Image.open(file, formats=["JXL"]) as image:
+        # The decoder turns it by JPEG XL's own field, unless there is a JPEG inside.
+        return from_pillow(image, is_upright=not getattr(image, "jpeg", False))
 
 
 def _raw(content: Content) -> libvips.Image:

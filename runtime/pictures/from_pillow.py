@@ -32,15 +32,19 @@ _INTERPRETATIONS = {
 _MUTED = threading.Lock()
 
 
-def from_pillow(image: Image.Image) -> libvips.Image:
+def from_pillow(image: Image.Image, *, is_upright: bool = False) -> libvips.Image:
     """An upright copy of a PIL image, as precise as Pillow holds it.
+
+    Args:
+        image: The image; its EXIF may say that it lies.
+        is_upright: True if it stands upright, whatever its EXIF says.
 
     Raises:
         ImageError: It has no or too many pixels, or a mode without a white.
     """
     check_size(*image.size)
     is_12_bit = any("I;12" in str(tile.args) for tile in getattr(image, "tile", ()))
-    upright = ImageOps.exif_transpose(image)
+    upright = image if is_upright else ImageOps.exif_transpose(image)
     if upright.mode in _NO_WHITE:
         raise ImageError(f"32-bit samples (mode {upright.mode}) have no defined white.")
     if upright.mode.startswith("I;16"):

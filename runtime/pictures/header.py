@@ -17,10 +17,11 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from . import tiff
+from . import jxl_size, tiff
 from .content import Content, Kind
 from .decoding import image_errors, not_recognised, open_header
 from .from_pillow import muted
+from .limits import check_size
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,8 @@ def inspect(content: Content) -> Header:
 def _by_pillow(content: Content, kind: Kind, bits: int) -> Header:
     if kind == "JXL":
         import pillow_jxl  # noqa: F401  registers its decoder
+
+        check_size(*jxl_size.size(content.read()))
     info: dict[str, Any] = {}
     texts: dict[str, str] = {}
     try:

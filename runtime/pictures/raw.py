@@ -46,9 +46,14 @@ def is_raw(head: bytes, file: BinaryIO) -> bool:
     if head[:4] not in (b"II*\0", b"MM\0*"):
         return False
     return any(
-        _DNG_VERSION in directory or tiff.number(directory, _PHOTOMETRIC) in _SENSOR
-        for directory in tiff.directories(file)
+        _is_of_a_sensor(picture)
+        for page in tiff.pages(file)
+        for picture in (page, *tiff.children(file, page))
     )
+
+
+def _is_of_a_sensor(directory: tiff.Directory) -> bool:
+    return _DNG_VERSION in directory or tiff.number(directory, _PHOTOMETRIC) in _SENSOR
 
 
 def develop(file: BinaryIO) -> NDArray[np.uint16]:

@@ -32,8 +32,10 @@ _MAX_DEPTH = 2
 # A guess: TIFF allows 65535, cameras write fewer than a hundred.
 _MAX_ENTRIES = 1000
 # A guess: raw files have up to eight pictures, of which most are previews.
-_MAX_PICTURES = 32
+_MAX_PAGES = 32
 
+# TIFF 6.0, section 8: a bit of NewSubfileType marks a reduced copy. SubIFDs are TIFF/EP's.
+_SUBFILE_TYPE, _REDUCED = 254, 1
 _SUB_DIRECTORIES = 330
 
 
@@ -87,28 +89,40 @@ def read_directory(file: BinaryIO) -> Directory:
     Raises:
         DirectoryError: The file is something else, is cut short, or is a BigTIFF.
     """
-    reader, (first,) = _reader(file)
+    reader, first = _reader(file)
     return reader.directory(first)
 
 
-def directories(file: BinaryIO) -> Iterator[Directory]:
-    """Yield the directories of a TIFF file's pictures: the chain of them, each with its children.
+def pages(file: BinaryIO) -> Iterator[Directory]:
+    """Yield the directories of a TIFF file's pages.
 
     Ends early at damage, since what comes before it may be usable.
     """
     with contextlib.suppress(DirectoryError):
-        reader, places = _reader(file)
+        reader, place = _reader(file)
         seen: set[int] = set()
-        while places and len(seen) < _MAX_PICTURES:
-            if (place := places.pop(0)) in seen or not place:
-                continue
+        while place and place not in seen and len(seen) < _MAX_PAGES:
             seen.add(place)
-            directory = reader.directory(place)
-            yield directory
-            children = directory.get(_SUB_DIRECTORIES)
-            if isinstance(children, Value) and children.kind in (LONG, IFD):
-                places += np.frombuffer(children.data, "<u4")[:_MAX_PICTURES].tolist()
-            places.append(reader.next_directory(place))
+            yield reader.directory(place)
+            place = reader.next_directory(place)
+
+
+def children(file: BinaryIO, page: Directory) -> Iterator[Directory]:
+    """Yield the directories of the pictures that belong to a page; damaged ones are left out."""
+    places = page.get(_SUB_DIRECTORIES)
+    if isinstance(places, Value) and places.kind in (LONG, IFD):
+        reader, _ = _reader(file)
+        for place in np.frombuffer(places.data, "<u4")[:_MAX_PAGES].tolist():
+            with contextlib.suppress(DirectoryError):
+                yield reader.directory(place)
+
+
+def main_page(file: BinaryIO) -> int:
+    """The number of the first page that is no reduced copy of another; 0 if all are."""
+    for index, page in enumerate(pages(file)):
+        if not (number(page, _SUBFILE_TYPE) or 0) & _REDUCED:
+            return index
+    return 0
 
 
 def number(directory: Directory, tag: int) -> int | None:
@@ -128,7 +142,7 @@ def ratio(directory: Directory, tag: int) -> float | None:
     return above / below if below else None
 
 
-def _reader(file: BinaryIO) -> tuple[_Reader, list[int]]:
+def _reader(file: BinaryIO) -> tuple[_Reader, int]:
     """A reader of a file's directories, and the place of the first."""
     header = _at(file, 0, 8)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4])
@@ -136,7 +150,7 @@ def _reader(file: BinaryIO) -> tuple[_Reader, list[int]]:
         raise DirectoryError("No TIFF header.")
     # Limited to the size of the file, since values may overlap and so claim any amount of memory.
     left = file.seek(0, os.SEEK_END)
-    return _Reader(file, order, left), [struct.unpack(f"{order}I", header[4:])[0]]
+    return _Reader(file, order, left), struct.unpack(f"{order}I", header[4:])[0]
 
 
 def _at(file: BinaryIO, offset: int, size: int) -> bytes:
