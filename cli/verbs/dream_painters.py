@@ -12,7 +12,12 @@ from nstbatch.cli.text import printable
 from nstbatch.runtime.checks import at_least
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.pictures.films import Video, check_encoder, encode
-from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
+from nstbatch.runtime.systems.dream_options import (
+    GUIDE_SIZE,
+    ClassPictureOptions,
+    DreamOptions,
+    ZoomOptions,
+)
 
 from .carry_out import Work
 from .prepare import BatchOptions, check_finished, chosen, find_photos, painting_of, read_picture
@@ -77,7 +82,7 @@ def dreams_of_photos(
     batch: BatchOptions,
 ) -> Work:
     """Return the work for DeepDream on each photo."""
-    guide_picture = read_picture(guide, "the guide") if guide else None
+    guide_picture = read_picture(guide, "the guide", GUIDE_SIZE) if guide else None
     plan = find_photos(inputs, batch, keep=[guide] if guide else [])
     dream = _dreamer(computing, options, guide, guide_picture)
 
@@ -118,7 +123,7 @@ def films(
     """Return the work for an endless zoom into each photo, or into noise if there is none."""
     from nstbatch.cli.jobs.plan import Job, Plan, Source
 
-    guide_picture = read_picture(guide, "the guide") if guide else None
+    guide_picture = read_picture(guide, "the guide", GUIDE_SIZE) if guide else None
     if inputs:
         plan = find_photos(inputs, batch, keep=[guide] if guide else [], suffix=film.suffix)
     else:

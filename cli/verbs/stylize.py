@@ -51,8 +51,8 @@ def stylize(
     """
     batch = batch_options(context, selection, writing, reporting)
     options, init_path = stylizing.options, stylizing.init_path
-    style_picture = read_picture(style, "the style")
-    init_picture = read_picture(init_path, "the --init image") if init_path else None
+    style_picture = read_picture(style, "the style", options.size)
+    init_picture = read_picture(init_path, "the --init image", options.size) if init_path else None
     plan = find_photos(inputs, batch, keep=[style, init_path] if init_path else [style])
     transfer = _load(computing, options)
     _check_style(transfer, style, style_picture, options)

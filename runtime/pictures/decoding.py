@@ -56,7 +56,7 @@ def decode(content: Content, at_least: int | None = None) -> Samples:
 
     Args:
         content: The file.
-        at_least: Accept a reduced picture whose long side is at least this many pixels.
+        at_least: Accept a reduced picture, with no side below this many pixels.
 
     Raises:
         ImageError: The file is no picture, is damaged or cut short, or has no or too many pixels;
@@ -171,8 +171,7 @@ def _factor(image: libvips.Image, at_least: int | None) -> int:
     """The whole number by which both sides can be divided, with ``at_least`` pixels left."""
     if at_least is None:
         return 1
-    width, height = int(image.width), int(image.height)
-    return max(1, min(max(width, height) // at_least, min(width, height) // _SHORTEST))
+    return max(1, min(int(image.width), int(image.height)) // max(at_least, _SHORTEST))
 
 
 def _reduced(image: libvips.Image, at_least: int | None) -> libvips.Image:

@@ -176,6 +176,8 @@ def _avif(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
 def _png(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
     records = {"exif": extras.exif_record, "xmp": extras.xmp}
     plain = _saved("pngsave", levels, extras, records, filter="all")
+    if extras.resolution is None:  # libvips writes one in any case
+        plain = plain.replace(_USUAL_PHYS, b"", 1)
     texts = dict(extras.texts)
     if extras.recipe is not None:
         texts[RECIPE_KEY] = extras.recipe
@@ -231,6 +233,10 @@ def _international_text(keyword: str, text: str) -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+# The chunk of the usual resolution, in pixels per metre (PNG specification, 11.3.5.3).
+_USUAL_PHYS = _chunk(b"pHYs", struct.pack(">IIB", 2835, 2835, 1))
 
 
 # --- All formats ------------------------------------------------------------------------------

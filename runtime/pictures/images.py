@@ -27,7 +27,7 @@ from .content import Content
 from .decoding import decode, decode_image
 from .encoding import FORMATS, Format
 from .metadata import Metadata
-from .picture_options import QUALITIES
+from .picture_options import QUALITIES, SUFFIXES_OF_EXTRAS
 from .samples import (
     OVERSHOOT,
     ROUNDING,
@@ -75,40 +75,51 @@ ImageLike: TypeAlias = (
 :func:`.samples.samples`, an object that can become one, or a :class:`Picture`."""
 
 
-def as_picture(image: ImageLike) -> Picture:
+# A photo that is to be resized is read at twice that size or more, so it loses nothing that the
+# resized one would show: area averages take in four of its pixels. A guess, on the safe side.
+_SPARE = 2
+
+
+def as_picture(image: ImageLike, size: int | None = None) -> Picture:
     """Turn any picture that the library takes into a :class:`Picture`.
 
     A :class:`Picture` in order is returned itself. A PIL image is turned upright and to sRGB.
 
+    Args:
+        image: The picture.
+        size: The long side that the caller resizes it to. A file whose short side is at least four
+            times as long is read at a fraction, and still at twice this size.
+
     Raises:
         ImageError: It cannot be read, or is not of the accepted kinds; the message says which.
     """
-    return read(image)
+    return read(image, at_least=None if size is None else _SPARE * size)
 
 
 # --- Reading ----------------------------------------------------------------------------------
 
-SUFFIXES = frozenset({*FORMATS, ".bmp", ".gif"})
+SUFFIXES = frozenset({*FORMATS, ".bmp", ".gif", *SUFFIXES_OF_EXTRAS})
 """The suffixes, in lower case, of the files that :func:`read` accepts."""
 
 
 def read(image: ImageLike, *, at_least: int | None = None) -> Picture:
     """Read a picture in any format of :data:`SUFFIXES`: upright, in sRGB, with its transparency.
 
-    An animation or a multi-page file gives its first picture. An embedded ICC profile is applied
-    (relative colorimetric, with black point compensation); CMYK without a profile is converted by
-    Pillow's formula. 16-bit samples keep their precision, unless the file's profile is more than
-    curves and a matrix.
+    The content decides the format. An animation or a multi-page file gives its first picture. An
+    embedded ICC profile is applied (relative colorimetric, with black point compensation); CMYK
+    without a profile is converted as web browsers do. 16-bit samples keep their precision. HEIC,
+    JPEG XL and raw files need the extras ``heic``, ``jxl`` and ``raw``.
 
     Args:
         image: The file, by its path or open; or a picture in memory, see :data:`ImageLike`.
-        at_least: Accept a reduced picture, with no side below this many pixels, if the format can
-            decode to one in a fraction of the time (JPEG). Meant for thumbnails.
+        at_least: Accept a reduced picture, with no side below this many pixels, if the file has
+            twice as many or more. That takes a fraction of the memory, and of a JPEG's time.
 
     Raises:
         ImageError: The file is missing, unreadable, no picture, damaged, cut short, or has more
-            pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` (which is checked before decoding); or the
-            picture in memory is not of the accepted kinds.
+            pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` (which is checked before decoding); or it
+            needs an extra that is not installed; or the picture in memory is not of the accepted
+            kinds.
     """
     pixels, alpha = _samples(image, at_least)
     if isinstance(image, Picture):

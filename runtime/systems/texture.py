@@ -183,7 +183,7 @@ class Texture(System):
 
         The receptive field of every layer must fit in: on less, the statistics are those of edges.
         """
-        pixels = as_picture(exemplar).pixels
+        pixels = as_picture(exemplar, options.exemplar_size).pixels
         height, width, _ = pixels.shape
         if options.exemplar_size is not None:
             height, width = fit_long_side(height, width, options.exemplar_size)
