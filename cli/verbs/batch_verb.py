@@ -1,4 +1,4 @@
-"""The shared first step of the batch verbs: verbosity, and the options of the batch."""
+"""The shared first step of the batch verbs: verbosity, limits, and the options of the batch."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ def batch_options(
     writing: PhotoWriting | SheetWriting,
     reporting: Reporting,
 ) -> BatchOptions:
-    """Set the verbosity of this process, and return the options of the batch.
+    """Set verbosity and limits of this process, and return the options of the batch.
 
     Raises:
         UsageError: Options are out of range, or exclude each other.
     """
     set_verbosity(quiet=reporting.quiet, verbose=reporting.verbose)
+    if writing.max_pixels is not None:
+        from nstbatch.runtime.pictures.limits import set_max_pixels
+
+        set_max_pixels(writing.max_pixels)
     return BatchOptions(
         out=selection.out,
         recursive=selection.recursive,

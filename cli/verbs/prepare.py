@@ -48,7 +48,7 @@ class BatchOptions:
     pictures: PictureOptions = field(default_factory=PictureOptions)
 
 
-def read_picture(path: Path, role: str, size: int | None = None) -> Picture:
+def read_picture(path: Path, role: str, size: int | str | None = None) -> Picture:
     """Read a picture that the whole batch needs, such as "the style", to be seen at this size.
 
     Raises:

@@ -33,6 +33,9 @@ _LOADERS: dict[Kind, str] = {
     "GIF": "gifload",
 }
 
+# A file with missing rows is refused, where libvips would fill them with grey.
+_STRICT = {"fail_on": "error"}
+
 # Without an extra: of the others, the message names it.
 _KNOWN = (*_LOADERS, "BMP")
 
@@ -94,7 +97,7 @@ def open_header(content: Content) -> libvips.Image | None:
     if content.kind not in _LOADERS:
         return None
     options = {"page": _page_of_tiff(content)} if content.kind == "TIFF" else {}
-    image = libvips.load(content, _LOADERS[content.kind], fail_on="error", **options)
+    image = libvips.load(content, _LOADERS[content.kind], **_STRICT, **options)
     check_size(image.width, image.height)
     return image
 
@@ -147,12 +150,15 @@ def _not_installed(content: Content | None, error: ImportError) -> ImageError:
 
 def _by_libvips(content: Content, kind: Kind, at_least: int | None) -> libvips.Image:
     image = open_header(content)
+    if kind == "WEBP":  # its decoder scales better than it streams
+        scale = 1 / _factor(image, at_least)
+        return libvips.load(content, "webpload", scale=scale, **_STRICT).copy_memory().autorot()
     if kind != "JPEG":
         return _reduced(image, at_least).copy_memory().autorot()
     factor = _factor(image, at_least)
     shrink = next((fraction for fraction in _JPEG_FRACTIONS if fraction <= factor), 1)
     try:
-        return _jpeg(content, shrink, fail_on="error")
+        return _jpeg(content, shrink, **_STRICT)
     except ImageError:
         data = content.read()
         if data.rstrip(b"\0").endswith(jpeg_end.END) or not jpeg_end.has_all_scans(data):

@@ -62,7 +62,7 @@ class Header:
 
 
 def inspect(content: Content) -> Header:
-    """Read the records of the first picture in a file. Only a PNG is decoded for it.
+    """Read the records of the first picture in a file, which is not decoded for it.
 
     Damaged records are left out.
 
@@ -91,7 +91,9 @@ def _by_pillow(content: Content, kind: Kind, bits: int) -> Header:
     try:
         with muted(), content.open() as file, Image.open(file, formats=[kind]) as image:
             if isinstance(image, PngImageFile):
-                image.load()  # its texts may follow the samples
+                # Goes to the texts that follow the samples, and decodes nothing.
+                image.load_prepare()
+                image.load_end()
                 texts = {str(key): str(text) for key, text in image.text.items()}
             info |= {str(name): value for name, value in image.info.items()}
     except Exception as error:  # on damaged records Pillow can raise anything

@@ -80,20 +80,21 @@ ImageLike: TypeAlias = (
 _SPARE = 2
 
 
-def as_picture(image: ImageLike, size: int | None = None) -> Picture:
+def as_picture(image: ImageLike, size: int | str | None = None) -> Picture:
     """Turn any picture that the library takes into a :class:`Picture`.
 
     A :class:`Picture` in order is returned itself. A PIL image is turned upright and to sRGB.
 
     Args:
         image: The picture.
-        size: The long side that the caller resizes it to. A file whose short side is at least four
-            times as long is read at a fraction, and still at twice this size.
+        size: The long side that the caller resizes it to; a word or None for its own. A file whose
+            short side is at least four times as long is read at a fraction, and still at twice this
+            size.
 
     Raises:
         ImageError: It cannot be read, or is not of the accepted kinds; the message says which.
     """
-    return read(image, at_least=None if size is None else _SPARE * size)
+    return read(image, at_least=_SPARE * size if isinstance(size, int) else None)
 
 
 # --- Reading ----------------------------------------------------------------------------------
