@@ -158,18 +158,17 @@ def _by_libvips(content: Content, kind: Kind, at_least: int | None) -> libvips.I
     factor = _factor(image, at_least)
     shrink = next((fraction for fraction in _JPEG_FRACTIONS if fraction <= factor), 1)
     try:
-        return _jpeg(content, shrink, **_STRICT)
+        return _jpeg(content, shrink)
     except ImageError:
-        data = content.read()
-        if data.rstrip(b"\0").endswith(jpeg_end.END) or not jpeg_end.has_all_scans(data):
+        versions = [_jpeg(Content(data=v), shrink) for v in jpeg_end.completed(content.read())]
+        if not versions or any((other != versions[0]).max() for other in versions[1:]):
             raise
-        # With an end marker the decoder warns of missing rows, and of nothing if there are none.
-        return _jpeg(Content(data=data + jpeg_end.END), shrink, fail_on="warning")
+        return versions[0]
 
 
-def _jpeg(content: Content, shrink: int, **options: object) -> libvips.Image:
+def _jpeg(content: Content, shrink: int) -> libvips.Image:
     with libvips.errors():
-        image = libvips.load(content, "jpegload", shrink=shrink, **options)
+        image = libvips.load(content, "jpegload", shrink=shrink, **_STRICT)
         return image.copy_memory().autorot()
 
 

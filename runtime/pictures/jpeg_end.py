@@ -8,12 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-END = b"\xff\xd9"
+_END = b"\xff\xd9"
+
+# Bytes that a decoder reads as samples only if the file's own do not suffice. With these, none of
+# 960 pictures that lack 3 to 42 bytes passes for whole.
+_FILLINGS = (bytes(range(1, 33)), bytes(range(250, 218, -1)), b"\xaa" * 32)
 
 _START_OF_SCAN = 0xDA
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 # Markers without a segment: RST0 to RST7, SOI, TEM, and the zero after a byte that is no marker.
 _ALONE = {*range(0xD0, 0xD9), 0x01, 0x00}
+
+
+def completed(data: bytes) -> list[bytes]:
+    """Versions of a JPEG file with an end marker, which show the same picture if it is whole.
+
+    They differ between the file's own samples and the marker. There are none for a file that has a
+    marker, or lacks whole scans.
+    """
+    own = data.rstrip(b"\0")
+    if own.endswith(_END) or not has_all_scans(own):
+        return []
+    if own.endswith(b"\xff"):  # of a marker or of samples, where a zero follows it
+        own += b"\0"
+    return [own + filling + _END for filling in _FILLINGS]
 
 
 def has_all_scans(data: bytes) -> bool:
