@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ _INTERPRETATIONS = {
 # warnings.catch_warnings changes state of the whole process, so only one reader may use it at a
 # time.
 _MUTED = threading.Lock()
+
+# Pillow logs some of the errors that it raises; without any handler, logging prints them on stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def from_pillow(image: Image.Image, *, is_upright: bool = False) -> libvips.Image:

@@ -52,15 +52,20 @@ class _Bits:
 
 
 def _start_in_boxes(data: bytes) -> int:
-    place = 0
-    while place + 16 <= len(data):
+    """Where the stream starts, if all boxes have a length that is possible."""
+    place, start = 0, None
+    while place < len(data):
         length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
         header = 8
         if length == 1:  # a longer number follows
             length, header = int.from_bytes(data[place + 8 : place + 16], "big"), 16
-        if kind in _BOXES:
-            return place + header + (4 if kind == b"jxlp" else 0)
-        if length < header:  # 0: it reaches to the end
-            break
+        elif length == 0:  # it reaches to the end
+            length = len(data) - place
+        if not header <= length <= len(data) - place:
+            raise ValueError("A box is damaged, or cut short.")
+        if kind in _BOXES and start is None:
+            start = place + header + (4 if kind == b"jxlp" else 0)
         place += length
-    raise ValueError("No stream of JPEG XL.")
+    if start is None:
+        raise ValueError("No stream of JPEG XL.")
+    return start
