@@ -1,7 +1,7 @@
 """Encodes samples and metadata to the bytes of a picture file; the counterpart of :mod:`.decoding`.
 
-libvips writes all formats. Two things it cannot write, and they are added to its files: EXIF tags
-of a TIFF, and PNG texts beyond ASCII. The same picture always gives the same bytes: nothing here
+libvips writes all formats. What it cannot write is added to its files: EXIF and IPTC of a TIFF, and
+PNG texts beyond ASCII. The same picture always gives the same bytes: nothing here
 depends on the time.
 """
 
@@ -22,7 +22,7 @@ from PIL import ImageCms
 from nstbatch.runtime.errors import ImageError
 
 from . import iptc, libvips, srgb, tiff, xmp
-from .header import RECIPE_KEY, Resolution
+from .header import IPTC, RECIPE_KEY, Resolution
 from .libvips import Levels
 from .metadata import Metadata, exif_of_picture
 
@@ -187,11 +187,14 @@ def _png(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
 
 
 def _tiff(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
-    records = {"xmp": extras.xmp_with_recipe, "iptc": extras.iptc}
+    records = {"xmp": extras.xmp_with_recipe}
     # Storing differences between neighbours halves the size after deflate.
     codec = {"compression": "deflate", "predictor": "horizontal"}
     file = _saved("tiffsave", levels, extras, records, **codec)
-    return tiff.with_tags(file, extras.exif) if extras.exif else file
+    tags = dict(extras.exif)
+    if extras.iptc:  # of which libvips writes the first quarter
+        tags[IPTC] = tiff.Value(tiff.UNDEFINED, extras.iptc)
+    return tiff.with_tags(file, tags) if tags else file
 
 
 # --- libvips ----------------------------------------------------------------------------------

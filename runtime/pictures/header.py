@@ -31,7 +31,10 @@ RECIPE_KEY = "nstbatch"
 Resolution: TypeAlias = tuple[float, float]
 """Pixels per inch, across and down."""
 
-_ORIENTATION, _ACROSS, _DOWN, _UNIT, _IPTC = 0x0112, 0x011A, 0x011B, 0x0128, 33723
+IPTC = 33723
+"""The tag of IPTC records in a TIFF file."""
+
+_ORIENTATION, _ACROSS, _DOWN, _UNIT = 0x0112, 0x011A, 0x011B, 0x0128
 _INCHES = 2
 _PER_INCH = {_INCHES: 1.0, 3: 2.54}  # by EXIF's ResolutionUnit; 3 is per centimetre
 _LYING = range(5, 9)  # orientations that exchange width and height
@@ -150,7 +153,7 @@ def _tags_of_file(content: Content) -> tiff.Directory:
 
 
 def _iptc_of_tiff(directory: tiff.Directory) -> bytes:
-    value = directory.get(_IPTC)
+    value = directory.get(IPTC)
     if not isinstance(value, tiff.Value):
         return b""
     if value.kind == tiff.LONG and value.data[:1] != b"\x1c":  # numbers of a big-endian file

@@ -163,6 +163,36 @@ def test_first_picture_of_a_multi_picture_jpeg() -> None:
     np.testing.assert_allclose(decode_bytes(data)[0], SMOOTH, atol=LOSSY)
 
 
+def test_a_reduced_copy_before_the_picture_is_passed_over() -> None:
+    copy = np.full_like(LEVELS, 9)
+    both = libvips.from_levels(np.concatenate([copy, LEVELS]), "srgb")
+    file = both.tiffsave_buffer(page_height=HEIGHT)
+    np.testing.assert_allclose(decode_bytes(file)[0] * 255, copy, atol=LOSSLESS)
+    page, reduced_page = (struct.pack("<HHII", 254, 4, 1, kind) for kind in (2, 3))
+    assert file.count(page) == 2
+    # The directory of the first page comes first.
+    marked = file.replace(page, reduced_page, 1)
+    np.testing.assert_allclose(decode_bytes(marked)[0], LEVELS / 255, atol=LOSSLESS)
+
+
+def test_premultiplied_colours_are_divided_by_their_opacity() -> None:
+    rgba = np.full((4, 6, 4), (200, 100, 50, 128), np.uint8)
+    image = libvips.from_levels(rgba, "srgb")
+    pixels, alpha = decode_bytes(image.tiffsave_buffer(premultiply=True))
+    np.testing.assert_allclose(pixels[0, 0] * 255, (200, 100, 50), atol=2)
+    np.testing.assert_allclose(alpha, 128 / 255, atol=LOSSLESS)
+
+
+@pytest.mark.parametrize("at_least", [None, 8])
+def test_hidden_colours_do_not_bleed_into_a_reduced_picture(at_least: int | None) -> None:
+    rgba = np.zeros((256, 256, 4), np.uint8)
+    rgba[::2] = (0, 255, 0, 255)
+    rgba[1::2] = (255, 0, 255, 0)  # hidden
+    pixels, alpha = decode(Content(data=encode(Image.fromarray(rgba), "PNG")), at_least)
+    assert alpha is not None
+    np.testing.assert_allclose(pixels[alpha > 0], [[0, 1, 0]] * (alpha > 0).sum(), atol=0.01)
+
+
 # --- Orientation ------------------------------------------------------------------------------
 
 # Layout of the upright array in the file, by the EXIF specification's "row 0 is, column 0 is".
