@@ -34,6 +34,9 @@ SOFTWARE, COLOUR_SPACE, WIDTH, HEIGHT = 0x0131, 0xA001, 0xA002, 0xA003
 _DESCRIBING = frozenset({0x010E, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298, 0x4746, 0x4749})
 _DESCRIBING |= frozenset(range(0x9C9B, 0x9CA0))
 
+# Microsoft's Rating, which libexif does not know and so drops.
+_RATING = 0x4746
+
 # Dropped from the EXIF directory, since it is no longer true of the picture: order and compression
 # of the components, position of the subject in the photo, and pointers to data that is not copied.
 _OUTDATED = frozenset({0x9101, 0x9102, 0x9214, 0xA214, COLOUR_SPACE, WIDTH, HEIGHT, 0xA004, 0xA005})
@@ -100,9 +103,11 @@ def read_metadata(path: str | os.PathLike[str], keep: Keep = "telling") -> Metad
     if keep == "nothing":
         return Metadata(bits=header.bits)
     everything = keep == "everything"
+    packet = _filtered(header.xmp, xmp.everything if everything else xmp.telling)
+    stars = tiff.number(header.exif, _RATING)
     return Metadata(
         exif=_picked(header.exif, everything=everything),
-        xmp=_filtered(header.xmp, xmp.everything if everything else xmp.telling),
+        xmp=packet if stars is None else xmp.with_rating(packet, stars),
         iptc=(iptc.everything if everything else iptc.telling)(header.iptc),
         texts={
             key: text

@@ -203,6 +203,19 @@ def test_more_than_jpeg_can_hold_is_left_out_and_the_recipe_stays(tmp_path: Path
     assert "Image Make" not in tags(path)
 
 
+def test_the_stars_of_exif_become_those_of_xmp(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x4746] = 4
+    own = XMP.replace(b'tiff:Orientation="6"', b'xmp:Rating="2"').replace(
+        b"xmlns:tiff=", b'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:tiff='
+    )
+    for packet, stars in ((b"", 4), (XMP, 4), (own, 2)):
+        Image.fromarray(LEVELS).save(tmp_path / "photo.jpg", exif=exif, xmp=packet)
+        for suffix in SUFFIXES:
+            painted = paint(tmp_path / "photo.jpg", suffix, "telling")
+            assert f'xmp:Rating="{stars}"'.encode() in read_metadata(painted).xmp
+
+
 # --- Resolution, IPTC and texts ---------------------------------------------------------------
 
 
