@@ -1,7 +1,7 @@
 """Encodes samples and metadata to the bytes of a picture file; the counterpart of :mod:`.decoding`.
 
 libvips writes all formats. What it cannot write is added to its files: EXIF and IPTC of a TIFF, and
-PNG texts beyond ASCII. The same picture always gives the same bytes: nothing here
+PNG texts and XMP, for which it has no iTXt chunks. The same picture always gives the same bytes: nothing here
 depends on the time.
 """
 
@@ -22,7 +22,7 @@ from PIL import ImageCms
 from nstbatch.runtime.errors import ImageError
 
 from . import iptc, libvips, srgb, tiff, xmp
-from .header import IPTC, RECIPE_KEY, Resolution
+from .header import IPTC, RECIPE_KEY, XMP_KEY, Resolution
 from .libvips import Levels
 from .metadata import Metadata, exif_of_picture
 
@@ -174,11 +174,12 @@ def _avif(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
 
 
 def _png(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
-    records = {"exif": extras.exif_record, "xmp": extras.xmp}
-    plain = _saved("pngsave", levels, extras, records, filter="all")
+    plain = _saved("pngsave", levels, extras, {"exif": extras.exif_record}, filter="all")
     if extras.resolution is None:  # libvips writes one in any case
         plain = plain.replace(_USUAL_PHYS, b"", 1)
     texts = dict(extras.texts)
+    if extras.xmp:
+        texts[XMP_KEY] = extras.xmp.decode()
     if extras.recipe is not None:
         texts[RECIPE_KEY] = extras.recipe
     chunks = [_international_text(keyword, text) for keyword, text in texts.items()]

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 RECIPE_KEY = "nstbatch"
 """Keyword of the PNG text that holds a picture's recipe."""
 
+XMP_KEY = "XML:com.adobe.xmp"
+"""Keyword of the PNG text that holds an XMP packet."""
+
 Resolution: TypeAlias = tuple[float, float]
 """Pixels per inch, across and down."""
 
@@ -43,7 +46,7 @@ _LYING = range(5, 9)  # orientations that exchange width and height
 _IPTC_BLOCK = 0x0404
 
 # PNG texts that hold a record of another kind, by the start of their keywords.
-_RECORDS = ("XML:com.adobe.xmp", "Raw profile type")
+_RECORDS = (XMP_KEY, "Raw profile type")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +110,8 @@ def _by_pillow(content: Content, kind: Kind, bits: int) -> Header:
     return Header(
         bits=bits,
         exif=exif,
-        xmp=_bytes(info.get("xmp")),
+        # libvips and others write it into a plain text chunk, where Pillow does not expect it.
+        xmp=_bytes(info.get("xmp")) or texts.get(XMP_KEY, "").encode("latin-1", "replace"),
         iptc=_bytes(iptc),
         texts={key: text for key, text in texts.items() if not key.startswith(_RECORDS)},
         resolution=_resolution(info.get("dpi"), exif),
