@@ -7,6 +7,7 @@ LibRaw develops raw files. From then on all go the same way, through :mod:`.srgb
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -89,6 +90,8 @@ def decode_image(image: Image.Image) -> Samples:
         ImageError: Its file is damaged or closed, or it has no pixels, or a mode without a white.
     """
     with image_errors(), muted():
+        if not math.prod(image.size):
+            raise ImageError("The picture has no pixels.")
         return srgb.samples(from_pillow(image))
 
 
@@ -154,7 +157,8 @@ def _by_libvips(content: Content, kind: Kind, at_least: int | None) -> libvips.I
         scale = 1 / _factor(image, at_least)
         return libvips.load(content, "webpload", scale=scale, **_STRICT).copy_memory().autorot()
     if kind != "JPEG":
-        return _reduced(image, at_least).copy_memory().autorot()
+        whole = _reduced(image, at_least).copy_memory().autorot()
+        return _without_opaque_alpha(whole) if kind == "GIF" else whole
     factor = _factor(image, at_least)
     shrink = next((fraction for fraction in _JPEG_FRACTIONS if fraction <= factor), 1)
     try:
@@ -164,6 +168,11 @@ def _by_libvips(content: Content, kind: Kind, at_least: int | None) -> libvips.I
         if not versions or any((other != versions[0]).max() for other in versions[1:]):
             raise
         return versions[0]
+
+
+def _without_opaque_alpha(image: libvips.Image) -> libvips.Image:
+    """A picture without the opacity that libvips gives to every animation."""
+    return image[:-1] if image.hasalpha() and image[-1].min() == 255 else image
 
 
 def _jpeg(content: Content, shrink: int) -> libvips.Image:
@@ -195,6 +204,7 @@ def _reduced(image: libvips.Image, at_least: int | None) -> libvips.Image:
 
 def _bmp(content: Content) -> libvips.Image:
     with muted(), content.open() as file, Image.open(file, formats=["BMP"]) as image:
+        check_size(*image.size)
         return from_pillow(image)
 
 

@@ -1,7 +1,7 @@
 """Encodes samples and metadata to the bytes of a picture file; the counterpart of :mod:`.decoding`.
 
 libvips writes all formats. What it cannot write is added to its files: EXIF and IPTC of a TIFF, and
-PNG texts and XMP, for which it has no iTXt chunks. The same picture always gives the same bytes: nothing here
+iTXt chunks of a PNG, for texts and XMP. The same picture always gives the same bytes: nothing here
 depends on the time.
 """
 

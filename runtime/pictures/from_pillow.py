@@ -14,7 +14,6 @@ from PIL import Image, ImageOps
 from nstbatch.runtime.errors import ImageError
 
 from . import libvips
-from .limits import check_size
 from .srgb import PROFILE
 
 # Pillow's modes with 32 bits a sample: integers or floats without a defined white.
@@ -44,9 +43,8 @@ def from_pillow(image: Image.Image, *, is_upright: bool = False) -> libvips.Imag
         is_upright: True if it stands upright, whatever its EXIF says.
 
     Raises:
-        ImageError: It has no or too many pixels, or a mode without a white.
+        ImageError: It has a mode without a white.
     """
-    check_size(*image.size)
     is_12_bit = any("I;12" in str(tile.args) for tile in getattr(image, "tile", ()))
     upright = image if is_upright else ImageOps.exif_transpose(image)
     if upright.mode in _NO_WHITE:

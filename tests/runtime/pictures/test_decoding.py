@@ -155,7 +155,9 @@ def test_first_picture_of_an_animation(name: str) -> None:
     colours = ("red", "lime", "blue")
     frames = [Image.new("RGB", (8, 8), colour) for colour in colours]
     data = encode(frames[0], name, save_all=True, append_images=frames[1:], duration=50)
-    np.testing.assert_allclose(decode_bytes(data)[0][4, 4], [1, 0, 0], atol=0.01)
+    pixels, alpha = decode_bytes(data)
+    np.testing.assert_allclose(pixels[4, 4], [1, 0, 0], atol=0.01)
+    assert alpha is None
 
 
 def test_first_picture_of_a_multi_picture_jpeg() -> None:

@@ -20,7 +20,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures import images, tiff
+from nstbatch.runtime.pictures import images, libvips, tiff
 from nstbatch.runtime.pictures.header import _iptc_of_tiff
 from nstbatch.runtime.pictures.metadata import Metadata, read_metadata, read_recipe
 
@@ -265,6 +265,14 @@ def test_iptc_comes_from_a_tiff_in_either_byte_order(tmp_path: Path) -> None:
         file = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8) + directory
         found = tiff.read_directory(BytesIO(file + records))
         assert _iptc_of_tiff(found).startswith(b"\x1c\x02\x05\0\x06Title!")
+
+
+def test_xmp_is_found_in_a_plain_text_of_a_png(tmp_path: Path) -> None:
+    """Where libvips itself writes it."""
+    image = libvips.from_levels(LEVELS, "srgb")
+    libvips.put_blob(image, "xmp-data", XMP.replace(b"Eiffelturm", "Zoë".encode()))
+    (tmp_path / "a.png").write_bytes(image.pngsave_buffer(keep="xmp"))
+    assert "Zoë".encode() in read_metadata(tmp_path / "a.png").xmp
 
 
 def test_png_texts_of_any_language_are_kept(tmp_path: Path) -> None:
