@@ -152,6 +152,7 @@ def _not_installed(content: Content | None, error: ImportError) -> ImageError:
 
 
 def _by_libvips(content: Content, kind: Kind, at_least: int | None) -> libvips.Image:
+    content = libvips.unmapped(content, _LOADERS[kind])  # once, for header and picture
     image = open_header(content)
     if kind == "WEBP":  # its decoder scales better than it streams
         scale = 1 / _factor(image, at_least)

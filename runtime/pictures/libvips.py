@@ -6,6 +6,7 @@ keep pictures alive, and no loader that it calls untrusted itself.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ _MOST_THREADS = 4
 
 # Loaders that map the file into memory. If such a file shrinks or its network fails, the system
 # ends the process, so these get a copy.
-_MAPPING = {"webpload", "gifload"}
+_MAPPING = {"jpegload", "webpload", "gifload"}
 
 _FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
 
@@ -58,15 +59,36 @@ pyvips.cache_set_max(0)
 pyvips.block_untrusted_set(True)
 if "VIPS_CONCURRENCY" not in os.environ:
     pyvips.concurrency_set(min(_MOST_THREADS, pyvips.concurrency_get()))
-# libvips warns of what it raises as well, and of each strip of a damaged file.
-logging.getLogger("pyvips").setLevel(logging.ERROR)
+# libvips and GLib warn of what libvips raises as well, and of each strip of a damaged file.
+logging.getLogger("pyvips").setLevel(logging.CRITICAL + 1)
+
+
+def _keep_glib_from_printing() -> None:
+    """Send messages of GLib's libraries to pyvips' logger too, and no longer to standard error."""
+    flags = pyvips.GLogLevelFlags
+    levels = flags.LEVEL_WARNING | flags.LEVEL_CRITICAL | flags.FLAG_FATAL | flags.FLAG_RECURSION
+    for domain in (b"GLib", b"GLib-GObject", b"GModule"):
+        number = pyvips.glib_lib.g_log_set_handler(
+            domain, levels, pyvips._log_handler_cb, pyvips.ffi.NULL
+        )
+        # As pyvips does with its own, since the logger is gone before GLib.
+        atexit.register(pyvips.glib_lib.g_log_remove_handler, domain, number)
+
+
+_keep_glib_from_printing()
+
+
+def unmapped(content: Content, loader: str) -> Content:
+    """The content, in memory if this loader would map its file."""
+    return Content(data=content.read()) if loader in _MAPPING and content.path else content
 
 
 def load(content: Content, loader: str, **options: object) -> Image:
     """Open a picture with one loader, from top to bottom; only its header is read yet."""
-    if content.path is None or loader in _MAPPING:
+    content = unmapped(content, loader)
+    if content.path is None:
         return pyvips.Operation.call(
-            f"{loader}_buffer", content.read(), access="sequential", **options
+            f"{loader}_buffer", content.data, access="sequential", **options
         )
     # As bytes, since the name may be no UTF-8.
     source = pyvips.Source.new_from_file(os.fsencode(content.path))

@@ -372,6 +372,15 @@ def test_a_picture_without_pixels_is_refused(make_bomb: Callable[[int], bytes]) 
         decode_bytes(make_bomb(0))
 
 
+def test_nothing_is_printed_for_an_impossible_size(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(FORMATS["avif"])
+    size = data.index(b"ispe") + 8
+    data[size : size + 4] = b"\x06\0\0\x38"
+    with pytest.raises(ImageError):
+        decode_bytes(bytes(data))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_only_pictures_are_decoded() -> None:
     postscript = encode(RGB, "EPS")
     with pytest.raises(ImageError, match="Not recognised"):
