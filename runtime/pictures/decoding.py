@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+import pyvips
+from PIL import Image
 
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.installing import install_command
@@ -115,29 +116,23 @@ def _page_of_tiff(content: Content) -> int:
 def image_errors(content: Content | None = None) -> Iterator[None]:
     """Turn every exception of a decoder into an ImageError."""
     try:
-        with libvips.errors():
-            yield
-    except (ImageError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is None:  # Pillow's own
-            raise _damaged(error) from error
+        yield
+    except ImageError:
         raise
     except ImportError as error:
         raise _not_installed(content, error) from error
     except Image.DecompressionBombError as error:
         raise too_large("far more") from error
+    except MemoryError as error:
+        raise ImageError("There is not enough memory to decode the picture.") from error
     except Exception as error:  # on a damaged file a decoder can raise anything
-        raise _damaged(error) from error
-
-
-def _damaged(error: Exception) -> ImageError:
-    log.debug("Decoding failed: %r", error)
-    if isinstance(error, UnidentifiedImageError):
-        return ImageError("The picture is damaged: its header makes no sense.")
-    if "truncated" in str(error).lower():
-        return ImageError("The file is cut short (truncated) or damaged.")
-    if isinstance(error, MemoryError):
-        return ImageError("There is not enough memory to decode the picture.")
-    return ImageError("The picture is damaged, or of a kind that cannot be decoded.")
+        if isinstance(error, OSError) and error.errno:  # of the file and not of a decoder
+            raise
+        # Decoders' own texts are for programmers, and libvips mixes those of several threads.
+        log.debug("Decoding failed: %r", error)
+        raise ImageError(
+            "The picture cannot be decoded: it is damaged, cut short (truncated) or of a rare kind."
+        ) from error
 
 
 def _not_installed(content: Content | None, error: ImportError) -> ImageError:
@@ -164,7 +159,7 @@ def _by_libvips(content: Content, kind: Kind, at_least: int | None) -> libvips.I
     shrink = next((fraction for fraction in _JPEG_FRACTIONS if fraction <= factor), 1)
     try:
         return _jpeg(content, shrink)
-    except ImageError:
+    except pyvips.Error:
         versions = [_jpeg(Content(data=v), shrink) for v in jpeg_end.completed(content.read())]
         if not versions or any((other != versions[0]).max() for other in versions[1:]):
             raise
@@ -177,9 +172,8 @@ def _without_opaque_alpha(image: libvips.Image) -> libvips.Image:
 
 
 def _jpeg(content: Content, shrink: int) -> libvips.Image:
-    with libvips.errors():
-        image = libvips.load(content, "jpegload", shrink=shrink, **_STRICT)
-        return image.copy_memory().autorot()
+    image = libvips.load(content, "jpegload", shrink=shrink, **_STRICT)
+    return image.copy_memory().autorot()
 
 
 def _factor(image: libvips.Image, at_least: int | None) -> int:

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 
 import numpy as np
+import pyvips
 from numpy.typing import NDArray
 from PIL import ImageCms
 
@@ -98,9 +99,8 @@ def encode(
     )
     levels = _levels(pixels, metadata.bits if target.keeps_16_bits else 8)
     try:
-        with libvips.errors():
-            return target.encode(levels, extras, quality)
-    except ImageError as error:
+        return target.encode(levels, extras, quality)
+    except pyvips.Error as error:
         raise ImageError(f"{target.name} cannot hold this picture of {width}x{height}.") from error
 
 

@@ -1,4 +1,4 @@
-"""libvips, set up for files from strangers. Only this file knows how it fails.
+"""libvips, set up for files from strangers.
 
 libvips runs in this process and is told to hold nothing back: no cache of operations, which would
 keep pictures alive, and no loader that it calls untrusted itself.
@@ -9,19 +9,13 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from nstbatch.runtime.errors import ImageError
-
 from .content import Content
-
-log = logging.getLogger(__name__)
 
 Image: TypeAlias = Any
 """A ``pyvips.Image``; pyvips has no types, since it asks libvips for its operations."""
@@ -38,22 +32,6 @@ _MOST_THREADS = 4
 _MAPPING = {"jpegload", "webpload", "gifload"}
 
 _FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
-
-# Words of libvips and its decoders for a file that ends too early.
-_CUT_SHORT = (
-    "premature end",
-    "not enough data",
-    "out of data",
-    "unexpected end",
-    "end of file",
-    "read error",
-    "seek error",
-    "bad seek",
-    "unable to parse image",
-    "out of bounds",
-    "truncated",
-    "eof",
-)
 
 pyvips.cache_set_max(0)
 pyvips.block_untrusted_set(True)
@@ -126,18 +104,3 @@ def field(image: Image, name: str) -> Any:
 def put_blob(image: Image, name: str, data: bytes) -> None:
     """Set a field that holds bytes."""
     image.set_type(pyvips.GValue.blob_type, name, data)
-
-
-@contextmanager
-def errors() -> Iterator[None]:
-    """Turn libvips' errors into an ImageError; its own texts, for programmers, are logged."""
-    try:
-        yield
-    except pyvips.Error as error:
-        log.debug("libvips: %s", str(error).strip().replace("\n", "; "))
-        text = str(error).lower()
-        if any(words in text for words in _CUT_SHORT):
-            raise ImageError("The file is cut short (truncated) or damaged.") from error
-        if "unable to malloc" in text or "out of memory" in text:
-            raise ImageError("There is not enough memory to decode the picture.") from error
-        raise ImageError("The picture is damaged, or of a kind that cannot be decoded.") from error
