@@ -111,3 +111,20 @@ def test_the_limit_on_pixels_is_an_option_that_the_recipe_keeps(capsys):
     assert "--max-pixels" in err
     assert stylize("--max-pixels", "4800") == 0
     assert '"--max-pixels", "4800"' in read_recipe("stylized/a.jpg")
+
+
+def test_photo_and_style_are_read_at_a_fraction(monkeypatch):
+    large = Image.fromarray(LEVELS).resize((800, 600))
+    large.save("photos/a.jpg")
+    large.save("style.png")
+    seen = []
+    real = images.decode
+
+    def decode(content, at_least):
+        pixels, alpha = real(content, at_least)
+        seen.append((at_least, pixels.shape))
+        return pixels, alpha
+
+    monkeypatch.setattr(images, "decode", decode)
+    assert stylize() == 0
+    assert seen == [(128, (150, 200, 3))] * 2
