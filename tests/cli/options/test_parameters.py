@@ -63,7 +63,7 @@ def test_every_option_declares_its_scope(verb):
 SCOPES = {
     Scope.CALL: "overwrite dry_run json quiet verbose report watch_progress watch_port",
     Scope.BATCH: "out recursive fail_fast",
-    Scope.MAKING: "model device precision threads batch format name variations class",
+    Scope.MAKING: "model device precision threads batch format name variations class max_pixels",
 }
 
 
