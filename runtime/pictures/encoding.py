@@ -169,7 +169,8 @@ def _webp(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
 
 def _avif(levels: Levels, extras: _Extras, quality: int | None) -> bytes:
     records = {"exif": extras.exif_record, "xmp": extras.xmp_with_recipe}
-    codec = {"compression": "av1", "subsample_mode": "off", "bitdepth": 8}
+    # Effort 3: of 2 megapixels in 0.9 s. The default of 4 takes 5.7 s, for files 2% smaller.
+    codec = {"compression": "av1", "subsample_mode": "off", "bitdepth": 8, "effort": 3}
     return _saved("heifsave", levels, extras, records, **codec, Q=quality or 90)  # 90: a guess
 
 
