@@ -24,18 +24,12 @@ FOLDERS_OF_SYSTEMS = frozenset(
 )
 """Folders of copies that a NAS or a system makes by itself, in lower case; hidden ones aside."""
 
-_RAW = (
-    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef "
-    ".raf .raw .rw2 .rwl .sr2 .srf .srw .x3f"
-)
 _OTHERS = (
     ".apng .cin .cur .dds .dib .dpx .eps .exr .hdr .icns .ico .j2k .jp2 .jpf .jpx .jxr .pbm .pcx "
     ".pfm .pgm .pnm .ppm .psb .psd .qoi .svg .tga .wdp .xcf"
 )
 _READERS = {
-    ".heic .heif .hif .avci .heics": "heif-convert of libheif turns them into JPEG or PNG",
-    _RAW: "darktable, RawTherapee or dcraw_emu of LibRaw develops them into TIFF",
-    ".jxl": "djxl of libjxl turns them into JPEG or PNG",
+    ".avci": "heif-convert of libheif turns them into JPEG or PNG",
     _OTHERS: "ImageMagick or GIMP turns them into PNG",
 }
 READERS = {suffix: reader for group, reader in _READERS.items() for suffix in group.split()}

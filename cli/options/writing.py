@@ -1,4 +1,4 @@
-"""Options for the files of pictures."""
+"""Options for the files of pictures, those that are written and those that are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.picture_options import FORMATS, QUALITIES, Keep, PictureOptions
 
-from .panels import WRITING, complete
+from .panels import SELECTION, WRITING, complete
 
 Format = Annotated[
     str | None,
@@ -94,16 +94,29 @@ Preserve = Annotated[
     ),
     Scope.PICTURE,
 ]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        metavar="N",
+        help="Largest picture to read, in pixels; larger ones fail. Default: 89 million.",
+        show_default=False,
+        rich_help_panel=SELECTION,
+    ),
+    Scope.MAKING,
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SheetWriting:
-    """Options for the files of pictures of many photos."""
+    """Options for the files of pictures of many photos, and of those photos."""
 
     format_: SheetFormat = None
     quality: Quality = None
     name: SheetName = None
     strip: Strip = False
+    max_pixels: MaxPixels = None
 
     @property
     def pictures(self) -> PictureOptions:
@@ -114,13 +127,14 @@ class SheetWriting:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PhotoWriting:
-    """Options for the files of pictures of one photo each."""
+    """Options for the files of pictures of one photo each, and of those photos."""
 
     format_: Format = None
     quality: Quality = None
     name: NameTemplate = None
     preserve: Preserve = False
     strip: Strip = False
+    max_pixels: MaxPixels = None
 
     @property
     def pictures(self) -> PictureOptions:

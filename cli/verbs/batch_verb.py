@@ -1,4 +1,4 @@
-"""The shared first step of the batch verbs: verbosity, and the options of the batch."""
+"""The shared first step of the batch verbs: verbosity, limits, and the options of the batch."""
 
 from __future__ import annotations
 
@@ -34,13 +34,17 @@ def batch_options(
     writing: PhotoWriting | SheetWriting,
     reporting: Reporting,
 ) -> BatchOptions:
-    """Set which messages this process prints, and return the options of the batch.
+    """Set messages and limits of this process, and return the options of the batch.
 
     Raises:
         UsageError: Options are out of range, or exclude each other.
     """
     set_verbosity(quiet=reporting.quiet, verbose=reporting.verbose)
     import_onnxruntime()
+    if writing.max_pixels is not None:
+        from nstbatch.runtime.pictures.limits import set_max_pixels
+
+        set_max_pixels(writing.max_pixels)
     temporary = partial(_temporary, context)
     picture = alone(selection.out, writing.pictures, temporary)
     if picture is not None:

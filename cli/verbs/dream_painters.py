@@ -13,7 +13,12 @@ from nstbatch.cli.text import printable
 from nstbatch.runtime.checks import OWN, at_least
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.pictures.films import Video, check_encoder, encode
-from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
+from nstbatch.runtime.systems.dream_options import (
+    GUIDE_SIZE,
+    ClassPictureOptions,
+    DreamOptions,
+    ZoomOptions,
+)
 
 from .carry_out import Work
 from .efforts import effort_of_photos
@@ -79,7 +84,7 @@ def dreams_of_photos(
     batch: BatchOptions,
 ) -> Work:
     """Return the work for DeepDream on each photo."""
-    guide_picture = read_picture(guide, "the guide") if guide else None
+    guide_picture = read_picture(guide, "the guide", GUIDE_SIZE) if guide else None
     plan = find_photos(inputs, batch, keep=[guide] if guide else [])
     dream = _dreamer(computing, options, guide, guide_picture)
 
@@ -128,7 +133,7 @@ def films(
     has_photos = bool(inputs or batch.inputs.from_file)
     if not has_photos and options.size == OWN:
         raise UsageError(f"--size {OWN} needs a photo; give a film from noise a number of pixels.")
-    guide_picture = read_picture(guide, "the guide") if guide else None
+    guide_picture = read_picture(guide, "the guide", GUIDE_SIZE) if guide else None
     if has_photos:
         plan = find_photos(inputs, batch, keep=[guide] if guide else [], suffix=film.suffix)
     else:

@@ -67,8 +67,8 @@ class BatchOptions:
         return Results.NULL if self.inputs.null else Results.LINES
 
 
-def read_picture(path: Path, role: str) -> Picture:
-    """Read a picture that the whole batch needs, such as "the style".
+def read_picture(path: Path, role: str, size: int | str | None = None) -> Picture:
+    """Read a picture that the whole batch needs, such as "the style", to be seen at this size.
 
     Raises:
         UsageError: It cannot be read.
@@ -76,7 +76,7 @@ def read_picture(path: Path, role: str) -> Picture:
     from nstbatch.runtime.pictures import images
 
     try:
-        return images.read(path)
+        return images.as_picture(path, size)
     except ImageError as error:
         raise UsageError(f"{printable(path)} cannot be {role}: {error}") from error
 

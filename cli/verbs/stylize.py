@@ -53,8 +53,8 @@ def stylize(
     """
     batch = batch_options(context, selection, writing, reporting)
     options, init_path = stylizing.options, stylizing.init_path
-    style_picture = _style(style, batch, is_trimmed=stylizing.trims_style)
-    init_picture = read_picture(init_path, "the --init image") if init_path else None
+    style_picture = _style(style, stylizing, batch)
+    init_picture = read_picture(init_path, "the --init image", options.size) if init_path else None
     plan = find_photos(inputs, batch, keep=[style, init_path] if init_path else [style])
     transfer = _load(computing, options)
     _check_style(transfer, style, style_picture, options)
@@ -79,10 +79,10 @@ def stylize(
     raise typer.Exit(carry_out(work, batch))
 
 
-def _style(path: Path, batch: BatchOptions, *, is_trimmed: bool) -> Picture:
+def _style(path: Path, stylizing: Stylizing, batch: BatchOptions) -> Picture:
     """Read the style, and cut a plain frame off it if asked; say so."""
-    picture = read_picture(path, "the style")
-    if not is_trimmed:
+    picture = read_picture(path, "the style", stylizing.size)
+    if not stylizing.trims_style:
         return picture
     from nstbatch.runtime.pictures.frame import without_frame
 

@@ -29,7 +29,7 @@ from nstbatch.runtime.graphs.receptive_field import Box, ReceptiveField, recepti
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.names import IMAGE, TARGET
 from nstbatch.runtime.objectives.terms import projection
-from nstbatch.runtime.pictures.images import ImageLike, read
+from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import resize, to_nchw
 
 from .deconvnet_options import STRONGEST, DeconvnetOptions
@@ -294,7 +294,8 @@ class Deconvnet:
 
     def _prepare(self, image: ImageLike) -> Array:
         """Read an image as its centre square, (3, size, size)."""
-        square: Array = to_nchw(centre_square(read(image).pixels, self.options.size))[0]
+        picture = as_picture(image, self.options.size)
+        square: Array = to_nchw(centre_square(picture.pixels, self.options.size))[0]
         return square
 
 

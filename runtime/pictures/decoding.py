@@ -1,102 +1,87 @@
-"""Decodes an open picture file to upright sRGB samples; every failure becomes an ImageError.
+"""Decodes a picture file to upright sRGB samples; every failure becomes an ImageError.
 
-Pillow decodes. This module adds colour profiles, 16-bit colour (which Pillow cuts to 8 bits),
-transparency in all its forms, and a single error type.
+libvips decodes the formats that it has. Pillow decodes BMP, and with plug-ins HEIC and JPEG XL;
+LibRaw develops raw files. From then on all go the same way, through :mod:`.srgb`.
 """
 
 from __future__ import annotations
 
-import ctypes
-import io
 import logging
 import math
-import re
-import sys
-import threading
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import (
-    ExifTags,
-    Image,
-    ImageCms,
-    ImageFile,
-    ImageOps,
-    UnidentifiedImageError,
-    _imaging,
-)
-from PIL.TiffImagePlugin import TiffImageFile
+import pyvips
+from PIL import Image
 
 from nstbatch.runtime.errors import ImageError
+from nstbatch.runtime.installing import install_command
 
-from . import icc
+from . import jpeg_end, jxl_size, libvips, raw, srgb, tiff
+from .content import Content, Kind
+from .from_pillow import from_pillow, muted
+from .limits import check_size, too_large
+from .srgb import Samples
 
-Samples = tuple[NDArray[np.float32], NDArray[np.float32] | None]
-"""Colours (H, W, 3), and opacity (H, W) or None without transparency; all in [0, 1]."""
+log = logging.getLogger(__name__)
 
-# Listed so that Pillow tries no other decoder (one of them starts Ghostscript). The content decides
-# and not the suffix: a PNG called .jpg is read as PNG.
-_DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP", "GIF")
+_LOADERS: dict[Kind, str] = {
+    "JPEG": "jpegload",
+    "PNG": "pngload",
+    "WEBP": "webpload",
+    "TIFF": "tiffload",
+    "AVIF": "heifload",
+    "GIF": "gifload",
+}
 
-RECIPE_KEY = "nstbatch"
-"""Keyword of the PNG text that holds a picture's recipe."""
+# A file with missing rows is refused, where libvips would fill them with grey.
+_STRICT = {"fail_on": "error"}
 
-# Pillow's modes with 32 bits a sample: integers or floats without a defined white.
-_NO_WHITE = {"I", "F"}
+# Without an extra: of the others, the message names it.
+_KNOWN = (*_LOADERS, "BMP")
 
-# Pillow keeps all 16 bits of a grey picture, but only the high byte of each sample in colour. The
-# last letter of the raw mode says which of the two bytes is the high one (big-endian,
-# little-endian, native), so reading the file again with the other letter gives the low byte.
-_DEEP_COLOUR = re.compile(r"(RGB|RGBA|RGBX|R|G|B|A);16[BLN]")
-_OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+# The extra that brings the decoder of a format -> the formats' names for people.
+EXTRAS: dict[Kind, tuple[str, str]] = {
+    "HEIC": ("heic", "an HEIC picture"),
+    "JXL": ("jxl", "a JPEG XL picture"),
+    "RAW": ("raw", "a raw file of a camera"),
+}
 
-# A profile that changes no colour by more than this many of 255 levels counts as sRGB. Measured: an
-# sRGB profile changes none, sRGB's primaries with a plain gamma of 2.2 change some by 9, Display P3
-# by 105.
-_SAME_COLOUR = 2
+# Least short side of a reduced picture: what is lost of its last pixel changes the proportions by
+# less than 1/64. A guess.
+_SHORTEST = 64
 
-# warnings.catch_warnings changes state of the whole process, so only one reader may use it at a
-# time.
-_MUTED = threading.Lock()
-
-# Pillow logs some of the errors that it raises; without any handler, logging prints them on stderr.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-
-def _silence_libtiff() -> None:
-    """Keep libtiff from printing on stderr what Pillow raises anyway."""
-    try:
-        libtiff = ctypes.CDLL(_imaging.__file__)  # finds the libtiff that Pillow is linked with
-        libtiff.TIFFSetErrorHandler(None)
-        libtiff.TIFFSetWarningHandler(None)
-    except (AttributeError, OSError):  # linked statically (Windows), so out of reach
-        pass
+# What libjpeg can leave out while it decodes, by its discrete cosine transform.
+_JPEG_FRACTIONS = (8, 4, 2)
 
 
-_silence_libtiff()
-
-
-def decode(file: BinaryIO, at_least: int | None = None) -> Samples:
-    """Decode the first picture in an open file, upright and in sRGB.
+def decode(content: Content, at_least: int | None = None) -> Samples:
+    """Decode the first picture of a file, upright and in sRGB.
 
     Args:
-        file: Open for reading, at its beginning.
-        at_least: Accept a reduced picture, with no side below this many pixels, if the format can
-            decode to one in a fraction of the time (JPEG).
+        content: The file.
+        at_least: Accept a reduced picture, with no side below this many pixels.
 
     Raises:
-        ImageError: The file is no picture, is damaged or cut short, or has no or too many pixels.
+        ImageError: The file is no picture, is damaged or cut short, or has no or too many pixels;
+            or it needs a package that is not installed.
     """
-    with _image_errors():
-        image = _open(file)
-        if at_least is not None:
-            image.draft(None, (at_least, at_least))
-        return _samples(image, file)
+    with image_errors(content):
+        kind = content.kind
+        if kind in _LOADERS:
+            return srgb.samples(_by_libvips(content, kind, at_least))
+        if kind in _OTHERS:
+            return srgb.samples(_reduced(_OTHERS[kind](content), at_least))
+        raise not_recognised()
+
+
+def not_recognised() -> ImageError:
+    """The error for a file whose content is of no known format."""
+    known = ", ".join(_KNOWN)
+    return ImageError(
+        f"Not recognised as a picture ({known}): it is something else or badly damaged."
+    )
 
 
 def decode_image(image: Image.Image) -> Samples:
@@ -105,237 +90,152 @@ def decode_image(image: Image.Image) -> Samples:
     Raises:
         ImageError: Its file is damaged or closed, or it has no pixels, or a mode without a white.
     """
-    with _image_errors():
+    with image_errors(), muted():
         if not math.prod(image.size):
             raise ImageError("The picture has no pixels.")
-        if isinstance(image, TiffImageFile):
-            _mend_planes(image)
-        return _samples(image, None)
+        return srgb.samples(from_pillow(image))
 
 
-def _samples(image: Image.Image, file: BinaryIO | None) -> Samples:
-    """Return an image's samples; 16-bit colour is cut to 8 bits if its file is not given."""
-    coding = {_coding(tile) for tile in getattr(image, "tile", ())}
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in _NO_WHITE:
-        raise ImageError(f"32-bit samples (mode {upright.mode}) have no defined white.")
-    transform = _to_srgb(upright)
-    is_deep_grey = upright.mode.startswith("I;16")
-    if not is_deep_grey and (file is None or not _is_deep_colour(coding)):
-        return _from_8_bits(upright, transform)
-    convert = transform and icc.conversion(upright.info["icc_profile"])
-    if transform and not convert:  # Pillow's colour engine takes 8 bits only
-        return _from_8_bits(_cut_to_8_bits(upright, coding), transform)
-    deep = _deep_colour(upright, file) if file and not is_deep_grey else _deep_grey(upright, coding)
-    pixels, alpha = _from_16_bits(deep, upright)
-    return (convert(pixels), alpha) if convert else (pixels, alpha)
-
-
-@dataclass(frozen=True, eq=False)
-class Header:
-    """The content of a picture file beside its samples."""
-
-    bits: int
-    """Bits of a sample: 16, or 8 for 8 and less."""
-    is_tiff: bool
-    """True if the file is a TIFF, and so a directory of EXIF's tags itself."""
-    exif: bytes
-    """The EXIF record, from the byte order on; empty if there is none."""
-    xmp: bytes
-    """The XMP packet; empty if there is none."""
-    recipe: str | None
-    """The recipe from a PNG file's text; None if there is none."""
-
-
-def inspect(file: BinaryIO) -> Header:
-    """Read the metadata of the first picture in an open file. Only a PNG is decoded for it.
-
-    Raises:
-        ImageError: See :func:`decode`.
-    """
-    with _image_errors():
-        image = _open(file)
-        coding = {_coding(tile) for tile in image.tile}
-        if image.format == "PNG":
-            image.load()  # its chunks of metadata may follow the samples
-        exif, packet, recipe = (image.info.get(key) for key in ("exif", "xmp", RECIPE_KEY))
-        return Header(
-            bits=16 if _is_deep_colour(coding) or image.mode.startswith("I;16") else 8,
-            is_tiff=isinstance(image, TiffImageFile),
-            exif=exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else b"",
-            xmp=packet if isinstance(packet, bytes) else b"",
-            recipe=recipe if isinstance(recipe, str) else None,
-        )
-
-
-def _is_deep_colour(coding: set[str]) -> bool:
-    """True if all pieces of a picture are 16-bit colour."""
-    return bool(coding) and all(map(_DEEP_COLOUR.fullmatch, coding))
-
-
-@contextmanager
-def _image_errors() -> Iterator[None]:
-    """Turn every exception of a decoder into an ImageError, and suppress warnings."""
-    try:
-        with _MUTED, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ImageError:
-        raise
-    except UnidentifiedImageError as error:
-        known = ", ".join(_DECODERS)
-        message = f"Not recognised as a picture ({known}): it is something else or badly damaged."
-        raise ImageError(message) from error
-    except Image.DecompressionBombError as error:
-        raise _too_large() from error
-    except Exception as error:  # on a damaged file a decoder can raise anything
-        reason = str(error).rstrip(".") or type(error).__name__
-        raise ImageError(f"The picture cannot be decoded: {reason}.") from error
-
-
-def _too_large() -> ImageError:
-    return ImageError(
-        f"The picture has more than {Image.MAX_IMAGE_PIXELS:,} pixels, too many to be read safely "
-        "(a decompression bomb?)."
-    )
-
-
-def _open(file: BinaryIO) -> ImageFile.ImageFile:
-    """Read only the header of a picture, and refuse one with too many pixels."""
-    image = Image.open(file, formats=_DECODERS)
-    # Pillow only warns above the limit, and raises at twice the limit.
-    if Image.MAX_IMAGE_PIXELS is not None and math.prod(image.size) > Image.MAX_IMAGE_PIXELS:
-        raise _too_large()
-    if isinstance(image, TiffImageFile):
-        _mend_planes(image)
+def open_header(content: Content) -> libvips.Image | None:
+    """The header of a picture as libvips reads it; None for the formats that it does not have."""
+    if content.kind not in _LOADERS:
+        return None
+    options = {"page": _page_of_tiff(content)} if content.kind == "TIFF" else {}
+    image = libvips.load(content, _LOADERS[content.kind], **_STRICT, **options)
+    check_size(image.width, image.height)
     return image
 
 
-def _mend_planes(image: TiffImageFile) -> None:
-    """Correct the raw mode of uncompressed 16-bit planes, which Pillow 13 reads as 8-bit noise.
-
-    For the red plane its raw mode is "R" where "R;16L" or "R;16B" would be right.
-    """
-    if 16 in image.tag_v2.get(ExifTags.Base.BitsPerSample, ()):
-        order = "L" if image.tag_v2.prefix == b"II" else "B"
-        image.tile = [
-            _recoded(tile, f"{coding};16{order}") if len(coding := _coding(tile)) == 1 else tile
-            for tile in image.tile
-        ]
+def _page_of_tiff(content: Content) -> int:
+    """The page to read: some scanners put a thumbnail before the picture."""
+    with content.open() as file:
+        return tiff.main_page(file)
 
 
-def _coding(tile: ImageFile._Tile) -> str:
-    """Pillow's raw mode of a piece of the file, such as "RGB;16B"."""
-    return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
-
-
-def _recoded(tile: ImageFile._Tile, coding: str) -> ImageFile._Tile:
-    """The same piece, to be read with another raw mode."""
-    return tile._replace(args=(coding, *tile.args[1:]) if isinstance(tile.args, tuple) else coding)
-
-
-# --- Samples ----------------------------------------------------------------------------------
-
-
-def _deep_colour(high: Image.Image, file: BinaryIO) -> NDArray[np.uint16]:
-    """All 16 bits of a colour picture, given the high bytes that Pillow has read."""
-    image = _open(file)
-    image.tile = [_recoded(tile, _other_byte(_coding(tile))) for tile in image.tile]
-    low = np.asarray(ImageOps.exif_transpose(image))
-    samples: NDArray[np.uint16] = np.asarray(high).astype(np.uint16) << 8 | low
-    return samples
-
-
-def _other_byte(coding: str) -> str:
-    return coding[:-1] + _OTHER_BYTE[coding[-1]]
-
-
-def _from_16_bits(samples: NDArray[np.uint16], image: Image.Image) -> Samples:
-    """Scale samples (H, W, 1 | 3 | 4) to [0, 1]; a PNG's transparent colour becomes an alpha."""
-    values = samples.astype(np.float32) / np.float32(65535)
-    if samples.shape[2] == 4:
-        return values[..., :3], values[..., 3]
-    alpha = None
-    if "transparency" in image.info:
-        hidden = np.all(samples == np.array(image.info["transparency"]), axis=2)
-        alpha = np.where(hidden, np.float32(0), np.float32(1))
-    return np.broadcast_to(values, (*values.shape[:2], 3)), alpha
-
-
-def _deep_grey(image: Image.Image, coding: set[str]) -> NDArray[np.uint16]:
-    """All 16 bits of a grey picture, (H, W, 1)."""
-    samples = np.asarray(image).astype(np.uint16)[..., None]
-    if "I;12" in coding:
-        samples <<= 4
-    return samples
-
-
-def _cut_to_8_bits(image: Image.Image, coding: set[str]) -> Image.Image:
-    """The picture with 8 bits, for the colour engine; only grey pictures still have 16 here."""
-    if not image.mode.startswith("I;16"):
-        return image
-    return Image.fromarray(np.rint(_deep_grey(image, coding)[..., 0] / 257).astype(np.uint8))
-
-
-def _from_8_bits(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> Samples:
-    alpha = None
-    if image.has_transparency_data:
-        alpha = _unit(image.convert("RGBA").getchannel("A"))
-    if transform is None:
-        return _unit(_opaque(image).convert("RGB")), alpha
-    colour = ImageCms.applyTransform(_opaque(image), transform)
-    assert colour is not None  # only an in-place transform returns nothing
-    return _unit(colour), alpha
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    """The picture without alpha, in a mode that colour profiles exist for: L, RGB or CMYK."""
-    if image.mode in {"L", "RGB", "CMYK"}:
-        return image
-    if image.mode in {"1", "LA"} or image.mode.startswith("I;16"):
-        return image.convert("L")
-    # Through RGBA, since Pillow otherwise changes colours that a palette marks as transparent.
-    return image.convert("RGBA").convert("RGB")
-
-
-def _unit(image: Image.Image) -> NDArray[np.float32]:
-    return np.asarray(image, dtype=np.float32) / np.float32(255)
-
-
-# --- Colour profiles --------------------------------------------------------------------------
-
-
-def _to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
-    """The embedded profile's transform to sRGB.
-
-    None if there is no profile, or if it is sRGB. As in web browsers, also None if the profile is
-    broken or made for another kind of picture.
-    """
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return None
-    mode = _opaque(Image.new(image.mode, (1, 1))).mode
+@contextmanager
+def image_errors(content: Content | None = None) -> Iterator[None]:
+    """Turn every exception of a decoder into an ImageError."""
     try:
-        transform = ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            mode,
-            "RGB",
-            ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        yield
+    except ImageError:
+        raise
+    except ImportError as error:
+        raise _not_installed(content, error) from error
+    except Image.DecompressionBombError as error:
+        raise too_large("far more") from error
+    except MemoryError as error:
+        raise ImageError("There is not enough memory to decode the picture.") from error
+    except Exception as error:  # on a damaged file a decoder can raise anything
+        if isinstance(error, OSError) and error.errno:  # of the file and not of a decoder
+            raise
+        # Decoders' own texts are for programmers, and libvips mixes those of several threads.
+        log.debug("Decoding failed: %r", error)
+        raise ImageError(
+            "The picture cannot be decoded: it is damaged, cut short (truncated) or of a rare kind."
+        ) from error
+
+
+def _not_installed(content: Content | None, error: ImportError) -> ImageError:
+    kind = content.kind if content else None
+    if kind not in EXTRAS:
+        return ImageError(f"A package that decodes pictures does not load: {error}.")
+    extra, name = EXTRAS[kind]
+    return ImageError(f"This is {name}, which needs another package: {install_command(extra)}")
+
+
+# --- libvips ----------------------------------------------------------------------------------
+
+
+def _by_libvips(content: Content, kind: Kind, at_least: int | None) -> libvips.Image:
+    content = libvips.unmapped(content, _LOADERS[kind])  # once, for header and picture
+    image = open_header(content)
+    if kind == "WEBP":  # its decoder scales better than it streams
+        scale = 1 / _factor(image, at_least)
+        return libvips.load(content, "webpload", scale=scale, **_STRICT).copy_memory().autorot()
+    if kind != "JPEG":
+        whole = _reduced(image, at_least).copy_memory().autorot()
+        return _without_opaque_alpha(whole) if kind == "GIF" else whole
+    factor = _factor(image, at_least)
+    shrink = next((fraction for fraction in _JPEG_FRACTIONS if fraction <= factor), 1)
+    try:
+        return _jpeg(content, shrink)
+    except pyvips.Error:
+        versions = [_jpeg(Content(data=v), shrink) for v in jpeg_end.completed(content.read())]
+        if not versions or any((other != versions[0]).max() for other in versions[1:]):
+            raise
+        return versions[0]
+
+
+def _without_opaque_alpha(image: libvips.Image) -> libvips.Image:
+    """A picture without the opacity that libvips gives to every animation."""
+    return image[:-1] if image.hasalpha() and image[-1].min() == 255 else image
+
+
+def _jpeg(content: Content, shrink: int) -> libvips.Image:
+    image = libvips.load(content, "jpegload", shrink=shrink, **_STRICT)
+    return image.copy_memory().autorot()
+
+
+def _factor(image: libvips.Image, at_least: int | None) -> int:
+    """The whole number by which both sides can be divided, with ``at_least`` pixels left."""
+    if at_least is None:
+        return 1
+    return max(1, min(int(image.width), int(image.height)) // max(at_least, _SHORTEST))
+
+
+def _reduced(image: libvips.Image, at_least: int | None) -> libvips.Image:
+    """A picture reduced by a whole number: each pixel is the mean of a square, by its opacity."""
+    factor = _factor(image, at_least)
+    if factor == 1 or image.format not in ("uchar", "ushort"):
+        return image
+    if not image.hasalpha():
+        return image.shrink(factor, factor)
+    small = image.premultiply().shrink(factor, factor).unpremultiply()
+    return small.rint().cast(image.format)
+
+
+# --- Pillow and LibRaw ------------------------------------------------------------------------
+
+
+def _bmp(content: Content) -> libvips.Image:
+    with muted(), content.open() as file, Image.open(file, formats=["BMP"]) as image:
+        check_size(*image.size)
+        return from_pillow(image)
+
+
+def _heic(content: Content) -> libvips.Image:
+    import pillow_heif
+
+    with content.open() as file:
+        container = pillow_heif.open_heif(file, convert_hdr_to_8bit=False)
+        check_size(*container.size)
+        levels = np.asarray(container)
+        image = libvips.from_levels(
+            levels.reshape(*levels.shape[:2], -1),
+            "b-w" if levels.ndim == 2 else "srgb" if levels.dtype == np.uint8 else "rgb16",
         )
-    except (ImageCms.PyCMSError, OSError):
-        return None
-    return None if _changes_nothing(transform, mode) else transform
+        if profile := container.info.get("icc_profile"):
+            libvips.put_blob(image, srgb.PROFILE, profile)
+        return image
 
 
-def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """True if a transform leaves a cube of colours, or a ramp of greys, unchanged."""
-    if mode == "CMYK":
-        return False
-    levels = np.arange(0, 256, 15, dtype=np.uint8)
-    cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(len(levels), -1, 3)
-    before = Image.fromarray(cube if mode == "RGB" else levels[None])
-    after = ImageCms.applyTransform(before, transform)
-    difference = np.asarray(after, np.int16) - np.asarray(before.convert("RGB"), np.int16)
-    return bool(np.abs(difference).max() <= _SAME_COLOUR)
+def _jxl(content: Content) -> libvips.Image:
+    import pillow_jxl  # noqa: F401  registers its decoder
+
+    check_size(*jxl_size.size(content.read()))
+    with muted(), content.open() as file, Image.open(file, formats=["JXL"]) as image:
+        # The decoder turns it by JPEG XL's own field, unless there is a JPEG inside.
+        return from_pillow(image, is_upright=not getattr(image, "jpeg", False))
+
+
+def _raw(content: Content) -> libvips.Image:
+    with content.open() as file:
+        return libvips.from_levels(raw.develop(file), "rgb16")
+
+
+_OTHERS: dict[Kind, Callable[[Content], libvips.Image]] = {
+    "BMP": _bmp,
+    "HEIC": _heic,
+    "JXL": _jxl,
+    "RAW": _raw,
+}

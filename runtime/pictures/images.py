@@ -23,10 +23,11 @@ from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.files import write_atomically
 
 from . import encoding
-from .decoding import Samples, decode, decode_image
+from .content import Content
+from .decoding import decode, decode_image
 from .encoding import FORMATS, Format
 from .metadata import Metadata
-from .picture_options import QUALITIES
+from .picture_options import QUALITIES, SUFFIXES_OF_EXTRAS
 from .samples import (
     OVERSHOOT,
     ROUNDING,
@@ -38,6 +39,7 @@ from .samples import (
     samples,
 )
 from .sizes import resize
+from .srgb import Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,40 +75,52 @@ ImageLike: TypeAlias = (
 :func:`.samples.samples`, an object that can become one, or a :class:`Picture`."""
 
 
-def as_picture(image: ImageLike) -> Picture:
+# A photo that is to be resized is read at twice that size or more, so it loses nothing that the
+# resized one would show: area averages take in four of its pixels. A guess, on the safe side.
+_SPARE = 2
+
+
+def as_picture(image: ImageLike, size: int | str | None = None) -> Picture:
     """Turn any picture that the library takes into a :class:`Picture`.
 
     A :class:`Picture` in order is returned itself. A PIL image is turned upright and to sRGB.
 
+    Args:
+        image: The picture.
+        size: The long side that the caller resizes it to; a word or None for its own. A file whose
+            short side is at least four times as long is read at a fraction, and still at twice this
+            size.
+
     Raises:
         ImageError: It cannot be read, or is not of the accepted kinds; the message says which.
     """
-    return read(image)
+    return read(image, at_least=_SPARE * size if isinstance(size, int) else None)
 
 
 # --- Reading ----------------------------------------------------------------------------------
 
-SUFFIXES = frozenset({*FORMATS, ".bmp", ".gif"})
+SUFFIXES = frozenset({*FORMATS, ".bmp", ".gif", *SUFFIXES_OF_EXTRAS})
 """The suffixes, in lower case, of the files that :func:`read` accepts."""
 
 
 def read(image: ImageLike, *, at_least: int | None = None) -> Picture:
     """Read a picture in any format of :data:`SUFFIXES`: upright, in sRGB, with its transparency.
 
-    An animation or a multi-page file gives its first picture. An embedded ICC profile is applied
-    (relative colorimetric, with black point compensation); CMYK without a profile is converted by
-    Pillow's formula. 16-bit samples keep their precision, unless the file's profile is more than
-    curves and a matrix.
+    The content decides the format. An animation or a multi-page file gives its first picture. An
+    embedded ICC profile is applied (relative colorimetric, with black point compensation); CMYK
+    without a profile is converted as web browsers do. 16-bit samples keep their precision. HEIC,
+    JPEG XL and raw files need the extras ``heic``, ``jxl`` and ``raw``.
 
     Args:
         image: The file, by its path or open; or a picture in memory, see :data:`ImageLike`.
-        at_least: Accept a reduced picture, with no side below this many pixels, if the format can
-            decode to one in a fraction of the time (JPEG). Meant for thumbnails.
+        at_least: Accept a reduced picture, with no side below this many pixels, if the file has
+            twice as many or more. That takes a fraction of the memory, and of a JPEG's time.
 
     Raises:
         ImageError: The file is missing, unreadable, no picture, damaged, cut short, or has more
-            pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` (which is checked before decoding); or the
-            picture in memory is not of the accepted kinds.
+            pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` (which is checked before decoding); or it
+            needs an extra that is not installed; or the picture in memory is not of the accepted
+            kinds.
     """
     pixels, alpha = _samples(image, at_least)
     if isinstance(image, Picture):
@@ -126,7 +140,7 @@ def _samples(image: object, at_least: int | None = None, slack: float = ROUNDING
     if is_array(image):
         return samples(image, slack)
     if hasattr(image, "read"):
-        return decode(_from_start(image), at_least)
+        return decode(_contents(image), at_least)
     raise refused(image)
 
 
@@ -142,11 +156,11 @@ def _with_alpha(
 
 
 def _read_file(path: str | os.PathLike[str], at_least: int | None) -> Samples:
+    found = _path(path)
     try:
-        found = _path(path)
         _check_file(found.stat())
-        with found.open("rb") as file:
-            return decode(file, at_least)
+        found.open("rb").close()  # libvips does not say why it cannot open a file
+        return decode(Content(found), at_least)
     except OSError as error:
         raise ImageError(f"The file cannot be read: {error.strerror}.") from error
     except ValueError as error:  # a name that no file can have
@@ -160,21 +174,19 @@ def _path(path: str | os.PathLike[str]) -> Path:
         raise ImageError(f"The path must be a str or an os.PathLike, not {path!r}.") from error
 
 
-def _from_start(file: Any) -> BinaryIO:
-    """An open file at its beginning; one that cannot go back is read into memory."""
+def _contents(file: Any) -> Content:
+    """All of an open file, from its beginning if it can go back."""
     try:
         if isinstance(file, io.TextIOBase):
             raise ImageError("The file must be opened in binary mode ('rb').")
-        if not (hasattr(file, "seekable") and file.seekable()):
-            file = io.BytesIO(file.read())
-        file.seek(0)
-        if not file.read(1):
-            raise ImageError("The file is empty (0 bytes).")
-        file.seek(0)
+        if hasattr(file, "seekable") and file.seekable():
+            file.seek(0)
+        data = bytes(file.read())
     except (OSError, TypeError, ValueError) as error:  # closed, text, not open for reading
         raise ImageError(f"The file cannot be read: {error}.") from error
-    opened: BinaryIO = file
-    return opened
+    if not data:
+        raise ImageError("The file is empty (0 bytes).")
+    return Content(data=data)
 
 
 def _check_file(status: os.stat_result) -> None:

@@ -12,14 +12,13 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 from nstbatch.runtime.errors import ImageError
 
-from . import tiff, xmp
-from .decoding import Header, inspect
+from . import iptc, tiff, xmp
+from .content import Content
+from .header import RECIPE_KEY, Header, Resolution, inspect
 from .picture_options import Keep
 from .tiff import Directory
 
@@ -35,6 +34,9 @@ SOFTWARE, COLOUR_SPACE, WIDTH, HEIGHT = 0x0131, 0xA001, 0xA002, 0xA003
 _DESCRIBING = frozenset({0x010E, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298, 0x4746, 0x4749})
 _DESCRIBING |= frozenset(range(0x9C9B, 0x9CA0))
 
+# Microsoft's Rating, which libexif does not know and so drops.
+_RATING = 0x4746
+
 # Dropped from the EXIF directory, since it is no longer true of the picture: order and compression
 # of the components, position of the subject in the photo, and pointers to data that is not copied.
 _OUTDATED = frozenset({0x9101, 0x9102, 0x9214, 0xA214, COLOUR_SPACE, WIDTH, HEIGHT, 0xA004, 0xA005})
@@ -42,6 +44,10 @@ _OUTDATED = frozenset({0x9101, 0x9102, 0x9214, 0xA214, COLOUR_SPACE, WIDTH, HEIG
 # Tags that identify the camera's owner: MakerNote (which may hold anything), ImageUniqueID,
 # CameraOwnerName, BodySerialNumber, LensSerialNumber.
 _PERSONAL = frozenset({0x927C, 0xA420, 0xA430, 0xA431, 0xA435})
+
+# PNG texts that are kept by default (PNG specification, 11.3.4.2). Not kept are the names of
+# programs and devices, comments, and what generators of pictures write, such as "parameters".
+_TELLING_TEXTS = frozenset({"Title", "Author", "Description", "Copyright", "Creation Time"})
 
 # EXIF 2.32, ColorSpace: 1 is sRGB.
 _SRGB = 1
@@ -56,6 +62,15 @@ class Metadata:
 
     xmp: bytes = b""
     """An XMP packet, without the recipe."""
+
+    iptc: bytes = b""
+    """IPTC records, for formats that hold them: JPEG and TIFF."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Texts by their keywords, for PNG, without the recipe."""
+
+    resolution: Resolution | None = None
+    """Pixels per inch, across and down; None if it is unknown."""
 
     recipe: str | None = None
     """Description of how the picture was made: any text without control characters."""
@@ -84,20 +99,26 @@ def read_metadata(path: str | os.PathLike[str], keep: Keep = "telling") -> Metad
     Raises:
         ImageError: The file cannot be read, or is no picture.
     """
-    path = Path(path)
-    with _opened(path) as file:
-        header = inspect(file)
-        modified_ns = os.fstat(file.fileno()).st_mtime_ns
-        if keep == "nothing":
-            return Metadata(bits=header.bits)
-        everything = keep == "everything"
-        return Metadata(
-            exif=_picked(_exif(file, header), everything=everything),
-            xmp=_filtered(header.xmp, xmp.everything if everything else xmp.telling),
-            profiled=True,
-            bits=header.bits,
-            modified_ns=modified_ns if everything else None,
-        )
+    header, modified_ns = _inspected(path)
+    if keep == "nothing":
+        return Metadata(bits=header.bits)
+    everything = keep == "everything"
+    packet = _filtered(header.xmp, xmp.everything if everything else xmp.telling)
+    stars = tiff.number(header.exif, _RATING)
+    return Metadata(
+        exif=_picked(header.exif, everything=everything),
+        xmp=packet if stars is None else xmp.with_rating(packet, stars),
+        iptc=(iptc.everything if everything else iptc.telling)(header.iptc),
+        texts={
+            key: text
+            for key, text in header.texts.items()
+            if key != RECIPE_KEY and (everything or key in _TELLING_TEXTS)
+        },
+        resolution=header.resolution,
+        profiled=True,
+        bits=header.bits,
+        modified_ns=modified_ns if everything else None,
+    )
 
 
 def read_recipe(path: str | os.PathLike[str]) -> str | None:
@@ -106,32 +127,22 @@ def read_recipe(path: str | os.PathLike[str]) -> str | None:
     Raises:
         ImageError: The file cannot be read, or is no picture.
     """
-    with _opened(Path(path)) as file:
-        header = inspect(file)
-    if header.recipe is not None or not header.xmp:
-        return header.recipe
+    header, _ = _inspected(path)
+    if RECIPE_KEY in header.texts or not header.xmp:
+        return header.texts.get(RECIPE_KEY)
     try:
         return xmp.recipe_in(header.xmp)
     except xmp.PacketError:
         return None
 
 
-def _opened(path: Path) -> BinaryIO:
+def _inspected(path: str | os.PathLike[str]) -> tuple[Header, int]:
+    """The records of a file, and its modification time."""
+    found = Path(path)
     try:
-        return path.open("rb")
+        return inspect(Content(found)), found.stat().st_mtime_ns
     except OSError as error:
         raise ImageError(f"The file cannot be read: {error.strerror}.") from error
-
-
-def _exif(file: BinaryIO, header: Header) -> Directory:
-    """The tags of a photo; a TIFF file is itself a directory of tags."""
-    try:
-        if header.is_tiff:
-            return tiff.read_directory(file)
-        return tiff.read_directory(BytesIO(header.exif)) if header.exif else {}
-    except tiff.DirectoryError as error:
-        log.debug("The EXIF record is left out: %s", error)
-        return {}
 
 
 def _picked(exif: Directory, *, everything: bool) -> Directory:

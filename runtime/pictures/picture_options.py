@@ -20,6 +20,17 @@ SUFFIXES_OF_FORMATS: Mapping[str, str] = MappingProxyType(
 )
 """The formats that pictures can be written in -> their suffixes."""
 
+_RAW = (
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef "
+    ".raf .raw .rw2 .rwl .sr2 .srf .srw .x3f"
+)
+SUFFIXES_OF_EXTRAS: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys([".heic", ".heics", ".heif", ".hif"], "heic")
+    | {".jxl": "jxl"}
+    | dict.fromkeys(_RAW.split(), "raw")
+)
+"""The suffixes of formats that are read by an extra's package -> the extra."""
+
 FORMATS = tuple(SUFFIXES_OF_FORMATS)
 
 QUALITIES = range(1, 101)

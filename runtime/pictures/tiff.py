@@ -6,15 +6,17 @@ section 2, which EXIF 2.32 (CIPA DC-008) uses as well.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD = 1, 2, 3, 4, 5, 7, 13
 
 # Bytes of one number of each type, by the type's code; a rational is two numbers of four bytes.
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
@@ -29,6 +31,12 @@ MAX_VALUE_BYTES = 1 << 20
 _MAX_DEPTH = 2
 # A guess: TIFF allows 65535, cameras write fewer than a hundred.
 _MAX_ENTRIES = 1000
+# A guess: raw files have up to eight pictures, of which most are previews.
+_MAX_PAGES = 32
+
+# TIFF 6.0, section 8: a bit of NewSubfileType marks a reduced copy. SubIFDs are TIFF/EP's.
+_SUBFILE_TYPE, _REDUCED = 254, 1
+_SUB_DIRECTORIES = 330
 
 
 class DirectoryError(ValueError):
@@ -81,13 +89,68 @@ def read_directory(file: BinaryIO) -> Directory:
     Raises:
         DirectoryError: The file is something else, is cut short, or is a BigTIFF.
     """
+    reader, first = _reader(file)
+    return reader.directory(first)
+
+
+def pages(file: BinaryIO) -> Iterator[Directory]:
+    """Yield the directories of a TIFF file's pages.
+
+    Ends early at damage, since what comes before it may be usable.
+    """
+    with contextlib.suppress(DirectoryError):
+        reader, place = _reader(file)
+        seen: set[int] = set()
+        while place and place not in seen and len(seen) < _MAX_PAGES:
+            seen.add(place)
+            yield reader.directory(place)
+            place = reader.next_directory(place)
+
+
+def children(file: BinaryIO, page: Directory) -> Iterator[Directory]:
+    """Yield the directories of the pictures that belong to a page; damaged ones are left out."""
+    places = page.get(_SUB_DIRECTORIES)
+    if isinstance(places, Value) and places.kind in (LONG, IFD):
+        reader, _ = _reader(file)
+        for place in np.frombuffer(places.data, "<u4")[:_MAX_PAGES].tolist():
+            with contextlib.suppress(DirectoryError):
+                yield reader.directory(place)
+
+
+def main_page(file: BinaryIO) -> int:
+    """The number of the first page that is no reduced copy of another; 0 if all are."""
+    for index, page in enumerate(pages(file)):
+        if not (number(page, _SUBFILE_TYPE) or 0) & _REDUCED:
+            return index
+    return 0
+
+
+def number(directory: Directory, tag: int) -> int | None:
+    """The first number of a tag, if it is a whole number without a sign."""
+    value = directory.get(tag)
+    if isinstance(value, Value) and value.kind in (BYTE, SHORT, LONG) and value.data:
+        return int.from_bytes(value.data[: _WIDTHS[value.kind]], "little")
+    return None
+
+
+def ratio(directory: Directory, tag: int) -> float | None:
+    """The first ratio of a tag; None if it has none, or is divided by zero."""
+    value = directory.get(tag)
+    if not isinstance(value, Value) or value.kind != RATIONAL or len(value.data) < 8:
+        return None
+    above, below = struct.unpack_from("<II", value.data)
+    return above / below if below else None
+
+
+def _reader(file: BinaryIO) -> tuple[_Reader, int]:
+    """A reader of a file's directories, and the place of the first."""
     header = _at(file, 0, 8)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4])
     if order is None:
         raise DirectoryError("No TIFF header.")
     # Limited to the size of the file, since values may overlap and so claim any amount of memory.
     left = file.seek(0, os.SEEK_END)
-    return _Reader(file, order, left).directory(struct.unpack(f"{order}I", header[4:])[0])
+    return _Reader(file, order, left), struct.unpack(f"{order}I", header[4:])[0]
 
 
 def _at(file: BinaryIO, offset: int, size: int) -> bytes:
@@ -125,6 +188,11 @@ class _Reader:
                 continue
         return found
 
+    def next_directory(self, offset: int) -> int:
+        """The place of the directory after the one at ``offset``; 0 if it is the last."""
+        (count,) = struct.unpack(f"{self.order}H", _at(self.file, offset, 2))
+        return self._offset(_at(self.file, offset + 2 + 12 * count, 4))
+
     def _offset(self, place: bytes) -> int:
         return int.from_bytes(place, "little" if self.order == "<" else "big")
 
@@ -154,11 +222,15 @@ def record(directory: Directory) -> bytes:
     return _HEADER + _serialised(directory, len(_HEADER))
 
 
-def file_with(directory: Directory, strip_tag: int, strip: bytes) -> bytes:
-    """A TIFF file: a directory, then one strip of samples whose offset ``strip_tag`` holds."""
-    # The length of the directory does not depend on that offset.
-    end = len(record({**directory, strip_tag: longs(0)}))
-    return record({**directory, strip_tag: longs(end)}) + strip
+def with_tags(file: bytes, tags: Directory) -> bytes:
+    """Add tags to the first directory of a little-endian TIFF file, which keeps its own.
+
+    The directory is written anew behind all else, so nothing in the file moves.
+    """
+    own = read_directory(BytesIO(file))
+    end = len(file) + len(file) % 2
+    moved = b"II*\0" + struct.pack("<I", end) + file[8:].ljust(end - 8, b"\0")
+    return moved + _serialised({**tags, **own}, end)
 
 
 def _serialised(directory: Directory, offset: int) -> bytes:

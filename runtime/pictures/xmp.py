@@ -34,6 +34,7 @@ for _prefix, _namespace in {
     ET.register_namespace(_prefix, _namespace)
 
 _RECIPE = f"{{{_NSTBATCH}}}recipe"
+_RATING = f"{{{_XMP}}}Rating"
 _DESCRIPTION = f"{{{_RDF}}}Description"
 _ABOUT = f"{{{_RDF}}}about"
 
@@ -90,6 +91,18 @@ def with_recipe(packet: bytes, recipe: str) -> bytes:
     """
     description = _description(packet)
     ET.SubElement(description, _RECIPE).text = recipe
+    return _packet(description)
+
+
+def with_rating(packet: bytes, rating: int) -> bytes:
+    """A packet, which may be empty, with a number of stars, unless it has one.
+
+    Raises:
+        PacketError: ``packet`` is no XMP packet.
+    """
+    description = _description(packet)
+    if _RATING not in description.attrib and description.find(_RATING) is None:
+        description.set(_RATING, str(rating))
     return _packet(description)
 
 

@@ -31,12 +31,8 @@ from nstbatch.runtime.objectives.views import JITTER, random_jitter
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, long_side, resize, resize_batch, to_nchw
 
-from .dream_options import DREAM_LAYERS, DreamOptions
+from .dream_options import DREAM_LAYERS, GUIDE_SIZE, DreamOptions
 from .system import Result, Run, System
-
-# Long side of a guide: the networks' training size. A larger guide has more features to compare
-# each position with, and its objects are less likely to fit a receptive field. A guess.
-GUIDE_SIZE = 224
 
 
 class DeepDream(System):
@@ -75,7 +71,7 @@ class DeepDream(System):
         """Read the pictures and describe the run; see :meth:`__call__`."""
         layer = dream_layer(self.engine.bundle, options)
         objective, targets = self._objective(layer, options, guide_image)
-        picture = as_picture(photo)
+        picture = as_picture(photo, options.size)
         levels = self._levels(picture.pixels, layer, options)
         return Run(
             objective=objective,
@@ -111,7 +107,7 @@ class DeepDream(System):
             return objective, {TARGET + term.name: _chosen(layer, options.channels)}
         if options.channels is not None:
             raise UsageError("Choose channels or give a guide, not both.")
-        objective, pixels = guide(layer.name), as_picture(guide_image).pixels
+        objective, pixels = guide(layer.name), as_picture(guide_image, GUIDE_SIZE).pixels
         height, width, _ = pixels.shape
         shape = fit_long_side(height, width, min(GUIDE_SIZE, max(height, width)))
         self.engine.limits.check_side("guide", shape, [layer.name], options.pooling)

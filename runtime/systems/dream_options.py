@@ -29,6 +29,10 @@ DREAM_LAYERS = {
     "alexnet": "relu4",
 }
 
+# Long side of a guide: the networks' training size. A larger guide has more features to compare
+# each position with, and its objects are less likely to fit a receptive field. A guess.
+GUIDE_SIZE = 224
+
 
 @dataclass(frozen=True)
 class DreamOptions:

@@ -131,7 +131,7 @@ class Reconstruction(System):
         started = time.perf_counter()
         options = options_or_default(options, ReconstructionOptions)
         tasks = self._tasks(options)
-        original = self._shown(as_picture(image).pixels, tasks, options)
+        original = self._shown(as_picture(image, options.size).pixels, tasks, options)
         images = to_nchw(original)
         terms = tuple(dict.fromkeys(task.objective.terms[0] for task in tasks))
         targets = self.engine.targets(terms, images, options.pooling)

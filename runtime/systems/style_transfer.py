@@ -110,8 +110,9 @@ class StyleTransfer(System):
         if (options.init == "image") != (init_image is not None):
             raise UsageError("An init_image goes with init='image', and with nothing else.")
         objective = self.objective(options)
-        picture, painting = as_picture(photo), as_picture(style).pixels
-        start = picture.pixels if init_image is None else as_picture(init_image).pixels
+        size = options.size
+        picture, painting = as_picture(photo, size), as_picture(style, size).pixels
+        start = picture.pixels if init_image is None else as_picture(init_image, size).pixels
         levels = self._levels(picture.pixels, painting, objective, options)
         optimizer = _optimizer(options)
         return Run(
@@ -190,7 +191,7 @@ class StyleTransfer(System):
     def check_style(self, style: ImageLike, options: StyleTransferOptions) -> None:
         """Raise the ImageError of any photo: the style is too small for a layer."""
         layers = self.objective(options).layers
-        shape = as_picture(style).pixels.shape
+        shape = as_picture(style, options.size).pixels.shape
         self.engine.limits.check_side("style", shape, layers, options.pooling)
 
     def _targets(

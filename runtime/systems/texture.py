@@ -106,7 +106,9 @@ class Texture(System):
         """Read the exemplar and describe the run; see :meth:`__call__`."""
         objective = self.objective(options)
         self.check(options)
-        picture = as_picture(exemplar).pixels
+        # A texture of the exemplar's own size needs all of its pixels, to know it.
+        size = None if options.given_shape is None else options.exemplar_size
+        picture = as_picture(exemplar, size).pixels
         shape = texture_shape(picture.shape, options)
         if options.given_shape is None:
             self.engine.limits.check_side("texture", shape, objective.layers, options.pooling)

@@ -26,7 +26,7 @@ from nstbatch.runtime.pictures.images import ImageLike, as_picture, read, write
 from nstbatch.runtime.pictures.sizes import from_nchw
 
 from .deepdream import DeepDream
-from .dream_options import FILM_ITERATIONS, DreamOptions, ZoomOptions
+from .dream_options import FILM_ITERATIONS, GUIDE_SIZE, DreamOptions, ZoomOptions
 
 # Contrast of the clouds of a film, relative to the first noise of a class picture. A guess: a
 # deviation of a tenth or two of the range.
@@ -80,8 +80,8 @@ def dream_frames(
     options = options_or_default(options or DreamOptions(iterations=FILM_ITERATIONS), DreamOptions)
     paths = [frame_path(folder, number) for number in range(1, zoom.frames + 1)]
     there = _frames_there(paths)
-    picture = as_picture(start).pixels
-    guided_by = None if guide_image is None else as_picture(guide_image).pixels
+    picture = as_picture(start, options.size).pixels
+    guided_by = None if guide_image is None else as_picture(guide_image, GUIDE_SIZE).pixels
     made_from = digest_of(dream.engine.bundle.sha256, options, zoom.zoom, picture, guided_by)
     if there:
         _check_same_dream(folder, made_from)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+import camera_files
 import cv2
 import numpy as np
 import pytest
@@ -81,9 +82,20 @@ def sources() -> dict[str, bytes]:
         "avif": pillow("AVIF", xmp=packet, **records),
         "bmp": pillow("BMP"),
         "gif": pillow("GIF", **frames),
+        "heic": camera_files.heic(levels, exif=exif, xmp=packet),
+        "jxl": camera_files.jxl(levels, exif=exif),
+        "dng": camera_files.dng(levels, orientation=6),
     }
     # Files written by this project as well, since it also has readers of its own for some parts.
-    metadata = Metadata(exif={0x010F: tiff.text("Maker")}, recipe="{}", profiled=True, bits=16)
+    metadata = Metadata(
+        exif={0x010F: tiff.text("Maker")},
+        iptc=b"\x1c\x02\x05\0\x05Title",
+        texts={"Title": "a"},
+        resolution=(300, 300),
+        recipe="{}",
+        profiled=True,
+        bits=16,
+    )
     with tempfile.TemporaryDirectory() as folder:
         for suffix in images.WRITABLE_SUFFIXES:
             path = Path(folder, f"a{suffix}")

@@ -140,18 +140,14 @@ def test_copies_that_a_system_keeps_are_no_photos_unless_named(name):
 
 
 def test_pictures_that_cannot_be_read_are_counted_with_what_would_read_them():
-    touch("photos/a.HEIC", "photos/b.heic", "photos/deep/c.heif", "photos/d.DNG", "photos/e.jxl")
-    touch("photos/f.psd", "photos/notes.txt", "photos/.g.heic", "photos/h.jpg")
+    touch("photos/a.PSD", "photos/b.psd", "photos/deep/c.svg", "photos/d.avci")
+    touch("photos/notes.txt", "photos/.g.psd", "photos/h.jpg")
     plan = make_plan(search("photos", recursive=True), OUT)
     assert [job.input.name for job in plan.jobs] == ["h.jpg"]
     assert plan.left_out.lines() == [
-        "Left alone, as nstbatch cannot read them: 2 .heic, 1 .heif files; "
+        "Left alone, as nstbatch cannot read them: 1 .avci file; "
         "heif-convert of libheif turns them into JPEG or PNG.",
-        "Left alone, as nstbatch cannot read them: 1 .dng file; "
-        "darktable, RawTherapee or dcraw_emu of LibRaw develops them into TIFF.",
-        "Left alone, as nstbatch cannot read them: 1 .jxl file; "
-        "djxl of libjxl turns them into JPEG or PNG.",
-        "Left alone, as nstbatch cannot read them: 1 .psd file; "
+        "Left alone, as nstbatch cannot read them: 2 .psd, 1 .svg files; "
         "ImageMagick or GIMP turns them into PNG.",
     ]
     assert make_plan(search("photos/h.jpg"), OUT).left_out.lines() == []
@@ -160,6 +156,16 @@ def test_pictures_that_cannot_be_read_are_counted_with_what_would_read_them():
 def test_what_can_be_read_is_not_among_what_cannot():
     assert not READERS.keys() & SUFFIXES
     assert all(suffix == suffix.lower() and suffix[0] == "." for suffix in READERS)
+
+
+def test_what_phones_and_cameras_write_are_photos_whose_pictures_are_png():
+    touch("photos/a.HEIC", "photos/b.dng", "photos/c.CR3", "photos/d.jxl")
+    assert pairs("photos") == {
+        "photos/a.HEIC": "stylized/a.png",
+        "photos/b.dng": "stylized/b.png",
+        "photos/c.CR3": "stylized/c.png",
+        "photos/d.jxl": "stylized/d.png",
+    }
 
 
 def test_jpegs_under_their_other_suffixes_are_photos():

@@ -185,24 +185,24 @@ def test_nothing_found_is_exit_code_3(capsys):
     )
 
 
-def test_a_folder_of_heic_alone_is_not_told_to_look_deeper(capsys):
+def test_a_folder_of_other_pictures_alone_is_not_told_to_look_deeper(capsys):
     Path("phone").mkdir()
-    Path("phone/IMG_0001.HEIC").touch()
+    Path("phone/IMG_0001.PSD").touch()
     with pytest.raises(typer.Exit):
         find_photos([Path("phone")], options(), keep=[])
     assert capsys.readouterr().err.splitlines() == [
         "nstbatch: No photo was found in phone.",
-        "nstbatch: Left alone, as nstbatch cannot read them: 1 .heic file; "
-        "heif-convert of libheif turns them into JPEG or PNG.",
+        "nstbatch: Left alone, as nstbatch cannot read them: 1 .psd file; "
+        "ImageMagick or GIMP turns them into PNG.",
     ]
 
 
 def test_what_is_left_alone_is_said_unless_quiet(photos, capsys):
-    (photos / "d.heic").touch()
+    (photos / "d.psd").touch()
     (photos / "link").symlink_to(photos.absolute())
     assert len(find_photos([photos], options(recursive=True), keep=[]).jobs) == 3
     err = capsys.readouterr().err
-    assert "1 .heic file" in err
+    assert "1 .psd file" in err
     assert f"Not followed: 1 link ({photos / 'link'}) to folders." in err
     find_photos([photos], options(recursive=True, quiet=True), keep=[])
     assert capsys.readouterr().err == ""

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures.decoding import Samples, decode
+from nstbatch.runtime.pictures import libvips
+from nstbatch.runtime.pictures.content import Content
+from nstbatch.runtime.pictures.decoding import decode
+from nstbatch.runtime.pictures.srgb import Samples
 
 HEIGHT, WIDTH = 40, 56
 ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
@@ -32,7 +35,7 @@ LOSSY = 0.06  # ten times the mean error of the lossy formats on this picture
 
 
 def decode_bytes(data: bytes) -> Samples:
-    return decode(io.BytesIO(data))
+    return decode(Content(data=data))
 
 
 def encode(image: Image.Image, name: str, **options: object) -> bytes:
@@ -152,12 +155,44 @@ def test_first_picture_of_an_animation(name: str) -> None:
     colours = ("red", "lime", "blue")
     frames = [Image.new("RGB", (8, 8), colour) for colour in colours]
     data = encode(frames[0], name, save_all=True, append_images=frames[1:], duration=50)
-    np.testing.assert_allclose(decode_bytes(data)[0][4, 4], [1, 0, 0], atol=0.01)
+    pixels, alpha = decode_bytes(data)
+    np.testing.assert_allclose(pixels[4, 4], [1, 0, 0], atol=0.01)
+    assert alpha is None
 
 
 def test_first_picture_of_a_multi_picture_jpeg() -> None:
     data = encode(RGB, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
     np.testing.assert_allclose(decode_bytes(data)[0], SMOOTH, atol=LOSSY)
+
+
+def test_a_reduced_copy_before_the_picture_is_passed_over() -> None:
+    copy = np.full_like(LEVELS, 9)
+    both = libvips.from_levels(np.concatenate([copy, LEVELS]), "srgb")
+    file = both.tiffsave_buffer(page_height=HEIGHT)
+    np.testing.assert_allclose(decode_bytes(file)[0] * 255, copy, atol=LOSSLESS)
+    page, reduced_page = (struct.pack("<HHII", 254, 4, 1, kind) for kind in (2, 3))
+    assert file.count(page) == 2
+    # The directory of the first page comes first.
+    marked = file.replace(page, reduced_page, 1)
+    np.testing.assert_allclose(decode_bytes(marked)[0], LEVELS / 255, atol=LOSSLESS)
+
+
+def test_premultiplied_colours_are_divided_by_their_opacity() -> None:
+    rgba = np.full((4, 6, 4), (200, 100, 50, 128), np.uint8)
+    image = libvips.from_levels(rgba, "srgb")
+    pixels, alpha = decode_bytes(image.tiffsave_buffer(premultiply=True))
+    np.testing.assert_allclose(pixels[0, 0] * 255, (200, 100, 50), atol=2)
+    np.testing.assert_allclose(alpha, 128 / 255, atol=LOSSLESS)
+
+
+@pytest.mark.parametrize("at_least", [None, 8])
+def test_hidden_colours_do_not_bleed_into_a_reduced_picture(at_least: int | None) -> None:
+    rgba = np.zeros((256, 256, 4), np.uint8)
+    rgba[::2] = (0, 255, 0, 255)
+    rgba[1::2] = (255, 0, 255, 0)  # hidden
+    pixels, alpha = decode(Content(data=encode(Image.fromarray(rgba), "PNG")), at_least)
+    assert alpha is not None
+    np.testing.assert_allclose(pixels[alpha > 0], [[0, 1, 0]] * (alpha > 0).sum(), atol=0.01)
 
 
 # --- Orientation ------------------------------------------------------------------------------
@@ -322,19 +357,28 @@ def test_nothing_is_printed_for_a_damaged_tiff(capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("side", [10_000, 20_000])  # Pillow warns of the first, refuses the second
+@pytest.mark.parametrize("side", [10_000, 20_000])
 def test_a_bomb_is_refused_before_it_is_decoded(
     side: int, make_bomb: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_bomb(side)
-    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
-    with pytest.raises(ImageError, match=r"89,478,485 pixels.*bomb"):
+    monkeypatch.setattr(libvips, "levels_of", lambda _: pytest.fail("decoded"))
+    with pytest.raises(ImageError, match=rf"{side**2:,} pixels.*89,478,485.*bomb.*--max-pixels"):
         decode_bytes(data)
 
 
 def test_a_picture_without_pixels_is_refused(make_bomb: Callable[[int], bytes]) -> None:
-    with pytest.raises(ImageError, match="Not recognised"):
+    with pytest.raises(ImageError, match="damaged"):
         decode_bytes(make_bomb(0))
+
+
+def test_nothing_is_printed_for_an_impossible_size(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(FORMATS["avif"])
+    size = data.index(b"ispe") + 8
+    data[size : size + 4] = b"\x06\0\0\x38"
+    with pytest.raises(ImageError):
+        decode_bytes(bytes(data))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_only_pictures_are_decoded() -> None:

@@ -20,7 +20,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures import images, tiff
+from nstbatch.runtime.pictures import images, libvips, tiff
+from nstbatch.runtime.pictures.header import _iptc_of_tiff
 from nstbatch.runtime.pictures.metadata import Metadata, read_metadata, read_recipe
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (10, 14, 3), np.uint8)
@@ -87,8 +88,10 @@ def photo(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def tags(path: Path) -> dict[str, str]:
     """The tags that exifread finds."""
-    if path.suffix == ".webp":  # exifread expects JPEG's mark, which WebP does not have
-        found = exifread.process_file(BytesIO(records(path)[cv2.IMAGE_METADATA_EXIF]))
+    if path.suffix == ".avif":  # exifread expects JPEG's mark, which libheif does not write
+        with Image.open(path) as image:
+            record = image.info["exif"].removeprefix(b"Exif\0\0")
+        found = exifread.process_file(BytesIO(record))
     else:
         with path.open("rb") as file:
             found = exifread.process_file(file)
@@ -123,6 +126,7 @@ TELLING = {
     "EXIF ExifImageWidth": "10",
     "EXIF ExifImageLength": "14",
 }
+UPRIGHT = "Horizontal (normal)"
 PERSONAL = {"EXIF BodySerialNumber", "GPS GPSLatitude", "GPS GPSLatitudeRef"}
 
 
@@ -132,7 +136,8 @@ def test_the_scene_and_the_maker_are_told_by_default(photo: Path) -> None:
         assert found.items() >= TELLING.items()
         assert found["Image Software"].startswith("nstbatch ")
         assert "250" in found["EXIF ExposureTime"] or "0.004" in found["EXIF ExposureTime"]
-        assert not found.keys() & {*PERSONAL, "Image Orientation", "EXIF MakerNote"}
+        assert not found.keys() & {*PERSONAL, "EXIF MakerNote"}
+        assert found.get("Image Orientation", UPRIGHT) == UPRIGHT
 
 
 def test_everything_on_request(photo: Path) -> None:
@@ -140,7 +145,7 @@ def test_everything_on_request(photo: Path) -> None:
         found = tags(paint(photo, suffix, "everything"))
         assert found.items() >= TELLING.items()
         assert found.keys() >= {*PERSONAL, "EXIF MakerNote"}
-        assert "Image Orientation" not in found
+        assert found.get("Image Orientation", UPRIGHT) == UPRIGHT
 
 
 def test_the_title_stays_and_the_place_only_on_request(photo: Path) -> None:
@@ -196,6 +201,93 @@ def test_more_than_jpeg_can_hold_is_left_out_and_the_recipe_stays(tmp_path: Path
     )
     assert read_recipe(path) == RECIPE
     assert "Image Make" not in tags(path)
+
+
+def test_the_stars_of_exif_become_those_of_xmp(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x4746] = 4
+    own = XMP.replace(b'tiff:Orientation="6"', b'xmp:Rating="2"').replace(
+        b"xmlns:tiff=", b'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:tiff='
+    )
+    for packet, stars in ((b"", 4), (XMP, 4), (own, 2)):
+        Image.fromarray(LEVELS).save(tmp_path / "photo.jpg", exif=exif, xmp=packet)
+        for suffix in SUFFIXES:
+            painted = paint(tmp_path / "photo.jpg", suffix, "telling")
+            assert f'xmp:Rating="{stars}"'.encode() in read_metadata(painted).xmp
+
+
+# --- Resolution, IPTC and texts ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_resolution_is_kept_in_every_format_but_stripped(suffix: str, tmp_path: Path) -> None:
+    Image.fromarray(LEVELS).save(tmp_path / "photo.jpg", dpi=(240, 240))
+    painted = paint(tmp_path / "photo.jpg", suffix, "telling")
+    assert read_metadata(painted).resolution == pytest.approx((240, 240), rel=1e-4)
+    stripped = paint(tmp_path / "photo.jpg", suffix, "nothing")
+    assert read_metadata(stripped).resolution in (None, pytest.approx((72, 72), rel=1e-4))
+
+
+def test_the_resolution_turns_with_the_picture(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for tag, value in zip((0x011A, 0x011B, 0x0128), (300.0, 150.0, 2), strict=True):
+        exif[tag] = value
+    Image.fromarray(LEVELS).save(tmp_path / "photo.jpg", exif=exif)
+    assert read_metadata(tmp_path / "photo.jpg").resolution == (150, 300)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "unit", "resolution"),
+    [
+        ((100.0, 100.0), 3, (254.0, 254.0)),  # per centimetre
+        ((0.0, 0.0), 2, None),
+        ((1.0, 1.0), 2, None),  # of programs that mean "unknown"
+        ((4e9, 4e9), 2, None),
+    ],
+)
+def test_a_resolution_has_to_make_sense(
+    numbers: tuple[float, float], unit: int, resolution: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x011A], exif[0x011B], exif[0x0128] = *numbers, unit
+    Image.fromarray(LEVELS).save(tmp_path / "photo.webp", exif=exif)
+    assert read_metadata(tmp_path / "photo.webp").resolution == resolution
+
+
+def test_iptc_comes_from_a_tiff_in_either_byte_order(tmp_path: Path) -> None:
+    records = b"\x1c\x02\x05\0\x06Title!\0"  # eleven bytes, and one to fill up a number
+    for order in "<>":
+        numbers = np.frombuffer(records, ">u4" if order == ">" else "<u4")
+        directory = struct.pack(
+            f"{order}HHHIIHHIII", 2, 262, 3, 1, 0, 33723, 4, len(numbers), 38, 0
+        )
+        file = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8) + directory
+        found = tiff.read_directory(BytesIO(file + records))
+        assert _iptc_of_tiff(found).startswith(b"\x1c\x02\x05\0\x06Title!")
+
+
+def test_xmp_is_found_in_a_plain_text_of_a_png(tmp_path: Path) -> None:
+    """Where libvips itself writes it."""
+    image = libvips.from_levels(LEVELS, "srgb")
+    libvips.put_blob(image, "xmp-data", XMP.replace(b"Eiffelturm", "Zoë".encode()))
+    (tmp_path / "a.png").write_bytes(image.pngsave_buffer(keep="xmp"))
+    assert "Zoë".encode() in read_metadata(tmp_path / "a.png").xmp
+
+
+def test_png_texts_of_any_language_are_kept(tmp_path: Path) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
+    texts = PngInfo()
+    texts.add_text("Author", "Zoë")  # Latin-1 in a tEXt chunk
+    texts.add_itxt("Description", "東京")
+    texts.add_text("Copyright", "a long one " * 9, zip=True)
+    texts.add_text("Software", "Some editor")
+    Image.fromarray(LEVELS).save(tmp_path / "photo.png", pnginfo=texts)
+    telling = {"Author": "Zoë", "Description": "東京", "Copyright": "a long one " * 9}
+    assert read_metadata(tmp_path / "photo.png").texts == telling
+    with Image.open(paint(tmp_path / "photo.png", ".png", "everything")) as image:
+        assert image.text == {**telling, "Software": "Some editor"}
 
 
 # --- The recipe -------------------------------------------------------------------------------

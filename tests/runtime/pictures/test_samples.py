@@ -209,3 +209,8 @@ def test_a_quality_out_of_range_is_refused(quality: Any, tmp_path: Path) -> None
 def test_a_path_of_another_kind_is_refused() -> None:
     with pytest.raises(ImageError, match=r"path must be a str or an os\.PathLike, not 3"):
         images.write(3, LEVELS)  # type: ignore[arg-type]
+
+
+def test_an_image_in_memory_is_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    assert images.as_picture(Image.fromarray(LEVELS)).pixels.shape == LEVELS.shape

@@ -34,16 +34,30 @@ def test_what_is_written_is_read_back(directory: tiff.Directory) -> None:
     assert read_directory(BytesIO(tiff.record(directory))) == directory
 
 
-@given(directory=directories, strip=st.binary(max_size=40))
-def test_a_file_knows_where_its_strip_is(directory: tiff.Directory, strip: bytes) -> None:
-    directory = {tag: value for tag, value in directory.items() if tag != 273}
-    file = tiff.file_with(directory, 273, strip)
-    read = read_directory(BytesIO(file))
-    place = read[273]
-    assert isinstance(place, Value)
-    (offset,) = struct.unpack("<I", place.data)
-    assert file[offset:] == strip
-    assert {**directory, 273: place} == read
+@given(directory=directories)
+def test_tags_are_added_to_a_file_that_keeps_its_own(directory: tiff.Directory) -> None:
+    # Lower tags say how the samples are stored, and Pillow warns of nonsense in known ones.
+    directory = {tag: value for tag, value in directory.items() if tag > 0xB000}
+    buffer = BytesIO()
+    Image.effect_noise((9, 5), 60).save(buffer, "TIFF", compression="tiff_lzw")
+    file = tiff.with_tags(buffer.getvalue(), directory)
+    own = read_directory(buffer)
+    assert read_directory(BytesIO(file)) == {**directory, **own}
+    with Image.open(BytesIO(file)) as image, Image.open(buffer) as before:
+        assert image.tobytes() == before.tobytes()
+
+
+def test_the_main_page_is_the_first_that_is_no_reduced_copy() -> None:
+    def directory(kind: int, following: int) -> bytes:
+        return struct.pack("<HHHIII", 1, 254, 4, 1, kind, following)
+
+    for kinds, page in (([0, 1], 0), ([1, 0], 1), ([1, 1, 4], 2), ([1, 1], 0), ([1], 0)):
+        ends = [8 + 18 * (index + 1) for index in range(len(kinds))]
+        ends[-1] = 8  # back to the first: the chain has no end
+        file = b"II*\0" + struct.pack("<I", 8)
+        file += b"".join(map(directory, kinds, ends))
+        assert tiff.main_page(BytesIO(file)) == page
+    assert tiff.main_page(BytesIO(b"II+\0" + bytes(40))) == 0
 
 
 def test_both_orders_of_bytes_say_the_same() -> None:
