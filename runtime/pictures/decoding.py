@@ -1,7 +1,7 @@
 """Decodes a picture file to upright sRGB samples; every failure becomes an ImageError.
 
-libvips decodes the formats that it has. Pillow decodes BMP, and with plug-ins HEIC and JPEG XL;
-LibRaw develops raw files. From then on all go the same way, through :mod:`.srgb`.
+libvips decodes the formats that it has. Pillow decodes BMP and TIFF of 12 bits, and with plug-ins
+HEIC and JPEG XL; LibRaw develops raw files. From then on all go the same way, through :mod:`.srgb`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pyvips
@@ -52,6 +53,8 @@ EXTRAS: dict[Kind, tuple[str, str]] = {
 # less than 1/64. A guess.
 _SHORTEST = 64
 
+_BITS = 258  # TIFF 6.0: BitsPerSample
+
 # What libjpeg can leave out while it decodes, by its discrete cosine transform.
 _JPEG_FRACTIONS = (8, 4, 2)
 
@@ -69,7 +72,7 @@ def decode(content: Content, at_least: int | None = None) -> Samples:
     """
     with image_errors(content):
         kind = content.kind
-        if kind in _LOADERS:
+        if kind in _LOADERS and not _is_of_12_bits(content):
             return srgb.samples(_by_libvips(content, kind, at_least))
         if kind in _OTHERS:
             return srgb.samples(_reduced(_OTHERS[kind](content), at_least))
@@ -97,13 +100,21 @@ def decode_image(image: Image.Image) -> Samples:
 
 
 def open_header(content: Content) -> libvips.Image | None:
-    """The header of a picture as libvips reads it; None for the formats that it does not have."""
-    if content.kind not in _LOADERS:
+    """The header of a picture as libvips reads it; None for those that it does not read."""
+    if content.kind not in _LOADERS or _is_of_12_bits(content):
         return None
     options = {"page": _page_of_tiff(content)} if content.kind == "TIFF" else {}
     image = libvips.load(content, _LOADERS[content.kind], **_STRICT, **options)
     check_size(image.width, image.height)
     return image
+
+
+def _is_of_12_bits(content: Content) -> bool:
+    """True for TIFF files as microscopes write them, whose samples libvips does not unpack."""
+    if content.kind != "TIFF":
+        return False
+    with content.open() as file:
+        return tiff.number(next(tiff.pages(file), {}), _BITS) == 12
 
 
 def _page_of_tiff(content: Content) -> int:
@@ -197,8 +208,8 @@ def _reduced(image: libvips.Image, at_least: int | None) -> libvips.Image:
 # --- Pillow and LibRaw ------------------------------------------------------------------------
 
 
-def _bmp(content: Content) -> libvips.Image:
-    with muted(), content.open() as file, Image.open(file, formats=["BMP"]) as image:
+def _by_pillow(content: Content, kind: Kind) -> libvips.Image:
+    with muted(), content.open() as file, Image.open(file, formats=[kind]) as image:
         check_size(*image.size)
         return from_pillow(image)
 
@@ -234,7 +245,8 @@ def _raw(content: Content) -> libvips.Image:
 
 
 _OTHERS: dict[Kind, Callable[[Content], libvips.Image]] = {
-    "BMP": _bmp,
+    "BMP": partial(_by_pillow, kind="BMP"),
+    "TIFF": partial(_by_pillow, kind="TIFF"),  # of 12 bits
     "HEIC": _heic,
     "JXL": _jxl,
     "RAW": _raw,

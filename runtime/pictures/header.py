@@ -83,7 +83,7 @@ def inspect(content: Content) -> Header:
         if content.kind == "HEIC":
             return _of_heic(content)
         image = open_header(content)
-        is_deep = image is not None and image.format == "ushort"
+        is_deep = content.kind == "TIFF" if image is None else image.format == "ushort"
         return _by_pillow(content, content.kind, 16 if is_deep else 8)
 
 

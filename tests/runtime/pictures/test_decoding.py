@@ -7,6 +7,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.pictures import libvips
 from nstbatch.runtime.pictures.content import Content
 from nstbatch.runtime.pictures.decoding import decode
+from nstbatch.runtime.pictures.metadata import read_metadata
 from nstbatch.runtime.pictures.srgb import Samples
 
 HEIGHT, WIDTH = 40, 56
@@ -275,6 +277,18 @@ def test_16_bit_grey_is_exact(name: str) -> None:
     pixels, alpha = decode_bytes(encode(Image.fromarray(DEEP[..., 0]), name))
     np.testing.assert_allclose(pixels, np.dstack([DEEP[..., 0]] * 3) / 65535, atol=LOSSLESS)
     assert alpha is None
+
+
+def test_grey_of_12_bits_is_exact(tmp_path: Path) -> None:
+    values = [0, 1, 100, 2048, 4094, 4095, 7, 8]
+    packed = int("".join(f"{value:012b}" for value in values), 2).to_bytes(12, "big")
+    tags = [(256, 8), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (279, 12)]
+    table = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    file = b"II*\0" + struct.pack("<I", 20) + packed + struct.pack("<H", len(tags)) + table
+    (tmp_path / "a.tif").write_bytes(file + bytes(4))
+    pixels, _ = decode(Content(tmp_path / "a.tif"))
+    np.testing.assert_allclose(pixels[0, :, 0], np.array(values) * 16 / 65535, atol=LOSSLESS)
+    assert read_metadata(tmp_path / "a.tif").bits == 16
 
 
 def test_one_transparent_colour_among_16_bits() -> None:
