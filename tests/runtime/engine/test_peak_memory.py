@@ -67,4 +67,7 @@ def test_batches_take_more_and_adam_less_and_gpus_are_not_known() -> None:
     assert alone is not None
     assert transfer.peak_memory(StyleTransferOptions(optimizer="adam"), shape) < 0.9 * alone
     transfer.engine.share(2)
-    assert alone < transfer.peak_memory(StyleTransferOptions(), shape) < 2 * alone
+    peaks = [
+        transfer.peak_memory(StyleTransferOptions(), shape, pictures) for pictures in (1, 2, 4, 9)
+    ]
+    assert alone == peaks[0] < peaks[1] < peaks[2] == peaks[3] < 4 * alone
