@@ -78,7 +78,7 @@ def estimate(
         ledger: Holds the times of earlier pictures with the same network.
         network: Name of the network.
     """
-    needed = effort.memory(max(shapes, key=math.prod))
+    needed = effort.memory(max(shapes, key=math.prod), pictures)
     if effort.steps is None:
         return "" if needed is None else f": about {gigabytes(needed)} of memory"
     memory = "" if needed is None else f", and {gigabytes(needed)} of memory"

@@ -24,7 +24,7 @@ def memory_warning(effort: Effort, photos: Sequence[Path]) -> str | None:
     from nstbatch.runtime.devices.free_memory import free_memory
 
     height, width = max(effort.shapes(photos), key=math.prod)
-    needed, free = effort.memory((height, width)), free_memory()
+    needed, free = effort.memory((height, width), len(photos)), free_memory()
     if needed is None or free is None or needed <= free:
         return None
     return (

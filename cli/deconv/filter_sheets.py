@@ -66,8 +66,8 @@ class FilterSheets:
     def effort(self) -> Effort:
         """The memory that the search and the sheets take."""
         square = (self.deconvnet.options.size, self.deconvnet.options.size)
-        memory = partial(self.deconvnet.engine.peak_of_search, self.layers, BATCH)
-        return Effort(None, lambda photo: square, memory)
+        search = partial(self.deconvnet.engine.peak_of_search, self.layers, BATCH)
+        return Effort(None, lambda photo: square, lambda shape, sheets: search(shape))
 
     @property
     def title(self) -> str:

@@ -25,14 +25,14 @@ class Effort:
     Attributes:
         steps: Optimiser steps for each picture; None if its time is not known.
         shape_of: Returns the height and width of a picture, given those of its photo.
-        memory: Estimates the peak of this process's memory, in bytes, for pictures of a height and
-            width; None if nothing is known about it.
+        memory: Estimates the peak of this process's memory, in bytes, for a height and width and
+            so many pictures; None if nothing is known about it.
         follows_photos: True if the size of a picture depends on that of its photo.
     """
 
     steps: int | None
     shape_of: Callable[[Shape], Shape]
-    memory: Callable[[Shape], int | None] = lambda shape: None
+    memory: Callable[[Shape, int], int | None] = lambda shape, pictures: None
     follows_photos: bool = False
 
     def largest(self, photos: Sequence[Path]) -> Shape:

@@ -18,7 +18,7 @@ def effort_of_photos(
     size: int | Own,
     max_size: int | None,
     steps: int,
-    memory: Callable[[Shape], int | None],
+    memory: Callable[[Shape, int], int | None],
 ) -> Effort:
     """Return the effort for pictures with the proportions of their photos.
 

@@ -113,6 +113,7 @@ class Engine:
         optimizer: Optimizer,
         pooling: Pooling,
         shape: tuple[int, int],
+        pictures: int,
     ) -> int | None:
         """Return the estimated peak of this process's memory, in bytes; None on a GPU.
 
@@ -120,8 +121,12 @@ class Engine:
         """
         if self.provider.memory != "cpu":
             return None
-        batch = self._batcher.most if self._batcher else 1
-        return peak_of_descent(self.bundle, steps, cost, optimizer, pooling, shape, batch)
+        most = self._batcher.most if self._batcher else 1
+        together = min(pictures, most)
+        # As many again have begun, and wait for a place in the batch.
+        begun = min(pictures, 2 * most) if self._batcher else 1
+        network = (self.bundle, steps, cost, optimizer, pooling)
+        return peak_of_descent(*network, shape, together, begun)
 
     def peak_of_search(
         self, layers: Collection[str], batch: int, shape: tuple[int, int]

@@ -60,7 +60,8 @@ def peak_of_descent(
     optimizer: Optimizer,
     pooling: Pooling,
     shape: tuple[int, int],
-    batch: int = 1,
+    together: int = 1,
+    begun: int = 1,
 ) -> int:
     """Return the estimated peak for pictures that are optimised, in bytes.
 
@@ -71,15 +72,16 @@ def peak_of_descent(
         optimizer: The optimiser.
         pooling: Pooling variant of the network.
         shape: Height and width of the pictures.
-        batch: Number of pictures that are stepped together.
+        together: Number of pictures that are stepped together.
+        begun: Number of pictures that have a state of the optimiser, these among them.
     """
     loads = network_loads(bundle, pooling)
     weights = sorted((max(loads[layer][0] for layer in layers) for layers in steps), reverse=True)
     deepest = max(loads[layer][1] for layers in steps for layer in layers)
     state = sum(map(math.prod, optimizer.state_shapes((1, 3, *shape)).values()))
     of_pixel = cost.activations * deepest + cost.pixels
-    of_pictures = of_pixel * math.prod(shape) + OF_STATE * state
-    return int(RESTING + FLOAT * (cost.weights * sum(weights[:MOST_STEPS]) + batch * of_pictures))
+    of_pictures = together * of_pixel * math.prod(shape) + begun * OF_STATE * state
+    return int(RESTING + FLOAT * (cost.weights * sum(weights[:MOST_STEPS]) + of_pictures))
 
 
 def peak_of_search(

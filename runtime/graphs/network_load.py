@@ -41,11 +41,12 @@ def network_load(
     weights, image = set(graph.initializers.values()), graph.inputs[0]
     pixels = side * side
     found = {}
-    for value in graph.outputs:
-        needed = before[value]
+    names = (value.name for value in forward.graph.output)  # folding may have renamed them
+    for name, value in zip(names, graph.outputs, strict=True):
+        needed = before.get(value, frozenset())
         # Values that do not depend on the image are weights in another form.
         values = (v for v in needed if image in before.get(v, ()) and _has_own_memory(v))
-        found[str(value.name)] = (
+        found[name] = (
             sum(_elements(each) for each in needed & weights),
             sum(map(_elements, values)) / pixels,
         )

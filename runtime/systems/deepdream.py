@@ -91,11 +91,15 @@ class DeepDream(System):
         self.engine.bundle.graph_path("gradient", options.pooling)
         self._objective(dream_layer(self.engine.bundle, options), options, guide_image)
 
-    def peak_memory(self, options: DreamOptions, shape: tuple[int, int]) -> int | None:
+    def peak_memory(
+        self, options: DreamOptions, shape: tuple[int, int], pictures: int = 1
+    ) -> int | None:
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
         steps = [[dream_layer(self.engine.bundle, options).name]] * options.octaves
         optimizer = NormalizedGradient()
-        return self.engine.peak_of_descent(steps, DREAM_PASS, optimizer, options.pooling, shape)
+        return self.engine.peak_of_descent(
+            steps, DREAM_PASS, optimizer, options.pooling, shape, pictures
+        )
 
     def _objective(
         self, layer: Layer, options: DreamOptions, guide_image: ImageLike | None

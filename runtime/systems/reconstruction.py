@@ -162,7 +162,9 @@ class Reconstruction(System):
             return last_of_stages(self.engine.bundle.layers)
         return matching_layers(self.engine.bundle, options.layers)
 
-    def peak_memory(self, options: ReconstructionOptions, shape: tuple[int, int]) -> int | None:
+    def peak_memory(
+        self, options: ReconstructionOptions, shape: tuple[int, int], pictures: int = 1
+    ) -> int | None:
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
         phases = [
             (layer, each) for layer in self.layers(options) for each in _phases(options, layer)
@@ -170,7 +172,9 @@ class Reconstruction(System):
         steps = [[layer.name] for layer, _ in phases]
         optimizers = (each.optimizer for _, each in phases)
         optimizer = max(optimizers, key=lambda each: each.name == LBFGS.name)  # the largest state
-        return self.engine.peak_of_descent(steps, CONTENT_PASS, optimizer, options.pooling, shape)
+        return self.engine.peak_of_descent(
+            steps, CONTENT_PASS, optimizer, options.pooling, shape, pictures
+        )
 
     def _tasks(self, options: ReconstructionOptions) -> list[_Task]:
         return [

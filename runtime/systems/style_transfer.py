@@ -179,14 +179,19 @@ class StyleTransfer(System):
         self.engine.limits.check_side("style", painting.shape, layers, options.pooling)
         return levels
 
-    def peak_memory(self, options: StyleTransferOptions, shape: tuple[int, int]) -> int | None:
+    def peak_memory(
+        self, options: StyleTransferOptions, shape: tuple[int, int], pictures: int = 1
+    ) -> int | None:
         """Return the estimated peak of this process's memory for pictures of a height and width.
 
-        It is in bytes, and None on a GPU; see :mod:`nstbatch.runtime.engine.peak_memory`.
+        It is in bytes, and None on a GPU; see :mod:`nstbatch.runtime.engine.peak_memory`. Several
+        pictures count if the engine is shared.
         """
         steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)
         optimizer = _optimizer(options)
-        return self.engine.peak_of_descent(steps, GRAM_PASS, optimizer, options.pooling, shape)
+        return self.engine.peak_of_descent(
+            steps, GRAM_PASS, optimizer, options.pooling, shape, pictures
+        )
 
     def check_style(self, style: ImageLike, options: StyleTransferOptions) -> None:
         """Raise the ImageError of any photo: the style is too small for a layer."""

@@ -157,11 +157,15 @@ class Texture(System):
         except ImageError as error:
             raise UsageError(str(error)) from error
 
-    def peak_memory(self, options: TextureOptions, shape: tuple[int, int]) -> int | None:
+    def peak_memory(
+        self, options: TextureOptions, shape: tuple[int, int], pictures: int = 1
+    ) -> int | None:
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
         steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)
         optimizer = optimizer_named(options.optimizer)
-        return self.engine.peak_of_descent(steps, GRAM_PASS, optimizer, options.pooling, shape)
+        return self.engine.peak_of_descent(
+            steps, GRAM_PASS, optimizer, options.pooling, shape, pictures
+        )
 
     def objective(self, options: TextureOptions) -> Objective:
         """Return the weighted terms of the options; UnknownNameError for an unknown layer.

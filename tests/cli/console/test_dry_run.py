@@ -9,7 +9,7 @@ from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.output.ledger import Ledger
 
 SHAPE = (341, 512)
-DEFAULT = Effort(300, tuple, lambda shape: 3 * 10**7 * shape[0])
+DEFAULT = Effort(300, tuple, lambda shape, pictures: 3 * 10**7 * shape[0])
 
 
 @pytest.fixture
@@ -40,9 +40,15 @@ def test_without_a_ledger_it_goes_by_the_documents(ledger):
 
 def test_time_goes_by_the_mean_picture_and_memory_by_the_largest(ledger):
     shapes = [SHAPE, (682, 512)]
-    found = estimate(2, shapes, replace(DEFAULT, memory=lambda shape: shape[0] * 10**7), ledger, "")
-    assert found == ": very roughly 11 min 32 s on the CPU, and 6.8 GB of memory"
-    unknown = replace(DEFAULT, memory=lambda shape: None)
+    found = estimate(
+        2,
+        shapes,
+        replace(DEFAULT, memory=lambda shape, pictures: pictures * shape[0] * 10**7),
+        ledger,
+        "",
+    )
+    assert found == ": very roughly 11 min 32 s on the CPU, and 13.6 GB of memory"
+    unknown = replace(DEFAULT, memory=lambda shape, pictures: None)
     assert estimate(2, shapes, unknown, ledger, "").endswith("on the CPU")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,23 @@ def test_nobody_reads(folder: Path, more: str, streams: str, code: int) -> None:
     assert (found.returncode, found.stderr) == (code, "")
     assert len(found.stdout.splitlines()) <= 1
     assert {path.name for path in folder.glob("out/*.png")} == {"a.png", "b.png", "c.png"}
+
+
+def test_the_terminal_with_the_bar_is_closed(folder: Path) -> None:
+    import pty
+
+    screen, end = pty.openpty()
+    words = (*WORDS, "--iterations", "20")
+    environment = os.environ | {"TERM": "xterm"}
+    with subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=end, cwd=folder, env=environment
+    ) as program:
+        os.close(end)
+        assert os.read(screen, 100)  # the bar has begun
+        os.close(screen)
+        assert program.stdout is not None
+        assert len(program.stdout.read().splitlines()) == 3
+    assert program.returncode == 0
 
 
 def test_quiet_prints_nothing_but_failures(folder: Path) -> None:

@@ -30,7 +30,7 @@ def photos(tmp_path) -> list[Path]:
     ],
 )
 def test_sizes_are_read_from_the_heads_of_the_photos(photos, size, max_size, shapes):
-    effort = effort_of_photos(size, max_size, 1, lambda shape: None)
+    effort = effort_of_photos(size, max_size, 1, lambda shape, pictures: None)
     assert effort.shapes(photos) == shapes
     assert effort.shapes([]) == []
     follows = size == "own" or max_size is not None

@@ -25,7 +25,7 @@ GREY = np.full((4, 6, 3), 0.5, np.float32)
 
 
 # More memory than any computer has.
-HUGE = Effort(200, lambda photo: (6000, 8000), lambda shape: 10**15)
+HUGE = Effort(200, lambda photo: (6000, 8000), lambda shape, pictures: 10**15)
 
 
 def paint(job, progress, stop) -> Painting:
@@ -299,7 +299,7 @@ def test_what_was_piped_in_has_to_be_piped_in_again(photos, capfd):
 
 
 def test_a_dry_run_estimates(photos, capsys):
-    batch, effort = with_settings(size=512), Effort(200, lambda photo: (341, 512), lambda _: 2**31)
+    batch, effort = with_settings(size=512), Effort(200, lambda photo: (341, 512), lambda *_: 2**31)
     plan = find_photos([photos], batch)
     carry_out(Work(plan, never, effort=effort), replace(batch, dry_run=True))
     err = capsys.readouterr().err

@@ -27,9 +27,9 @@ SYSTEMS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 
 # MiB of resident memory at its peak, of photos of 3:2, square textures and square images.
 MEASURED = {
-    ("stylize", "squeezenet1_1"): {256: 320, 384: 486, 512: 663},
+    ("stylize", "squeezenet1_1"): {256: 320, 384: 486, 512: 663, 768: 1269},
     ("texture", "squeezenet1_1"): {256: 377, 384: 660, 512: 917},
-    ("dream", "squeezenet1_1"): {256: 284, 384: 395, 512: 513},
+    ("dream", "squeezenet1_1"): {256: 284, 384: 395, 512: 513, 768: 858},
     ("reconstruct", "squeezenet1_1"): {256: 360, 384: 508, 512: 758},
     ("stylize", "vgg16"): {256: 1303, 512: 2283},
     ("texture", "vgg16"): {256: 1304, 512: 2587},
@@ -61,10 +61,26 @@ def test_searches(model: str, layer: str) -> None:
         assert estimate == pytest.approx(measured, rel=0.2), size
 
 
+def test_pictures_that_are_stepped_together() -> None:
+    transfer = StyleTransfer("squeezenet1_1", device="cpu")
+    transfer.engine.share(2)
+    estimate = transfer.peak_memory(StyleTransferOptions(), (171, 256), 2)
+    assert estimate is not None
+    assert estimate / 2**20 == pytest.approx(437, rel=0.2)
+    # Two pictures side by side in the command line, the second one waiting.
+    transfer.engine.share(1)
+    estimate = transfer.peak_memory(StyleTransferOptions(), (341, 512), 2)
+    assert estimate is not None
+    assert estimate / 2**20 == pytest.approx(801, rel=0.2)
+
+
 def test_batches_take_more_and_adam_less_and_gpus_are_not_known() -> None:
     transfer, shape = StyleTransfer("squeezenet1_1", device="cpu"), (384, 512)
     alone = transfer.peak_memory(StyleTransferOptions(), shape)
     assert alone is not None
     assert transfer.peak_memory(StyleTransferOptions(optimizer="adam"), shape) < 0.9 * alone
     transfer.engine.share(2)
-    assert alone < transfer.peak_memory(StyleTransferOptions(), shape) < 2 * alone
+    peaks = [
+        transfer.peak_memory(StyleTransferOptions(), shape, pictures) for pictures in (1, 2, 4, 9)
+    ]
+    assert alone == peaks[0] < peaks[1] < peaks[2] == peaks[3] < 4 * alone
