@@ -14,20 +14,9 @@ if TYPE_CHECKING:
 
 # Packages whose versions a bug report should state.
 PACKAGES = (
-    "nstbatch",
-    "numpy",
-    "onnx",
-    "onnx-ir",
-    "onnxscript",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "openvino",
-    "opencv-python-headless",
-    "pillow",
-    "torch",
-    "torchvision",
-)
+    "nstbatch numpy onnx onnx-ir onnxscript onnxruntime onnxruntime-gpu openvino pyvips "
+    "opencv-python-headless pillow pillow-heif pillow-jxl-plugin rawpy torch torchvision"
+).split()
 
 
 def doctor() -> None:
@@ -116,9 +105,7 @@ def _cache() -> Iterator[str]:
     cache = current_cache()
     yield "Cache"
     if cache is None:
-        is_off = os.environ.get(CACHE_VARIABLE, "").lower() == OFF
-        off = f"switched off by ${CACHE_VARIABLE}"
-        yield f"  {off if is_off else 'none: this user has no home folder'}"
+        yield _missing(CACHE_VARIABLE, os.environ.get(CACHE_VARIABLE, "").lower() == OFF)
     else:
         yield f"  {printable(cache.folder)}: {cache.size / 1e6:.0f} MB"
 
@@ -129,8 +116,7 @@ def _defaults() -> Iterator[str]:
     path = defaults_file()
     yield "Your defaults"
     if path is None:
-        off = VARIABLE in os.environ
-        yield f"  {f'switched off by ${VARIABLE}' if off else 'none: this user has no home folder'}"
+        yield _missing(VARIABLE, VARIABLE in os.environ)
     else:
         try:
             state = "" if path.is_file() else ", which is not there"
@@ -139,15 +125,18 @@ def _defaults() -> Iterator[str]:
         yield f"  {printable(path)}{state}"
 
 
+def _missing(variable: str, is_off: bool) -> str:
+    return f"  {f'switched off by ${variable}' if is_off else 'none: this user has no home folder'}"
+
+
 def _privacy() -> Iterator[str]:
     from nstbatch.runtime.devices.openvino import is_reporting
     from nstbatch.runtime.telemetry import switch_off
 
     telemetry = switch_off()
     yield "Privacy"
-    yield f"  ONNX Runtime's reports to Microsoft: {'off' if telemetry.is_off else 'ON'}, " + (
-        printable(telemetry.reason)
-    )
+    state, reason = "off" if telemetry.is_off else "ON", printable(telemetry.reason)
+    yield f"  ONNX Runtime's reports to Microsoft: {state}, {reason}"
     yield f"  OpenVINO's reports to Google: {'ON' if is_reporting() else 'off, by nstbatch'}"
 
 
