@@ -9,11 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nstbatch.runtime.checks import one_of, whole
-from nstbatch.runtime.devices.provider_options import EXECUTION_PROVIDERS
-from nstbatch.runtime.devices.providers import PRECISIONS
+from nstbatch.runtime.devices.providers import DEVICES, PRECISIONS
 from nstbatch.runtime.errors import UsageError
 
-PROVIDERS = tuple(EXECUTION_PROVIDERS)
+PROVIDERS = tuple(device for device in DEVICES if device != "auto")
 
 # The baselines, and the precision of their convolutions.
 PEERS = {"torch": "fp32", "torch-bf16": "bf16", "torch-compile": "fp32"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,6 @@ from nstbatch.cli.text import columns, count, printable
 
 if TYPE_CHECKING:
     from nstbatch.runtime.devices.providers import Finding
-
-# Packages whose versions a bug report should state.
-PACKAGES = (
-    "nstbatch numpy onnx onnx-ir onnxscript onnxruntime onnxruntime-gpu openvino pyvips "
-    "opencv-python-headless pillow pillow-heif pillow-jxl-plugin rawpy torch torchvision"
-).split()
 
 
 def doctor() -> None:
@@ -141,10 +136,12 @@ def _privacy() -> Iterator[str]:
 
 
 def _packages() -> Iterator[str]:
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError, requires, version
 
+    lines = [line for line in requires("nstbatch") or () if not re.search("extra == .test", line)]
+    names = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
     yield "Packages"
-    for package in PACKAGES:
+    for package in ("nstbatch", *sorted(names - {"nstbatch"})):
         try:
             yield f"  {package} {version(package)}"
         except PackageNotFoundError:

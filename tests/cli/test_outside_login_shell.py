@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="users and streams of Unix")
@@ -105,19 +105,21 @@ def python() -> Iterator[Path]:
 def required(*names: str) -> list[Distribution]:
     """The distributions of these names, and all that they require here."""
     found: dict[str, Distribution] = {}
-    left = list(names)
+    left = [Requirement(name) for name in names]
     while left:
-        name = left.pop()
-        if name in found:
-            continue
+        requirement = left.pop()
         try:
-            found[name] = distribution(name)
+            found[requirement.name] = distribution(requirement.name)
         except PackageNotFoundError:  # for other systems
             continue
-        for line in found[name].requires or ():
-            required_name = re.match(r"[\w.-]+", line)
-            if required_name and "extra ==" not in line:
-                left.append(required_name[0])
+        for line in found[requirement.name].requires or ():
+            needed = Requirement(line)
+            extras = {"", *requirement.extras}
+            is_needed = needed.marker is None or any(
+                needed.marker.evaluate({"extra": extra}) for extra in extras
+            )
+            if is_needed and (needed.extras or needed.name not in found):
+                left.append(needed)
     return list(found.values())
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import onnx
 from nstbatch.cli.console.logs import import_onnxruntime, set_verbosity
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.engine.session import Session
+from nstbatch.runtime.engine.open_session import open_session
 
 set_verbosity(quiet=False, verbose="verbose" in sys.argv)
 import_onnxruntime()
 text = '<ir_version: 10, opset_import: ["": 20]> g (float[4] x, float[1] at) => (float[1] y) '
 text += "{ index = Cast <to = 7> (at) y = Gather(x, index) }"
-session = Session(onnx.parser.parse_model(text), {"x": (4,), "at": (1,)}, Provider("cpu", "fp32"))
+cpu, shapes = Provider("cpu", "fp32"), {"x": (4,), "at": (1,)}
+session = open_session(onnx.parser.parse_model(text), shapes, cpu)
 try:
     session.run({"x": np.ones(4, np.float32), "at": np.full(1, 9, np.float32)})
 except Exception as error:
