@@ -85,7 +85,8 @@ def test_packages_that_break_each_other_are_named(monkeypatch, capsys):
 
 
 def test_what_is_absent_is_said_to_be(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "PACKAGES", ("nstbatch", "no-such-package"))
+    lines = ["no-such-package>=2", "pytest>=8; extra == 'test'"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: lines)
     assert run(["doctor"]) == 0
     assert "  no-such-package: not installed\n" in capsys.readouterr().out
 
