@@ -70,7 +70,12 @@ def _log_line(severity: int, category: str, session: str, place: str, message: s
 def _without_standard_error() -> Iterator[None]:
     """Drop what is written to standard error, by libraries in C++ too, within a ``with`` block."""
     sys.stderr.flush()
-    kept, null = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+    try:
+        kept = os.dup(STDERR)
+    except OSError:  # it is closed
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, STDERR)
         yield

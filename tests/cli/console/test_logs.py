@@ -43,3 +43,15 @@ def test_what_libraries_print_while_loading_is_dropped():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert found.stderr == b"later"
+
+
+def test_a_closed_standard_error_has_nothing_to_drop():
+    code = (
+        "import os\n"
+        "from nstbatch.cli.console import logs\n"
+        "os.close(2)\n"
+        "with logs._without_standard_error():\n"
+        "    print('went on')\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert found.stdout.split() == [b"went", b"on"]
