@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nstbatch.runtime.engine import cache as cache_module
 from nstbatch.runtime.engine.cache import Cache, current_cache, provider_folder
-from nstbatch.runtime.user_folders import cache_folder
+from nstbatch.runtime.user_folders import OFF, cache_folder
 
 KEY = "0" * 64
 ROOT = os.geteuid() == 0 if hasattr(os, "geteuid") else False
@@ -210,7 +209,7 @@ def test_it_lies_where_the_user_says(tmp_path, monkeypatch):
 
 
 def test_it_can_be_switched_off(monkeypatch):
-    monkeypatch.setenv("NSTBATCH_CACHE", cache_module.OFF)
+    monkeypatch.setenv("NSTBATCH_CACHE", OFF)
     assert cache_folder() is None
     assert current_cache() is None
 
