@@ -25,6 +25,7 @@ from .optimization import (
     Tolerance,
 )
 from .panels import PICTURE, complete
+from .preset import PresetName, PresetTable
 
 DEFAULTS = StyleTransferOptions()
 DEFAULT_OUT = Path("stylized")
@@ -112,6 +113,8 @@ Start = Annotated[
 class Stylizing:
     """All options of a style transfer, as the command line gives them."""
 
+    preset: PresetName = "default"
+    preset_table: PresetTable = False
     size: Size = DEFAULTS.size
     max_size: MaxSize = DEFAULTS.max_size
     iterations: Iterations = DEFAULTS.iterations

@@ -22,16 +22,17 @@ _META = "nstbatch.options"
 
 
 class Level(IntEnum):
-    """The files that options come from; the later one wins."""
+    """Where options come from that are not typed; the later one wins."""
 
     DEFAULTS = 0
-    CONFIG = 1
+    PRESET = 1
+    CONFIG = 2
 
 
 def use(context: typer.Context, level: Level, words: Words) -> None:
-    """Let the rest of the command line take its defaults from a file.
+    """Let the rest of the command line take its defaults from a file or a preset.
 
-    The files may come in any order, as the options that name them do.
+    They may come in any order, as the options that name them do.
     """
     levels: dict[Level, Words] = context.meta.setdefault(_META, {})
     levels[level] = words

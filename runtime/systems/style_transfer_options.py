@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from nstbatch.runtime.checks import (
     OPTIMIZER_NAMES,
@@ -25,6 +25,8 @@ from nstbatch.runtime.checks import (
     weights,
     whole,
 )
+
+from .style_transfer_presets import PRESET_NAMES, PRESETS, Preset
 
 Init = Literal["photo", "recolored", "noise", "image"]
 
@@ -79,6 +81,17 @@ class StyleTransferOptions:
     init: Init = "photo"  # Gatys' later notebook, style-transfer-pytorch
     seed: int = 0
     pooling: Pooling = "avg"  # Gatys et al. 2016, section 2: a better flow of gradients
+
+    @classmethod
+    def preset(cls, name: Preset, **changes: Any) -> StyleTransferOptions:
+        """Return the options of a preset, "fast", "default" or "fine", with further changes.
+
+        Raises:
+            UnknownNameError: There is no such preset.
+            UsageError: See :class:`StyleTransferOptions`.
+        """
+        one_of("preset", name, PRESET_NAMES)
+        return cls(**{**PRESETS[name], **changes})
 
     def __post_init__(self) -> None:
         for name, choice, known in (

@@ -249,6 +249,19 @@ def test_a_plain_frame_is_cut_off_the_style(capsys):
     assert said == [1, 0, 0, 0]
 
 
+def test_a_picture_of_a_preset_can_be_made_again_from_its_recipe(capsys):
+    """The recipe has the options, and not the name: a preset may change."""
+    save("photos/a.png")
+    assert stylize("photos", "--preset", "fast") == 0
+    capsys.readouterr()
+    assert run(["recipe", "stylized/a.png"]) == 0
+    words = shlex.split(capsys.readouterr().out)
+    assert "--preset" not in words
+    assert words[words.index("--init") + 1] == "recolored"
+    assert run([*words[1:], "-o", "again"]) == 0
+    assert Path("again/a.png").read_bytes() == Path("stylized/a.png").read_bytes()
+
+
 def test_size_and_scales(capsys):
     save("photos/a.png", (160, 120))
     assert stylize("photos", "--size", "100", "--scales", "3", "--iterations", "3", "-v") == 0

@@ -1,0 +1,73 @@
+"""``--preset``: named sets of options, and ``--preset-table``, which shows them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.text import columns
+from nstbatch.runtime.checks import one_of
+from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES, PRESETS
+
+from .panels import PICTURE, complete
+from .toml_options import Level, use
+
+
+def _load(context: typer.Context, name: str) -> str:
+    """Let the rest of the command line take its defaults from a preset.
+
+    Raises:
+        UnknownNameError: There is no such preset.
+    """
+    one_of("preset", name, PRESET_NAMES)
+    if not context.resilient_parsing:
+        chosen = PRESETS[name]  # type: ignore[index]
+        use(context, Level.PRESET, {key: str(value) for key, value in chosen.items()})
+    return name
+
+
+def _print_table(wanted: bool) -> None:
+    if wanted:
+        print("\n".join(preset_table()))
+        raise typer.Exit
+
+
+def preset_table() -> list[str]:
+    """Return the options that presets change, a line for each, with their values."""
+    defaults = asdict(StyleTransferOptions())
+    changed = dict.fromkeys(option for preset in PRESETS.values() for option in preset)
+    rows = [("option", *PRESET_NAMES)]
+    for option in changed:
+        values = (str(PRESETS[name].get(option, defaults[option])) for name in PRESET_NAMES)
+        rows.append((f"--{option.replace('_', '-')}", *values))
+    return columns(rows)
+
+
+PresetName = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        metavar="|".join(PRESET_NAMES),
+        callback=_load,
+        is_eager=True,  # before the options that it has the defaults of
+        help="Other defaults for size, steps and more; options that you give win.",
+        autocompletion=complete(PRESET_NAMES),
+        rich_help_panel=PICTURE,
+    ),
+    Scope.CALL,  # a recipe and a settings file have the options themselves
+]
+PresetTable = Annotated[
+    bool,
+    typer.Option(
+        "--preset-table",
+        callback=_print_table,
+        is_eager=True,
+        help="Print the options of the presets.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.CALL,
+]
