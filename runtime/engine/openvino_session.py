@@ -49,7 +49,9 @@ class OpenVinoSession:
         self._compiled = core().compile_model(
             _read(graph.stored()), "CPU", properties(graph.provider.precision, threads)
         )
-        self._inputs = [port.any_name for port in self._compiled.inputs]
+        # An input that a dropped node passed on has the name of that node's output too.
+        names = (port.names for port in self._compiled.inputs)
+        self._inputs = [next(name for name in graph.shapes if name in known) for known in names]
         self.output_shapes: Shapes = {
             port.any_name: tuple(int(size) for size in port.shape)
             for port in self._compiled.outputs

@@ -59,6 +59,33 @@ def test_a_session_runs_from_arrays_to_arrays(session):
     np.testing.assert_array_equal(outputs["scaled"][1], ones((3, 4, 5), 3))
 
 
+def test_names_are_those_of_the_graph_also_where_a_node_passes_a_tensor_on(provider):
+    """OpenVINO drops such nodes, and its tensors then have several names."""
+    text = """<ir_version: 9, opset_import: ["" : 20]>
+        passed (float[N] z, float[1] y) => (float[N] x, float[1] w) {
+            a = Identity(z)
+            b = Identity(a)
+            c = Mul(a, y)
+            d = Add(b, c)
+            x = Identity(d)
+            axes = Constant<value_ints = [0]>()
+            e = Squeeze(y, axes)
+            f = Unsqueeze(e, axes)
+            w = Neg(f)
+        }"""
+    session = open_session(
+        onnx.parser.parse_model(text), {"z": (3,), "y": (1,)}, provider, threads=1
+    )
+    assert session.output_shapes == {"x": (3,), "w": (1,)}
+    inputs = {"z": ones(3), "y": ones(1, 2)}
+    outputs = session.run(inputs)
+    np.testing.assert_array_equal(outputs["x"], ones(3, 3))
+    bound = {name: session.buffer(np.zeros(value.shape)) for name, value in outputs.items()}
+    session.bind({name: session.buffer(value) for name, value in inputs.items()}, bound)()
+    np.testing.assert_array_equal(bound["x"].numpy(), ones(3, 3))
+    np.testing.assert_array_equal(bound["w"].numpy(), ones(1, -2))
+
+
 def test_a_session_is_for_one_size_only(session):
     with pytest.raises(Exception, match=r"invalid dimensions|incompatible"):
         session.run({"image": ones((2, 3, 4, 6)), "scale": ones(2)})
