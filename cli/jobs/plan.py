@@ -29,6 +29,8 @@ FALLBACK_SUFFIX = ".png"
 
 SHOWN_PROBLEMS = 5
 
+_FILE_HINT = "Choose another name with --out."
+
 # A photo, its picture, and the number of the variation.
 _Key: TypeAlias = tuple[str, str, int]
 
@@ -152,7 +154,8 @@ def make_plan(
     left_out.results += _results_in_the_way(jobs, search, identity)
     if alone:
         check_alone(out, len(jobs) + len(unreadable))
-    _refuse(_problems(jobs, {identity(path) for path in keep}), naming)
+    hint = _FILE_HINT if alone else _folder_hint(naming)
+    _refuse(_problems(jobs, {identity(path) for path in keep}), hint)
     return Plan(tuple(jobs.values()), tuple(unreadable.values()), left_out)
 
 
@@ -190,7 +193,8 @@ def refuse_overwriting(pictures: Iterable[Path], images: Iterable[Path]) -> None
     """Raise a UsageError if a picture would overwrite one of the images that it is made from."""
     identity = Identities()
     precious = {identity(path) for path in images}
-    _refuse([_overwriting(path) for path in pictures if identity(path) in precious], None)
+    problems = [_overwriting(path) for path in pictures if identity(path) in precious]
+    _refuse(problems, _folder_hint(None))
 
 
 def make_writable(folder: Path) -> None:
@@ -233,11 +237,14 @@ def _results_in_the_way(jobs: dict[_Key, Job], search: Search, identity: Identit
 
     A shell that reads ``*.jpg`` again names them, when they lie beside their photos.
     """
-    makers = {target: source for source, target, _ in jobs}
+    makers: dict[str, set[str]] = {}
+    for source, target, _ in jobs:
+        makers.setdefault(target, set()).add(source)
     removed: dict[str, Path] = {}
     for key, job in list(jobs.items()):
         source = key[0]
-        if makers.get(source, source) != source and search.is_result(identity.resolved(job.input)):
+        others = makers.get(source, set()) - {source}
+        if others and search.is_result(identity.resolved(job.input)):
             removed[source] = job.input
             del jobs[key]
     return list(removed.values())
@@ -261,17 +268,19 @@ def _overwriting(picture: Path) -> str:
     return f"{printable(picture)} would overwrite an input file"
 
 
-def _refuse(problems: list[str], naming: Naming | None) -> None:
+def _refuse(problems: list[str], hint: str) -> None:
     if not problems:
         return
-    template = "{stem}" if naming is None else naming.template
-    numbered = template if "{index" in template else f"{{index}}_{template}"
     lines = problems[:SHOWN_PROBLEMS]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"... and {len(problems) - SHOWN_PROBLEMS} more")
-    raise UsageError(
-        "Nothing was done:\n  "
-        + "\n  ".join(lines)
-        + "\nChoose another output folder with --out, or give every picture a name of its own with "
+    raise UsageError("Nothing was done:\n  " + "\n  ".join(lines) + f"\n{hint}")
+
+
+def _folder_hint(naming: Naming | None) -> str:
+    template = "{stem}" if naming is None else naming.template
+    numbered = template if "{index" in template else f"{{index}}_{template}"
+    return (
+        "Choose another output folder with --out, or give every picture a name of its own with "
         f"--name {shell([numbered])}."
     )

@@ -14,11 +14,13 @@ from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES, PRESETS
 
 from .panels import PICTURE, complete
-from .toml_options import Level, use
+from .toml_options import Level, is_of_defaults, use
 
 
-def _load(context: typer.Context, name: str) -> str:
+def _load(context: typer.Context, parameter: typer.CallbackParam, name: str) -> str:
     """Let the rest of the command line take its defaults from a preset.
+
+    One that the user's own defaults choose does not win over the options beside it.
 
     Raises:
         UnknownNameError: There is no such preset.
@@ -26,7 +28,9 @@ def _load(context: typer.Context, name: str) -> str:
     one_of("preset", name, PRESET_NAMES)
     if not context.resilient_parsing:
         chosen = PRESETS[name]  # type: ignore[index]
-        use(context, Level.PRESET, {key: str(value) for key, value in chosen.items()})
+        of_defaults = is_of_defaults(context, str(parameter.name))
+        level = Level.PRESET_OF_DEFAULTS if of_defaults else Level.PRESET
+        use(context, level, {key: str(value) for key, value in chosen.items()})
     return name
 
 

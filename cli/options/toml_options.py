@@ -24,9 +24,10 @@ _META = "nstbatch.options"
 class Level(IntEnum):
     """Where options come from that are not typed; the later one wins."""
 
-    DEFAULTS = 0
-    PRESET = 1
-    CONFIG = 2
+    PRESET_OF_DEFAULTS = 0
+    DEFAULTS = 1
+    PRESET = 2
+    CONFIG = 3
 
 
 def use(context: typer.Context, level: Level, words: Words) -> None:
@@ -39,6 +40,14 @@ def use(context: typer.Context, level: Level, words: Words) -> None:
     if levels.get(Level.CONFIG, {}).get(NO_DEFAULTS) == "true":
         levels.pop(Level.DEFAULTS, None)
     context.default_map = {key: each for at in sorted(levels) for key, each in levels[at].items()}
+
+
+def is_of_defaults(context: typer.Context, key: str) -> bool:
+    """True if a parameter has its value from the user's own defaults."""
+    levels = context.meta.get(_META, {})
+    source = context.get_parameter_source(key)
+    in_file = source is not None and source.name == "DEFAULT_MAP"
+    return in_file and key not in levels.get(Level.CONFIG, {})
 
 
 def given(context: typer.Context) -> set[str]:

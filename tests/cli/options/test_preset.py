@@ -58,6 +58,20 @@ def test_a_file_may_choose_a_preset(monkeypatch):
     monkeypatch.setenv("NSTBATCH_DEFAULTS", "mine.toml")
     assert values()["iterations"] == FAST["iterations"]
     assert values("--preset", "default")["iterations"] == 300
+    Path("batch.toml").write_text('preset = "fine"\nscales = 2')
+    found = values("--config", "batch.toml")
+    assert (found["iterations"], found["scales"]) == (PRESETS["fine"]["iterations"], 2)
+
+
+def test_options_beside_a_preset_in_the_users_defaults_win_over_it(monkeypatch):
+    Path("mine.toml").write_text('size = 64\n[stylize]\npreset = "fast"\niterations = 2')
+    monkeypatch.setenv("NSTBATCH_DEFAULTS", "mine.toml")
+    found = values()
+    assert (found["size"], found["iterations"]) == (64, 2)
+    assert found["scales"] == FAST["scales"]
+    assert values("--preset", "fast")["size"] == FAST["size"]
+    Path("batch.toml").write_text('preset = "fine"')
+    assert values("--config", "batch.toml")["size"] == PRESETS["fine"]["size"]
 
 
 def test_an_unknown_preset_is_refused_with_the_names_of_all():

@@ -79,7 +79,8 @@ def test_a_file_that_is_not_ours_is_not_overwritten(capsys):
         err = capsys.readouterr().err
         assert "mine.jpg is there already, and was not made by an earlier run" in err
     assert run([*STYLIZE, "a.jpg", "-o", "a.jpg", "--overwrite"]) == 2
-    assert "a.jpg would overwrite an input file" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "a.jpg would overwrite an input file\nChoose another name with --out." in err
     assert Path("mine.jpg").read_bytes() == before
     assert run([*STYLIZE, "a.jpg", "-o", "mine.jpg", "--overwrite"]) == 0
     assert Path("mine.jpg").read_bytes() != before

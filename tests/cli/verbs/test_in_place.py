@@ -155,6 +155,14 @@ def test_names_that_a_shell_repeats(capsys):
     assert files() == ["May/b.jpg", "a.jpg", "a_x.jpg"]
 
 
+def test_names_that_a_shell_repeats_where_a_result_would_become_itself(capsys):
+    """With ``--format png``, the photo and its own result both become the result."""
+    words = [*STYLIZE, "-o", "photos", "--format", "png", "photos/*.[jp][pn]g"]
+    assert painted(capsys, *words) == ["photos/a.png"]
+    assert painted(capsys, *words) == []
+    assert files() == ["May/b.jpg", "a.jpg", "a.png"]
+
+
 def test_textures_films_and_sheets_are_results_too(capsys):
     texture = ("texture", "photos", "-o", "photos", "--scales", "1", *QUICK)
     assert painted(capsys, *texture) == ["photos/a.png"]
