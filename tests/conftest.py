@@ -26,6 +26,8 @@ import nstbatch  # noqa: F401  before a test imports ONNX Runtime, which would r
 if TYPE_CHECKING:  # torch takes seconds to import, and few tests want it
     from torch import Tensor
 
+NO_BROWSER = "there is no Chromium, Chrome or Edge here, and none can be installed."
+
 # A step that took 200 ms (the default deadline) says more of the machine than of the code.
 hypothesis.settings.register_profile("nstbatch", deadline=None)
 hypothesis.settings.load_profile("nstbatch")
@@ -65,6 +67,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("NSTBATCH_DEFAULTS", "")
         patch.setenv("NSTBATCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line that the tests of the page were left out, and why."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    left_out = [report for report in skipped if NO_BROWSER in str(report.longrepr)]
+    if left_out:
+        terminalreporter.line(f"{len(left_out)} tests of the page were left out: {NO_BROWSER}")
 
 
 BadInputs = Callable[[Path], dict[str, str]]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -102,26 +103,23 @@ def batch(tmp_path: Path) -> Batch:
 
 # ---- a browser --------------------------------------------------------------------------------
 
-CHROMIUM = "chromium"
-QUIET = (
-    "--no-sandbox",  # the sandbox does not start as root, as on a build machine
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+# Environment variable: not empty if the tests of the page may not be left out, as in .ci/run.
+REQUIRED = "NSTBATCH_TESTS_NEED_BROWSER"
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    from browser import launched
     from playwright.sync_api import sync_playwright
 
-    program = shutil.which(CHROMIUM)
-    if program is None:
-        pytest.fail("The page is tested in Chromium: apt-get install chromium", pytrace=False)
+    # One process installs at a time; pytest-xdist's have folders beside each other.
+    lock = FileLock(tmp_path_factory.getbasetemp().parent / "browser.lock")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(QUIET))
+        with lock:
+            browser = launched(playwright.chromium)
+        if browser is None:
+            leave_out = pytest.fail if os.environ.get(REQUIRED) else pytest.skip
+            leave_out("there is no Chromium, Chrome or Edge here, and none can be installed.")
         yield browser
         browser.close()
 

@@ -1,0 +1,71 @@
+"""A browser for the tests of the page: one that is there, or else one that can be installed.
+
+Playwright drives Chromium, Chrome and Edge as they are installed; Firefox only as it builds it
+itself, so an installed Firefox is of no use.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import Error
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserType
+
+PROGRAMS = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    *("chrome", "microsoft-edge", "microsoft-edge-stable", "msedge", "brave-browser"),
+)
+
+# Browsers of Windows and macOS, which are not on the path; and the one of `playwright install`.
+CHANNELS = ("chrome", "msedge", None)
+
+FLAGS = (
+    "--no-sandbox",  # the sandbox does not start as root, as on a build machine
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+# Seconds for a download of 150 MB. A guess.
+PATIENCE = 300
+
+APT = "apt-get update -qq && apt-get install -qq --no-install-recommends chromium"
+
+
+def launched(chromium: BrowserType) -> Browser | None:
+    """Start a browser, installed now if need be; None if there is none and none can be had."""
+    browser = _launched_as_it_is(chromium)
+    for command in _installations():
+        if browser is not None:
+            break
+        with suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
+            browser = _launched_as_it_is(chromium)
+    return browser
+
+
+def _launched_as_it_is(chromium: BrowserType) -> Browser | None:
+    for program in filter(None, map(shutil.which, PROGRAMS)):
+        with suppress(Error):
+            return chromium.launch(executable_path=program, args=list(FLAGS))
+    for channel in CHANNELS:
+        with suppress(Error):
+            return chromium.launch(channel=channel, args=list(FLAGS))
+    return None
+
+
+def _installations() -> Iterator[list[str]]:
+    """Yield the commands that may install a browser, the one that changes least first."""
+    yield [sys.executable, "-m", "playwright", "install", "chromium"]
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        yield ["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", APT]
