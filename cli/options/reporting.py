@@ -56,7 +56,7 @@ Quiet = Annotated[
     typer.Option(
         "--quiet",
         "-q",
-        help="Print failures only, no paths of results; the lines of --json stay.",
+        help="Print failures only, no paths of results; what --json or -0 prints stays.",
         rich_help_panel=REPORTING,
     ),
     Scope.CALL,
