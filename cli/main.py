@@ -18,6 +18,7 @@ import typer
 import nstbatch
 from nstbatch.cli.jobs.invocation import PROGRAM, Call
 from nstbatch.cli.options.repeated import WithCheckpoints
+from nstbatch.cli.options.switches import PlainCommand, PlainGroup
 from nstbatch.cli.verbs.bench import bench
 from nstbatch.cli.verbs.deconv import deconv
 from nstbatch.cli.verbs.doctor import doctor
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="nstbatch",
+    cls=PlainGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -47,7 +49,7 @@ for verb in (
     *(stylize, texture, reconstruct, deconv, dream),
     *(report, recipe, retry, export, models, doctor),
 ):
-    app.command(cls=WithCheckpoints if verb is deconv else None)(verb)
+    app.command(cls=WithCheckpoints if verb is deconv else PlainCommand)(verb)
 app.add_typer(bench, name="bench")
 
 

@@ -21,7 +21,8 @@ class UnknownNameError(UsageError):
         names = list(known)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+        colon = ":" if " " in kind else ""  # else the name seems to be that of the place
+        super().__init__(f"Unknown {kind}{colon} {name!r}.{hint} Known: {', '.join(names)}.")
 
 
 class ProviderError(UsageError):

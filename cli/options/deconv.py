@@ -62,7 +62,7 @@ Size = Annotated[
     typer.Option(
         "--size",
         metavar="PIXELS",
-        help="Side of the square that is cut from the middle of every photo, and resized.",
+        help="Side that the photos are resized to, after a square is cut from their middle.",
         rich_help_panel=FEATURES,
     ),
     Scope.PICTURE,
@@ -96,7 +96,7 @@ ModelOrSource = Annotated[
         "--model",
         metavar="NAME|FOLDER",
         help="Network: a name from `nstbatch models`, or the folder of a bundle. With "
-        "--checkpoints: a backbone, or FILE.py:FACTORY or MODULE:FACTORY, as for `export`.",
+        "--checkpoints: the NAME, FILE.py:FACTORY or MODULE:FACTORY that `nstbatch export` takes.",
         rich_help_panel=COMPUTING,
     ),
     Scope.MAKING,

@@ -54,8 +54,8 @@ MaxSize = Annotated[
         "--max-size",
         min=1,
         metavar="PIXELS",
-        help="Longest side, with which no photo is enlarged either. Without --size, smaller "
-        "photos keep their own size.",
+        help="Upper limit of the long side; with it no photo is enlarged. Without --size, photos "
+        "up to this limit keep their own size.",
         show_default=False,
         rich_help_panel=PICTURE,
     ),
@@ -120,7 +120,10 @@ Tolerance = Annotated[
 Seed = Annotated[
     int,
     typer.Option(
-        "--seed", metavar="N", help="Random seed of noise to start from.", rich_help_panel=PICTURE
+        "--seed",
+        metavar="N",
+        help="Random seed; another one gives other noise to start from.",
+        rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,
 ]

@@ -58,7 +58,7 @@ PresetName = Annotated[
         metavar="|".join(PRESET_NAMES),
         callback=_load,
         is_eager=True,  # before the options that it has the defaults of
-        help="Other defaults for size, steps and more; options that you give win.",
+        help="Defaults for size, steps, scales and start; options that you give win.",
         autocompletion=complete(PRESET_NAMES),
         rich_help_panel=PICTURE,
     ),
@@ -70,7 +70,7 @@ PresetTable = Annotated[
         "--preset-table",
         callback=_print_table,
         is_eager=True,
-        help="Print the options of the presets.",
+        help="Print the options that the presets set, and end.",
         rich_help_panel=PICTURE,
     ),
     Scope.CALL,

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from typer.core import TyperCommand
+from .switches import PlainCommand
 
 # What tells a checkpoint from a photo behind it; see nstbatch.exporter.networks.weights.read_state.
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
-class WithCheckpoints(TyperCommand):
+class WithCheckpoints(PlainCommand):
     """A command whose option ``--checkpoints`` takes all the files of weights that follow it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -44,7 +44,11 @@ WatchPort = Annotated[
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print a line of JSON for each result.", rich_help_panel=REPORTING),
+    typer.Option(
+        "--json",
+        help="Print a line of JSON for each result, in place of its path.",
+        rich_help_panel=REPORTING,
+    ),
     Scope.CALL,
 ]
 Quiet = Annotated[
@@ -52,7 +56,7 @@ Quiet = Annotated[
     typer.Option(
         "--quiet",
         "-q",
-        help="Print failures only, and the lines of --json.",
+        help="Print failures only, no paths of results; what --json or -0 prints stays.",
         rich_help_panel=REPORTING,
     ),
     Scope.CALL,

@@ -92,7 +92,9 @@ Exclude = Annotated[
 Overwrite = Annotated[
     bool,
     typer.Option(
-        "--overwrite", help="Make pictures again that are already there.", rich_help_panel=SELECTION
+        "--overwrite",
+        help="Make pictures again that are there already, and replace them.",
+        rich_help_panel=SELECTION,
     ),
     Scope.CALL,
 ]
@@ -100,7 +102,7 @@ DryRun = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Check everything and show the plan; make nothing.",
+        help="Check the options and list what would be made, with time and memory; make nothing.",
         rich_help_panel=SELECTION,
     ),
     Scope.CALL,

@@ -33,7 +33,12 @@ TRIMS = ("auto", "off")
 
 Style = Annotated[
     Path,
-    typer.Option("--style", "-s", metavar="IMAGE", help="The picture whose style is taken."),
+    typer.Option(
+        "--style",
+        "-s",
+        metavar="IMAGE",
+        help="The picture whose style the photos get, such as a painting.",
+    ),
     Scope.PICTURE,
 ]
 TrimStyle = Annotated[
@@ -53,7 +58,7 @@ ContentWeight = Annotated[
     typer.Option(
         "--content-weight",
         metavar="X",
-        help="Weight of the photo's content.",
+        help="Weight of the content: more keeps more of the photo.",
         rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,
@@ -61,7 +66,10 @@ ContentWeight = Annotated[
 StyleWeight = Annotated[
     float,
     typer.Option(
-        "--style-weight", metavar="X", help="Weight of the style.", rich_help_panel=PICTURE
+        "--style-weight",
+        metavar="X",
+        help="Weight of the style: more takes more of its colours and strokes.",
+        rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,
 ]
@@ -80,7 +88,7 @@ StyleLayers = Annotated[
     typer.Option(
         "--style-layers",
         metavar="LAYER[=WEIGHT],...",
-        help="Layers of the style loss. Default: the network's own. May be repeated.",
+        help="Layers that compare the style. Default: the network's own. May be repeated.",
         show_default=False,
         rich_help_panel=PICTURE,
     ),
@@ -91,7 +99,7 @@ ContentLayers = Annotated[
     typer.Option(
         "--content-layers",
         metavar="LAYER,...",
-        help="Layers of the content loss. Default: the network's own. May be repeated.",
+        help="Layers that compare the content. Default: the network's own. May be repeated.",
         show_default=False,
         rich_help_panel=PICTURE,
     ),
@@ -102,7 +110,7 @@ Start = Annotated[
     typer.Option(
         "--init",
         metavar="photo|recolored|noise|IMAGE",
-        help="Picture to start from; recolored: the photo in the style's colours.",
+        help="Picture to start from; recolored is the photo in the style's colours.",
         rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,

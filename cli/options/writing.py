@@ -44,8 +44,8 @@ NameTemplate = Annotated[
     typer.Option(
         "--name",
         metavar="TEMPLATE",
-        help="File names without suffix, such as '{stem}-{model}'. Also {style}, {size}, {seed}, "
-        "{index}, {variation}, where the command has them.",
+        help="File names without suffix, such as '{stem}-{model}'. Also {index}, {variation}, and "
+        "{style}, {size}, {seed} of commands with these options.",
         show_default=False,
         rich_help_panel=WRITING,
     ),
@@ -88,8 +88,8 @@ Preserve = Annotated[
     bool,
     typer.Option(
         "--preserve",
-        help="Keep all metadata of the photo, GPS position included, and its file date. Default: "
-        "what describes the picture, without places.",
+        help="Keep all metadata of the photo, GPS position included, and the date of its file. "
+        "Default: date, camera, title and author, but no places or serial numbers.",
         rich_help_panel=WRITING,
     ),
     Scope.PICTURE,
@@ -100,7 +100,8 @@ MaxPixels = Annotated[
         "--max-pixels",
         min=1,
         metavar="N",
-        help="Largest picture to read, in pixels; larger ones fail. Default: 89 million.",
+        help="Most pixels (width times height) a picture may have; larger ones fail. Default: 89 "
+        "million.",
         show_default=False,
         rich_help_panel=SELECTION,
     ),

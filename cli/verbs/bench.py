@@ -32,6 +32,7 @@ from nstbatch.cli.options.bench import (
 )
 from nstbatch.cli.options.computing import Model, Threads
 from nstbatch.cli.options.reporting import Verbose
+from nstbatch.cli.options.switches import PlainCommand, PlainGroup
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, UsageError
 
@@ -40,7 +41,7 @@ from .bench_output import Files, print_comparison, print_report
 if TYPE_CHECKING:
     from nstbatch.benchmarks.reports.report import Report
 
-bench = typer.Typer(no_args_is_help=False)
+bench = typer.Typer(cls=PlainGroup, no_args_is_help=False)
 
 Before = Annotated[
     Path,
@@ -99,7 +100,7 @@ def measure(
     files.write(report)
 
 
-@bench.command()
+@bench.command(cls=PlainCommand)
 def compare(before: Before, after: After) -> None:
     """Compare two reports, row by row.
 

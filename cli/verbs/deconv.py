@@ -41,8 +41,8 @@ def deconv(
 ) -> None:
     """Show what the filters of a network respond to, with a deconvnet.
 
-    Finds the nine strongest activations of every filter over all photos, at least
-    nine. Draws a sheet for each chosen filter: its activations projected back to the
+    Needs at least nine photos. Finds the nine to which each filter responds most.
+    Draws a sheet for each chosen filter: its responses projected back to the
     pixels, beside the parts of the photos that they came from.
 
     Prints the path of each new sheet, or with --json one line for each sheet.

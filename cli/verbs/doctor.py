@@ -90,7 +90,7 @@ def _models() -> Iterator[str]:
         except NstbatchError as error:
             yield f"  {printable(name)}: {printable(str(error))}"
         else:
-            yield f"  {printable(name)}: sound"
+            yield f"  {printable(name)}: intact"
 
 
 def _cache() -> Iterator[str]:
@@ -114,7 +114,7 @@ def _defaults() -> Iterator[str]:
         yield _missing(VARIABLE, VARIABLE in os.environ)
     else:
         try:
-            state = "" if path.is_file() else ", which is not there"
+            state = "" if path.is_file() else ", which does not exist yet"
         except OSError as error:
             state = f", which cannot be read: {error.strerror}"
         yield f"  {printable(path)}{state}"

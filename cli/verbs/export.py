@@ -12,8 +12,10 @@ import typer
 from nstbatch.cli.console.logs import import_onnxruntime, set_verbosity
 from nstbatch.cli.extras import torch_needed
 from nstbatch.cli.options.layers import parse_layers
-from nstbatch.cli.options.reporting import Quiet, Verbose
+from nstbatch.cli.options.panels import REPORTING
+from nstbatch.cli.options.reporting import Verbose
 from nstbatch.cli.text import columns, printable
+from nstbatch.runtime.bundles.exportable import EXPORTABLE
 from nstbatch.runtime.errors import BundleError
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="NAME|FILE.py:FACTORY|MODULE:FACTORY",
-        help="Name of a known network, or a function that returns a network.",
+        help=f"Name of a network: {', '.join(EXPORTABLE)}, or a built-in one; or a function that "
+        "returns a network.",
         show_default=False,
     ),
 ]
@@ -33,6 +36,9 @@ Name = Annotated[
     typer.Option(
         "--name", help="Name of the bundle; by default that of the network.", show_default=False
     ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=REPORTING)
 ]
 Weights = Annotated[
     Path | None,
@@ -88,7 +94,8 @@ def export(
 ) -> None:
     """Export a PyTorch network as a bundle; needs torch and torchvision.
 
-    Prints the bundle's folder.
+    A bundle is a folder with the graphs and weights of a network. `--model NAME`
+    then takes it, and needs no PyTorch. Prints the folder.
     """
     set_verbosity(quiet=quiet, verbose=verbose)
     with torch_needed():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstbatch.cli.options.reporting import Json
+from nstbatch.cli.options.panels import REPORTING
 from nstbatch.cli.text import columns, printable
 from nstbatch.runtime.errors import BundleError
 
@@ -21,6 +21,13 @@ Name = Annotated[
     str | None,
     typer.Argument(
         metavar="[NAME|FOLDER]", help="Network to show with its layers.", show_default=False
+    ),
+]
+
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print the manifests of the networks as JSON.", rich_help_panel=REPORTING
     ),
 ]
 

@@ -125,8 +125,8 @@ def search_of(inputs: Iterable[Path] | None, batch: BatchOptions) -> Search:
     options = batch.inputs
     if not (inputs or options.from_file):
         raise UsageError(
-            "Give photos, folders of photos, or with --from-file a list of them; - is a photo from "
-            "standard input."
+            "No photo is given. Name photos or folders of photos, or give a list of them with "
+            "--from-file; - is a photo from standard input."
         )
     return Search(
         list(inputs or ()),

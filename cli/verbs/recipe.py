@@ -11,8 +11,8 @@ import typer
 
 import nstbatch
 from nstbatch.cli.jobs.parameters import Scope, Setting, command_words, inputs_of
+from nstbatch.cli.options.panels import REPORTING
 from nstbatch.cli.options.parameters import parameters
-from nstbatch.cli.options.reporting import Json
 from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import ImageError
 
@@ -21,11 +21,16 @@ Picture = Annotated[
     typer.Argument(metavar="PICTURE", help="A picture made by this program.", show_default=False),
 ]
 
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the whole recipe as JSON.", rich_help_panel=REPORTING)
+]
+
 
 def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> None:
     """Print the command that makes a picture again, or with --json its whole recipe.
 
-    File names are as they were typed, relative to the folder of the original run.
+    Run the command in the folder of the original run: file names are as they were
+    typed then.
     """
     found = _read(picture)
     if as_json:
@@ -63,7 +68,10 @@ def _read(picture: Path) -> dict[str, Any]:
     except ImageError as error:
         raise ImageError(f"{printable(picture)}: {error}") from error
     if text is None:
-        raise ImageError(f"{printable(picture)} contains no recipe of nstbatch.")
+        raise ImageError(
+            f"{printable(picture)} contains no recipe: it was not made by nstbatch, "
+            "or with --strip, or another program has removed it."
+        )
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

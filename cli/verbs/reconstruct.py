@@ -43,8 +43,8 @@ def reconstruct(
 ) -> None:
     """Reconstruct images from what the layers of a network keep of them.
 
-    Makes a contact sheet of each image, and a .json file beside it with the errors.
-    reconstruction.csv has the errors of all images.
+    Makes a sheet for each image: the original beside its reconstructions. A .json
+    file beside it has their errors, reconstruction.csv those of all images.
 
     Prints the path of each new sheet, or with --json one line for each image.
     Messages go to standard error. Sheets that are already there are skipped.

@@ -23,8 +23,8 @@ Open = Annotated[bool, typer.Option("--open", help="Show the page in the browser
 def report(folder: Folder, show: Open = False) -> None:
     """Make a page that shows the pictures and failures of a batch.
 
-    Reads the ledger in the output folder, and writes FOLDER/report.html: one file that
-    works from disk and needs no network. Prints its path.
+    Reads the ledger in the output folder and writes FOLDER/report.html, one file
+    that any browser shows, also without a network. Prints its path.
     """
     from nstbatch.cli.report.page import write_page
 

@@ -33,11 +33,11 @@ def retry(
 ) -> None:
     """Make the failed pictures of an output folder again.
 
-    Runs the original commands again, in their original folders, for the failed pictures
-    only.
+    Runs the original commands again, in their original folders, for the failed
+    pictures only.
 
-    Exit codes: 0 no failures are left, 1 some failed again, 2 the folder is not the
-    output of a batch, 130 interrupted.
+    Exit codes: 0 no failures are left, 1 some failed again, 2 the folder is not
+    the output of a batch, 130 interrupted.
     """
     set_verbosity(quiet=False, verbose=verbose)
     ledger = _ledger(out)

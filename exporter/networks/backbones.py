@@ -67,7 +67,7 @@ def get(name: str) -> Backbone:
         UsageError: Torchvision is not installed.
     """
     if name not in _REGISTRY:
-        raise UnknownNameError("backbone", name, NAMES)
+        raise UnknownNameError("network", name, NAMES)
     return _REGISTRY[name]()
 
 

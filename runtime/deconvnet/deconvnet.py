@@ -337,7 +337,7 @@ def check_enough(images: int) -> None:
 
 
 def _too_few(found: str) -> str:
-    return f"The {STRONGEST} strongest activations come from {STRONGEST} different images; {found}."
+    return f"At least {STRONGEST} photos are needed, one for each activation shown; {found}."
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

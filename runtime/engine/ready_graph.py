@@ -94,6 +94,7 @@ class ReadyGraph:
         from nstbatch.runtime.graphs.relu_steps import with_comparisons
         from nstbatch.runtime.graphs.specialise import specialise
         from nstbatch.runtime.graphs.transposed_padding import with_padded_outputs
+        from nstbatch.runtime.graphs.wide_windows import with_room_for_windows
         from nstbatch.runtime.graphs.winograd import with_fewer_products
 
         linked = self._linked()
@@ -102,7 +103,8 @@ class ReadyGraph:
         if self.provider.device == "cpu" and self.provider.precision == "fp32":
             model = with_fewer_products(model)
         if self.provider.device == "openvino":
-            model = with_positions_first(with_padded_outputs(with_comparisons(model)))
+            model = with_room_for_windows(with_comparisons(model))
+            model = with_positions_first(with_padded_outputs(model))
         return replace(linked, data=model.SerializeToString())
 
     def _linked(self) -> Model:

@@ -37,7 +37,10 @@ def find_class(name: str | int, classes: Sequence[str]) -> int:
         if len(found) == 1:
             return found[0]
         if found:
-            raise UsageError(f"The class {name!r} could be {_listed(found, classes)}.")
+            raise UsageError(
+                f"The class {name!r} could be {_listed(found, classes)}. "
+                "Give the whole name or the number."
+            )
     close = difflib.get_close_matches(wanted, names, n=SHOWN)
     meant = [index for index, known in enumerate(names) if known in close]
     hint = f" Did you mean {_listed(meant, classes)}?" if meant else ""

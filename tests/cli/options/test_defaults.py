@@ -103,7 +103,7 @@ def test_paths_start_from_the_file_or_from_home_but_for_the_output(file, monkeyp
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("szie = 3", r"option in .*defaults\.toml 'szie'\. Did you mean 'size'"),
+        ("szie = 3", r"option in .*defaults\.toml: 'szie'\. Did you mean 'size'"),
         ("[stylise]\nsize = 3", r"section in .*'stylise'\. Did you mean 'stylize'"),
         ("[stylize]\noctaves = 3", r"option in .*'octaves'"),
         ("[stylize]\nsize = true", "'size' should be a text or a number"),

@@ -99,7 +99,7 @@ def test_a_file_that_is_not_ours_is_not_overwritten(capsys):
         (["a.jpg", "-o", "-", "-0"], "--null does not go with"),
         (["photos", "-o", "-"], "is the name of one picture, and there are 2 to make"),
         (["-", "--from-file", "-"], "Standard input is either a picture or the list"),
-        ([], "Give photos, folders of photos, or with --from-file"),
+        ([], "Name photos or folders of photos"),
     ],
 )
 def test_what_does_not_go_with_it_is_told(words, message, capsys):

@@ -52,9 +52,9 @@ def test_models_are_checked(home, capsys):
     (home / "broken" / "bundle.json").write_text("{")
     assert run(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert "  vgg16: sound\n" in out
+    assert "  vgg16: intact\n" in out
     assert "  broken: " in out
-    assert "  broken: sound" not in out
+    assert "  broken: intact" not in out
 
 
 def test_the_cache_and_the_file_of_defaults_are_shown(tmp_path, monkeypatch, capsys):
@@ -66,7 +66,7 @@ def test_the_cache_and_the_file_of_defaults_are_shown(tmp_path, monkeypatch, cap
     assert run(["doctor"]) == 0
     out = capsys.readouterr().out
     assert f"Cache\n  {folder}: 3 MB\n" in out
-    assert f"Your defaults\n  {tmp_path / 'mine.toml'}, which is not there\n" in out
+    assert f"Your defaults\n  {tmp_path / 'mine.toml'}, which does not exist yet\n" in out
     monkeypatch.setenv("NSTBATCH_CACHE", "off")
     monkeypatch.setenv("NSTBATCH_DEFAULTS", "")
     assert run(["doctor"]) == 0

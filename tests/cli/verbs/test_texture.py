@@ -104,8 +104,8 @@ def test_a_bad_exemplar_does_not_stop_the_others(capsys, write_bad_inputs):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--up-to", "relu9"), "Unknown layer of squeezenet1_1 'relu9'"),
-        (("--layers", "relu9"), "Unknown layer of squeezenet1_1 'relu9'"),
+        (("--up-to", "relu9"), "Unknown layer of squeezenet1_1: 'relu9'"),
+        (("--layers", "relu9"), "Unknown layer of squeezenet1_1: 'relu9'"),
         (("--up-to", "conv1"), "No layer is left"),
         (("--size", "80x"), "WIDTHxHEIGHT"),
         (("--size", "6"), "The texture is 6x6 pixels; fire5/concat needs at least"),

@@ -391,7 +391,7 @@ def test_sizes_too_small_for_the_network_are_left_out(transfer):
     "layers", [{"style_layers": {"relu9": 1.0}}, {"content_layers": ("relu3", "relu9")}]
 )
 def test_an_unknown_layer_is_refused_with_the_right_names(transfer, layers):
-    with pytest.raises(UnknownNameError, match=r"layer of alexnet 'relu9'.*conv1, relu1.*pool5"):
+    with pytest.raises(UnknownNameError, match=r"layer of alexnet: 'relu9'.*conv1, relu1.*pool5"):
         transfer(PHOTO, PAINTING, replace(QUICK, **layers))
 
 
