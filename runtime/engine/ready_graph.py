@@ -91,6 +91,7 @@ class ReadyGraph:
         import onnx
 
         from nstbatch.runtime.graphs.gram_products import with_positions_first
+        from nstbatch.runtime.graphs.pool_windows import with_fitting_windows
         from nstbatch.runtime.graphs.relu_steps import with_comparisons
         from nstbatch.runtime.graphs.specialise import specialise
         from nstbatch.runtime.graphs.transposed_padding import with_padded_outputs
@@ -102,7 +103,8 @@ class ReadyGraph:
         if self.provider.device == "cpu" and self.provider.precision == "fp32":
             model = with_fewer_products(model)
         if self.provider.device == "openvino":
-            model = with_positions_first(with_padded_outputs(with_comparisons(model)))
+            model = with_padded_outputs(with_comparisons(with_fitting_windows(model)))
+            model = with_positions_first(model)
         return replace(linked, data=model.SerializeToString())
 
     def _linked(self) -> Model:
