@@ -52,7 +52,7 @@ Quiet = Annotated[
     typer.Option(
         "--quiet",
         "-q",
-        help="Print failures only, and the lines of --json.",
+        help="Print failures only, and what --json or -0 prints.",
         rich_help_panel=REPORTING,
     ),
     Scope.CALL,
