@@ -144,18 +144,14 @@ def make_plan(
                 unreadable[source, variation] = Unreadable(found.path, str(error))
                 continue
             job = Job(
-                found.path,
-                output,
-                variation,
-                settings=settings or {},
-                stored_in=found.stored_in,
+                found.path, output, variation, settings=settings or {}, stored_in=found.stored_in
             )
             jobs.setdefault((source, identity(output), variation), job)
     left_out.results += _results_in_the_way(jobs, search, identity)
     if alone:
         check_alone(out, len(jobs) + len(unreadable))
-    hint = _FILE_HINT if alone else _folder_hint(naming)
-    _refuse(_problems(jobs, {identity(path) for path in keep}), hint)
+    problems = _problems(jobs, {identity(path) for path in keep})
+    _refuse(problems, _FILE_HINT if alone else _folder_hint(naming))
     return Plan(tuple(jobs.values()), tuple(unreadable.values()), left_out)
 
 

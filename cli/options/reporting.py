@@ -56,7 +56,7 @@ Quiet = Annotated[
     typer.Option(
         "--quiet",
         "-q",
-        help="Print failures only, no paths of results; what --json or -0 prints stays.",
+        help="Print failures only, and what --json or -0 prints.",
         rich_help_panel=REPORTING,
     ),
     Scope.CALL,

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from nstbatch.runtime.files import write_atomically
@@ -22,10 +23,32 @@ from nstbatch.runtime.user_folders import cache_folder
 from .openvino import openvino
 from .processor import processor_flags, processor_name
 
+# Signals of crashes; others come from outside, such as the kernel's when memory is short.
+CRASHES = frozenset(
+    -getattr(signal, name)
+    for name in ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV")
+    if hasattr(signal, name)
+)
+# Python's exit code after an exception.
+PYTHON_ERROR = 1
+
 COMMAND = (sys.executable, "-m", "nstbatch.runtime.engine.openvino_trial")
 
 # Two seconds on two idle cores. A guess for a machine with much else to do.
 PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """How a trial went.
+
+    Attributes:
+        reason: The reason why "auto" should not take OpenVINO; None if there is none.
+        lasts: False if another trial may go otherwise: when memory or the disk was full.
+    """
+
+    reason: str | None
+    lasts: bool = True
 
 
 @functools.cache
@@ -33,7 +56,9 @@ def reason_against() -> str | None:
     """Return the reason why "auto" should not take OpenVINO here; None if there is none.
 
     The first call on a machine takes two seconds. The answer is remembered in the cache, for this
-    processor, this version of OpenVINO and this kernel; without a cache, for this process.
+    processor, this version of OpenVINO and this kernel; without a cache, for this process. A trial
+    that failed for want of memory or the like is remembered for this process only. One that does
+    not end is remembered, since it costs a minute.
     """
     remembered = _remembered()
     return try_now() if remembered is None else remembered or None
@@ -41,16 +66,16 @@ def reason_against() -> str | None:
 
 def try_now() -> str | None:
     """Try OpenVINO whatever is remembered, and remember the result; see :func:`reason_against`."""
-    reason = _tried()
+    trial = _tried()
     place = _place()
-    if place is not None:
+    if place is not None and trial.lasts:
         with suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, json.dumps({"reason": reason or ""}).encode())
-    return reason
+            write_atomically(place, json.dumps({"reason": trial.reason or ""}).encode())
+    return trial.reason
 
 
-def _tried() -> str | None:
+def _tried() -> _Trial:
     try:
         trial = subprocess.run(
             COMMAND,
@@ -60,16 +85,21 @@ def _tried() -> str | None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"a trial of it did not end within {PATIENCE_SECONDS} s"
+        return _Trial(f"a trial of it did not end within {PATIENCE_SECONDS} s")
     except OSError as error:
-        return f"a trial of it did not start ({error.strerror})"
-    if trial.returncode == 0:
-        return None
-    if trial.returncode < 0:
-        return f"a trial of it crashed ({_signal(-trial.returncode)})"
-    said = trial.stdout.decode(errors="replace").strip()
+        return _Trial(f"a trial of it did not start ({error.strerror})", lasts=False)
+    code = trial.returncode
+    if code == 0:
+        return _Trial(None)
+    if code in CRASHES:
+        return _Trial(f"a trial of it crashed ({_signal(-code)})")
+    if code < 0:
+        return _Trial(f"a trial of it was ended ({_signal(-code)})", lasts=False)
+    if said := trial.stdout.decode(errors="replace").strip():
+        return _Trial(said)
     errors = trial.stderr.decode(errors="replace").strip().splitlines()
-    return said or f"a trial of it failed ({errors[-1] if errors else trial.returncode})"
+    reason = f"a trial of it failed ({errors[-1] if errors else code})"
+    return _Trial(reason, lasts=code != PYTHON_ERROR)
 
 
 def _signal(number: int) -> str:

@@ -6,6 +6,7 @@ import ctypes
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ from .stored_graph import Model
 # Milliseconds from one look for a stop to the next. A guess: far below the two seconds within which
 # Ctrl-C should end a run, and a look takes microseconds.
 _LOOK_FOR_STOP_MS = 20
+# Age of a model's file in seconds from which on its process was surely killed: it is there for
+# milliseconds.
+_STALE_S = 3600
 
 
 class OpenVinoSession:
@@ -138,6 +142,7 @@ def _read(model: Model) -> Any:
     """
     if model.folder is None:
         return core().read_model(model.data)
+    _sweep(model.folder)
     name = temporary_name(f"{secrets.token_hex(8)}.onnx")
     try:
         return _read_in(model.folder, name, model.data)
@@ -156,3 +161,11 @@ def _read_in(folder: Path, name: str, data: bytes) -> Any:
     finally:
         with suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the models of processes that were killed while they read them."""
+    for path in folder.glob(temporary_name("*.onnx")):
+        with suppress(OSError):  # it is gone meanwhile, or belongs to somebody else
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                path.unlink()

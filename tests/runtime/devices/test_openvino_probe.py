@@ -20,7 +20,12 @@ TRIALS = {
     "crash": ("import os, signal; os.kill(os.getpid(), signal.SIGFPE)", r"crashed \(SIGFPE\)"),
     "hang": ("import time; time.sleep(60)", r"did not end within 0.5 s"),
     "wrong numbers": ("print('its product in bf16 is wrong', end=''); exit(1)", "its product"),
-    "error": ("raise RuntimeError('no such device')", r"failed \(RuntimeError: no such device\)"),
+    "crash on Windows": ("import os; os._exit(77)", r"failed \(77\)"),
+}
+
+TRIALS_THAT_PROVE_NOTHING = {
+    "error": ("raise OSError('disk full')", r"failed \(OSError: disk full\)"),
+    "kill": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", r"ended \(SIGKILL\)"),
 }
 
 needs_openvino = pytest.mark.skipif(not check("openvino").usable, reason="OpenVINO is not here")
@@ -64,6 +69,22 @@ def test_auto_takes_openvino_only_after_a_trial_and_remembers_it(
     openvino_probe.reason_against.cache_clear()
     use_trial("raise SystemExit('a second trial')")
     assert resolve().device == expected  # remembered
+
+
+@needs_openvino
+@pytest.mark.parametrize("name", TRIALS_THAT_PROVE_NOTHING)
+def test_a_trial_that_failed_for_want_of_something_is_not_remembered(
+    name: str, use_trial: Callable[[str], None]
+) -> None:
+    program, reason = TRIALS_THAT_PROVE_NOTHING[name]
+    use_trial(program)
+    assert resolve().device == "cpu"
+    assert re.search(reason, openvino_probe.reason_against() or "")
+    use_trial("raise SystemExit('a second trial')")
+    assert resolve().device == "cpu"  # by this process it is
+    openvino_probe.reason_against.cache_clear()
+    use_trial("")
+    assert resolve().device == "openvino"
 
 
 @needs_openvino

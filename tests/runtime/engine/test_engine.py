@@ -287,6 +287,24 @@ def test_openvino_moves_pictures_as_the_processor_does(model, size):
     np.testing.assert_allclose(their_losses, losses, rtol=1e-4)
 
 
+@pytest.mark.skipif(not OPENVINO.usable, reason=OPENVINO.detail)
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_openvino_sees_pictures_that_are_smaller_than_the_window_of_a_pool(pooling):
+    photos, objective = pictures(1, (34, 22)), content("fire7/concat")
+    ours, theirs = (
+        targets(
+            Engine("squeezenet1_1", device=device, precision="fp32"),
+            objective,
+            photos,
+            photos,
+            pooling,
+        )
+        for device in ("cpu", "openvino")
+    )
+    for name, expected in ours.items():
+        np.testing.assert_allclose(theirs[name], expected, rtol=1e-3, atol=1e-3)
+
+
 # --- Batches ----------------------------------------------------------------------------------
 
 

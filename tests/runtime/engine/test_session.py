@@ -1,6 +1,8 @@
 """A session runs at one size, over the buffers it was given and no others."""
 
 import gc
+import os
+import shutil
 import threading
 import time
 import weakref
@@ -12,6 +14,7 @@ import onnx
 import pytest
 
 from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.bundles.manifest import WEIGHTS
 from nstbatch.runtime.devices.providers import Provider, check, resolve
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.engine.passes import PassOptions
@@ -220,3 +223,16 @@ def test_openvino_reads_weights_beside_which_nothing_can_be_written(tmp_path, mo
     first, second = written
     assert first.parent == bundle.path
     assert not second.parent.exists()
+
+
+@pytest.mark.skipif(not check("openvino").usable, reason="OpenVINO is not here")
+def test_openvino_removes_what_killed_processes_left_beside_weights(tmp_path):
+    bundle, shapes = Bundle.load("alexnet"), {"image": (1, 3, 32, 32)}
+    graph = link_targets(bundle.read_graph("forward", "avg"), content("conv1").terms)
+    shutil.copy(bundle.path / WEIGHTS, tmp_path)
+    others = [tmp_path / ".nstbatch-1.onnx.tmp", tmp_path / ".nstbatch-2.onnx.tmp"]
+    for path in others:
+        path.touch()
+    os.utime(others[0], (0, 0))
+    open_session(graph, shapes, Provider("openvino", "fp32"), weights_folder=tmp_path)
+    assert sorted(tmp_path.iterdir()) == [others[1], tmp_path / WEIGHTS]
