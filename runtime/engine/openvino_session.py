@@ -53,10 +53,15 @@ class OpenVinoSession:
         self._compiled = core().compile_model(
             _read(graph.stored()), "CPU", properties(graph.provider.precision, threads)
         )
-        self._inputs = [port.any_name for port in self._compiled.inputs]
+        # A port has several names where a graph passes a value on as it is.
+        self._inputs = [
+            next(name for name in port.names if name in graph.shapes)
+            for port in self._compiled.inputs
+        ]
         self.output_shapes: Shapes = {
-            port.any_name: tuple(int(size) for size in port.shape)
+            name: tuple(int(size) for size in port.shape)
             for port in self._compiled.outputs
+            for name in port.names
         }
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
