@@ -130,7 +130,8 @@ def run(
         if isinstance(error, UsageError):
             raise
         place = printable(batch.folder.path)
-        fault = end_of_batch(error) or f"The output folder {place} cannot be used: {error}."
+        reason = (isinstance(error, OSError) and error.strerror) or printable(str(error))
+        fault = end_of_batch(error) or f"The output folder {place} cannot be used: {reason}."
         log.debug("The traceback:", exc_info=error)
     left = len(batch.unreadable) + len(batch.entries) - counts.total()
     return Summary(counts, left, interrupted or stop(), time.perf_counter() - start, fault)

@@ -89,8 +89,8 @@ def _style(path: Path, stylizing: Stylizing, batch: BatchOptions) -> Picture:
     trimmed, frame = without_frame(picture)
     if frame and not batch.quiet:
         print(
-            f"nstbatch: A plain frame was cut off {printable(path)}, in pixels: {frame}. "
-            "With --trim-style off it stays.",
+            f"nstbatch: A plain frame was cut off {printable(path)}: "
+            f"{frame.shares(*picture.pixels.shape[:2])}. With --trim-style off it stays.",
             file=sys.stderr,
         )
     return trimmed

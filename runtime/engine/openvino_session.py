@@ -53,12 +53,15 @@ class OpenVinoSession:
         self._compiled = core().compile_model(
             _read(graph.stored()), "CPU", properties(graph.provider.precision, threads)
         )
-        # An input that a dropped node passed on has the name of that node's output too.
-        names = (port.names for port in self._compiled.inputs)
-        self._inputs = [next(name for name in graph.shapes if name in known) for known in names]
+        # A port has several names where a graph passes a value on as it is.
+        self._inputs = [
+            next(name for name in port.names if name in graph.shapes)
+            for port in self._compiled.inputs
+        ]
         self.output_shapes: Shapes = {
-            port.any_name: tuple(int(size) for size in port.shape)
+            name: tuple(int(size) for size in port.shape)
             for port in self._compiled.outputs
+            for name in port.names
         }
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -38,14 +38,14 @@ class Frame:
         """Return True if there is a frame at any edge."""
         return any((self.top, self.right, self.bottom, self.left))
 
-    def __str__(self) -> str:
-        """Return the widths in words."""
-        edges = zip(
-            ("top", "right", "bottom", "left"),
-            (self.top, self.right, self.bottom, self.left),
-            strict=True,
-        )
-        return ", ".join(f"{width} at the {edge}" for edge, width in edges if width)
+    def shares(self, height: int, width: int) -> str:
+        """Return the widths in words, as shares of a picture of this size.
+
+        The picture may have been read at a fraction of its size, so its pixels are not the file's.
+        """
+        edges = {"top": self.top / height, "right": self.right / width}
+        edges |= {"bottom": self.bottom / height, "left": self.left / width}
+        return ", ".join(f"{share:.1%} at the {edge}" for edge, share in edges.items() if share)
 
     def cut_off(self, pixels: Array) -> Array:
         """Return the part of a picture (H, W, ...) within the frame."""

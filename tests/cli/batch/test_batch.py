@@ -328,7 +328,7 @@ def test_so_does_a_ledger_that_cannot_be_written_any_more(plan, reporter, monkey
     monkeypatch.setattr(Ledger, "append", refuse)
     summary = run(plan, failing(a=ImageError("bad")), reporter)
     assert reporter.statuses == {}
-    assert "out cannot be used" in summary.fault
+    assert "out cannot be used: Input/output error." in summary.fault
     assert summary.exit_code == 1
 
 

@@ -109,6 +109,37 @@ def test_a_bound_pass_reads_and_writes_the_buffers_it_was_given(session):
     assert [buffer.data_ptr() for buffer in (scaled, total)] == addresses
 
 
+PASSED_ON = """
+    <ir_version: 9, opset_import: ["" : 20]>
+    passed (float[N] u, float[N] v, float[N] w, float[N] x, float[N] y, float[N] z)
+        => (float[N] out, float[N] again) <float one = {1.0}>
+    {
+        a = Div(u, one)
+        b = Div(v, one)
+        c = Div(w, one)
+        tmp_1 = Div(x, one)
+        tmp_2 = Div(y, one)
+        tmp_3 = Div(z, one)
+        sum = Sum(a, b, c, tmp_1, tmp_2, tmp_3)
+        out = Identity(sum)
+        again = Identity(sum)
+    }
+"""
+
+
+def test_values_that_a_graph_passes_on_keep_their_names(provider):
+    """To OpenVINO all are names of one value, and it may call an input by any of them."""
+    shapes = dict.fromkeys("uvwxyz", (2,))
+    session = open_session(onnx.parser.parse_model(PASSED_ON), shapes, provider, threads=1)
+    assert {"out", "again"} <= session.output_shapes.keys()
+    inputs = {name: ones(2, number) for number, name in enumerate(shapes)}
+    held = {name: session.buffer(values) for name, values in inputs.items()}
+    out, again = session.buffer([0, 0]), session.buffer([0, 0])
+    session.bind(held, {"out": out, "again": again})()
+    for found in (out.numpy(), again.numpy(), session.run(inputs)["out"]):
+        np.testing.assert_array_equal(found, [15, 15])
+
+
 def test_a_pass_can_write_what_another_reads(session):
     images = [session.buffer(ones(SHAPES["image"])), session.buffer(np.zeros(SHAPES["image"]))]
     scale, total = session.buffer([2, 3]), session.buffer([0, 0])

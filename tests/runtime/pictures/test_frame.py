@@ -64,4 +64,5 @@ def test_photos_have_no_frame(photo):
 
 
 def test_a_frame_in_words():
-    assert str(Frame(5, 0, 9, 0)) == "5 at the top, 9 at the bottom"
+    assert Frame(5, 0, 9, 0).shares(200, 90) == "2.5% at the top, 4.5% at the bottom"
+    assert Frame(0, 9, 0, 18).shares(200, 90) == "10.0% at the right, 20.0% at the left"
