@@ -44,6 +44,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("runtime.graphs",),
         ("runtime.objectives",),
         ("runtime.bundles", "runtime.devices", "runtime.pictures"),
+        ("runtime.formats",),
         ("runtime",),
     ),
 }

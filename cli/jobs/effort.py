@@ -43,7 +43,7 @@ class Effort:
 
     def shapes(self, photos: Sequence[Path]) -> list[Shape]:
         """Return the height and width of the pictures of these photos, or of a part of them."""
-        from nstbatch.runtime.pictures.dimensions import dimensions
+        from nstbatch.runtime.formats.dimensions import dimensions
 
         apart = 1 if self.follows_photos else -(-len(photos) // SAMPLE) or 1
         return [self.shape_of(dimensions(photo) or TYPICAL_PHOTO) for photo in photos[::apart]]

@@ -9,7 +9,7 @@ import typer
 
 from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.pictures.picture_options import FORMATS, QUALITIES, Keep, PictureOptions
+from nstbatch.runtime.formats.picture_options import FORMATS, QUALITIES, Keep, PictureOptions
 
 from .panels import SELECTION, WRITING, complete
 

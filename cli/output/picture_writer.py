@@ -16,13 +16,13 @@ from nstbatch.cli.jobs.parameters import NO_DEFAULTS, Scope, Setting, command_wo
 from nstbatch.cli.text import printable
 from nstbatch.runtime.devices.devices import installed_versions
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures.picture_options import PictureOptions
+from nstbatch.runtime.formats.picture_options import PictureOptions
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painting
     from nstbatch.cli.jobs.plan import Job
     from nstbatch.runtime.bundles.bundle import Bundle
-    from nstbatch.runtime.pictures.metadata import Metadata
+    from nstbatch.runtime.formats.metadata import Metadata
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class PictureWriter:
 
     def _metadata(self, job: Job) -> Metadata:
         """Metadata of the photo; if the photo is gone by now, the painting is not lost for it."""
-        from nstbatch.runtime.pictures.metadata import Metadata, read_metadata
+        from nstbatch.runtime.formats.metadata import Metadata, read_metadata
 
         nothing = Metadata(profiled=self._options.keep != "nothing")
         if job.photo is None:

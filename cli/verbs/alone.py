@@ -11,7 +11,7 @@ from pathlib import Path
 from nstbatch.cli.jobs.parameters import STREAM, Setting
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.pictures.picture_options import SUFFIXES_OF_FORMATS, PictureOptions
+from nstbatch.runtime.formats.picture_options import SUFFIXES_OF_FORMATS, PictureOptions
 
 _FORMATS = {
     **{suffix: name for name, suffix in SUFFIXES_OF_FORMATS.items()},

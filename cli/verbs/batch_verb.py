@@ -42,7 +42,7 @@ def batch_options(
     set_verbosity(quiet=reporting.quiet, verbose=reporting.verbose)
     import_onnxruntime()
     if writing.max_pixels is not None:
-        from nstbatch.runtime.pictures.limits import set_max_pixels
+        from nstbatch.runtime.formats.limits import set_max_pixels
 
         set_max_pixels(writing.max_pixels)
     temporary = partial(_temporary, context)

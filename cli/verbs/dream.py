@@ -24,8 +24,8 @@ from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.formats.picture_options import PictureOptions
 from nstbatch.runtime.pictures.films import Video
-from nstbatch.runtime.pictures.picture_options import PictureOptions
 from nstbatch.runtime.systems.dream_options import (
     FILM_ITERATIONS,
     ClassPictureOptions,

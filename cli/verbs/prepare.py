@@ -14,7 +14,7 @@ from nstbatch.cli.exit_codes import NOTHING_MATCHED
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, NonFiniteError, NstbatchError, UsageError
-from nstbatch.runtime.pictures.picture_options import PictureOptions
+from nstbatch.runtime.formats.picture_options import PictureOptions
 
 from .input_options import InputOptions
 

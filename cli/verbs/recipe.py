@@ -61,7 +61,7 @@ def recipe(context: typer.Context, picture: Picture, as_json: Json = False) -> N
 
 
 def _read(picture: Path) -> dict[str, Any]:
-    from nstbatch.runtime.pictures.metadata import read_recipe
+    from nstbatch.runtime.formats.metadata import read_recipe
 
     try:
         text = read_recipe(picture)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from nstbatch.cli.text import columns, printable
 from nstbatch.runtime.files import write_atomically
-from nstbatch.runtime.pictures.picture_options import SUFFIXES_OF_FORMATS
+from nstbatch.runtime.formats.picture_options import SUFFIXES_OF_FORMATS
 from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP
 
 if TYPE_CHECKING:

@@ -21,13 +21,14 @@ from PIL import Image
 from nstbatch.runtime.checks import whole
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.files import write_atomically
+from nstbatch.runtime.formats import encoding
+from nstbatch.runtime.formats.content import Content
+from nstbatch.runtime.formats.decoding import decode, decode_image
+from nstbatch.runtime.formats.encoding import FORMATS, Format
+from nstbatch.runtime.formats.metadata import Metadata
+from nstbatch.runtime.formats.picture_options import QUALITIES, SUFFIXES_OF_EXTRAS
+from nstbatch.runtime.formats.srgb import Samples
 
-from . import encoding
-from .content import Content
-from .decoding import decode, decode_image
-from .encoding import FORMATS, Format
-from .metadata import Metadata
-from .picture_options import QUALITIES, SUFFIXES_OF_EXTRAS
 from .samples import (
     OVERSHOOT,
     ROUNDING,
@@ -39,7 +40,6 @@ from .samples import (
     samples,
 )
 from .sizes import resize
-from .srgb import Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +241,7 @@ def write(
         pixels: (H, W, 3), sRGB, or any other :data:`ImageLike`; floats outside [0, 1] are clipped.
         alpha: (H, W), opacity; None for an opaque picture, or one with its own opacity.
         metadata: The metadata to write, and the bits of each sample; None for no metadata and 8
-            bits. See :func:`nstbatch.runtime.pictures.metadata.read_metadata`.
+            bits. See :func:`nstbatch.runtime.formats.metadata.read_metadata`.
         quality: Quality of JPEG, WebP and AVIF, from 1 to 100; None for the format's default: 95,
             95 and 90.
 

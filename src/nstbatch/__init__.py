@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions
     from nstbatch.runtime.descent.progress import Progress
     from nstbatch.runtime.errors import NstbatchError
+    from nstbatch.runtime.formats.metadata import Metadata, read_metadata, read_recipe
     from nstbatch.runtime.pictures.images import Picture, read, write
-    from nstbatch.runtime.pictures.metadata import Metadata, read_metadata, read_recipe
     from nstbatch.runtime.systems.class_picture import ClassPicture, ClassPictureResult
     from nstbatch.runtime.systems.deepdream import DeepDream
     from nstbatch.runtime.systems.dream_options import (
@@ -93,7 +93,7 @@ _HOMES = {
     "DeepDream": "systems.deepdream",
     "DreamOptions": "systems.dream_options",
     "Result": "systems.system",
-    "Metadata": "pictures.metadata",
+    "Metadata": "formats.metadata",
     "NstbatchError": "errors",
     "Picture": "pictures.images",
     "Progress": "descent.progress",
@@ -109,8 +109,8 @@ _HOMES = {
     "ZoomResult": "systems.zoom",
     "dream_frames": "systems.zoom",
     "read": "pictures.images",
-    "read_metadata": "pictures.metadata",
-    "read_recipe": "pictures.metadata",
+    "read_metadata": "formats.metadata",
+    "read_recipe": "formats.metadata",
     "write": "pictures.images",
 }
 

@@ -22,7 +22,7 @@ from nstbatch.cli.jobs.invocation import Call, Invocation
 from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.verbs.carry_out import Work, carry_out
 from nstbatch.cli.verbs.prepare import BatchOptions, find_photos
-from nstbatch.runtime.pictures.picture_options import PictureOptions
+from nstbatch.runtime.formats.picture_options import PictureOptions
 
 WORDS = ("stylize", "photos", "--size", "512")
 

@@ -11,7 +11,7 @@ import pytest
 from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions, FilterChoice
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.pictures.picture_options import PictureOptions
+from nstbatch.runtime.formats.picture_options import PictureOptions
 from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
 from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions

@@ -23,8 +23,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures import images, tiff
-from nstbatch.runtime.pictures.metadata import Metadata, read_metadata, read_recipe
+from nstbatch.runtime.formats import tiff
+from nstbatch.runtime.formats.metadata import Metadata, read_metadata, read_recipe
+from nstbatch.runtime.pictures import images
 
 resource = pytest.importorskip("resource")  # not on Windows
 

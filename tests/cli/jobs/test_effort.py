@@ -40,7 +40,7 @@ def test_sizes_are_read_from_the_heads_of_the_photos(photos, size, max_size, sha
 
 
 def test_many_photos_are_looked_at_only_where_each_counts(photos, monkeypatch):
-    monkeypatch.setattr("nstbatch.runtime.pictures.dimensions.dimensions", lambda path: (3, 4))
+    monkeypatch.setattr("nstbatch.runtime.formats.dimensions.dimensions", lambda path: (3, 4))
     many = photos * 100
     assert len(Effort(1, tuple).shapes(many)) == SAMPLE
     assert len(Effort(1, tuple, follows_photos=True).shapes(many)) == len(many)

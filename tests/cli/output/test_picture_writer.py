@@ -24,9 +24,9 @@ from nstbatch.cli.verbs.carry_out import Work, carry_out
 from nstbatch.cli.verbs.prepare import BatchOptions, find_photos
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.formats.metadata import read_recipe
+from nstbatch.runtime.formats.picture_options import PictureOptions
 from nstbatch.runtime.pictures import images
-from nstbatch.runtime.pictures.metadata import read_recipe
-from nstbatch.runtime.pictures.picture_options import PictureOptions
 
 STYLIZE = get_command(app).commands["stylize"]
 
@@ -170,7 +170,7 @@ def test_a_recipe_of_another_version_says_so(capsys, monkeypatch):
     ],
 )
 def test_a_recipe_that_is_none(capsys, recipe, message):
-    from nstbatch.runtime.pictures.metadata import Metadata
+    from nstbatch.runtime.formats.metadata import Metadata
 
     images.write("a.png", GREY, metadata=Metadata(recipe=recipe))
     assert program(["recipe", "a.png"]) == 1
@@ -178,7 +178,7 @@ def test_a_recipe_that_is_none(capsys, recipe, message):
 
 
 def test_a_recipe_of_a_stranger_does_not_say_where_to_write(capsys):
-    from nstbatch.runtime.pictures.metadata import Metadata
+    from nstbatch.runtime.formats.metadata import Metadata
 
     settings = {"inputs": ["a.jpg"], "style": "s.png", "out": "/home", "overwrite": True, "new": 1}
     recipe = json.dumps({"verb": "stylize", "settings": settings})

@@ -12,8 +12,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from nstbatch.cli.main import run
+from nstbatch.runtime.formats.metadata import read_metadata, read_recipe
 from nstbatch.runtime.pictures import images
-from nstbatch.runtime.pictures.metadata import read_metadata, read_recipe
 
 QUICK = ("--model", "squeezenet1_1", "--size", "64", "-n", "1", "--scales", "1", "--device", "cpu")
 ROWS, COLUMNS = np.mgrid[0:60, 0:80]

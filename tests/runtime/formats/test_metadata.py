@@ -20,9 +20,10 @@ import pytest
 from PIL import ExifTags, Image
 
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures import images, libvips, tiff
-from nstbatch.runtime.pictures.header import _iptc_of_tiff
-from nstbatch.runtime.pictures.metadata import Metadata, read_metadata, read_recipe
+from nstbatch.runtime.formats import libvips, tiff
+from nstbatch.runtime.formats.header import _iptc_of_tiff
+from nstbatch.runtime.formats.metadata import Metadata, read_metadata, read_recipe
+from nstbatch.runtime.pictures import images
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (10, 14, 3), np.uint8)
 RECIPE = '{"input": "<img src=x onerror=alert(1)>\\n.jpg"}'
@@ -349,7 +350,7 @@ def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
 
 
 def test_the_tags_have_the_numbers_that_pillow_gives_them() -> None:
-    from nstbatch.runtime.pictures import metadata
+    from nstbatch.runtime.formats import metadata
 
     base = ExifTags.Base
     named = {base.ImageDescription, base.Make, base.Model, base.DateTime, base.Artist}

@@ -11,12 +11,12 @@ import pytest
 from PIL import ExifTags, Image
 
 from nstbatch.runtime.errors import ImageError
+from nstbatch.runtime.formats.content import Content
+from nstbatch.runtime.formats.decoding import decode
+from nstbatch.runtime.formats.jxl_size import size
+from nstbatch.runtime.formats.metadata import read_metadata
 from nstbatch.runtime.installing import install_command
 from nstbatch.runtime.pictures import images
-from nstbatch.runtime.pictures.content import Content
-from nstbatch.runtime.pictures.decoding import decode
-from nstbatch.runtime.pictures.jxl_size import size
-from nstbatch.runtime.pictures.metadata import read_metadata
 
 HEIGHT, WIDTH = 64, 96
 ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]

@@ -13,8 +13,9 @@ import pyvips
 from PIL import Image
 
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures import images, libvips
-from nstbatch.runtime.pictures.content import Content
+from nstbatch.runtime.formats import libvips
+from nstbatch.runtime.formats.content import Content
+from nstbatch.runtime.pictures import images
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))
 LOADERS = {
@@ -71,7 +72,7 @@ def test_untrusted_loaders_are_blocked_and_nothing_is_kept(tmp_path: Path) -> No
 def test_threads_are_few_unless_the_user_says_so(wanted: str | None, threads: range) -> None:
     code = """
 import pyvips
-import nstbatch.runtime.pictures.libvips
+import nstbatch.runtime.formats.libvips
 print(pyvips.concurrency_get())"""
     environment = {key: value for key, value in os.environ.items() if key != "VIPS_CONCURRENCY"}
     environment |= {} if wanted is None else {"VIPS_CONCURRENCY": wanted}

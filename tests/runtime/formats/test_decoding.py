@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures import libvips
-from nstbatch.runtime.pictures.content import Content
-from nstbatch.runtime.pictures.decoding import decode
-from nstbatch.runtime.pictures.metadata import read_metadata
-from nstbatch.runtime.pictures.srgb import Samples
+from nstbatch.runtime.formats import libvips
+from nstbatch.runtime.formats.content import Content
+from nstbatch.runtime.formats.decoding import decode
+from nstbatch.runtime.formats.metadata import read_metadata
+from nstbatch.runtime.formats.srgb import Samples
 
 HEIGHT, WIDTH = 40, 56
 ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]

@@ -15,9 +15,9 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from nstbatch.runtime.formats.encoding import FORMATS, encode, srgb_profile
+from nstbatch.runtime.formats.metadata import Metadata
 from nstbatch.runtime.pictures import images
-from nstbatch.runtime.pictures.encoding import FORMATS, encode, srgb_profile
-from nstbatch.runtime.pictures.metadata import Metadata
 
 DEEP_SUFFIXES = (".png", ".tif")
 samples = hnp.arrays(

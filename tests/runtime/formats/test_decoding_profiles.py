@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from nstbatch.runtime.pictures import libvips, srgb
-from nstbatch.runtime.pictures.content import Content
-from nstbatch.runtime.pictures.decoding import decode
-from nstbatch.runtime.pictures.srgb import Samples
+from nstbatch.runtime.formats import libvips, srgb
+from nstbatch.runtime.formats.content import Content
+from nstbatch.runtime.formats.decoding import decode
+from nstbatch.runtime.formats.srgb import Samples
 
 HEIGHT, WIDTH = 40, 56
 ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]

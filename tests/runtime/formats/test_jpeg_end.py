@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nstbatch.runtime.errors import ImageError
-from nstbatch.runtime.pictures.content import Content
-from nstbatch.runtime.pictures.decoding import decode
-from nstbatch.runtime.pictures.jpeg_end import has_all_scans
+from nstbatch.runtime.formats.content import Content
+from nstbatch.runtime.formats.decoding import decode
+from nstbatch.runtime.formats.jpeg_end import has_all_scans
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (48, 72, 3), np.uint8)
 

@@ -9,7 +9,7 @@ import camera_files
 import numpy as np
 from PIL import Image
 
-from nstbatch.runtime.pictures.dimensions import dimensions
+from nstbatch.runtime.formats.dimensions import dimensions
 
 LEVELS = np.zeros((40, 60, 3), np.uint8)
 

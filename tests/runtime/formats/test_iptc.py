@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, IptcImagePlugin
 
-from nstbatch.runtime.pictures import images, iptc
-from nstbatch.runtime.pictures.metadata import Metadata
+from nstbatch.runtime.formats import iptc
+from nstbatch.runtime.formats.metadata import Metadata
+from nstbatch.runtime.pictures import images
 
 LEVELS = np.zeros((8, 8, 3), np.float32)
 

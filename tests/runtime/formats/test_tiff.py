@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nstbatch.runtime.pictures import tiff
-from nstbatch.runtime.pictures.tiff import DirectoryError, Value, read_directory
+from nstbatch.runtime.formats import tiff
+from nstbatch.runtime.formats.tiff import DirectoryError, Value, read_directory
 
 # Values of every type, each a whole number of items, and none so large that it is left out.
 values = st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]).flatmap(

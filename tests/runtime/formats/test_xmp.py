@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstbatch.runtime.pictures import xmp
-from nstbatch.runtime.pictures.xmp import PacketError
+from nstbatch.runtime.formats import xmp
+from nstbatch.runtime.formats.xmp import PacketError
 
 TITLE = (
     '<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Café &lt;img&gt;</rdf:li></rdf:Alt></dc:title>'

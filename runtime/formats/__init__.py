@@ -1,0 +1,1 @@
+"""Picture files to samples and back, and their metadata. Knows no picture but its samples."""
