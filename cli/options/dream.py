@@ -20,7 +20,7 @@ from nstbatch.runtime.systems.dream_options import (
     ZoomOptions,
 )
 
-from .optimization import MaxSize, PoolingName, own_if_bounded, parse_side
+from .optimization import MaxSize, PoolingName, side_option
 from .panels import PICTURE
 
 DEFAULT_OUT = Path("dreamed")
@@ -45,15 +45,10 @@ Inputs = Annotated[
 ]
 Size = Annotated[
     Any,
-    typer.Option(
-        "--size",
-        metavar=f"PIXELS|{OWN}",
-        parser=parse_side,
-        callback=own_if_bounded,
-        help=f"Long side of the pictures; {OWN} keeps that of each photo. Default: "
-        f"{OF_PHOTOS.size}; for classes {OF_CLASSES.size}.",
+    side_option(
+        f"Long side of the pictures; {OWN} keeps that of each photo. Default: {OF_PHOTOS.size}; "
+        f"for classes {OF_CLASSES.size}.",
         show_default=False,
-        rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,
 ]

@@ -35,29 +35,42 @@ def own_if_bounded(context: typer.Context, value: Any) -> Any:
     return OWN if is_bounded and source is not None and source.name == "DEFAULT" else value
 
 
-# Typer takes no union of types, and with a parser it needs none.
-Size = Annotated[
-    Any,
-    typer.Option(
+def side_option(text: str, *, show_default: bool = True) -> Any:
+    """Return ``--size`` for the long side of photos' pictures, with this help text."""
+    return typer.Option(
         "--size",
         metavar=f"PIXELS|{OWN}",
         parser=parse_side,
         callback=own_if_bounded,
-        help=f"Long side of the pictures; {OWN} keeps that of each photo.",
+        help=text,
+        show_default=show_default,
         rich_help_panel=PICTURE,
-    ),
+    )
+
+
+def max_size_option(text: str) -> Any:
+    """Return ``--max-size`` with this help text."""
+    return typer.Option(
+        "--max-size",
+        min=1,
+        metavar="PIXELS",
+        help=text,
+        show_default=False,
+        rich_help_panel=PICTURE,
+    )
+
+
+# Typer takes no union of types, and with a parser it needs none.
+Size = Annotated[
+    Any,
+    side_option(f"Long side of the pictures; {OWN} keeps that of each photo."),
     Scope.PICTURE,
 ]
 MaxSize = Annotated[
     int | None,
-    typer.Option(
-        "--max-size",
-        min=1,
-        metavar="PIXELS",
-        help="Upper limit of the long side; with it no photo is enlarged. Without --size, photos "
-        "up to this limit keep their own size.",
-        show_default=False,
-        rich_help_panel=PICTURE,
+    max_size_option(
+        "Upper limit of the long side; with it no photo is enlarged. Without --size, photos up to "
+        "this limit keep their own size."
     ),
     Scope.PICTURE,
     NEUTRAL,

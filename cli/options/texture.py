@@ -23,6 +23,7 @@ from .optimization import (
     Scales,
     Seed,
     Tolerance,
+    max_size_option,
     own_if_bounded,
 )
 from .panels import PICTURE
@@ -65,14 +66,9 @@ Size = Annotated[
 ]
 MaxSize = Annotated[
     int | None,
-    typer.Option(
-        "--max-size",
-        min=1,
-        metavar="PIXELS",
-        help="Longest side of the textures. Without --size, smaller exemplars give textures of "
-        "their own size.",
-        show_default=False,
-        rich_help_panel=PICTURE,
+    max_size_option(
+        "Longest side of the textures. Without --size, smaller exemplars give textures of their "
+        "own size."
     ),
     Scope.PICTURE,
     NEUTRAL,
