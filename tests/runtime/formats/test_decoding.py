@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import struct
 import warnings
 import zlib
@@ -16,34 +15,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from smooth_picture import (
+    COLUMNS,
+    DEEP,
+    HEIGHT,
+    LEVELS,
+    LOSSLESS,
+    RGB,
+    SMOOTH,
+    WIDTH,
+    decode_bytes,
+    encode,
+)
 
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.formats import libvips
 from nstbatch.runtime.formats.content import Content
 from nstbatch.runtime.formats.decoding import decode
 from nstbatch.runtime.formats.metadata import read_metadata
-from nstbatch.runtime.formats.srgb import Samples
 
-HEIGHT, WIDTH = 40, 56
-ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
-# A different ramp in each channel, so that transposed pictures and swapped channels are noticed.
-SMOOTH = np.stack([COLUMNS / WIDTH, ROWS / HEIGHT, (ROWS + COLUMNS) / (HEIGHT + WIDTH)], axis=-1)
-LEVELS = np.rint(SMOOTH * 255).astype(np.uint8)
-DEEP = np.rint(SMOOTH * 65535).astype(np.uint16)
 LEFT_HALF = np.where(COLUMNS < WIDTH // 2, 255, 0).astype(np.uint8)
 
-LOSSLESS = 1e-6
 LOSSY = 0.06  # ten times the mean error of the lossy formats on this picture
-
-
-def decode_bytes(data: bytes) -> Samples:
-    return decode(Content(data=data))
-
-
-def encode(image: Image.Image, name: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, name, **options)
-    return buffer.getvalue()
 
 
 def encode_deep(samples: NDArray[np.uint16], suffix: str, *options: int) -> bytes:
@@ -52,7 +45,6 @@ def encode_deep(samples: NDArray[np.uint16], suffix: str, *options: int) -> byte
     return cv2.imencode(suffix, np.ascontiguousarray(samples[..., order]), options)[1].tobytes()
 
 
-RGB = Image.fromarray(LEVELS)
 FORMATS = {
     "jpeg": encode(RGB, "JPEG"),
     "progressive": encode(RGB, "JPEG", progressive=True),
