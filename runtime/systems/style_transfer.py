@@ -28,7 +28,7 @@ from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
-from nstbatch.runtime.pictures.colour_transfer import recolored
+from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, long_side, resize, to_nchw
 

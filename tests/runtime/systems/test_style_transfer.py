@@ -15,7 +15,7 @@ from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.engine import network_sessions
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
-from nstbatch.runtime.pictures.colour_transfer import recolored
+from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.images import Picture, read
 from nstbatch.runtime.pictures.sizes import fit_long_side, resize
 from nstbatch.runtime.systems.style_transfer import StyleTransfer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nstbatch.runtime.pictures.colour_transfer import recolored
+from nstbatch.runtime.pictures.colours import recolored
 
 
 def colours(seed: int, shape: tuple[int, int], spread: float = 0.05) -> np.ndarray:
