@@ -94,6 +94,8 @@ class OnnxContestant:
 _TERMS: Mapping[str, Callable[..., Objective]] = {
     "content": terms.content,
     "style": terms.style,
+    "scaled-content": terms.scaled_content,
+    "scaled-style": terms.scaled_style,
     "energy": energy,
     "tv": terms.total_variation,
     "alpha-norm": alpha_norm,

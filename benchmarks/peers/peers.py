@@ -28,7 +28,7 @@ from nstbatch.runtime.bundles.bundle import Bundle, Preprocessing
 
 from .optimizers import open_optimizer
 from .products import torch_products
-from .terms import LOSSES, TARGETS
+from .terms import DEGREES, LOSSES, TARGETS
 
 
 class Peer:
@@ -125,7 +125,8 @@ class Peer:
                 targets = (torch.tensor(task.given[term.kind], device=self.device),)
             elif term.layer is not None:
                 target = TARGETS[term.kind](seen[term.kind][term.layer])
-                weight, targets = weight / (target**2).flatten(1).mean(1), (target,)
+                scale = (target.abs() ** DEGREES[term.kind]).flatten(1).mean(1)
+                weight, targets = weight / scale, (target,)
             given[term] = weight, targets
         return given
 

@@ -30,6 +30,22 @@ def style_loss(activation: Tensor, target: Tensor) -> Tensor:
     return ((gram_matrix(activation) - target) ** 2).flatten(1).mean(1)
 
 
+def scaled_error(difference: Tensor) -> Tensor:
+    """Sum D^2 / sum |D|."""
+    flat = difference.flatten(1)
+    return (flat**2).sum(1) / (flat.abs().sum(1) + 1e-8)
+
+
+def scaled_content_loss(activation: Tensor, target: Tensor) -> Tensor:
+    """The scaled error of F - P."""
+    return scaled_error(activation - target)
+
+
+def scaled_style_loss(activation: Tensor, target: Tensor) -> Tensor:
+    """The scaled error of G - A."""
+    return scaled_error(gram_matrix(activation) - target)
+
+
 def energy_loss(activation: Tensor, chosen: Tensor) -> Tensor:
     """Minus half the mean of t F^2; t (1, C, 1, 1) is 1 for the channels that count."""
     return -0.5 * (chosen * activation**2).flatten(1).mean(1)
@@ -51,12 +67,19 @@ def alpha_norm(image: Tensor, alpha: float) -> Tensor:
 TARGETS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "content": lambda activation: activation,
     "style": gram_matrix,
+    "scaled-content": lambda activation: activation,
+    "scaled-style": gram_matrix,
 }
 """Target from the activation of a reference picture, by kind of term; its losses are relative."""
+
+DEGREES: Mapping[str, int] = {"content": 2, "style": 2, "scaled-content": 1, "scaled-style": 1}
+"""A loss is divided by the mean of |target|^degree, by kind of term."""
 
 LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "content": content_loss,
     "style": style_loss,
+    "scaled-content": scaled_content_loss,
+    "scaled-style": scaled_style_loss,
     "energy": energy_loss,
     "tv": total_variation,
     "alpha-norm": alpha_norm,

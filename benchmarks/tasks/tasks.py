@@ -126,7 +126,7 @@ def _stylize(model: str, size: int, batch: int) -> Task:
         options.pooling,
         terms_of(objective),
         images=pictures[:-1],
-        references={"content": pictures[:-1], "style": pictures[-1:]},
+        references={"scaled-content": pictures[:-1], "scaled-style": pictures[-1:]},
         optimizer=settings_of(optimizer_named(options.optimizer, options.learning_rate)),
         bounds=_pixel_bounds(),
     )

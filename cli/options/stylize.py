@@ -10,7 +10,13 @@ import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
-from nstbatch.runtime.systems.style_transfer_options import INITS, Init, StyleTransferOptions
+from nstbatch.runtime.systems.style_transfer_options import (
+    ERRORS,
+    INITS,
+    Error,
+    Init,
+    StyleTransferOptions,
+)
 
 from .layers import parse_layers, parse_weighted_layers
 from .optimization import (
@@ -52,6 +58,17 @@ TrimStyle = Annotated[
     ),
     Scope.PICTURE,
     NEUTRAL,
+]
+ErrorName = Annotated[
+    str,
+    typer.Option(
+        "--error",
+        metavar="|".join(ERRORS),
+        help="Error of content and style; scaled-mse pulls about as hard on every layer.",
+        autocompletion=complete(ERRORS),
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
 ]
 ContentWeight = Annotated[
     float,
@@ -129,6 +146,7 @@ class Stylizing:
     scales: Scales = DEFAULTS.scales
     optimizer: Optimizer = DEFAULTS.optimizer
     learning_rate: LearningRate = DEFAULTS.learning_rate
+    error: ErrorName = DEFAULTS.error
     content_weight: ContentWeight = DEFAULTS.content_weight
     style_weight: StyleWeight = DEFAULTS.style_weight
     tv_weight: TvWeight = DEFAULTS.tv_weight
@@ -169,6 +187,7 @@ class Stylizing:
             scales=self.scales,
             optimizer=cast("OptimizerName", self.optimizer),
             learning_rate=self.learning_rate,
+            error=cast("Error", self.error),
             content_weight=self.content_weight,
             style_weight=self.style_weight,
             style_layers=parse_weighted_layers(self.style_layers),

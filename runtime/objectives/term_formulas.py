@@ -51,14 +51,23 @@ def gram_matrix(activation: Tensor) -> Tensor:
 
 
 @script(DOMAIN, default_opset=op)
+def carried_back(filters: Tensor, activation: Tensor, pictures: int = 1) -> Tensor:
+    """The product of symmetric matrices (N, C, C) with F (N, C, H, W): (N, C, H, W).
+
+    It is a 1x1 convolution whose filters are the matrices, one group per picture. It saves two
+    changes of layout: 13 % of a whole step of VGG16 at 512 pixels.
+    """
+    channels = op.Shape(activation, start=1, end=2)
+    rows = op.Reshape(filters, op.Concat([-1], channels, [1, 1], axis=0))
+    stacked = op.Reshape(activation, op.Concat([1, -1], op.Shape(activation, start=2), axis=0))
+    return op.Reshape(op.Conv(stacked, rows, group=pictures), op.Shape(activation))
+
+
+@script(DOMAIN, default_opset=op)
 def style_loss(
     activation: Tensor, target: Tensor, weight: Tensor, pictures: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """L = w mean (G - A)^2; dL/dF = 4 w (G - A) F / (C^3 H W), since G and A are symmetric.
-
-    The product with F is a 1x1 convolution whose filters are G - A, one group per picture. It saves
-    two changes of layout: 13 % of a whole step of VGG16 at 512 pixels.
-    """
+    """L = w mean (G - A)^2; dL/dF = 4 w (G - A) F / (C^3 H W), since G and A are symmetric."""
     difference = gram_matrix(activation) - target
     loss = weight * op.ReduceMean(difference * difference, [1, 2], keepdims=0)
 
@@ -66,11 +75,7 @@ def style_loss(
     elements = op.Cast(op.ReduceProd(op.Shape(activation, start=1)), to=FLOAT.dtype)
     pairs = op.Cast(channels * channels, to=FLOAT.dtype)
     scaled = difference * op.Unsqueeze(4.0 * weight / (pairs * elements), [1, 2])
-
-    filters = op.Reshape(scaled, op.Concat([-1], channels, [1, 1], axis=0))
-    stacked = op.Reshape(activation, op.Concat([1, -1], op.Shape(activation, start=2), axis=0))
-    product = op.Conv(stacked, filters, group=pictures)
-    return loss, op.Reshape(product, op.Shape(activation))
+    return loss, carried_back(scaled, activation, pictures=pictures)
 
 
 # --- Total variation --------------------------------------------------------------------------

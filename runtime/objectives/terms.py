@@ -15,7 +15,8 @@ such as a choice of channels, the caller gives it.
 
 A loss with a target is relative to that target, unless the term says otherwise: the weight in the
 graph is divided by the target's mean square, see :meth:`Term.graph_weight`. A weight then means the
-same on every layer of every network, whatever the scale of its activations.
+same on every layer of every network, whatever the scale of its activations. A loss that grows with
+the target itself, not with its square, is divided by the mean of its absolute values.
 
 Terms add and scale like numbers, ``5 * content("relu4_2") + 100 * style("relu1_1")``, and the sum
 describes itself.
@@ -33,6 +34,10 @@ from nstbatch.runtime.arrays import Array
 from .formula import Formula
 
 FORMULAS = "nstbatch.runtime.objectives.term_formulas"
+SCALED = "nstbatch.runtime.objectives.scaled_formulas"
+
+CONTENT_TARGET = Formula(FORMULAS, "content_target")
+"""The activation itself."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,13 @@ class Term:
     """One part of an objective: a formula on a layer, or on the image if ``layer`` is None.
 
     Attributes:
-        kind: Name of the formula, one word.
+        kind: Name of the formula, one word, such as "style" or "scaled-style".
         layer: Name of the layer whose activation it takes; None for the image.
         loss: The function that returns the loss and its derivative.
         target: The function that computes the target from a reference picture's activation.
         given: True if the caller gives the target, instead of a reference picture.
-        relative: True if the loss is divided by the mean square of its target.
+        relative: True if the loss is divided by the mean of |target|^degree.
+        degree: Power by which the loss grows with the scale of activation and target.
         attributes: Constants that ``loss`` is called with; a change of one needs a new graph.
     """
 
@@ -55,6 +61,7 @@ class Term:
     target: Formula | None = None
     given: bool = False
     relative: bool = True
+    degree: int = 2
     attributes: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -79,11 +86,10 @@ class Term:
         """
         if target is None or not self.relative:
             return np.full(pictures, weight, np.float32)
-        mean_square = np.mean(
-            np.square(target, dtype=np.float64), axis=tuple(range(1, target.ndim))
-        )
+        axes = tuple(range(1, target.ndim))
+        scale = np.mean(np.abs(target.astype(np.float64)) ** self.degree, axis=axes)
         # A loss cannot be relative to a target of zeros, so its weight stays as it is.
-        relative = weight / np.where(mean_square < np.finfo(np.float32).tiny, 1, mean_square)
+        relative = weight / np.where(scale < np.finfo(np.float32).tiny, 1, scale)
         return np.broadcast_to(relative, (pictures,)).astype(np.float32)
 
 
@@ -120,14 +126,26 @@ class Objective:
 
 def content(layer: str) -> Objective:
     """Content loss: mean squared difference of the activations (Johnson's neural-style)."""
-    loss, target = Formula(FORMULAS, "content_loss"), Formula(FORMULAS, "content_target")
-    return Objective(((1.0, Term("content", layer, loss, target)),))
+    loss = Formula(FORMULAS, "content_loss")
+    return Objective(((1.0, Term("content", layer, loss, CONTENT_TARGET)),))
 
 
 def style(layer: str) -> Objective:
     """Style loss: mean squared difference of the Gram matrices (Gatys et al. 2016)."""
     loss, target = Formula(FORMULAS, "style_loss"), Formula(FORMULAS, "gram_matrix")
     return Objective(((1.0, Term("style", layer, loss, target)),))
+
+
+def scaled_content(layer: str) -> Objective:
+    """Content loss under a scaled squared error (style-transfer-pytorch)."""
+    loss = Formula(SCALED, "scaled_content_loss")
+    return Objective(((1.0, Term("scaled-content", layer, loss, CONTENT_TARGET, degree=1)),))
+
+
+def scaled_style(layer: str) -> Objective:
+    """Style loss of Gram matrices under a scaled squared error (style-transfer-pytorch)."""
+    loss, target = Formula(SCALED, "scaled_style_loss"), Formula(FORMULAS, "gram_matrix")
+    return Objective(((1.0, Term("scaled-style", layer, loss, target, degree=1)),))
 
 
 def total_variation() -> Objective:
@@ -146,5 +164,5 @@ def projection(layer: str) -> Term:
     deconv graph this is the projection of Zeiler & Fergus 2014, section 2.1. All other layers have
     no term, so their cotangents are zeros.
     """
-    loss, target = Formula(FORMULAS, "inner_product"), Formula(FORMULAS, "content_target")
-    return Term("projection", layer, loss, target)
+    loss = Formula(FORMULAS, "inner_product")
+    return Term("projection", layer, loss, CONTENT_TARGET)

@@ -27,11 +27,12 @@ from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
+from nstbatch.runtime.objectives.terms import CONTENT_TARGET, Objective
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, long_side, resize, to_nchw
 
+from .style_objective import style_objective
 from .style_transfer_options import StyleTransferOptions
 from .system import Result, Run, System
 
@@ -132,27 +133,8 @@ class StyleTransfer(System):
         )
 
     def objective(self, options: StyleTransferOptions) -> Objective:
-        """Return the weighted terms of the options; UnknownNameError for an unknown layer.
-
-        The style weight is divided among its layers in proportion to their own weights, and the
-        content weight evenly, so neither depends on the number of layers.
-        """
-        bundle = self.engine.bundle
-        of_style = options.style_layers or dict.fromkeys(bundle.style_layers, 1.0)
-        of_content = tuple(dict.fromkeys(options.content_layers or bundle.content_layers))
-        total = sum(of_style.values())
-        if total == 0:
-            raise UsageError("At least one style layer needs a weight above 0.")
-        objective = Objective()
-        for layer in of_content:
-            share = options.content_weight / len(of_content)
-            objective += share * content(bundle.layer(layer).name)
-        for layer, weight in of_style.items():
-            share = options.style_weight * weight / total
-            objective += share * style(bundle.layer(layer).name)
-        if options.tv_weight > 0:
-            objective += options.tv_weight * total_variation()
-        return objective
+        """Return the weighted terms of the options; see :func:`.style_objective`."""
+        return style_objective(self.engine.bundle, options)
 
     def _levels(
         self, photo: Array, painting: Array, objective: Objective, options: StyleTransferOptions
@@ -211,10 +193,10 @@ class StyleTransfer(System):
 
         A long and narrow painting is larger, if the layers need a longer short side.
         """
-        of_content = tuple(term for term in objective.terms if term.kind == "content")
+        of_content = tuple(term for term in objective.terms if term.target == CONTENT_TARGET)
         # Whatever else has a target takes it from the painting, a new loss too.
         of_style = tuple(
-            term for term in objective.terms if term.target is not None and term.kind != "content"
+            term for term in objective.terms if term.target not in (None, CONTENT_TARGET)
         )
         height, width, _ = painting.shape
         smallest, _ = self.engine.limits.largest_need(objective.layers, pooling)

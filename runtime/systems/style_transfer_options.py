@@ -30,6 +30,9 @@ from .style_transfer_presets import PRESET_NAMES, PRESETS, Preset
 
 Init = Literal["photo", "recolored", "noise", "image"]
 
+Error = Literal["mse", "scaled-mse"]
+
+ERRORS: tuple[Error, ...] = get_args(Error)
 INITS: tuple[Init, ...] = get_args(Init)
 
 
@@ -45,9 +48,12 @@ class StyleTransferOptions:
         scales: Number of sizes to work through, coarse to fine; 1 is the full size alone.
         optimizer: "adam" or "lbfgs".
         learning_rate: Step size of the optimiser; None for the optimiser's default.
+        error: Error of the content and style losses: "mse", the mean squared difference, or
+            "scaled-mse", which pulls about as hard on every layer, far from its target and near.
         content_weight: Weight of the content loss.
         style_weight: Weight of the style loss.
-        style_layers: Weight of each style layer; None for the bundle's, with equal weights.
+        style_layers: Weight of each style layer; None for the bundle's, with equal weights
+            under "mse", and smaller ones for deep layers under "scaled-mse".
         content_layers: Layers of the content loss; None for the bundle's.
         tv_weight: Weight of the total variation.
         tolerance: Continue with the next scale if the loss has fallen by less than this share in
@@ -63,28 +69,29 @@ class StyleTransferOptions:
 
     size: int | Own = 512  # neural-style: -image_size
     max_size: int | None = None
-    # 41 at the first size, 118 at the last: docs/decisions/0020-curvature-by-place.md.
-    iterations: int = 300
+    # 27 at the first size, 79 at the last: docs/decisions/0030-the-default-picture.md.
+    iterations: int = 200
     # From 181 to 512 pixels; style-transfer-pytorch works from 128 to 512, by the same factor.
     scales: int = 4
     # neural-style, Gatys et al. 2016: docs/decisions/0019-lbfgs-by-default.md.
     optimizer: OptimizerName = "lbfgs"
     learning_rate: float | None = None
-    # Losses are relative to their targets, so other programs' weights do not apply. These were
-    # chosen by eye on examples/: docs/decisions/0004-relative-losses.md.
+    error: Error = "scaled-mse"  # docs/decisions/0030-the-default-picture.md
+    # Losses are relative to their targets, so other programs' weights do not apply as they are.
+    # These are style-transfer-pytorch's, converted: docs/decisions/0030-the-default-picture.md.
     content_weight: float = 1.0
-    style_weight: float = 20.0
+    style_weight: float = 40.0
     style_layers: Mapping[str, float] | None = None
     content_layers: tuple[str, ...] | None = None
-    tv_weight: float = 10.0
+    tv_weight: float = 150.0
     tolerance: float | None = None
-    init: Init = "photo"  # Gatys' later notebook, style-transfer-pytorch
+    init: Init = "recolored"  # docs/decisions/0030-the-default-picture.md
     seed: int = 0
-    pooling: Pooling = "avg"  # Gatys et al. 2016, section 2: a better flow of gradients
+    pooling: Pooling = "max"  # style-transfer-pytorch
 
     @classmethod
     def preset(cls, name: Preset, **changes: Any) -> StyleTransferOptions:
-        """Return the options of a preset, "fast", "default" or "fine", with further changes.
+        """Return the options of a preset, such as "fast" or "gatys", with further changes.
 
         Raises:
             UnknownNameError: There is no such preset.
@@ -95,6 +102,7 @@ class StyleTransferOptions:
 
     def __post_init__(self) -> None:
         for name, choice, known in (
+            ("error", self.error, ERRORS),
             ("optimizer", self.optimizer, OPTIMIZER_NAMES),
             ("init", self.init, INITS),
             ("pooling", self.pooling, POOLINGS),

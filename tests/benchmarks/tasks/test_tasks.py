@@ -48,7 +48,7 @@ def expected(task, reference, one_torch_thread):
 
 def test_pictures_are_pictures_and_always_the_same(task):
     assert task.images.shape == (2, 3, 64, 64)
-    assert task.references["style"].shape == (1, 3, 64, 64)
+    assert task.references["scaled-style"].shape == (1, 3, 64, 64)
     assert task.images.dtype == np.float32
     assert 0 <= task.images.min() < 0.3 < 0.7 < task.images.max() <= 1
     assert not np.array_equal(task.images[0], task.images[1])
@@ -61,7 +61,7 @@ def test_a_style_transfer_has_all_that_it_has_by_default(task):
     objective = transfer.objective(StyleTransferOptions())
     assert task.terms == terms_of(objective)
     assert str(objective_of(task)) == str(objective)
-    assert [term.kind for term in task.terms] == ["content", *["style"] * 4, "tv"]
+    assert [term.kind for term in task.terms] == ["scaled-content", *["scaled-style"] * 4, "tv"]
 
 
 def test_what_is_wrong_with_a_task_is_said():
@@ -138,8 +138,10 @@ def test_the_baselines_products_are_in_their_precision(task, monkeypatch):
 def test_a_picture_of_a_batch_has_its_own_references(task):
     second = task.picture(1)
     assert np.array_equal(second.images, task.images[1:])
-    assert np.array_equal(second.references["content"], task.references["content"][1:])
-    assert np.array_equal(second.references["style"], task.references["style"])
+    assert np.array_equal(
+        second.references["scaled-content"], task.references["scaled-content"][1:]
+    )
+    assert np.array_equal(second.references["scaled-style"], task.references["scaled-style"])
     assert second.terms == task.terms
 
 

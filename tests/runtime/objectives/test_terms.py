@@ -1,68 +1,16 @@
 """Each term, compared with its formula in PyTorch, differentiated by autograd in float64."""
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_term import assert_same, autograd, gram, only, random, run_target, run_term
 
-from nstbatch.runtime.devices.providers import resolve
-from nstbatch.runtime.engine.open_session import open_session
-from nstbatch.runtime.graphs.link import link, link_targets
-from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
-
-CPU = resolve("cpu")
-
-# The image is its only layer, so the gradient is the term's cotangent.
-IDENTITY = """
-    <ir_version: 9, opset_import: ["" : 20]>
-    identity (float[N, C, H, W] image, float[N, C, H, W] "cotangent/feature")
-        => (feature, gradient) {
-        feature = Identity(image)
-        gradient = Identity("cotangent/feature")
-    }
-"""
 
 SHAPES = st.tuples(*(st.integers(1, size) for size in (3, 5, 7, 8)))
 PICTURES = pytest.mark.parametrize("pictures", [1, 3])
-
-
-def run_term(term, image, target=None, weight=None):
-    """Loss (N,) and cotangent (N, C, H, W) of one term on an image that is its own feature."""
-    pictures = len(image)
-    weights = np.ones(pictures, np.float32) if weight is None else weight
-    inputs = {IMAGE: image, WEIGHT + term.name: weights}
-    if target is not None:
-        inputs[TARGET + term.name] = target
-    shapes = {name: values.shape for name, values in inputs.items()}
-    identity = IDENTITY.replace("N, C, H, W", ", ".join("NCHW"[: image.ndim]))
-    graph = link(onnx.parser.parse_model(identity), [term], pictures)
-    outputs = open_session(graph, shapes, CPU, threads=1).run(inputs)
-    assert outputs[LOSSES].shape == (pictures, 1)
-    return outputs[LOSSES][:, 0], outputs[GRADIENT]
-
-
-def run_target(term, image):
-    forward = onnx.parser.parse_model(IDENTITY)
-    del forward.graph.output[1], forward.graph.input[1], forward.graph.node[1]
-    session = open_session(link_targets(forward, [term]), {IMAGE: image.shape}, CPU, threads=1)
-    return session.run({IMAGE: image})[TARGET + term.name]
-
-
-def autograd(loss, image, *others):
-    """Loss (N,) in float64 and the derivative of its sum in the image."""
-    variable, *others = (torch.tensor(values, dtype=torch.float64) for values in (image, *others))
-    variable.requires_grad_()
-    losses = loss(variable, *others)
-    losses.sum().backward()
-    return losses.detach().numpy(), variable.grad.numpy()
-
-
-def gram(feature):
-    flat = feature.flatten(2)
-    return flat @ flat.mT / feature[0].numel()
 
 
 def content_loss(feature, target, weight):
@@ -84,24 +32,6 @@ def total_variation_loss(image, weight):
             if column + 1 < image.shape[3]:
                 loss = loss + ((image[:, :, row, column + 1] - here) ** 2).sum(1)
     return weight * loss / image[0].numel()
-
-
-def only(objective: Objective):
-    (term,) = objective.terms
-    return term
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-
-
-def assert_same(ours, theirs):
-    """Loss and cotangent within float32's rounding, 6e-8, of some twenty operations."""
-    for mine, expected in zip(ours, theirs, strict=True):
-        assert mine.shape == expected.shape
-        assert mine.dtype == np.float32
-        difference = np.linalg.norm((mine - expected).ravel())
-        assert difference <= 1e-6 * np.linalg.norm(expected.ravel())
 
 
 # --- Content ----------------------------------------------------------------------------------

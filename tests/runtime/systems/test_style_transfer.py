@@ -18,6 +18,7 @@ from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.images import Picture, read
 from nstbatch.runtime.pictures.sizes import fit_long_side, resize
+from nstbatch.runtime.systems.style_objective import BY_DEPTH, default_weights
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
@@ -73,17 +74,24 @@ def test_three_lines_are_enough(files):
     assert result.losses == reports[-1].losses
 
 
-def test_the_picture_takes_on_the_style_and_keeps_the_content(transfer):
+def test_the_picture_takes_on_the_style(transfer):
     reports = []
     options = replace(QUICK, iterations=30)
     result = transfer(PHOTO, PAINTING, options, progress=reports.append)
 
     def style_loss(losses):
-        return sum(loss for name, loss in losses.items() if name.startswith("style/"))
+        return sum(loss for name, loss in losses.items() if name.startswith("scaled-style/"))
 
     assert style_loss(result.losses) < 0.5 * style_loss(reports[0].losses)
-    assert result.losses["content/relu3"] < 0.5  # of the photo's own activations
     assert result.losses["total"] == pytest.approx(sum(result.losses.values()) / 2)
+
+
+def test_the_content_weight_keeps_the_content(transfer):
+    def content_loss(weight):
+        options = replace(QUICK, iterations=20, content_weight=weight)
+        return transfer(PHOTO, PAINTING, options).losses["scaled-content/relu3"] / weight
+
+    assert content_loss(50) < 0.5 * content_loss(1)
 
 
 def test_paths_arrays_and_pictures_are_the_same(transfer, files):
@@ -102,7 +110,7 @@ def test_paths_arrays_and_pictures_are_the_same(transfer, files):
 
 def test_numbers_of_numpy_are_as_good(transfer, tmp_path):
     options = replace(
-        QUICK, size=np.int64(QUICK.size), iterations=np.int32(2), tv_weight=np.float32(10)
+        QUICK, size=np.int64(QUICK.size), iterations=np.int32(2), tv_weight=np.float32(150)
     )
     result = transfer(PHOTO, PAINTING, options, checkpoint=tmp_path / "run")
     expected = transfer(PHOTO, PAINTING, replace(QUICK, iterations=2)).image
@@ -150,8 +158,8 @@ def test_progress_goes_up_to_the_end(transfer, iterations, scales):
     assert {report.scale for report in reports} == set(range(1, scales + 1))
     assert [reports[0].share, reports[-1].share] == [0, 1]
     assert (reports[-1].height, reports[-1].width) == result.image.shape[:2] == (77, 96)
-    layers = [f"style/relu{layer}" for layer in range(1, 6)]
-    assert list(reports[0].losses) == ["content/relu3", *layers, "tv", "total"]
+    layers = [f"scaled-style/relu{layer}" for layer in range(1, 6)]
+    assert list(reports[0].losses) == ["scaled-content/relu3", *layers, "tv", "total"]
 
 
 @pytest.mark.parametrize(("after", "height"), [(0, 36), (1, 36), (4, 51)])
@@ -172,7 +180,7 @@ def test_a_run_can_be_stopped(transfer, after, height):
 
 
 def test_a_run_that_is_stopped_early_hands_back_the_whole_picture(transfer):
-    options = replace(QUICK, size=128, scales=3, iterations=6)
+    options = replace(QUICK, size=128, scales=3, iterations=6, init="photo")
     result = transfer(PHOTO, PAINTING, options, stop=lambda: True)
     np.testing.assert_allclose(result.image, resize(PHOTO, (51, 64)), atol=1e-6)
 
@@ -186,7 +194,7 @@ def test_a_run_that_fails_hands_back_the_last_finite_picture(monkeypatch):
         return {name: values * np.float32(np.nan) for name, values in found.items()}
 
     monkeypatch.setattr(transfer.engine, "targets", targets)
-    result = transfer(PHOTO, PAINTING, replace(QUICK, scales=1))
+    result = transfer(PHOTO, PAINTING, replace(QUICK, scales=1, init="photo"))
     assert result.reason is StopReason.NON_FINITE
     assert result.steps == 0
     np.testing.assert_allclose(result.image, resize(PHOTO, (51, 64)), atol=1e-6)
@@ -198,14 +206,14 @@ def test_the_fine_sizes_take_most_of_the_steps(transfer):
     photo, painting = np.zeros((200, 300, 3), np.float32), PAINTING
     levels = transfer._levels(photo, painting, transfer.objective(options), options)
     steps = [(level.width, level.steps) for level in levels]
-    assert steps == [(181, 41), (256, 59), (362, 82), (512, 118)]
+    assert steps == [(181, 27), (256, 39), (362, 55), (512, 79)]
 
 
 # --- Where it starts --------------------------------------------------------------------------
 
 
 def test_a_run_starts_from_the_photo(transfer):
-    image = transfer(PHOTO, PAINTING, STANDING_STILL).image
+    image = transfer(PHOTO, PAINTING, replace(STANDING_STILL, init="photo")).image
     np.testing.assert_allclose(image, resize(PHOTO, (51, 64)), atol=1e-5)
 
 
@@ -219,7 +227,7 @@ def test_a_run_starts_from_noise(transfer):
 
 
 def test_a_run_starts_from_the_photo_in_the_colours_of_the_style(transfer):
-    image = transfer(PHOTO, PAINTING, replace(STANDING_STILL, init="recolored")).image
+    image = transfer(PHOTO, PAINTING, STANDING_STILL).image
     small = resize(PAINTING, fit_long_side(*PAINTING.shape[:2], 64))
     np.testing.assert_allclose(image, recolored(resize(PHOTO, (51, 64)), small), atol=1e-4)
     assert np.abs(image.mean((0, 1)) - PAINTING.mean((0, 1))).max() < 0.02
@@ -238,7 +246,7 @@ def test_a_run_starts_from_another_image(transfer, files):
     "options",
     [
         replace(QUICK, iterations=8, optimizer="adam", init="noise", seed=7),
-        replace(QUICK, iterations=8, optimizer="lbfgs", pooling="max"),
+        replace(QUICK, iterations=8, optimizer="lbfgs"),
     ],
     ids=lambda options: options.optimizer,
 )
@@ -262,15 +270,37 @@ def test_the_weights_of_layers_are_shares(transfer):
         style_layers={"relu1": 3, "relu3": 1},
     )
     assert transfer.objective(options).weights == {
-        "content/relu2": 1.5,
-        "content/relu4": 1.5,
-        "style/relu1": 7.5,
-        "style/relu3": 2.5,
+        "scaled-content/relu2": 1.5,
+        "scaled-content/relu4": 1.5,
+        "scaled-style/relu1": 7.5,
+        "scaled-style/relu3": 2.5,
     }
 
 
-def test_by_default_the_layers_of_the_bundle_share_evenly(transfer):
+def test_by_default_the_layers_of_the_bundle_share_by_depth(transfer):
     options = StyleTransferOptions()
+    weights = transfer.objective(options).weights
+    shares = dict(zip(transfer.engine.bundle.style_layers, BY_DEPTH, strict=True))
+    assert weights.pop("scaled-content/relu3") == options.content_weight
+    assert weights.pop("tv") == options.tv_weight
+    assert weights == pytest.approx(
+        {
+            f"scaled-style/{layer}": options.style_weight * share / sum(BY_DEPTH)
+            for layer, share in shares.items()
+        }
+    )
+
+
+def test_a_network_with_fewer_layers_gets_weights_in_between():
+    weights = default_weights(("a", "b", "c"), "scaled-mse")
+    assert weights == pytest.approx(dict(zip("abc", BY_DEPTH[::2], strict=True)))
+    assert default_weights(("a",), "scaled-mse") == pytest.approx({"a": BY_DEPTH[0]})
+    between = list(default_weights(tuple("abcd"), "scaled-mse").values())
+    assert BY_DEPTH[2] < between[1] < BY_DEPTH[1]
+
+
+def test_the_preset_gatys_has_the_plain_losses_and_equal_layers(transfer):
+    options = StyleTransferOptions.preset("gatys")
     weights = transfer.objective(options).weights
     assert weights.pop("content/relu3") == options.content_weight
     assert weights.pop("tv") == options.tv_weight
@@ -281,8 +311,8 @@ def test_by_default_the_layers_of_the_bundle_share_evenly(transfer):
 def test_a_content_layer_named_twice_counts_once(transfer):
     options = replace(QUICK, iterations=1, content_layers=("relu2", "relu2"))
     result = transfer(PHOTO, PAINTING, options)
-    assert "content/relu2" in result.losses
-    assert transfer.objective(options).weights["content/relu2"] == options.content_weight
+    assert "scaled-content/relu2" in result.losses
+    assert transfer.objective(options).weights["scaled-content/relu2"] == options.content_weight
 
 
 # --- What photos share ------------------------------------------------------------------------
@@ -333,7 +363,7 @@ def test_a_painting_is_looked_at_once_for_every_size(monkeypatch):
     monkeypatch.setattr(transfer.engine, "targets", targets)
 
     def looked_at():
-        sizes = [size for kinds, size in seen if kinds == {"style"}]
+        sizes = [size for kinds, size in seen if kinds == {"scaled-style"}]
         seen.clear()
         return sizes
 
@@ -342,7 +372,7 @@ def test_a_painting_is_looked_at_once_for_every_size(monkeypatch):
     transfer(picture(80, 100, seed=2), PAINTING, QUICK)
     transfer(picture(100, 80, seed=3), PAINTING, QUICK)
     assert looked_at() == []
-    transfer(PHOTO, PAINTING, replace(QUICK, pooling="max"))
+    transfer(PHOTO, PAINTING, replace(QUICK, pooling="avg"))
     assert looked_at() == [45, 64]
     transfer(PHOTO, PAINTING[::-1], QUICK)
     assert looked_at() == [45, 64]
