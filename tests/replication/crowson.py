@@ -1,0 +1,126 @@
+"""style-transfer-pytorch's method (Crowson) on the bundle's VGG16, with its own full settings.
+
+Written from the formulas of its style_transfer.py at 015afe1 (MIT), to compare pictures with:
+scaled errors of Gram matrices and of relu4_2, weights as published, Adam, and an exponential mean
+of the iterates, with which each size begins and ends. Its steps are those of our graphs, whose
+losses and gradients tests/runtime/objectives/test_scaled_terms.py compares with PyTorch's.
+
+Two things differ from the original: it pads the first convolution by replication, where this
+mirrors a margin that is cut off at the end, and it takes VGG19 where this takes VGG16.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.descent.adam import Adam
+from nstbatch.runtime.descent.loop import PIXEL_BOUNDS
+from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
+from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.objectives.terms import (
+    CONTENT_TARGET,
+    Objective,
+    scaled_content,
+    scaled_style,
+    total_variation,
+)
+from nstbatch.runtime.pictures.sizes import (
+    fit_long_side,
+    from_nchw,
+    resize,
+    resize_batch,
+    to_nchw,
+)
+
+CONTENT_WEIGHT, TV_WEIGHT = 0.015, 2.0
+STYLE_WEIGHTS = {"relu1_1": 256, "relu2_1": 64, "relu3_1": 16, "relu4_1": 4, "relu5_1": 1}
+SMALLEST, FIRST_STEPS, STEPS = 128, 1000, 500
+DECAY = 0.99
+
+
+def crowson(engine: Engine, photo: Array, painting: Array, size: int) -> Array:
+    """Paint a photo (H, W, 3) with a long side of ``size`` pixels; return (H, W, 3)."""
+    objective, average = published(engine), None
+    images, state = None, {}
+    for level in sizes(photo, size):
+        start = level.fit(photo) if average is None else resize_batch(average, level.canvas)
+        optimizer = Adam()
+        if images is None:
+            state = optimizer.initial_state(start.shape)
+        else:
+            state = optimizer.resample(state, level.canvas)
+        images = np.clip(start, 0, 1)
+        descent = engine.descent(
+            objective,
+            targets(engine, objective, level, photo, painting),
+            images,
+            optimizer,
+            state,
+            pooling="max",
+            bounds=PIXEL_BOUNDS,
+        )
+        average = Average(images)
+        for _ in range(level.steps):
+            descent.evaluate()
+            descent.update()
+            average.add(descent.images)
+        state, average = descent.state, average.images
+        descent.close()
+    return from_nchw(level.cut(average))
+
+
+class Average:
+    """Exponential mean of images, corrected for its start like Adam's means."""
+
+    def __init__(self, images: Array) -> None:
+        self.sum, self.rest = np.zeros_like(images), 1.0
+        self.add(images)
+
+    def add(self, images: Array) -> None:
+        self.sum = DECAY * self.sum + (1 - DECAY) * images
+        self.rest *= DECAY
+
+    @property
+    def images(self) -> Array:
+        return np.float32(self.sum / (1 - self.rest))
+
+
+def published(engine: Engine) -> Objective:
+    """The published weights, for losses that are not relative.
+
+    Our Gram matrices are divided by the number of channels as well, and so is their loss.
+    """
+    objective = CONTENT_WEIGHT * scaled_content("relu4_2")
+    for layer, weight in STYLE_WEIGHTS.items():
+        channels = engine.bundle.layer(layer).channels
+        objective += weight * channels / sum(STYLE_WEIGHTS.values()) * scaled_style(layer)
+    objective += TV_WEIGHT * total_variation()
+    return Objective(
+        tuple((weight, replace(term, relative=False)) for weight, term in objective.weighted)
+    )
+
+
+def sizes(photo: Array, size: int) -> list[Level]:
+    """The published sizes: down to 128 pixels, each 1.41 times the one before."""
+    height, width, _ = photo.shape
+    scales = 1 + int(2 * np.log2(size / SMALLEST))
+    levels = plan_levels(
+        height, width, size=size, scales=scales, steps=scales, smallest=1, margin=MARGIN
+    )
+    steps = [FIRST_STEPS, *[STEPS] * (scales - 1)]
+    return [replace(level, steps=taken) for level, taken in zip(levels, steps, strict=True)]
+
+
+def targets(
+    engine: Engine, objective: Objective, level: Level, photo: Array, painting: Array
+) -> dict[str, Array]:
+    """The targets of a size; the painting has the same long side."""
+    height, width, _ = painting.shape
+    small = resize(painting, fit_long_side(height, width, max(level.height, level.width)))
+    content = tuple(term for term in objective.terms if term.target == CONTENT_TARGET)
+    style = tuple(term for term in objective.terms if term.target not in (None, CONTENT_TARGET))
+    return {
+        **engine.targets(content, level.fit(photo), "max"),
+        **engine.targets(style, to_nchw(small), "max"),
+    }
