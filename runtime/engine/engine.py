@@ -274,12 +274,11 @@ class Engine:
         provider = self.provider
 
         def open_descent(start: Start) -> Descent:
-            image_shape = start.images.shape
             inputs = {**start.constants, **varying(), IMAGE: start.images}
             shapes = {name: values.shape for name, values in inputs.items()}
             step = self._sessions.step(provider, objective.terms, views, pooling, shapes)
             state_shapes = {name: values.shape for name, values in start.state.items()}
-            update = self._sessions.update(provider, optimizer, image_shape, state_shapes)
+            update = self._sessions.update(provider, optimizer, start.images.shape, state_shapes)
             return Descent(
                 *(step, update, optimizer, start.images, start.state, start.constants),
                 *(bounds, varying, LOOK_EVERY if provider.memory == "cuda" else 1, watch),
