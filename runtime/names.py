@@ -10,6 +10,7 @@ from __future__ import annotations
 IMAGE = "image"
 GRADIENT = "gradient"
 LOSSES = "losses"
+SLOPES = "slopes"
 
 COTANGENT = "cotangent/"
 TARGET = "target/"

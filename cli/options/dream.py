@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.runtime.checks import OWN
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.films import VIDEOS
 from nstbatch.runtime.systems.dream_options import (
     FILM_ITERATIONS,
+    PRIORS,
     ClassPictureOptions,
     DreamOptions,
     ZoomOptions,
@@ -149,6 +150,28 @@ Classes = Annotated[
     ),
     Scope.MAKING,
 ]
+PriorName = Annotated[
+    str,
+    typer.Option(
+        "--prior",
+        metavar="|".join(PRIORS),
+        help="How the picture of a class is stored: as waves of which only the phases move (maco), "
+        "or as a spectrum of cosines.",
+        rich_help_panel=CLASSES,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
+Transparent = Annotated[
+    bool,
+    typer.Option(
+        "--transparency",
+        help="Make the places of the picture transparent that its class does not depend on.",
+        rich_help_panel=CLASSES,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
 Frames = Annotated[
     int | None,
     typer.Option(
@@ -206,6 +229,8 @@ class Dreaming:
     step_size: StepSize = OF_PHOTOS.step_size
     jitter: Jitter = OF_PHOTOS.jitter
     classes: Classes = None
+    prior: PriorName = OF_CLASSES.prior
+    transparency: Transparent = OF_CLASSES.transparency
     frames: Frames = None
     zoom: Zoom = OF_ZOOM.zoom
     video: VideoKind = "mp4"

@@ -30,6 +30,7 @@ from nstbatch.runtime.systems.dream_options import (
     FILM_ITERATIONS,
     ClassPictureOptions,
     DreamOptions,
+    Prior,
     ZoomOptions,
 )
 
@@ -38,7 +39,7 @@ from .carry_out import Work, carry_out
 from .dream_painters import Film, dreams_of_photos, films, pictures_of_classes
 from .prepare import BatchOptions
 
-# Options that do not apply to --class, to pictures, and to films.
+# Options of photos, of classes and of films alone, and those that do not apply to films.
 OF_PHOTOS = (
     "inputs",
     "max_size",
@@ -51,6 +52,7 @@ OF_PHOTOS = (
     "step_size",
     "jitter",
 )
+OF_CLASSES = ("prior", "transparency")
 OF_FILMS = ("zoom", "video", "fps")
 OF_PICTURES = ("format_", "quality", "preserve", "strip")
 
@@ -81,13 +83,18 @@ def dream(
     if dreaming.classes:
         others = (*OF_PHOTOS, "frames", *OF_FILMS, "name")
         _refuse(context, others, "does not go with --class")
-        options = ClassPictureOptions(**_shared(dreaming))
+        options = ClassPictureOptions(
+            prior=cast("Prior", dreaming.prior),
+            transparency=dreaming.transparency,
+            **_shared(dreaming),
+        )
         names = parse_classes(dreaming.classes)
         work = pictures_of_classes(names, options, computing, batch)
     elif dreaming.frames is not None:
         work = _films(context, inputs, dreaming, computing, batch)
     elif inputs or batch.inputs.from_file:
         _refuse(context, OF_FILMS, "needs --frames")
+        _refuse(context, OF_CLASSES, "needs --class")
         work = dreams_of_photos(inputs, _options(dreaming), dreaming.guide, computing, batch)
     else:
         raise UsageError(
@@ -104,6 +111,7 @@ def _films(
     computing: Computing,
     batch: BatchOptions,
 ) -> Work:
+    _refuse(context, OF_CLASSES, "needs --class")
     _refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
     if batch.alone is not None:
         raise UsageError("A film has its frames beside it: give --out a folder.")

@@ -220,17 +220,18 @@ def pictures_of_classes(
         picture.check(options)
     except ImageError as error:  # there is no photo, so an option is wrong
         raise UsageError(str(error)) from error
+    alone = batch.alone
+    suffix = alone.file.suffix if alone else batch.pictures.suffix or ".png"
+    if options.transparency:
+        _check_transparency(suffix)
     classes = picture.engine.bundle.classes
     numbers = dict.fromkeys(map(picture.find, names))
-    alone = batch.alone
     if alone is not None:
         check_alone(alone.file, len(numbers))
     jobs = {
         Job(
             Path(classes[index]),
-            alone.file
-            if alone
-            else batch.out / f"{file_stem(index, classes)}{batch.pictures.suffix or '.png'}",
+            alone.file if alone else batch.out / f"{file_stem(index, classes)}{suffix}",
             source=Source.NOTHING,
             settings={
                 "inputs": [],
@@ -247,3 +248,14 @@ def pictures_of_classes(
         return painting_of(result)
 
     return Work(chosen(Plan(tuple(jobs)), batch), paint, [picture.engine])
+
+
+def _check_transparency(suffix: str) -> None:
+    """Raise a UsageError if the format of a suffix has no transparency."""
+    from nstbatch.runtime.formats.encoding import FORMATS
+
+    if not FORMATS[suffix.lower()].keeps_alpha:
+        raise UsageError(
+            f"{FORMATS[suffix.lower()].name} has no transparency: leave --transparency out, or "
+            "choose --format png."
+        )

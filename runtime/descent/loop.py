@@ -48,6 +48,14 @@ Varying: TypeAlias = Callable[[], Mapping[str, Array]]
 """Draws the inputs of a step graph that change in every step, by name."""
 
 
+Watch: TypeAlias = Callable[[Array], None]
+"""Takes the slopes of a watched view after each evaluation; they are valid only during the call."""
+
+
+def nothing_is_watched(slopes: Array) -> None:
+    """Take no slopes: no view is watched."""
+
+
 def nothing_varies() -> Mapping[str, Array]:
     """Return no inputs: none change from step to step."""
     return {}

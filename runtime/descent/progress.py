@@ -36,8 +36,12 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 
 def named_losses(objective: Objective, losses: Array) -> dict[str, float]:
-    """Return losses (1, T) by the names of the terms, and their total."""
-    named = {term.name: float(loss) for term, loss in zip(objective.terms, losses[0], strict=True)}
+    """Return losses (N, T) of one image by the names of the terms, and their total.
+
+    N is 1 unless a view shows the network several pictures for one; their losses are then added.
+    """
+    sums = losses.sum(axis=0)
+    named = {term.name: float(loss) for term, loss in zip(objective.terms, sums, strict=True)}
     return named | {"total": sum(named.values())}
 
 

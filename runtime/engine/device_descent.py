@@ -8,10 +8,10 @@ from itertools import permutations
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.descent.loop import Bounds, Varying, nothing_varies
+from nstbatch.runtime.descent.loop import Bounds, Varying, Watch, nothing_is_watched, nothing_varies
 from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.errors import StoppedError
-from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, STATE, STATE_OUT
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, SLOPES, STATE, STATE_OUT
 
 from .session import Buffer, Session
 
@@ -41,6 +41,7 @@ class Descent:
         bounds: Bounds,
         varying: Varying = nothing_varies,
         look_every: int = 1,
+        watch: Watch = nothing_is_watched,
     ) -> None:
         """Copy everything to the device and bind the passes.
 
@@ -56,6 +57,7 @@ class Descent:
             look_every: Steps from one look at the losses to the next: on a GPU, a look waits for
                 all work that was queued. 1 if the optimiser updates a part of its state in place,
                 since that part has no earlier copy to return to.
+            watch: Called after every evaluation, if a view of the step graph is watched.
         """
         self.is_captured = step.is_captured and update.is_captured
         in_place = {STATE + name for name in optimizer.in_place}
@@ -66,12 +68,18 @@ class Descent:
         self._losses = step.buffer(np.zeros(step.output_shapes[LOSSES]))
         gradient = step.buffer(np.zeros(images.shape))
         self._varying = varying
+        self._take_slopes = watch
+        self._slopes = {
+            name: step.buffer(np.zeros(shape))
+            for name, shape in step.output_shapes.items()
+            if name == SLOPES
+        }
         self._drawn = {name: step.buffer(values) for name, values in varying().items()}
         fixed = {name: step.buffer(values) for name, values in constants.items()}
         self._steps = tuple(
             step.bind(
                 {**fixed, **self._drawn, IMAGE: here[IMAGE]},
-                {LOSSES: self._losses, GRADIENT: gradient},
+                {LOSSES: self._losses, GRADIENT: gradient, **self._slopes},
             )
             for here in self._sets
         )
@@ -91,6 +99,8 @@ class Descent:
         for name, values in self._varying().items():
             self._drawn[name].update_inplace(values)
         self._steps[self._current]()
+        for slopes in self._slopes.values():
+            self._take_slopes(slopes.numpy())
 
     def look(self) -> Array:
         """Copy the losses (N, T) of the last evaluation from the device."""

@@ -15,7 +15,14 @@ import numpy as np
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.checks import Pooling, at_least
-from nstbatch.runtime.descent.loop import Bounds, Steppable, Varying, nothing_varies
+from nstbatch.runtime.descent.loop import (
+    Bounds,
+    Steppable,
+    Varying,
+    Watch,
+    nothing_is_watched,
+    nothing_varies,
+)
 from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.devices.processor import available_cores, threads_within
 from nstbatch.runtime.devices.providers import Provider, resolve
@@ -236,6 +243,7 @@ class Engine:
         bounds: Bounds,
         views: tuple[View, ...] = (),
         varying: Varying = nothing_varies,
+        watch: Watch = nothing_is_watched,
     ) -> Steppable:
         """Make images (N, 3, H, W) ready to be moved down an objective.
 
@@ -250,6 +258,7 @@ class Engine:
             bounds: The range of the pixels.
             views: Views between the images and the network.
             varying: Draws the inputs of the views that change in every step.
+            watch: Takes the slopes of a watched view after every evaluation.
 
         Raises:
             UnknownNameError: The bundle was not exported with this pooling.
@@ -265,15 +274,14 @@ class Engine:
         provider = self.provider
 
         def open_descent(start: Start) -> Descent:
-            image_shape = start.images.shape
             inputs = {**start.constants, **varying(), IMAGE: start.images}
             shapes = {name: values.shape for name, values in inputs.items()}
             step = self._sessions.step(provider, objective.terms, views, pooling, shapes)
             state_shapes = {name: values.shape for name, values in start.state.items()}
-            update = self._sessions.update(provider, optimizer, image_shape, state_shapes)
+            update = self._sessions.update(provider, optimizer, start.images.shape, state_shapes)
             return Descent(
                 *(step, update, optimizer, start.images, start.state, start.constants),
-                *(bounds, varying, LOOK_EVERY if provider.memory == "cuda" else 1),
+                *(bounds, varying, LOOK_EVERY if provider.memory == "cuda" else 1, watch),
             )
 
         if self._batcher is None:

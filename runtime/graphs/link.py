@@ -5,7 +5,7 @@ Linking puts each term between the two: the term takes a layer's activation and 
 and cotangent. A layer without a term has a cotangent of zero. Zeros are propagated until they are
 added to something else, so an unused layer costs nothing, and everything deeper than the deepest
 layer in use disappears. Views, if any, are put between the image and the network, and the gradient
-goes back through them.
+goes back through them. A view that shows K pictures for one gives K rows of losses.
 
 ========================= ============ =======================================================
 step graph                shape        meaning
@@ -16,6 +16,7 @@ input weight/<term>       (N,)         the weight of the term for every picture
 input view/<view>/<input> by the view  parameters of the view, such as the shift of a jitter
 output losses             (N, T)       the weighted loss of every picture and term, in their order
 output gradient           (N, 3, H, W) d(sum of losses)/d(image)
+output slopes             (N, 1, H, W) of a watched view: sum over colours of |d(losses)/d(seen)|
 ========================= ============ =======================================================
 """
 
@@ -29,7 +30,7 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
-from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
+from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE, LOSSES, SLOPES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.formula import Formula
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View
@@ -75,11 +76,9 @@ def link(
     gradient = editor.graph.outputs[-1]
     if gradient not in zeros:
         parts.append(gradient)
-    outputs = {
-        LOSSES: editor.add("Concat", *losses, axis=1),
-        GRADIENT: editor.pull_back(editor.add_sum(parts), steps),
-    }
-    return editor.finish(outputs)
+    gradient, slopes = editor.pull_back(editor.add_sum(parts), steps)
+    outputs = {LOSSES: editor.add("Concat", *losses, axis=1), GRADIENT: gradient}
+    return editor.finish(outputs | slopes)
 
 
 def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.ModelProto:
@@ -151,9 +150,19 @@ class _Editor:
             node.replace_input_with(index, self.values[IMAGE])
         return steps
 
-    def pull_back(self, gradient: ir.Value, steps: Sequence[_LinkedView]) -> ir.Value:
-        """Turn the gradient in the network's input into the gradient in the image."""
+    def pull_back(
+        self, gradient: ir.Value, steps: Sequence[_LinkedView]
+    ) -> tuple[ir.Value, dict[str, ir.Value]]:
+        """Turn the gradient in the network's input into the gradient in the image.
+
+        Returns:
+            The gradient, and the output of a watched view by its name.
+        """
+        slopes = {}
         for step in reversed(steps):
+            if step.view.watched:
+                sizes, colours = self.add("Abs", gradient), self.constant([1])
+                slopes[SLOPES] = self.add("ReduceSum", sizes, colours, keepdims=1)
             (gradient,) = self.call(
                 step.view.pull_back,
                 step.image,
@@ -161,7 +170,7 @@ class _Editor:
                 *step.inputs,
                 **dict(step.view.attributes),
             )
-        return gradient
+        return gradient, slopes
 
     def add_loss(
         self, term: Term, activation: ir.Value, pictures: int

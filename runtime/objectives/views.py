@@ -4,7 +4,7 @@ A view may shift the image by a few pixels that change in every step, continue i
 or decode it from other coordinates; several views form a chain. A view consists of two onnxscript
 functions, named by a :class:`.formula.Formula`:
 
-* ``see(image, *inputs) -> seen``: (N, 3, H, W) to (N, 3, H', W');
+* ``see(image, *inputs) -> seen``: (N, 3, H, W) to (N, 3, H', W'), or to several pictures for one;
 * ``pull_back(image, gradient, *inputs) -> gradient``: d(loss)/d(seen), of the shape of ``seen``, to
   d(loss)/d(image), of the shape of ``image``; the transposed derivative of ``see`` at the image.
 
@@ -36,6 +36,8 @@ class View:
         pull_back: The backward function.
         inputs: Names of further inputs of both; in the step graph ``view/<name>/<input>``.
         attributes: Constants that both functions are called with.
+        watched: True if the step graph also outputs how strongly the loss depends on each place of
+            what the view shows: the sum over the colours of |d(loss)/d(seen)|. One view may be.
     """
 
     name: str
@@ -43,6 +45,7 @@ class View:
     pull_back: Formula
     inputs: tuple[str, ...] = ()
     attributes: tuple[tuple[str, float], ...] = ()
+    watched: bool = False
 
     @property
     def graph_inputs(self) -> tuple[str, ...]:

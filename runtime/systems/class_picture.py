@@ -3,7 +3,7 @@
 The class's score is raised before the softmax, as in Simonyan, Vedaldi & Zisserman 2014: a
 probability alone also rises when the scores of the others fall, and then there is little to see. It
 counts beside the score, to keep other classes from rising higher. The result looks like a picture
-thanks to :mod:`nstbatch.runtime.objectives.spectrum` and a total variation. ::
+thanks to its prior, see :mod:`.class_priors`. ::
 
     picture = ClassPicture("squeezenet1_1", device="auto")
     picture("banana").image  # (H, W, 3) float32, RGB in [0, 1]
@@ -31,14 +31,15 @@ from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.errors import BundleError, UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.dream_terms import likelihood, score
-from nstbatch.runtime.objectives.spectrum import SPECTRUM, Spectrum
 from nstbatch.runtime.objectives.terms import Objective, content, total_variation
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import from_nchw, to_nchw
 
 from .class_names import find_class
-from .dream_options import ClassPictureOptions
+from .class_priors import canvas, side_seen
+from .dream_options import LEARNING_RATES, ClassPictureOptions
 from .system import Result, Run, System
+from .transparency import Transparency
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,41 +100,43 @@ class ClassPicture(System):
         started = time.perf_counter()
         options = options_or_default(options, ClassPictureOptions)
         index = self.find(name)
-        result = self._carry_out(partial(self._plan, index, options), progress, stop)
+        seen = Transparency()
+        result = self._carry_out(partial(self._plan, index, options, seen), progress, stop)
         probability = float(self.probabilities(result.image, options.pooling)[index])
-        made = {**vars(result), "seconds": time.perf_counter() - started}
+        made = {**vars(result), "alpha": seen.alpha, "seconds": time.perf_counter() - started}
         return ClassPictureResult(
             **made, name=self.engine.bundle.classes[index], probability=probability
         )
 
-    def _plan(self, index: int, options: ClassPictureOptions) -> Run:
+    def _plan(self, index: int, options: ClassPictureOptions, seen: Transparency) -> Run:
         """Describe the run for a class; see :meth:`__call__`."""
         layer = self.check(options)
-        spectrum = Spectrum(options.size, options.size)
-        objective = self._objective(layer, options)
-        given = spectrum.constants()
+        drawn_on = canvas(options)
+        objective = self._objective(layer, options, drawn_on.crops)
+        given = dict(drawn_on.constants)
         for term in objective.terms:
             if term.given:
                 given[TARGET + term.name] = _chosen(index, layer.channels)
-        first, windows = np.random.SeedSequence(options.seed).spawn(2)
+        height, width = drawn_on.first.shape[2:]
         return Run(
             objective=objective,
-            levels=[Level(options.size, options.size, margin=0, steps=options.iterations)],
-            images=spectrum.first_coefficients(first),
-            optimizer=Adam(learning_rate=options.learning_rate),
+            levels=[Level(height, width, margin=0, steps=options.iterations)],
+            images=drawn_on.first,
+            optimizer=Adam(options.learning_rate or LEARNING_RATES[options.prior]),
             pooling=options.pooling,
             targets=lambda level: given,
             bounds=Bounds(),
-            views=lambda level: (SPECTRUM,),
-            varying=spectrum.random_window(options.jitter, options.zoom, windows),
-            finish=lambda coefficients: from_nchw(spectrum.picture(coefficients)),
+            views=lambda level: drawn_on.views,
+            varying=drawn_on.varying,
+            watch=seen.add,
+            finish=lambda stored: from_nchw(drawn_on.picture(stored)),
         )
 
     def check(self, options: ClassPictureOptions) -> Layer:
         """Return the layer of the scores; raise the errors of any class, like a size too small."""
         layer = score_layer(self.engine.bundle)
         self.engine.bundle.graph_path("gradient", options.pooling)
-        size = (options.size, options.size)
+        size = (side_seen(options), side_seen(options))
         self.engine.limits.check_side("picture", size, [layer.name], options.pooling)
         return layer
 
@@ -141,10 +144,14 @@ class ClassPicture(System):
         """Return the index of a class; see :func:`.class_names.find_class`."""
         return find_class(name, self.engine.bundle.classes)
 
-    def _objective(self, layer: Layer, options: ClassPictureOptions) -> Objective:
-        """Return score and probability of a class, and total variation if it has a weight."""
-        objective = score(layer.name) + likelihood(self.engine.bundle.layers[-1].name)
-        if options.tv_weight > 0:
+    def _objective(self, layer: Layer, options: ClassPictureOptions, crops: int) -> Objective:
+        """Return score and probability of a class, the mean of all crops.
+
+        With the prior "spectrum" also total variation, if it has a weight.
+        """
+        last = self.engine.bundle.layers[-1]
+        objective = (1 / crops) * (score(layer.name) + likelihood(last.name))
+        if options.prior == "spectrum" and options.tv_weight > 0:
             objective += options.tv_weight * total_variation()
         return objective
 

@@ -5,7 +5,9 @@ Imports nothing heavy, so the command line can show the defaults without numpy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from nstbatch.runtime.checks import (
     POOLINGS,
@@ -14,6 +16,7 @@ from nstbatch.runtime.checks import (
     above,
     at_least,
     bound,
+    flag,
     one_of,
     several,
     side,
@@ -28,6 +31,13 @@ DREAM_LAYERS = {
     "vgg16": "relu4_3",
     "alexnet": "relu4",
 }
+
+Prior = Literal["maco", "spectrum"]
+PRIORS: tuple[Prior, ...] = get_args(Prior)
+
+# Step sizes of Adam on phases, in radians, and on coefficients. Lucid's Adam has 0.05
+# (optvis/render.py: make_vis_T).
+LEARNING_RATES: Mapping[str, float] = {"maco": 0.1, "spectrum": 0.03}
 
 # Long side of a guide: the networks' training size. A larger guide has more features to compare
 # each position with, and its objects are less likely to fit a receptive field. A guess.
@@ -97,12 +107,21 @@ class ClassPictureOptions:
     Attributes:
         size: Height and width of the result, in pixels.
         iterations: Optimiser steps.
-        learning_rate: Step size of Adam on the coefficients of
-            `nstbatch.runtime.objectives.spectrum`.
-        tv_weight: Weight of the total variation, relative to the class's score.
-        jitter: Largest random shift of the window before each step, in pixels either way.
-        zoom: Largest random factor by which a step enlarges or shrinks the picture.
-        seed: Random seed for the first noise and the windows.
+        prior: How the picture is stored: as the phases of waves whose magnitudes are those of
+            natural images ("maco"), or as a spectrum of cosines ("spectrum").
+        learning_rate: Step size of Adam; None for that of the prior, `LEARNING_RATES`.
+        transparency: True to make the places transparent that the class does not depend on.
+        crops: With "maco", number of crops that the network sees in a step.
+        crop_size: With "maco", largest height and width to which a crop is resized, in pixels.
+        smallest_crop: With "maco", smallest side of a crop, as a share of the picture's.
+        largest_crop: With "maco", largest side of a crop, as a share of the picture's.
+        noise: With "maco", standard deviation of the noise that is added to the crops.
+        tv_weight: With "spectrum", weight of the total variation, relative to the class's score.
+        jitter: With "spectrum", largest random shift of the window before each step, in pixels
+            either way.
+        zoom: With "spectrum", largest random factor by which a step enlarges or shrinks the
+            picture.
+        seed: Random seed for the first noise, the crops and the windows.
         pooling: Pooling variant of the network, "avg" or "max".
 
     Raises:
@@ -110,9 +129,17 @@ class ClassPictureOptions:
     """
 
     size: int = 224  # the networks' training size
-    # These five were chosen by eye on squeezenet1_1: docs/decisions/0011-class-pictures.md.
-    iterations: int = 200
-    learning_rate: float = 0.03  # lucid's Adam has 0.05 (optvis/render.py: make_vis_T)
+    iterations: int = 200  # by eye on squeezenet1_1, as all of the following
+    prior: Prior = "maco"
+    learning_rate: float | None = None
+    transparency: bool = False
+    # docs/decisions/0029-phases-of-natural-images.md
+    crops: int = 1
+    crop_size: int = 224  # the networks' training size
+    smallest_crop: float = 0.5
+    largest_crop: float = 1.0
+    noise: float = 0.08  # Fel et al. 2023
+    # docs/decisions/0011-class-pictures.md
     tv_weight: float = 8000.0
     jitter: int = 24
     zoom: float = 1.4
@@ -121,11 +148,20 @@ class ClassPictureOptions:
 
     def __post_init__(self) -> None:
         one_of("pooling", self.pooling, POOLINGS)
-        for name, lowest in (("size", 1), ("iterations", 1), ("jitter", 0), ("seed", 0)):
-            whole(name, getattr(self, name), lowest)
-        at_least("tv_weight", self.tv_weight, 0)
-        at_least("zoom", self.zoom, 1)
-        above("learning_rate", self.learning_rate, 0)
+        one_of("prior", self.prior, PRIORS)
+        flag("transparency", self.transparency)
+        for name in ("size", "iterations", "crops", "crop_size"):
+            whole(name, getattr(self, name), 1)
+        for name in ("jitter", "seed"):
+            whole(name, getattr(self, name), 0)
+        for name, lowest in (("tv_weight", 0), ("noise", 0), ("zoom", 1)):
+            at_least(name, getattr(self, name), lowest)
+        above("smallest_crop", self.smallest_crop, 0)
+        at_least("largest_crop", self.largest_crop, self.smallest_crop)
+        if self.largest_crop > 1:
+            raise UsageError("The largest_crop is at most 1, the whole picture.")
+        if self.learning_rate is not None:
+            above("learning_rate", self.learning_rate, 0)
 
 
 # Steps per frame, instead of DreamOptions' default: they add up from frame to frame. Chosen by eye;

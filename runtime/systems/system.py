@@ -19,6 +19,8 @@ from nstbatch.runtime.descent.loop import (
     Steppable,
     StopReason,
     Varying,
+    Watch,
+    nothing_is_watched,
     nothing_varies,
 )
 from nstbatch.runtime.descent.optimizers import Optimizer, State
@@ -38,7 +40,7 @@ class Result:
     image: Array
     """(H, W, 3), RGB in [0, 1]; smaller than asked for if the run ended at a coarser size."""
     alpha: Array | None = None
-    """(H, W): the photo's own, at the size of the image; None if there was none."""
+    """(H, W): the photo's own, at the size of the image; None for an opaque picture."""
     losses: Mapping[str, float]
     """Losses of this image: weighted, by term, and their "total"."""
     steps: int
@@ -67,6 +69,8 @@ class Run:
     views: Callable[[Level], tuple[View, ...]] = lambda level: ()
     """Gives the views of a level."""
     varying: Varying = nothing_varies
+    watch: Watch = nothing_is_watched
+    """Takes the slopes of a watched view after every evaluation."""
     enlarge: Callable[[Array, Level], Array] | None = None
     """Brings images to the next level; None resizes them."""
     tolerance: float | None = None
@@ -156,6 +160,7 @@ class System:
                 bounds=run.bounds,
                 views=run.views(level),
                 varying=run.varying,
+                watch=run.watch,
             )
 
         return coarse_to_fine(

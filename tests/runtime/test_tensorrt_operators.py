@@ -23,7 +23,7 @@ from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.pictures.synthetic import photo_like
 from nstbatch.runtime.systems.class_picture import ClassPicture
 from nstbatch.runtime.systems.deepdream import DeepDream
-from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions
+from nstbatch.runtime.systems.dream_options import PRIORS, ClassPictureOptions, DreamOptions
 from nstbatch.runtime.systems.reconstruction import Reconstruction
 from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
@@ -41,9 +41,9 @@ BOOL = frozenset({"BOOL"})
 
 # The operators of the matrix that our graphs may contain, by the types it lists for them.
 ON_FLOATS = (
-    "AveragePool", "Clip", "Conv", "ConvTranspose", "Exp", "Gemm", "GlobalAveragePool",
+    "AveragePool", "Clip", "Conv", "ConvTranspose", "Cos", "Exp", "Gemm", "GlobalAveragePool",
     "HardSigmoid", "Log", "LogSoftmax", "MatMul", "MaxPool", "Reciprocal", "Resize", "Sigmoid",
-    "Softmax", "Sqrt", "Tanh",
+    "Sin", "Softmax", "Sqrt", "Tanh",
 )  # fmt: skip
 ON_NUMBERS = (
     "Abs", "Add", "ArgMax", "DepthToSpace", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
@@ -201,9 +201,10 @@ def test_dream(opened, provider, model, guided):
     check(opened, 2)
 
 
+@pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("provider", PROVIDERS, ids=name_of)
-def test_class_pictures(opened, provider):
-    options = ClassPictureOptions(size=80, iterations=1)
+def test_class_pictures(opened, provider, prior):
+    options = ClassPictureOptions(size=80, iterations=1, prior=prior, crops=2, transparency=True)
     on(ClassPicture(device="cpu", threads=1), provider)("tabby", options)
     check(opened, 2)
 

@@ -114,11 +114,27 @@ def test_classes_become_pictures_by_their_names(capsys):
     names = ["banana", "great white shark", "tiger cat"]
     assert [record["input"] for record in done] == names
     assert [record["status"] for record in done] == ["done"] * 3
-    assert set(done[0]["losses"]) == {"score/conv10", "likelihood/pool10", "tv", "total"}
+    assert set(done[0]["losses"]) == {"score/conv10", "likelihood/pool10", "total"}
     assert files() == ["banana.png", "great_white_shark.png", "tiger_cat.png"]
     assert images.read("dreamed/banana.png").pixels.shape == (64, 64, 3)
     assert dream("--class", "954", *CLASS) == 0
     assert "1 already there" in capsys.readouterr().err
+
+
+def test_classes_by_their_prior_and_with_transparency(capsys):
+    assert dream("--class", "banana", *CLASS) == 0
+    plain = images.read("dreamed/banana.png")
+    assert plain.alpha is None
+    more = ("--class", "banana", *CLASS, "--overwrite")
+    assert dream(*more, "--transparency") == 0
+    seen = images.read("dreamed/banana.png")
+    assert seen.alpha.min() < 0.5 < seen.alpha.max() == 1
+    command = run(["recipe", "dreamed/banana.png"])
+    assert command == 0
+    assert "--transparency" in capsys.readouterr().out
+    assert dream(*more, "--prior", "spectrum", "--json") == 0
+    assert "tv" in records(capsys)[0]["losses"]
+    assert (images.read("dreamed/banana.png").pixels != plain.pixels).any()
 
 
 # ---- films ------------------------------------------------------------------------------------
@@ -248,6 +264,11 @@ def test_an_interrupted_film_keeps_its_frames_and_has_no_film():
         (("--class", "banana", "photos"), "A photo does not go with --class"),
         (("--class", "banana", "--layer", "conv1"), "--layer does not go with --class"),
         (("--class", "banana", "--frames", "3"), "--frames does not go with --class"),
+        (("--class", "banana", "--prior", "macaw"), "Did you mean 'maco'"),
+        (("--class", "banana", "--transparency", "--format", "jpg"), "JPEG has no transparency"),
+        (("--class", "banana", "--transparency", "-o", "a.JPG"), "JPEG has no transparency"),
+        (("photos", "--prior", "maco"), "--prior needs --class"),
+        (("--frames", "2", "--transparency"), "--transparency needs --class"),
     ],
 )
 def test_wrong_usage_is_found_before_the_first_step(capsys, arguments, message):

@@ -18,6 +18,11 @@ def test_losses_are_named_by_their_terms():
     assert list(losses)[2] == "total"
 
 
+def test_losses_of_several_pictures_that_a_view_shows_for_one_are_added():
+    losses = named_losses(OBJECTIVE, np.array([[3.0, 4.0], [1.0, 2.0]], np.float32))
+    assert list(losses.values()) == [4, 6, 10]
+
+
 def test_steps_count_over_all_levels_and_shares_by_their_pixels():
     reports = []
     report = reporter(reports.append, OBJECTIVE, LEVELS)

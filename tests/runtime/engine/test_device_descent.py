@@ -13,7 +13,7 @@ from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.engine.passes import PassOptions
 from nstbatch.runtime.engine.ready_graph import ReadyGraph
 from nstbatch.runtime.errors import StoppedError
-from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE
+from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, SLOPES, STATE
 
 CPU = resolve("cpu")
 SHAPE = (2, 3, 4, 5)
@@ -271,6 +271,33 @@ def test_what_varies_is_drawn_anew_for_every_evaluation(step):
     for shift in range(3):
         expected = 0.5 * np.square(images - goal - shift, dtype=np.float64).sum((1, 2, 3))
         np.testing.assert_allclose(moving.evaluate()[:, 0], expected, rtol=1e-5)
+
+
+def test_the_slopes_of_a_watched_view_are_taken_after_every_evaluation():
+    """Here they are the first colour of the image itself, so each evaluation has its own."""
+    model = onnx.parser.parse_model(QUADRATIC)
+    red = onnx.helper.make_node("Slice", [IMAGE, "nought", "single", "single"], [SLOPES])
+    values = {"nought": np.array([0]), "single": np.array([1])}
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(v, k) for k, v in values.items())
+    model.graph.node.append(red)
+    shape = (SHAPE[0], 1, *SHAPE[2:])
+    slopes = onnx.helper.make_tensor_value_info(SLOPES, onnx.TensorProto.FLOAT, shape)
+    model.graph.output.append(slopes)
+    shapes = {IMAGE: SHAPE, "goal": SHAPE, "limit": (), "bad": ()}
+    optimizer = Adam(learning_rate=0.05)
+    images, goal = start_and_goal()
+    constants = {"goal": goal, "limit": np.float32(np.inf), "bad": np.float32(0)}
+    taken = []
+    watched = Descent(
+        *(RecordingSession(model, shapes), update_session(optimizer), optimizer, images),
+        *(optimizer.initial_state(SHAPE), constants, UNBOUNDED),
+        watch=lambda values: taken.append(values.copy()),
+    )
+    outcome = descend(watched, 3, no_report, never)
+    assert len(taken) == 4
+    np.testing.assert_array_equal(taken[0], images[:, :1])
+    np.testing.assert_array_equal(taken[3], outcome.images[:, :1])
+    assert (taken[1] != taken[2]).any()
 
 
 # --- Looking every few steps --------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Views: every pull-back is the transposed derivative, alone and in a linked graph."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -10,7 +12,7 @@ from onnxscript import script
 from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link
-from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, SLOPES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.formula import Formula
 from nstbatch.runtime.objectives.notation import Tensor, op
 from nstbatch.runtime.objectives.terms import content, total_variation
@@ -100,6 +102,17 @@ def test_views_are_chained_in_order():
     expected = session([JITTER]).run(feeds(2 * image) | shifts(2, 3))
     np.testing.assert_array_equal(ours[LOSSES], expected[LOSSES])
     np.testing.assert_array_equal(ours[GRADIENT], 2 * expected[GRADIENT])
+
+
+def test_a_watched_view_gives_the_slopes_of_what_it_shows():
+    """The gradient in the doubled picture, before it is doubled; nothing else changes."""
+    image = random()
+    watched = session([replace(DOUBLED, watched=True), JITTER]).run(feeds(image) | shifts(2, 3))
+    plain = session([DOUBLED, JITTER]).run(feeds(image) | shifts(2, 3))
+    assert set(watched) - set(plain) == {SLOPES}
+    np.testing.assert_array_equal(watched[GRADIENT], plain[GRADIENT])
+    expected = np.abs(plain[GRADIENT] / 2).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(watched[SLOPES], expected, rtol=1e-5)
 
 
 @given(pixels=st.integers(0, 9), seed=st.integers(0, 99))

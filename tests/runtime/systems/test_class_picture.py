@@ -7,11 +7,14 @@ import pytest
 
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.errors import BundleError, ImageError, UsageError
+from nstbatch.runtime.objectives.phases import Phases
+from nstbatch.runtime.objectives.spectrum import COLOURS
 from nstbatch.runtime.pictures.images import read
 from nstbatch.runtime.systems.class_picture import ClassPicture, score_layer
 from nstbatch.runtime.systems.dream_options import ClassPictureOptions
 
-QUICK = ClassPictureOptions(size=96, iterations=40, learning_rate=0.05, jitter=4, zoom=1.1)
+QUICK = ClassPictureOptions(size=96, iterations=40)
+OF_COSINES = replace(QUICK, prior="spectrum", learning_rate=0.05, jitter=4, zoom=1.1)
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +22,10 @@ def picture() -> ClassPicture:
     return ClassPicture("squeezenet1_1", device="cpu", threads=1)
 
 
-def test_the_network_comes_to_see_the_class(picture):
+@pytest.mark.parametrize("options", [QUICK, OF_COSINES], ids=lambda options: options.prior)
+def test_the_network_comes_to_see_the_class(picture, options):
     reports = []
-    result = picture("banana", QUICK, progress=reports.append)
+    result = picture("banana", options, progress=reports.append)
     assert (result.name, result.steps) == ("banana", 40)
     assert result.image.shape == (96, 96, 3)
     assert 0 < result.image.min() < result.image.max() < 1
@@ -29,7 +33,7 @@ def test_the_network_comes_to_see_the_class(picture):
     assert result.losses == last
     assert last["score/conv10"] < 2 * first["score/conv10"] < 0
     assert last["likelihood/pool10"] < 0.5 * first["likelihood/pool10"]
-    before = picture("banana", replace(QUICK, iterations=1))
+    before = picture("banana", replace(options, iterations=1))
     assert result.probability > 0.5 > 50 * before.probability
 
 
@@ -43,10 +47,40 @@ def test_names_and_indices_are_one_class_and_seeds_are_variations(picture):
 
 def test_total_variation_smooths(picture):
     def variation(weight):
-        image = picture("banana", replace(QUICK, iterations=15, tv_weight=weight)).image
+        image = picture("banana", replace(OF_COSINES, iterations=15, tv_weight=weight)).image
         return np.square(np.diff(image, axis=0)).mean()
 
     assert variation(1e6) < 0.5 * variation(0)
+
+
+def test_a_picture_of_phases_has_the_magnitudes_of_natural_images(picture):
+    """Those before the sigmoid, after all steps."""
+    image = picture("banana", replace(QUICK, iterations=10)).image.astype(np.float64)
+    planes = np.log(image / (1 - image)) @ np.linalg.inv(COLOURS).T
+    found = 2 * np.abs(np.fft.rfft2(planes, axes=(0, 1), norm="forward"))
+    fixed = Phases(96, 96).magnitudes().transpose(1, 2, 0)
+    np.testing.assert_allclose(found[fixed > 0], fixed[fixed > 0], atol=1e-4)
+
+
+def test_crops_share_one_picture_and_their_losses_are_a_mean(picture):
+    """Of a picture seen whole and without noise, every crop is the same."""
+    whole = replace(QUICK, iterations=2, smallest_crop=1.0, noise=0.0)
+    one, three = picture("banana", whole), picture("banana", replace(whole, crops=3))
+    np.testing.assert_allclose(three.image, one.image, atol=1e-4)
+    assert three.losses == pytest.approx(one.losses, rel=1e-4)
+    seen_small = picture("banana", replace(whole, crop_size=64))
+    assert seen_small.image.shape == (96, 96, 3)
+    assert (seen_small.image != one.image).any()
+
+
+@pytest.mark.parametrize("options", [QUICK, OF_COSINES], ids=lambda options: options.prior)
+def test_transparency_is_the_sum_of_the_slopes_and_changes_no_picture(picture, options):
+    few = replace(options, iterations=3)
+    plain, seen = picture("banana", few), picture("banana", replace(few, transparency=True))
+    assert plain.alpha is None
+    np.testing.assert_array_equal(seen.image, plain.image)
+    assert seen.alpha.shape == (96, 96)
+    assert 0 <= seen.alpha.min() < 0.5 < seen.alpha.max() == 1
 
 
 def test_probabilities_are_those_of_the_classifier(picture):
@@ -93,6 +127,14 @@ def test_a_size_that_is_too_small_is_refused(picture):
         {"size": 0},
         {"iterations": 0},
         {"learning_rate": 0.0},
+        {"prior": "pixels"},
+        {"transparency": 1},
+        {"crops": 0},
+        {"crop_size": 0},
+        {"smallest_crop": 0.0},
+        {"largest_crop": 0.4},
+        {"largest_crop": 1.1},
+        {"noise": -0.1},
         {"tv_weight": -1.0},
         {"jitter": -1},
         {"zoom": 0.9},
