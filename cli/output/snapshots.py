@@ -40,7 +40,7 @@ class Snapshots:
             output: The picture.
             count: Number of snapshots; 0 for none.
             encode: Makes the file of a picture (H, W, 3).
-            token: See :func:`.files.write_atomically`.
+            token: See :func:`nstbatch.runtime.files.write_atomically`.
         """
         self._folder = output.with_name(output.name + SUFFIX)
         self._suffix = output.suffix
