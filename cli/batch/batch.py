@@ -199,13 +199,15 @@ def _made_from(job: Job, batch: Batch) -> tuple[str | None, Hashed | None]:
 def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome:
     start = time.perf_counter()
     curve = Curve()
-
-    def progressed(progress: Progress) -> None:
-        curve.add(progress.step, progress.losses.get("total", math.nan))
-        reporter.progressed(job, progress)
-
     made_from = _made_from(job, batch)
     try:
+        snapshots = batch.folder.snapshots(claim, job)
+
+        def progressed(progress: Progress) -> None:
+            curve.add(progress.step, progress.losses.get("total", math.nan))
+            snapshots(progress)
+            reporter.progressed(job, progress)
+
         painting = batch.painter(replace(job, checkpoint=claim.checkpoint), progressed, stop)
         outcome = Outcome.of(
             job,

@@ -7,10 +7,12 @@ names are printed as text, never as markup.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 from nstbatch.cli.batch.batch import Summary
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.jobs.plan import Job
+from nstbatch.cli.jobs.time_left import TimeLeft
 from nstbatch.cli.text import count, duration, printable
 
 from .results import Results, print_result
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from nstbatch.runtime.descent.progress import Progress
+
+    from .preview import Preview
 
 log = logging.getLogger(__name__)
 
@@ -145,14 +150,24 @@ class BarReporter(QuietReporter):
         photos: Number of photos to paint, without those that are done already.
         results: The form of results on standard output.
         console: Console for the bar; standard error by default.
+        preview: Shows the picture so far on the same console.
     """
 
     prints_paths = True
 
-    def __init__(self, photos: int, *, results: Results, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        photos: int,
+        *,
+        results: Results,
+        console: Console | None = None,
+        preview: Preview | None = None,
+    ) -> None:
         super().__init__(results=results)
-        self._bar = _bar(console)
+        self._left = TimeLeft(photos)
+        self._bar = _bar(console, self._left)
         self._task = self._bar.add_task("", total=photos, photos=photos, done=0, detail="")
+        self._preview = preview
         self._done = 0
         self._under_way: dict[Path, tuple[Job, Progress | None]] = {}
 
@@ -176,9 +191,12 @@ class BarReporter(QuietReporter):
         self._show()
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Move the bar by part of a photo."""
+        """Move the bar by part of a photo, and show the picture so far of the one it names."""
         self._under_way[job.output] = (job, progress)
         self._show()
+        named = next(output for output, (_, each) in self._under_way.items() if each)
+        if self._preview is not None and job.output == named:
+            self._preview.show(job, progress)
 
     def finished(self, outcome: Outcome) -> None:
         """Move the bar to the next photo."""
@@ -194,9 +212,12 @@ class BarReporter(QuietReporter):
         job, progress = next(iter(moving or self._under_way.values()), (None, None))
         name = printable(job.name) if job else ""
         more = f" +{len(moving) - 1}" if len(moving) > 1 else ""
+        completed = self._done + sum(each.share for _, each in moving)
+        if moving:
+            self._left.update(completed)
         self._bar.update(
             self._task,
-            completed=self._done + sum(each.share for _, each in moving),
+            completed=completed,
             done=self._done,
             description=name + more,
             detail=_detail(progress) if progress else "",
@@ -208,7 +229,14 @@ def _detail(progress: Progress) -> str:
     return f"{progress.stage} {size} {progress.step}/{progress.steps} steps".lstrip()
 
 
-def reporter(photos: int, to_paint: int, *, results: Results, quiet: bool) -> QuietReporter:
+def reporter(
+    photos: int,
+    to_paint: int,
+    *,
+    results: Results,
+    quiet: bool,
+    preview: str | None = None,
+) -> QuietReporter:
     """Return a reporter: with a bar if standard error is a terminal, else with lines.
 
     Args:
@@ -216,19 +244,36 @@ def reporter(photos: int, to_paint: int, *, results: Results, quiet: bool) -> Qu
         to_paint: Number of photos that are not done already.
         results: The form of results on standard output.
         quiet: True to print failures only, and results that are not lines of paths.
+        preview: Protocol of pictures in the terminal, to show the picture so far above a bar;
+            "auto" asks the terminal; None for no preview.
     """
     if quiet:
         return QuietReporter(results=results)
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    if not (sys.stderr.isatty() and os.environ.get("TERM") != "dumb"):
+        return LineReporter(photos, results=results)
+    if preview is None or results is Results.JSON or not to_paint:
         return BarReporter(to_paint, results=results)
-    return LineReporter(photos, results=results)
-
-
-def _bar(console: Console | None) -> RichProgress:
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    from .preview import preview_on
+
+    console = Console(stderr=True)
+    shown = preview_on(console, preview)
+    return BarReporter(to_paint, results=results, console=console, preview=shown)
+
+
+def _bar(console: Console | None, left: TimeLeft) -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, ProgressColumn, TextColumn
     from rich.progress import Progress as RichProgress
     from rich.table import Column
+    from rich.text import Text
+
+    class TimeLeftColumn(ProgressColumn):
+        def render(self, task: object) -> Text:
+            seconds = left.seconds
+            told = "-:--:--" if seconds is None else timedelta(seconds=math.ceil(seconds))
+            return Text(f"{told} left", style="progress.remaining", no_wrap=True)
 
     def text(template: str, max_width: int | None = None) -> TextColumn:
         column = Column(max_width=max_width, no_wrap=True, overflow="ellipsis")
@@ -239,12 +284,9 @@ def _bar(console: Console | None) -> RichProgress:
         BarColumn(bar_width=20),
         text("{task.description}", 28),
         text("{task.fields[detail]}"),
-        TimeRemainingColumn(),
-        text("left"),
+        TimeLeftColumn(),
         console=console or Console(stderr=True),
         transient=True,
         # On a terminal, results appear above the bar; elsewhere they stay on standard output.
         redirect_stdout=sys.stdout.isatty(),
-        # The last scales take longest, so the estimate must remember long enough to include them.
-        speed_estimate_period=3600,
     )

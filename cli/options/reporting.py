@@ -8,8 +8,15 @@ from typing import Annotated
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.runtime.checks import one_of
 
-from .panels import REPORTING
+from .panels import REPORTING, complete
+
+PROTOCOLS = ("kitty", "iterm2", "sixel")
+"""For pictures in a terminal; see :mod:`nstbatch.cli.console.terminal_images`."""
+
+MOST_SNAPSHOTS = 999_999
+"""Their numbers have six digits."""
 
 Report = Annotated[
     bool,
@@ -41,6 +48,39 @@ WatchPort = Annotated[
         rich_help_panel=REPORTING,
     ),
     Scope.CALL,
+]
+PreviewSwitch = Annotated[
+    bool,
+    typer.Option(
+        "--preview",
+        help="Show the picture so far in the terminal, if it shows pictures.",
+        rich_help_panel=REPORTING,
+    ),
+    Scope.CALL,
+]
+PreviewAs = Annotated[
+    str | None,
+    typer.Option(
+        "--preview-as",
+        metavar="|".join(PROTOCOLS),
+        help="Protocol of --preview, which it turns on. Default: that of the terminal.",
+        autocompletion=complete(PROTOCOLS),
+        show_default=False,
+        rich_help_panel=REPORTING,
+    ),
+    Scope.CALL,
+]
+SnapshotCount = Annotated[
+    int,
+    typer.Option(
+        "--snapshots",
+        min=0,
+        max=MOST_SNAPSHOTS,
+        metavar="N",
+        help="Write N pictures on the way to each, evenly over its steps, to a folder beside it.",
+        rich_help_panel=REPORTING,
+    ),
+    Scope.BATCH,
 ]
 Json = Annotated[
     bool,
@@ -83,3 +123,22 @@ class Reporting:
     as_json: Json = False
     quiet: Quiet = False
     verbose: Verbose = False
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StepReporting(Reporting):
+    """The same for verbs that paint step by step."""
+
+    preview: PreviewSwitch = False
+    preview_as: PreviewAs = None
+    snapshots: SnapshotCount = 0
+
+    def __post_init__(self) -> None:
+        """Raise an UnknownNameError for an unknown protocol."""
+        if self.preview_as is not None:
+            one_of("protocol of --preview-as", self.preview_as, PROTOCOLS)
+
+    @property
+    def protocol(self) -> str | None:
+        """The protocol of the preview, "auto" to ask the terminal; None for no preview."""
+        return self.preview_as or ("auto" if self.preview else None)

@@ -18,9 +18,9 @@ from .ledger import NAME, NAME_ALONE
 from .ledger_lines import results_of
 
 FRAMES_FROM = ".made-from"
-"""Beside the frames of a film; see :mod:`nstbatch.runtime.systems.zoom`."""
+"""Beside the frames of a film, see :mod:`nstbatch.runtime.systems.zoom`, and beside snapshots."""
 
-_FRAME = re.compile(r"\d{6}\.png")
+_FRAME = re.compile(r"\d{6}\.\w+")
 _OVERVIEW = re.compile(r"(.+)_overview(_\d+)?\.\w+")
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from .fingerprint import Hashed, Origin, stamp
 from .ledger import NAME, NAME_ALONE, Ledger
 from .ledger_lines import PictureLine
 from .picture_writer import PictureWriter
+from .snapshots import Snapshots
 from .survey import is_as_made, key_of
 
 if TYPE_CHECKING:
@@ -70,7 +72,12 @@ class OutputFolder:
     """The folder that a batch writes its pictures to."""
 
     def __init__(
-        self, path: Path, writer: PictureWriter | None = None, *, alone: bool = False
+        self,
+        path: Path,
+        writer: PictureWriter | None = None,
+        *,
+        alone: bool = False,
+        snapshots: int = 0,
     ) -> None:
         """Read the ledger, and change nothing yet.
 
@@ -78,7 +85,8 @@ class OutputFolder:
             path: The folder; it need not exist.
             writer: Makes the files of pictures; by default one with the default options.
             alone: True for one picture in a folder that is no output folder. Nothing is written
-                beside it but a hidden ledger.
+                beside it but a hidden ledger, and its snapshots.
+            snapshots: Number of pictures on the way to each; see :mod:`.snapshots`.
 
         Raises:
             UsageError: The ledger cannot be read.
@@ -88,6 +96,7 @@ class OutputFolder:
         self.run = secrets.token_hex(6)
         self.claims = Claims(path)
         self._alone = alone
+        self._snapshots = snapshots
         self.ledger = Ledger(path, self.claims.ledger_lock, NAME_ALONE if alone else NAME)
         self._identity: tuple[int, int] | None = None
 
@@ -177,6 +186,11 @@ class OutputFolder:
                 claim.__exit__(None, None, None)
                 raise
         return claim
+
+    def snapshots(self, claim: Claim, job: Job) -> Snapshots:
+        """Return what takes the snapshots of a picture; an OSError if old ones cannot go."""
+        encode = partial(self._writer.encode_snapshot, job)
+        return Snapshots(job.output, self._snapshots, encode, claim.token)
 
     def keep(
         self,

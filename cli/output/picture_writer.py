@@ -19,6 +19,9 @@ from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.formats.picture_options import PictureOptions
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from nstbatch.cli.jobs.painting import Painting
     from nstbatch.cli.jobs.plan import Job
     from nstbatch.runtime.bundles.bundle import Bundle
@@ -78,6 +81,22 @@ class PictureWriter:
             quality=self._options.quality,
         )
         return PictureFile(data, metadata.modified_ns)
+
+    def encode_snapshot(self, job: Job, image: NDArray[np.float32]) -> bytes:
+        """The file of a picture (H, W, 3) on the way to a job's, without metadata and recipe.
+
+        Raises:
+            ImageError: The format cannot hold it.
+        """
+        from nstbatch.runtime.formats.metadata import Metadata
+        from nstbatch.runtime.pictures import images
+
+        return images.encode(
+            job.output.suffix,
+            image,
+            metadata=Metadata(profiled=self._options.keep != "nothing"),
+            quality=self._options.quality,
+        )
 
     def _metadata(self, job: Job) -> Metadata:
         """Metadata of the photo; if the photo is gone by now, the painting is not lost for it."""

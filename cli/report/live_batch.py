@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.jobs.plan import Job
+from nstbatch.cli.jobs.time_left import TimeLeft
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
 
 from .data import Report, read_report
 from .page import record
-from .thumbnails import budget, thumbnail
+from .thumbnails import budget, thumbnail, thumbnail_of
 
 if TYPE_CHECKING:
     from nstbatch.runtime.descent.progress import Progress
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
 # Entries in one answer. Each thumbnail takes 20 to 80 ms, and a page that is opened late should
 # show something soon.
 PORTION = 12
-
-# Share of the work after which the remaining time is shown; a guess.
-ENOUGH_TO_TELL = 0.01
 
 
 class LiveBatch:
@@ -37,12 +36,19 @@ class LiveBatch:
     Args:
         folder: The output folder.
         to_paint: Number of pictures to make.
+        clock: Returns the time in seconds.
     """
 
-    def __init__(self, folder: Path, to_paint: int) -> None:
+    def __init__(
+        self, folder: Path, to_paint: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.folder = folder
         self._to_paint = to_paint
-        self._start = time.monotonic()
+        self._clock = clock
+        self._start = clock()
+        self._left = TimeLeft(to_paint, clock)
+        self._painted: tuple[Path, str] | None = None
+        self._asked = False
         self._lock = threading.Lock()
         self._finished = self._failed = 0
         self._under_way: dict[Path, tuple[Job, Progress | None]] = {}
@@ -54,9 +60,15 @@ class LiveBatch:
             self._under_way[job.output] = (job, None)
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Note a step of its painter."""
+        """Note a step of its painter, and the picture so far if a page has asked since the last."""
         with self._lock:
             self._under_way[job.output] = (job, progress)
+            self._left.update(self._done)
+            is_shown = self._asked and job.output == next(iter(self._under_way))
+        if is_shown and progress.picture is not None:
+            uri = thumbnail_of(progress.picture()).uri
+            with self._lock:
+                self._painted, self._asked = (job.output, uri), False
 
     def finished(self, outcome: Outcome) -> None:
         """Count the photo, unless it was skipped."""
@@ -93,7 +105,7 @@ class LiveBatch:
         """
         with self._lock:  # before reading the ledger, which then has all pictures counted here
             under_way, ended = list(self._under_way.values()), self._ended
-            batch = self._batch([progress for _, progress in under_way if progress])
+            batch, painted, self._asked = self._batch(), self._painted, True
         report = self.report()
         later = sorted(
             (entry for entry in report.entries if entry.line > after), key=lambda each: each.line
@@ -104,29 +116,35 @@ class LiveBatch:
             "entries": records,
             "newest": records[-1]["line"] if records else after,
             "more": len(later) > PORTION,
-            "current": self._current(*under_way[0]) if under_way else None,
+            "current": self._current(*under_way[0], painted) if under_way else None,
             "batch": batch,
             "ended": ended,
         }
 
-    def _batch(self, under_way: list[Progress]) -> dict[str, Any]:
-        done = self._finished + sum(progress.share for progress in under_way)
-        share = done / max(1, self._to_paint)
-        seconds = time.monotonic() - self._start
+    @property
+    def _done(self) -> float:
+        """Number of pictures that are done, with the shares of those under way."""
+        shares = (progress.share for _, progress in self._under_way.values() if progress)
+        return self._finished + sum(shares)
+
+    def _batch(self) -> dict[str, Any]:
         return {
             "pictures": self._to_paint,
             "finished": self._finished,
             "failed": self._failed,
-            "share": share,
-            "seconds": seconds,
-            "left": seconds / share - seconds if ENOUGH_TO_TELL < share < 1 else None,
+            "share": self._done / max(1, self._to_paint),
+            "seconds": self._clock() - self._start,
+            "left": self._left.seconds if self._finished < self._to_paint else None,
         }
 
     @staticmethod
-    def _current(job: Job, progress: Progress | None) -> dict[str, Any]:
+    def _current(
+        job: Job, progress: Progress | None, painted: tuple[Path, str] | None
+    ) -> dict[str, Any]:
         return {
             "name": printable(job.input),
             "photo": _photo(job.photo) if job.photo else None,
+            "painted": painted[1] if painted and painted[0] == job.output else None,
             "share": progress.share if progress else 0,
             "facts": _facts(progress) if progress else "",
         }

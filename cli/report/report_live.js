@@ -34,9 +34,14 @@ function show({ current, batch }) {
   byId("live-name").textContent = current.name;
   byId("live-share").value = current.share;
   byId("live-facts").textContent = current.facts;
-  const photo = byId("live-photo");
-  photo.hidden = !current.photo;
-  if (current.photo && photo.src !== current.photo) photo.src = current.photo;
+  showImage("live-photo", current.photo);
+  showImage("live-painted", current.painted);
+}
+
+function showImage(id, uri) {
+  const image = byId(id);
+  image.hidden = !uri;
+  if (uri && image.src !== uri) image.src = uri;
 }
 
 // An estimate of hours or minutes is too rough for seconds.
@@ -47,6 +52,7 @@ function roughly(seconds) {
 function end(text) {
   byId("live-name").textContent = text;
   byId("live-photo").hidden = true;
+  byId("live-painted").hidden = true;
   byId("live-share").hidden = true;
   byId("live-facts").textContent = "To keep this page, run: nstbatch report OUTPUT_FOLDER";
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nstbatch.runtime.errors import ImageError
 
 if TYPE_CHECKING:
+    from nstbatch.runtime.arrays import Array
     from nstbatch.runtime.pictures.images import Picture
 
 # Characters for all thumbnails of a page. With it, a page of 1,000 pictures, each before and after,
@@ -57,6 +58,19 @@ def thumbnail(path: Path, budget: int = MOST) -> Thumbnail | None:
         picture = _read(path)
     except (ImageError, MemoryError, ValueError):  # ValueError: no file can have this name
         return None
+    return _within(picture, budget)
+
+
+def thumbnail_of(pixels: Array) -> Thumbnail:
+    """Make a thumbnail of a picture (H, W, 3), RGB in [0, 1]."""
+    from nstbatch.runtime.pictures.images import Picture
+
+    picture = Picture(pixels)
+    return _within(_resized(picture, min(LONGEST_SIDE, max(pixels.shape[:2]))), MOST)
+
+
+def _within(picture: Picture, budget: int) -> Thumbnail:
+    """Make a thumbnail of a small picture, of at most this many characters if possible."""
     side = max(picture.pixels.shape[:2])
     while True:
         small = _resized(picture, side)

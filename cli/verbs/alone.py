@@ -21,7 +21,7 @@ _FORMATS = {
 """Suffixes of the pictures that can be written -> the words of ``--format``."""
 
 _OF_FOLDERS = ("name", "report", "watch_progress", "watch_port")
-_OF_STANDARD_OUTPUT = ("as_json", "null", "dry_run")
+_OF_STANDARD_OUTPUT = ("as_json", "null", "dry_run", "snapshots")
 
 
 @dataclass(frozen=True)

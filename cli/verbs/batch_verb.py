@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nstbatch.cli.console.logs import import_onnxruntime, set_verbosity
 from nstbatch.cli.jobs.parameters import STREAM
 from nstbatch.cli.options.invocation import invocation
+from nstbatch.cli.options.reporting import Reporting, StepReporting
 from nstbatch.cli.options.toml_options import given
 from nstbatch.runtime.errors import UsageError
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import typer
 
     from nstbatch.cli.jobs.invocation import Invocation
-    from nstbatch.cli.options.reporting import Reporting
     from nstbatch.cli.options.selection import Selection
     from nstbatch.cli.options.writing import PhotoWriting, SheetWriting
 
@@ -57,6 +57,7 @@ def batch_options(
             "your own defaults have changed. To make all pictures again, run the command itself "
             "with --overwrite."
         )
+    steps = reporting if isinstance(reporting, StepReporting) else StepReporting()
     return BatchOptions(
         out=selection.out if picture is None else picture.file.parent,
         recursive=selection.recursive,
@@ -68,6 +69,8 @@ def batch_options(
         report=reporting.report and picture is None,
         watch_progress=reporting.watch_progress and picture is None,
         watch_port=reporting.watch_port if picture is None else None,
+        preview=steps.protocol,
+        snapshots=steps.snapshots,
         invocation=run,
         pictures=writing.pictures,
         inputs=InputOptions(

@@ -73,7 +73,8 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
     network = NetworkRecord.of(networks)
     origin = origin_of(batch.invocation, work.sources, network.sha256)
     writer = PictureWriter(batch.pictures, batch.invocation, networks)
-    folder, photos = OutputFolder(batch.out, writer, alone=batch.alone is not None), Photos()
+    is_alone, photos = batch.alone is not None, Photos()
+    folder = OutputFolder(batch.out, writer, alone=is_alone, snapshots=batch.snapshots)
 
     def entries() -> list[Entry]:
         return survey(plan, batch.out, folder.ledger, origin, photos, overwrite=batch.overwrite)
@@ -139,7 +140,13 @@ def _paint(
     total = len(jobs.entries) + len(jobs.unreadable)
     with (
         Interrupt(terminate, partial(last_words, batch)) as interrupt,
-        reporter(total, jobs.to_do, results=batch.results, quiet=batch.quiet) as console,
+        reporter(
+            total,
+            jobs.to_do,
+            results=batch.results,
+            quiet=batch.quiet,
+            preview=batch.preview,
+        ) as console,
         _watched(console, jobs.to_do, batch) as report,
     ):
         summary = run(jobs, report, fail_fast=batch.fail_fast, stop=interrupt)

@@ -17,7 +17,7 @@ from nstbatch.cli.options.dream import (
     parse_channels,
     parse_classes,
 )
-from nstbatch.cli.options.reporting import Reporting
+from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Selection
 from nstbatch.cli.options.toml_options import given
 from nstbatch.cli.options.with_groups import with_groups
@@ -65,7 +65,7 @@ def dream(
     dreaming: Dreaming = Dreaming(),
     computing: Computing = Computing(DEFAULT_MODEL),
     writing: PhotoWriting = PhotoWriting(),
-    reporting: Reporting = Reporting(),
+    reporting: StepReporting = StepReporting(),
 ) -> None:
     """Amplify what a network sees in photos, draw its classes, or make an endless zoom.
 
@@ -113,12 +113,13 @@ def _films(
 ) -> Work:
     _refuse(context, OF_CLASSES, "needs --class")
     _refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
+    _refuse(context, ("snapshots",), "does not go with --frames; the frames are on disk anyway")
     if batch.alone is not None:
         raise UsageError("A film has its frames beside it: give --out a folder.")
     if not (inputs or batch.inputs.from_file):
         _refuse(context, ("name", "max_size"), "needs a photo")
-    # The user's own defaults may have a format, of pictures.
-    batch = replace(batch, pictures=PictureOptions(name=batch.pictures.name))
+    # The user's own defaults may have a format, of pictures, and snapshots.
+    batch = replace(batch, pictures=PictureOptions(name=batch.pictures.name), snapshots=0)
     zoom = ZoomOptions(cast("int", dreaming.frames), dreaming.zoom)
     film = Film(zoom, cast("Video", dreaming.video), dreaming.fps)
     options = _options(dreaming, iterations=FILM_ITERATIONS)

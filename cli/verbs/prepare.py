@@ -49,6 +49,8 @@ class BatchOptions:
     report: bool = False
     watch_progress: bool = False
     watch_port: int | None = None
+    preview: str | None = None
+    snapshots: int = 0
     invocation: Invocation = field(default_factory=Invocation)
     pictures: PictureOptions = field(default_factory=PictureOptions)
     inputs: InputOptions = field(default_factory=InputOptions)

@@ -10,7 +10,7 @@ import typer
 
 from nstbatch.cli.options.computing import Computing
 from nstbatch.cli.options.reconstruct import DEFAULT_OUT, Reconstructing
-from nstbatch.cli.options.reporting import Reporting
+from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Inputs, Selection
 from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
@@ -39,7 +39,7 @@ def reconstruct(
     reconstructing: Reconstructing = Reconstructing(),
     computing: Computing = Computing(),
     writing: PhotoWriting = PhotoWriting(),
-    reporting: Reporting = Reporting(),
+    reporting: StepReporting = StepReporting(),
 ) -> None:
     """Reconstruct images from what the layers of a network keep of them.
 

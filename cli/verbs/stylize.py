@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nstbatch.cli.options.computing import ComputingTogether
-from nstbatch.cli.options.reporting import Reporting
+from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Inputs, Selection
 from nstbatch.cli.options.stylize import DEFAULT_OUT, Style, Stylizing
 from nstbatch.cli.options.with_groups import with_groups
@@ -41,7 +41,7 @@ def stylize(
     stylizing: Stylizing = Stylizing(),
     computing: ComputingTogether = ComputingTogether(),
     writing: PhotoWriting = PhotoWriting(),
-    reporting: Reporting = Reporting(),
+    reporting: StepReporting = StepReporting(),
 ) -> None:
     """Paint photos in the style of a picture.
 

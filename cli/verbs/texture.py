@@ -9,7 +9,7 @@ import typer
 
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.options.computing import ComputingTogether
-from nstbatch.cli.options.reporting import Reporting
+from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Selection
 from nstbatch.cli.options.texture import DEFAULT_OUT, Exemplars, Synthesis
 from nstbatch.cli.options.with_groups import with_groups
@@ -35,7 +35,7 @@ def texture(
     synthesis: Synthesis = Synthesis(),
     computing: ComputingTogether = ComputingTogether(),
     writing: PhotoWriting = PhotoWriting(),
-    reporting: Reporting = Reporting(),
+    reporting: StepReporting = StepReporting(),
 ) -> None:
     """Make textures that look like an exemplar, from noise.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.objectives.terms import Objective
 
-from .pyramid import Level, share_done
+from .pyramid import Level, Report, share_done
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,16 @@ class Progress:
     """Number of updates over all scales; a scale that ended early counts as complete."""
     steps: int
     share: float
-    """Share of the work that is done, from 0 to 1: a step counts by its pixels."""
+    """Share of the work that is done, from 0 to 1; see :func:`.pyramid.share_done`."""
     height: int
     width: int
     losses: Mapping[str, float]
     """Weighted losses by term, and their "total"."""
     stage: str = ""
     """Current part of a run that has several: a layer, a frame."""
+    picture: Callable[[], Array] | None = field(default=None, compare=False, repr=False)
+    """Makes the picture so far, (H, W, 3), RGB in [0, 1], at the current scale; to be called before
+    the callback returns. None if the run paints no picture."""
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
@@ -46,12 +49,22 @@ def named_losses(objective: Objective, losses: Array) -> dict[str, float]:
 
 
 def reporter(
-    progress: ProgressCallback | None, objective: Objective, levels: Sequence[Level]
-) -> Callable[[Level, int, Array], None]:
-    """Make the callback of :func:`.pyramid.coarse_to_fine` for a run of one image."""
+    progress: ProgressCallback | None,
+    objective: Objective,
+    levels: Sequence[Level],
+    finish: Callable[[Array], Array],
+) -> Report:
+    """Make the callback of :func:`.pyramid.coarse_to_fine` for a run of one image.
+
+    Args:
+        progress: Called with the progress; None for a report that does nothing.
+        objective: Names the losses.
+        levels: The levels of the run.
+        finish: Turns images (1, 3, H, W) without margin into the picture (H, W, 3).
+    """
     steps = sum(level.steps for level in levels)
 
-    def report(level: Level, step: int, losses: Array) -> None:
+    def report(level: Level, step: int, losses: Array, images: Callable[[], Array]) -> None:
         if progress is not None:
             index = levels.index(level)
             progress(
@@ -64,6 +77,7 @@ def reporter(
                     height=level.height,
                     width=level.width,
                     losses=named_losses(objective, losses),
+                    picture=lambda: finish(level.cut(images())),
                 )
             )
 

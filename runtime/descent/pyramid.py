@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,10 @@ from .stall import Seen, Stall
 
 # style-transfer-pytorch, style_transfer.py: gen_scales.
 FACTOR = math.sqrt(2)
+
+# Opening a size (targets, graphs, sessions) takes about as long as this many steps there. Measured
+# with stylize, vgg16 and OpenVINO at 384 pixels: 4 to 11.
+OPENING = 8
 
 # The networks pad with zeros, which show as a frame of lines along the edge of the picture. So a
 # margin is painted as well, and cut off. A guess: the lines lie within 12 of 512 pixels.
@@ -72,6 +76,11 @@ class Checkpoint:
     """Updates taken over all levels."""
     seen: Seen
     """Losses at that level so far; see :class:`.stall.Stall`."""
+
+
+Report: TypeAlias = Callable[[Level, int, Array, Callable[[], Array]], None]
+"""Told of the level, the updates taken there, the losses (N, T), and what copies the images
+(N, 3, *canvas) as long as the call lasts."""
 
 
 class Keeper(Protocol):
@@ -127,11 +136,11 @@ def plan_levels(
 def share_done(levels: Sequence[Level], level: Level, steps: int) -> float:
     """Return the share of the work, in [0, 1], done after ``steps`` updates at a level.
 
-    Each update counts by its pixels.
+    Each update counts by its pixels, and the opening of a level as :data:`OPENING` of its updates.
     """
-    works = [each.steps * math.prod(each.canvas) for each in levels]
+    works = [(OPENING + each.steps) * math.prod(each.canvas) for each in levels]
     before = sum(works[: levels.index(level)])
-    return (before + steps * math.prod(level.canvas)) / sum(works)
+    return (before + (OPENING + steps) * math.prod(level.canvas)) / sum(works)
 
 
 def coarse_to_fine(
@@ -139,7 +148,7 @@ def coarse_to_fine(
     images: Array,
     optimizer: Optimizer,
     open_descent: Callable[[Level, Array, State], Steppable],
-    report: Callable[[Level, int, Array], None],
+    report: Report,
     stop: Callable[[], bool],
     enlarge: Callable[[Array, Level], Array] | None = None,
     keeper: Keeper | None = None,
@@ -152,7 +161,7 @@ def coarse_to_fine(
         images: (N, 3, H, W) at the first level's canvas.
         optimizer: Carries its state from size to size.
         open_descent: Given a level, and images and state of its size, opens their descent.
-        report: Called with the level, the updates taken there and the losses (N, T).
+        report: Called after every evaluation.
         stop: Called before each update; True ends the run.
         enlarge: Brings images of one level to the canvas of the next; resizes them by default.
         keeper: Saves checkpoints, and gives the one to resume from.
@@ -174,7 +183,7 @@ def coarse_to_fine(
             outcome = descend(
                 descent,
                 level.steps - before,
-                _of_level(report, level, before),
+                _of_level(report, level, before, descent),
                 stop,
                 _of_place(keeper, index, before, taken, descent, stall),
                 _of_steps(stall, before),
@@ -187,10 +196,10 @@ def coarse_to_fine(
 
 
 def _of_level(
-    report: Callable[[Level, int, Array], None], level: Level, before: int
+    report: Report, level: Level, before: int, descent: Steppable
 ) -> Callable[[int, Array], None]:
     """Make a level's report, which also counts updates from before a break."""
-    return lambda step, losses: report(level, before + step, losses)
+    return lambda step, losses: report(level, before + step, losses, lambda: descent.images)
 
 
 def _of_steps(stall: Stall, before: int) -> Callable[[int, Array], bool]:

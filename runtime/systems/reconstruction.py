@@ -31,7 +31,7 @@ from nstbatch.runtime.descent.progress import (
     part_of_run,
     reporter,
 )
-from nstbatch.runtime.descent.pyramid import Level
+from nstbatch.runtime.descent.pyramid import Level, Report
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.peak_memory import CONTENT_PASS
 from nstbatch.runtime.names import TARGET
@@ -205,7 +205,7 @@ class Reconstruction(System):
         """Run phase after phase, each from the images of the one before it."""
         height, width = images.shape[2:]
         whole = Level(height, width, margin=0, steps=options.iterations)
-        report = reporter(progress, task.objective, [whole])
+        report = reporter(progress, task.objective, [whole], from_nchw)
         taken = 0
         for phase in _phases(options, task.layer):
             level = replace(whole, steps=phase.steps)
@@ -286,11 +286,9 @@ def _phase_run(
     )
 
 
-def _counted_from(
-    report: Callable[[Level, int, Array], None], whole: Level, before: int
-) -> Callable[[Level, int, Array], None]:
+def _counted_from(report: Report, whole: Level, before: int) -> Report:
     """Make a phase's report, which also counts the steps of the phases before it."""
-    return lambda _, step, losses: report(whole, before + step, losses)
+    return lambda _, step, losses, images: report(whole, before + step, losses, images)
 
 
 def _reconstructed(task: _Task, outcome: Outcome) -> ReconstructedLayer:

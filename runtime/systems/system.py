@@ -25,7 +25,7 @@ from nstbatch.runtime.descent.loop import (
 )
 from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
-from nstbatch.runtime.descent.pyramid import Level, coarse_to_fine
+from nstbatch.runtime.descent.pyramid import Level, Report, coarse_to_fine
 from nstbatch.runtime.engine.engine import Engine, Targets
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.objectives.views import View
@@ -122,7 +122,7 @@ class System:
         """
         started, waited = time.perf_counter(), self.engine.waited
         run = plan()
-        report = reporter(progress, run.objective, run.levels)
+        report = reporter(progress, run.objective, run.levels, run.finish)
         with self.engine.picture():
             outcome = self._descend(run, report, stop or never)
         if run.checkpoint is not None and outcome.reason is not StopReason.STOPPED:
@@ -144,7 +144,7 @@ class System:
     def _descend(
         self,
         run: Run,
-        report: Callable[[Level, int, Array], None],
+        report: Report,
         stop: Callable[[], bool],
     ) -> Outcome:
         """Take the steps of a run; see :func:`coarse_to_fine`."""

@@ -1,9 +1,13 @@
+import itertools
 import json
 import socket
 import urllib.error
 import urllib.request
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -20,7 +24,7 @@ from nstbatch.runtime.errors import UsageError
 @pytest.fixture
 def live(batch) -> LiveBatch:
     batch.run()
-    return LiveBatch(batch.out, to_paint=4)
+    return LiveBatch(batch.out, to_paint=4, clock=itertools.count(step=10).__next__)
 
 
 def job(batch, name: str) -> Job:
@@ -69,6 +73,7 @@ def test_the_picture_under_way_and_the_time_left(live, batch):
     paint(live, batch, "a.png")
     batch.image("b.png")
     live.started(job(batch, "b.png"))
+    live.progressed(job(batch, "b.png"), progress(10))
     live.progressed(job(batch, "b.png"), progress(20))
     news = live.news(0)
     assert news["current"]["name"].endswith("b.png")
@@ -77,7 +82,30 @@ def test_the_picture_under_way_and_the_time_left(live, batch):
     assert news["current"]["facts"] == "48x32 · 20 of 40 steps · loss 7.25"
     whole = news["batch"]
     assert (whole["finished"], whole["share"]) == (1, 0.375)
-    assert whole["left"] == pytest.approx(whole["seconds"] / 0.375 * 0.625)
+    # A quarter of a picture in 10 seconds, and 10 more until the page asks for the second time.
+    assert whole["left"] == pytest.approx(10 / 0.25 * 2.5 - 20)
+
+
+def test_the_picture_so_far_is_made_for_a_page_that_asks(live, batch):
+    made = []
+
+    def picture() -> np.ndarray:
+        made.append(len(made))
+        return np.full((20, 30, 3), 0.5, np.float32)
+
+    batch.image("b.png")
+    live.started(job(batch, "b.png"))
+    step = partial(live.progressed, job(batch, "b.png"), replace(progress(1), picture=picture))
+    step()
+    assert live.news(0)["current"]["painted"] is None
+    assert not made  # nobody had asked
+    step()
+    step()
+    assert live.news(0)["current"]["painted"].startswith("data:image/jpeg;base64,")
+    assert len(made) == 1
+    live.started(job(batch, "c.png"))
+    paint(live, batch, "b.png")
+    assert live.news(0)["current"]["painted"] is None  # that was of another photo
 
 
 def test_news_come_in_portions(live, batch):
@@ -105,7 +133,13 @@ def test_a_sheet_under_way_has_no_photo(tmp_path, batch):
     live = LiveBatch(batch.out, to_paint=2)
     words = batch.photos / "relu2.png"  # such a file, but it is only words here
     live.started(Job(words, batch.out / "sheet.png", source=Source.IMAGES, digest="1" * 64))
-    assert live.news(0)["current"] == {"name": str(words), "photo": None, "share": 0, "facts": ""}
+    assert live.news(0)["current"] == {
+        "name": str(words),
+        "photo": None,
+        "painted": None,
+        "share": 0,
+        "facts": "",
+    }
 
 
 # ---- the server -------------------------------------------------------------------------------
@@ -206,6 +240,9 @@ def test_a_page_that_is_open_follows_the_batch(live, batch, open_page, monkeypat
         expect(page.locator("#live-name")).to_contain_text("the style.png")
         expect(page.locator("#live-facts")).to_have_text("48x32 · 10 of 40 steps · loss 7.25")
         assert page.locator("#live-share").evaluate("each => each.value") == 0.25
+        painted = replace(progress(11), picture=lambda: np.full((20, 30, 3), 0.5, np.float32))
+        live.progressed(job(batch, "the style.png"), painted)
+        expect(page.locator("#live-painted")).to_have_js_property("naturalWidth", 30)
         paint(live, batch, "b.png", losses={"total": 9})
         expect(page.locator(".card .name")).to_have_text(["a.png", "b.png"])
         expect(page.locator("#live-summary")).to_contain_text("2 of 4 pictures")

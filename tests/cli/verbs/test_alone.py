@@ -97,6 +97,7 @@ def test_a_file_that_is_not_ours_is_not_overwritten(capsys):
         (["a.jpg", "-o", "-", "--json"], "--json does not go with the one picture of --out -"),
         (["a.jpg", "-o", "-", "--dry-run"], "--dry-run does not go with"),
         (["a.jpg", "-o", "-", "-0"], "--null does not go with"),
+        (["a.jpg", "-o", "-", "--snapshots", "2"], "--snapshots does not go with"),
         (["photos", "-o", "-"], "is the name of one picture, and there are 2 to make"),
         (["-", "--from-file", "-"], "Standard input is either a picture or the list"),
         ([], "Name photos or folders of photos"),

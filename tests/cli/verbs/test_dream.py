@@ -198,6 +198,12 @@ def test_a_film_takes_no_options_of_pictures(option, capsys):
     assert "--video says what is made" in capsys.readouterr().err
 
 
+def test_a_film_has_its_frames_and_no_snapshots(capsys):
+    save("photos/a.png")
+    assert dream("photos", "--frames", "2", "--snapshots", "2", *QUICK) == 2
+    assert "--snapshots does not go with --frames; the frames" in capsys.readouterr().err
+
+
 def test_a_film_that_was_killed_goes_on_where_it_was():
     save("photos/a.png")
     arguments = ["dream", "photos", "--frames", "5", *QUICK]

@@ -198,6 +198,45 @@ def test_textures_films_and_sheets_are_results_too(capsys):
     ]
 
 
+def longest_side(path: str | Path) -> int:
+    with Image.open(path) as image:
+        return max(image.size)
+
+
+def test_snapshots_are_results_too(capsys):
+    photo("photos/mine.jpg.snapshots/1.jpg")
+    in_place = ("-r", "-o", "photos", "--name", "{stem}_x", "--snapshots", "3")
+    stylize = (*STYLIZE, "photos", *in_place, "--iterations", "4", "--format", "webp")
+    three = [f"photos/a_x.webp.snapshots/00000{number}.webp" for number in (1, 2, 3)]
+    pictures = ["photos/May/b_x.webp", "photos/a_x.webp", "photos/mine.jpg.snapshots/1_x.webp"]
+    assert painted(capsys, *stylize) == pictures
+    assert (
+        sorted(path.as_posix() for path in Path("photos/a_x.webp.snapshots").glob("[!.]*")) == three
+    )
+    assert {longest_side(path) for path in three} == {32}
+    before = Path(three[0]).read_bytes()
+    assert before != Path(three[2]).read_bytes()
+    # Without them, or with another number, the pictures are the same ones.
+    assert painted(capsys, *stylize, "--snapshots", "0") == []
+    assert Path(three[0]).read_bytes() == before
+    assert painted(capsys, *stylize, "--overwrite", "--snapshots", "1") == pictures
+    assert list(Path("photos/a_x.webp.snapshots").glob("[!.]*")) == [Path(three[0])]
+    assert painted(capsys, *stylize, "--overwrite", "--snapshots", "0") == pictures
+    assert not Path("photos/a_x.webp.snapshots").exists()
+    assert Path("photos/mine.jpg.snapshots/1.jpg").is_file()
+    # A single picture, and the other verbs.
+    words = ("--snapshots", "2", "--iterations", "3")
+    assert painted(capsys, *STYLIZE, "photos/a.jpg", "-o", "one.png", *words) == ["one.png"]
+    assert files("one.png.snapshots") == [".made-from", "000001.png", "000002.png"]
+    one_size = {"texture": ["--scales", "1"], "dream": ["--octaves", "1"], "reconstruct": []}
+    for verb, more in one_size.items():
+        quick = (*QUICK, *words, "-o", verb, "--size", "64")
+        (made,) = painted(capsys, verb, "photos/a.jpg", *quick, *more)
+        taken = sorted(Path(f"{made}.snapshots").glob("[!.]*"))
+        assert [path.name for path in taken] == [f"00000{n}{Path(made).suffix}" for n in (1, 2)]
+        assert longest_side(taken[-1]) == 64
+
+
 def test_retry_makes_the_failed_ones_in_place(capsys):
     Path("photos/c.jpg").touch()
     words = [*STYLIZE, "photos", "-o", "photos", "--name", "{stem}_x"]

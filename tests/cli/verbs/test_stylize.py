@@ -96,7 +96,8 @@ def test_two_runs_give_identical_bytes(capsys):
 
 def test_a_painting_that_was_killed_goes_on_in_the_middle_to_the_same_bytes(monkeypatch, capsys):
     save("photos/a.png")
-    assert stylize("photos", "-o", "whole", "-n", "6") == 0
+    words = ("photos", "-n", "6", "--snapshots", "4")
+    assert stylize(*words, "-o", "whole") == 0
     kept = []
 
     class Always(CheckpointFile):
@@ -112,12 +113,15 @@ def test_a_painting_that_was_killed_goes_on_in_the_middle_to_the_same_bytes(monk
                 raise KeyboardInterrupt
 
     monkeypatch.setattr("nstbatch.runtime.systems.system.CheckpointFile", Always)
-    assert stylize("photos", "-n", "6") == 130
+    assert stylize(*words) == 130
     assert not Path("stylized/a.png").exists()
     (checkpoint,) = Path("stylized/.nstbatch").glob("*.npz")
-    assert stylize("photos", "-n", "6") == 0
+    assert stylize(*words) == 0
     assert kept[4] == kept[3]  # where it was, not from the beginning
-    assert Path("stylized/a.png").read_bytes() == Path("whole/a.png").read_bytes()
+    snapshots = [f"a.png.snapshots/00000{number}.png" for number in (1, 2, 3, 4)]
+    for name in ("a.png", *snapshots):
+        assert Path("stylized", name).read_bytes() == Path("whole", name).read_bytes()
+    assert len(list(Path("stylized/a.png.snapshots").glob("[!.]*"))) == 4
     assert not checkpoint.parent.exists()
 
 
