@@ -122,7 +122,7 @@ class ClassPicture(System):
             images=spectrum.first_coefficients(first),
             optimizer=Adam(learning_rate=options.learning_rate),
             pooling=options.pooling,
-            targets=lambda level: given,
+            targets=lambda level, begun: given,
             bounds=Bounds(),
             views=lambda level: (SPECTRUM,),
             varying=spectrum.random_window(options.jitter, options.zoom, windows),
