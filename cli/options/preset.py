@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.cli.text import columns
 from nstbatch.runtime.checks import one_of
+from nstbatch.runtime.systems import nearest_neighbor_presets, style_transfer_presets
+from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
-from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES, PRESETS
+from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES, Preset
 
+from .methods import GATYS, NNST
 from .panels import PICTURE, complete
 from .toml_options import Level, is_of_defaults, use
 
+_TABLES: Mapping[str, Mapping[Preset, Mapping[str, str | float]]] = {
+    GATYS: style_transfer_presets.PRESETS,
+    NNST: nearest_neighbor_presets.PRESETS,
+}
+_DEFAULTS: dict[str, StyleTransferOptions | NearestNeighborOptions] = {
+    GATYS: StyleTransferOptions(),
+    NNST: NearestNeighborOptions(),
+}
 
-def _load(context: typer.Context, parameter: typer.CallbackParam, name: str) -> str:
+
+def _load(context: typer.Context, name: str) -> str:
     """Let the rest of the command line take its defaults from a preset.
 
     One that the user's own defaults choose does not win over the options beside it.
@@ -25,28 +38,43 @@ def _load(context: typer.Context, parameter: typer.CallbackParam, name: str) -> 
     Raises:
         UnknownNameError: There is no such preset.
     """
-    one_of("preset", name, PRESET_NAMES)
+    if context.resilient_parsing:
+        one_of("preset", name, PRESET_NAMES)
     if not context.resilient_parsing:
-        chosen = PRESETS[name]  # type: ignore[index]
-        of_defaults = is_of_defaults(context, str(parameter.name))
-        level = Level.PRESET_OF_DEFAULTS if of_defaults else Level.PRESET
-        use(context, level, {key: str(value) for key, value in chosen.items()})
+        use_preset(context, name, context.params.get("method", GATYS))
     return name
+
+
+def use_preset(context: typer.Context, name: str, method: str) -> None:
+    """Let the rest of the command line take its defaults from a preset of a method.
+
+    The options for both are read before all others, in the order in which they are typed.
+
+    Raises:
+        UnknownNameError: The method has no such preset.
+    """
+    presets = _TABLES[method]
+    one_of("preset", name, tuple(presets))
+    chosen = presets[cast("Preset", name)]
+    of_defaults = is_of_defaults(context, "preset")
+    level = Level.PRESET_OF_DEFAULTS if of_defaults else Level.PRESET
+    use(context, level, {key: str(value) for key, value in chosen.items()})
 
 
 def _print_table(wanted: bool) -> None:
     if wanted:
         print("\n".join(preset_table()))
+        print("\n".join(["", f"With --method {NNST}:", *preset_table(NNST)]))
         raise typer.Exit
 
 
-def preset_table() -> list[str]:
-    """Return the options that presets change, a line for each, with their values."""
-    defaults = asdict(StyleTransferOptions())
-    changed = dict.fromkeys(option for preset in PRESETS.values() for option in preset)
-    rows = [("option", *PRESET_NAMES)]
+def preset_table(method: str = GATYS) -> list[str]:
+    """Return the options that a method's presets change, a line for each, with their values."""
+    presets, defaults = _TABLES[method], asdict(_DEFAULTS[method])
+    changed = dict.fromkeys(option for preset in presets.values() for option in preset)
+    rows = [("option", *presets)]
     for option in changed:
-        values = (str(PRESETS[name].get(option, defaults[option])) for name in PRESET_NAMES)
+        values = (str(presets[name].get(option, defaults[option])) for name in presets)
         rows.append((f"--{option.replace('_', '-')}", *values))
     return columns(rows)
 

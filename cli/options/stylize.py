@@ -10,6 +10,8 @@ import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.systems.style_transfer_options import (
     ERRORS,
     INITS,
@@ -19,6 +21,8 @@ from nstbatch.runtime.systems.style_transfer_options import (
 )
 
 from .layers import parse_layers, parse_weighted_layers
+from .method import MethodName, Stylization
+from .methods import GATYS, NNST
 from .optimization import (
     Iterations,
     LearningRate,
@@ -138,6 +142,7 @@ Start = Annotated[
 class Stylizing:
     """All options of a style transfer, as the command line gives them."""
 
+    method: MethodName = GATYS
     preset: PresetName = "default"
     preset_table: PresetTable = False
     size: Size = DEFAULTS.size
@@ -157,6 +162,7 @@ class Stylizing:
     seed: Seed = DEFAULTS.seed
     pooling: PoolingName = DEFAULTS.pooling
     trim_style: TrimStyle = "auto"
+    stylization: Stylization = NearestNeighborOptions.stylization
 
     @property
     def trims_style(self) -> bool:
@@ -193,6 +199,31 @@ class Stylizing:
             style_layers=parse_weighted_layers(self.style_layers),
             content_layers=parse_layers(self.content_layers),
             tv_weight=self.tv_weight,
+            tolerance=self.tolerance,
+            init="image" if self.init_path else cast("Init", self.init),
+            seed=self.seed,
+            pooling=cast("Pooling", self.pooling),
+        )
+
+    @property
+    def nearest_neighbor_options(self) -> NearestNeighborOptions:
+        """The options of nearest-neighbour style transfer as the library takes them.
+
+        Raises:
+            UsageError: One of them is out of range, or the layers have weights.
+        """
+        layers = parse_layers(self.style_layers)
+        if any("=" in layer for layer in layers or ()):
+            raise UsageError(f"With --method {NNST}, --style-layers takes no weights.")
+        return NearestNeighborOptions(
+            size=self.size,
+            max_size=self.max_size,
+            iterations=self.iterations,
+            scales=self.scales,
+            learning_rate=self.learning_rate,
+            stylization=self.stylization,
+            content_weight=self.content_weight,
+            layers=layers,
             tolerance=self.tolerance,
             init="image" if self.init_path else cast("Init", self.init),
             seed=self.seed,

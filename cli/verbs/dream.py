@@ -17,9 +17,9 @@ from nstbatch.cli.options.dream import (
     parse_channels,
     parse_classes,
 )
+from nstbatch.cli.options.refusal import refuse
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Selection
-from nstbatch.cli.options.toml_options import given
 from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.runtime.checks import Pooling
@@ -82,7 +82,7 @@ def dream(
     batch = batch_options(context, selection, writing, reporting)
     if dreaming.classes:
         others = (*OF_PHOTOS, "frames", *OF_FILMS, "name")
-        _refuse(context, others, "does not go with --class")
+        refuse(context, others, "does not go with --class")
         options = ClassPictureOptions(
             prior=cast("Prior", dreaming.prior),
             transparency=dreaming.transparency,
@@ -93,8 +93,8 @@ def dream(
     elif dreaming.frames is not None:
         work = _films(context, inputs, dreaming, computing, batch)
     elif inputs or batch.inputs.from_file:
-        _refuse(context, OF_FILMS, "needs --frames")
-        _refuse(context, OF_CLASSES, "needs --class")
+        refuse(context, OF_FILMS, "needs --frames")
+        refuse(context, OF_CLASSES, "needs --class")
         work = dreams_of_photos(inputs, _options(dreaming), dreaming.guide, computing, batch)
     else:
         raise UsageError(
@@ -111,13 +111,13 @@ def _films(
     computing: Computing,
     batch: BatchOptions,
 ) -> Work:
-    _refuse(context, OF_CLASSES, "needs --class")
-    _refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
-    _refuse(context, ("snapshots",), "does not go with --frames; the frames are on disk anyway")
+    refuse(context, OF_CLASSES, "needs --class")
+    refuse(context, OF_PICTURES, "does not go with --frames; --video says what is made")
+    refuse(context, ("snapshots",), "does not go with --frames; the frames are on disk anyway")
     if batch.alone is not None:
         raise UsageError("A film has its frames beside it: give --out a folder.")
     if not (inputs or batch.inputs.from_file):
-        _refuse(context, ("name", "max_size"), "needs a photo")
+        refuse(context, ("name", "max_size"), "needs a photo")
     # The user's own defaults may have a format, of pictures, and snapshots.
     batch = replace(batch, pictures=PictureOptions(name=batch.pictures.name), snapshots=0)
     zoom = ZoomOptions(cast("int", dreaming.frames), dreaming.zoom)
@@ -148,12 +148,3 @@ def _shared(dreaming: Dreaming) -> dict[str, Any]:
         "pooling": cast("Pooling", dreaming.pooling),
     }
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _refuse(context: typer.Context, names: Sequence[str], why: str) -> None:
-    """Raise a UsageError for the first of these parameters that was given."""
-    found = given(context)
-    for parameter in context.command.params:
-        if parameter.name in names and parameter.name in found:
-            shown = parameter.opts[0] if parameter.opts[0].startswith("-") else "A photo"
-            raise UsageError(f"{shown} {why}.")

@@ -31,6 +31,7 @@ TOLERATED = 3.0
 history of L-BFGS at 1024 pixels is half a gigabyte."""
 
 _RUN, _PLACE, _SEEN, _IMAGES, _STATE = "run", "place", "seen", "images", "state/"
+_BEGUN = "begun"
 
 
 class CheckpointFile:
@@ -74,7 +75,7 @@ class CheckpointFile:
                     if name.startswith(_STATE)
                 }
                 seen = list(map(tuple, arrays[_SEEN].tolist()))
-                return Checkpoint(level, steps, arrays[_IMAGES], state, taken, seen)
+                return Checkpoint(level, steps, arrays[_IMAGES], state, taken, seen, arrays[_BEGUN])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -89,7 +90,7 @@ class CheckpointFile:
         self._latest = now
         now_at = checkpoint()
         arrays: dict[str, Any] = {_STATE + name: values for name, values in now_at.state.items()}
-        arrays |= {_RUN: self._run, _IMAGES: now_at.images}
+        arrays |= {_RUN: self._run, _IMAGES: now_at.images, _BEGUN: now_at.begun}
         arrays |= {_PLACE: [now_at.level, now_at.steps, now_at.taken], _SEEN: list(now_at.seen)}
         file = io.BytesIO()
         np.savez(file, **arrays)

@@ -76,6 +76,8 @@ class Checkpoint:
     """Updates taken over all levels."""
     seen: Seen
     """Losses at that level so far; see :class:`.stall.Stall`."""
+    begun: Array
+    """(N, 3, H, W): the images that the level began with, which its targets may depend on."""
 
 
 Report: TypeAlias = Callable[[Level, int, Array, Callable[[], Array]], None]
@@ -147,7 +149,7 @@ def coarse_to_fine(
     levels: Sequence[Level],
     images: Array,
     optimizer: Optimizer,
-    open_descent: Callable[[Level, Array, State], Steppable],
+    open_descent: Callable[[Level, Array, State, Array], Steppable],
     report: Report,
     stop: Callable[[], bool],
     enlarge: Callable[[Array, Level], Array] | None = None,
@@ -160,7 +162,8 @@ def coarse_to_fine(
         levels: From coarse to fine.
         images: (N, 3, H, W) at the first level's canvas.
         optimizer: Carries its state from size to size.
-        open_descent: Given a level, and images and state of its size, opens their descent.
+        open_descent: Given a level, images and state of its size, and the images that the level
+            began with, opens their descent.
         report: Called after every evaluation.
         stop: Called before each update; True ends the run.
         enlarge: Brings images of one level to the canvas of the next; resizes them by default.
@@ -171,21 +174,22 @@ def coarse_to_fine(
         The last outcome, at the size of its level, with the steps of all levels.
     """
     start = keeper.resume() if keeper else None
-    start = start or Checkpoint(0, 0, images, optimizer.initial_state(images.shape), 0, ())
+    start = start or Checkpoint(0, 0, images, optimizer.initial_state(images.shape), 0, (), images)
     images, state, before, taken = start.images, start.state, start.steps, start.taken
-    seen = start.seen
+    seen, begun = start.seen, start.begun
     for index, level in enumerate(levels[start.level :], start.level):
         if images.shape[2:] != level.canvas:
             images = enlarge(images, level) if enlarge else resize_batch(images, level.canvas)
             state = optimizer.resample(state, level.canvas)
+        begun = begun if index == start.level else images
         stall = Stall(tolerance, seen)
-        with closing(open_descent(level, images, state)) as descent:
+        with closing(open_descent(level, images, state, begun)) as descent:
             outcome = descend(
                 descent,
                 level.steps - before,
                 _of_level(report, level, before, descent),
                 stop,
-                _of_place(keeper, index, before, taken, descent, stall),
+                _of_place(keeper, index, before, taken, descent, stall, begun),
                 _of_steps(stall, before),
             )
         taken += outcome.steps
@@ -208,7 +212,13 @@ def _of_steps(stall: Stall, before: int) -> Callable[[int, Array], bool]:
 
 
 def _of_place(
-    keeper: Keeper | None, level: int, before: int, taken: int, descent: Steppable, stall: Stall
+    keeper: Keeper | None,
+    level: int,
+    before: int,
+    taken: int,
+    descent: Steppable,
+    stall: Stall,
+    begun: Array,
 ) -> Callable[[int], None]:
     """Make a level's keeper, which also counts everything done before it."""
 
@@ -223,6 +233,7 @@ def _of_place(
                     taken + step,
                     # A resumed run evaluates the newest once more.
                     stall.seen[:-1],
+                    begun,
                 )
             )
 

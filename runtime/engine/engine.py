@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
@@ -33,6 +34,7 @@ from nstbatch.runtime.objectives.views import View
 from .batch_size import best_batch
 from .batching import Batcher, Start
 from .device_descent import LOOK_EVERY, Descent
+from .nearest import nearest
 from .network_sessions import KEPT_SESSIONS, NetworkSessions
 from .peak_memory import PassCost, peak_of_descent, peak_of_search
 from .size_limits import SizeLimits
@@ -211,6 +213,18 @@ class Engine:
         seen = (images.shape, hashlib.sha256(images.tobytes()).hexdigest())
         return stored_arrays((*about, available_cores(), *seen), compute)
 
+    def nearest(self, queries: Array, candidates: Array) -> NDArray[np.intp]:
+        """Find the most similar candidate of each query, (Q,); see :func:`.nearest.nearest`.
+
+        Args:
+            queries: (D, Q), one a column.
+            candidates: (D, P), one a column.
+        """
+        with self._exclusive():
+            return nearest(
+                queries, candidates, lambda shapes: self._sessions.search(self.provider, shapes)
+            )
+
     def project(self, rule: GraphKind, layer: str, cotangents: Array, images: Array) -> Array:
         """Propagate cotangents of one layer back to the images; returns (N, 3, H, W).
 
@@ -287,9 +301,9 @@ class Engine:
         if self._batcher is None:
             return open_descent(start)
         shapes = tuple((name, values.shape) for name, values in start.constants.items())
-        key = (provider, objective.terms, pooling, images.shape, shapes, optimizer, bounds)
-        # Most views get new random numbers in every step, which belong to no single picture.
-        alone = views or len(images) > 1
+        key = (provider, objective.terms, views, pooling, images.shape, shapes, optimizer, bounds)
+        # Random numbers that change in every step belong to no single picture.
+        alone = varying is not nothing_varies or len(images) > 1
         return self._batcher.join(start, open_descent, None if alone else key)
 
     def _exclusive(self) -> AbstractContextManager[None]:

@@ -120,12 +120,28 @@ class NetworkSessions:
         def make() -> onnx.ModelProto:
             from nstbatch.runtime.graphs.link import link
 
-            layers = [term.layer for term in terms if term.layer is not None]
+            layers = [layer for term in terms for layer in term.layers]
             network = self._network(provider, "gradient", pooling, layers)
             return link(network, terms, count, views)
 
         parts = ("step", terms, views, pooling, count)
         return self._kept(parts, make, shapes, provider, captured=True)
+
+    def search(self, provider: Provider, shapes: Shapes) -> Session:
+        """Return the session that searches for nearest neighbours, always in float32.
+
+        Args:
+            provider: Runs it, whatever its precision.
+            shapes: Shape of every input, by name.
+        """
+
+        def make() -> onnx.ModelProto:
+            from nstbatch.runtime.objectives.hypercolumn_formulas import most_similar
+
+            return most_similar.to_model_proto()  # type: ignore[no-any-return,no-untyped-call]
+
+        provider = replace(provider, precision="fp32")
+        return self._kept(("search",), make, shapes, provider, has_network=False)
 
     def update(
         self, provider: Provider, optimizer: Optimizer, image_shape: Shape, state: Shapes

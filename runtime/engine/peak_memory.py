@@ -41,6 +41,7 @@ class PassCost:
 GRAM_PASS = PassCost(4.4, 5.5, 0)
 DREAM_PASS = PassCost(6.0, 1.4, 350)
 CONTENT_PASS = PassCost(4.4, 2.7, 200)
+COLUMNS_PASS = PassCost(4.4, 5.5, 0)
 SEARCH_PASS = PassCost(8.8, 0.53, 0)
 
 # Times the optimiser's state: that of two sizes while it is resampled, and the copies for it.

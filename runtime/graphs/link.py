@@ -1,11 +1,12 @@
 """Linking joins an open gradient graph and an objective to the step graph.
 
 The first half of the gradient graph outputs the activations; its second half takes the cotangents.
-Linking puts each term between the two: the term takes a layer's activation and returns its loss
-and cotangent. A layer without a term has a cotangent of zero. Zeros are propagated until they are
-added to something else, so an unused layer costs nothing, and everything deeper than the deepest
-layer in use disappears. Views, if any, are put between the image and the network, and the gradient
-goes back through them. A view that shows K pictures for one gives K rows of losses.
+Linking puts each term between the two: the term takes a layer's activation, or those of several
+layers joined to one, and returns its loss and a cotangent for each of them. A layer without a term
+has a cotangent of zero. Zeros are propagated until they are added to something else, so an unused
+layer costs nothing, and everything deeper than the deepest layer in use disappears. Views, if any,
+are put between the image and the network, and the gradient goes back through them. A view that
+shows K pictures for one gives K rows of losses.
 
 ========================= ============ =======================================================
 step graph                shape        meaning
@@ -22,7 +23,7 @@ output slopes             (N, 1, H, W) of a watched view: sum over colours of |d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ from onnx_ir.passes import common as passes
 
 from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE, LOSSES, SLOPES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.formula import Formula
+from nstbatch.runtime.objectives.joint import Joint
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View
 
@@ -60,10 +62,10 @@ def link(
     steps = editor.add_views(views)
     losses, cotangents = [], dict[str | None, list[ir.Value]]()
     for term in terms:
-        activation = editor.values[term.layer or IMAGE]
-        loss, cotangent = editor.add_loss(term, activation, pictures)
+        loss, *pulls = editor.add_loss(term, pictures)
         losses.append(editor.add("Unsqueeze", loss, editor.constant([1])))
-        cotangents.setdefault(term.layer, []).append(cotangent)
+        for layer, cotangent in zip(term.layers or (None,), pulls, strict=True):
+            cotangents.setdefault(layer, []).append(cotangent)
 
     parts = cotangents.pop(None, [])
     for layer, summands in cotangents.items():
@@ -92,9 +94,9 @@ def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.
     editor = _Editor(forward_graph)
     return editor.finish(
         {
-            TARGET + term.name: editor.call(term.target, editor.values[term.layer])[0]
+            TARGET + term.name: editor.call(term.target, editor.add_seen(term)[0])[0]
             for term in terms
-            if term.target is not None and term.layer is not None
+            if term.target is not None and term.layers
         }
     )
 
@@ -172,10 +174,22 @@ class _Editor:
             )
         return gradient, slopes
 
-    def add_loss(
-        self, term: Term, activation: ir.Value, pictures: int
-    ) -> tuple[ir.Value, ir.Value]:
-        """Append a term, with its target and weight as new inputs; return loss (N,), cotangent."""
+    def add_seen(self, term: Term) -> tuple[ir.Value, Sequence[ir.Value]]:
+        """Return the activation that a term takes, or the image; and the parts that it joins."""
+        if term.joint is None:
+            return self.values[term.layer or IMAGE], ()
+        image = self.values[IMAGE]
+        parts = [
+            self.call(term.joint.see, self.values[layer], image)[0] for layer in term.joint.layers
+        ]
+        return self.add("Concat", *parts, axis=1), parts
+
+    def add_loss(self, term: Term, pictures: int) -> Sequence[ir.Value]:
+        """Append a term, with its target and weight as new inputs.
+
+        Returns the loss (N,), and a cotangent for each layer of the term, or for the image.
+        """
+        activation, parts = self.add_seen(term)
         inputs = [activation]
         if term.has_target:
             inputs.append(self.add_input(TARGET + term.name))
@@ -184,7 +198,25 @@ class _Editor:
         if "pictures" in term.loss.load().function_ir.attributes:
             attributes["pictures"] = pictures
         loss, cotangent = self.call(term.loss, *inputs, **attributes)
-        return loss, cotangent
+        if term.joint is None:
+            return loss, cotangent
+        return loss, *self.add_parting(term.joint, parts, cotangent)
+
+    def add_parting(
+        self, joint: Joint, parts: Sequence[ir.Value], cotangent: ir.Value
+    ) -> Iterator[ir.Value]:
+        """Append the way back from a joint cotangent to the layers, and yield their cotangents."""
+        channels = [self.add("Shape", part, start=1, end=2) for part in parts]
+        split = ir.node(
+            "Split",
+            [cotangent, self.add("Concat", *channels, axis=0)],
+            {"axis": 1},
+            num_outputs=len(parts),
+        )
+        self.graph.append(split)
+        for layer, pull in zip(joint.layers, split.outputs, strict=True):
+            activation, image = self.values[layer], self.values[IMAGE]
+            yield self.call(joint.pull_back, activation, image, pull)[0]
 
     def add_input(self, name: str) -> ir.Value:
         """Add a float32 input; its shape is set when a session is opened."""

@@ -32,6 +32,7 @@ import numpy as np
 from nstbatch.runtime.arrays import Array
 
 from .formula import Formula
+from .joint import Joint
 
 FORMULAS = "nstbatch.runtime.objectives.term_formulas"
 SCALED = "nstbatch.runtime.objectives.scaled_formulas"
@@ -42,17 +43,18 @@ CONTENT_TARGET = Formula(FORMULAS, "content_target")
 
 @dataclass(frozen=True)
 class Term:
-    """One part of an objective: a formula on a layer, or on the image if ``layer`` is None.
+    """One part of an objective: a formula on a layer, on several as one, or on the image.
 
     Attributes:
         kind: Name of the formula, one word, such as "style" or "scaled-style".
-        layer: Name of the layer whose activation it takes; None for the image.
+        layer: Name of the layer whose activation it takes; None for the image, or with ``joint``.
         loss: The function that returns the loss and its derivative.
         target: The function that computes the target from a reference picture's activation.
         given: True if the caller gives the target, instead of a reference picture.
         relative: True if the loss is divided by the mean of |target|^degree.
         degree: Power by which the loss grows with the scale of activation and target.
         attributes: Constants that ``loss`` is called with; a change of one needs a new graph.
+        joint: Several layers whose activations it takes as one; ``layer`` is None then.
     """
 
     kind: str
@@ -63,6 +65,14 @@ class Term:
     relative: bool = True
     degree: int = 2
     attributes: tuple[tuple[str, float], ...] = ()
+    joint: Joint | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose activations it takes; none for a term on the image."""
+        if self.joint is not None:
+            return self.joint.layers
+        return () if self.layer is None else (self.layer,)
 
     @property
     def name(self) -> str:
@@ -116,7 +126,7 @@ class Objective:
     @property
     def layers(self) -> list[str]:
         """The layers of the terms; terms on the image are left out."""
-        return [term.layer for term in self.terms if term.layer is not None]
+        return [layer for term in self.terms for layer in term.layers]
 
     @property
     def weights(self) -> Mapping[str, float]:

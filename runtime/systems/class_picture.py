@@ -124,7 +124,7 @@ class ClassPicture(System):
             images=drawn_on.first,
             optimizer=Adam(options.learning_rate or LEARNING_RATES[options.prior]),
             pooling=options.pooling,
-            targets=lambda level: given,
+            targets=lambda level, begun: given,
             bounds=Bounds(),
             views=lambda level: drawn_on.views,
             varying=drawn_on.varying,

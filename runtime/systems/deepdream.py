@@ -79,7 +79,7 @@ class DeepDream(System):
             images=levels[0].fit(picture.pixels),
             optimizer=NormalizedGradient(options.step_size / 255),
             pooling=options.pooling,
-            targets=lambda level: targets,
+            targets=lambda level, begun: targets,
             views=lambda level: (JITTER,),
             varying=random_jitter(options.jitter, options.seed),
             enlarge=_keep_the_detail(picture.pixels, levels),

@@ -280,7 +280,7 @@ def _phase_run(
         images=images,
         optimizer=phase.optimizer,
         pooling=pooling,
-        targets=lambda level: {name: targets[name]},
+        targets=lambda level, begun: {name: targets[name]},
         views=lambda level: phase.views,
         varying=phase.varying,
     )

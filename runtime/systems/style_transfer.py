@@ -33,7 +33,7 @@ from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, long_side, resize, to_nchw
 
 from .style_objective import style_objective
-from .style_transfer_options import StyleTransferOptions
+from .style_transfer_options import Init, StyleTransferOptions
 from .system import Result, Run, System
 
 # The coarse sizes only settle large shapes of the photo; the strokes take most of the steps.
@@ -119,10 +119,10 @@ class StyleTransfer(System):
         return Run(
             objective=objective,
             levels=levels,
-            images=_first_images(options, start, painting, levels[0]),
+            images=first_images(options.init, options.seed, start, painting, levels[0]),
             optimizer=optimizer,
             pooling=options.pooling,
-            targets=lambda level: self._targets(
+            targets=lambda level, begun: self._targets(
                 objective, picture.pixels, painting, level, options.pooling
             ),
             tolerance=options.tolerance,
@@ -198,11 +198,8 @@ class StyleTransfer(System):
         of_style = tuple(
             term for term in objective.terms if term.target not in (None, CONTENT_TARGET)
         )
-        height, width, _ = painting.shape
         smallest, _ = self.engine.limits.largest_need(objective.layers, pooling)
-        narrow = math.ceil(smallest * max(height, width) / min(height, width))
-        wanted = max(level.height, level.width, narrow)
-        resized = to_nchw(resize(painting, fit_long_side(height, width, wanted)))
+        resized = painting_at(painting, max(level.height, level.width), smallest)
         key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, of_style, pooling)
 
         def of_painting() -> Targets:
@@ -221,14 +218,22 @@ def _optimizer(options: StyleTransferOptions) -> Optimizer:
     return optimizer
 
 
-def _first_images(
-    options: StyleTransferOptions, start: Array, painting: Array, level: Level
-) -> Array:
+def painting_at(painting: Array, wanted: int, smallest: int) -> Array:
+    """Resize a painting to a long side, (1, 3, H, W).
+
+    A long and narrow one becomes larger, so that its short side is not below ``smallest``.
+    """
+    height, width, _ = painting.shape
+    narrow = math.ceil(smallest * max(height, width) / min(height, width))
+    return to_nchw(resize(painting, fit_long_side(height, width, max(wanted, narrow))))
+
+
+def first_images(init: Init, seed: int, start: Array, painting: Array, level: Level) -> Array:
     """Return the first images, (1, 3, H, W): the given picture, recolored if asked, or noise."""
-    if options.init == "noise":
-        random = np.random.default_rng(options.seed)
+    if init == "noise":
+        random = np.random.default_rng(seed)
         return random.random((1, 3, *level.canvas), dtype=np.float32)
-    if options.init == "recolored":
+    if init == "recolored":
         height, width, _ = painting.shape
         small = resize(painting, fit_long_side(height, width, max(level.height, level.width)))
         start = recolored(resize(start, (level.height, level.width)), small)

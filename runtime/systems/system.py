@@ -63,8 +63,8 @@ class Run:
     optimizer: Optimizer
     pooling: Pooling
     """Pooling variant of the network."""
-    targets: Callable[[Level], Targets]
-    """Gives the targets of a level; see :meth:`Engine.descent`."""
+    targets: Callable[[Level, Array], Targets]
+    """Gives the targets of a level that began with these images; see :meth:`Engine.descent`."""
     bounds: Bounds = PIXEL_BOUNDS
     views: Callable[[Level], tuple[View, ...]] = lambda level: ()
     """Gives the views of a level."""
@@ -149,10 +149,10 @@ class System:
     ) -> Outcome:
         """Take the steps of a run; see :func:`coarse_to_fine`."""
 
-        def open_descent(level: Level, images: Array, state: State) -> Steppable:
+        def open_descent(level: Level, images: Array, state: State, begun: Array) -> Steppable:
             return self.engine.descent(
                 run.objective,
-                run.targets(level),
+                run.targets(level, begun),
                 images,
                 run.optimizer,
                 state,

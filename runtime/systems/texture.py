@@ -116,7 +116,7 @@ class Texture(System):
         levels = self._levels(shape, pixels, objective, options)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
-        def targets(level: Level) -> Targets:
+        def targets(level: Level, begun: Array) -> Targets:
             share = max(level.height, level.width) / max(shape)
             return self._targets_at(share, pixels, objective.terms, options.pooling)
 

@@ -24,6 +24,8 @@ from nstbatch.runtime.pictures.synthetic import photo_like
 from nstbatch.runtime.systems.class_picture import ClassPicture
 from nstbatch.runtime.systems.deepdream import DeepDream
 from nstbatch.runtime.systems.dream_options import PRIORS, ClassPictureOptions, DreamOptions
+from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
 from nstbatch.runtime.systems.reconstruction import Reconstruction
 from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
@@ -162,6 +164,14 @@ def test_stylize(opened, provider, model, optimizer, pooling):
     )
     on(StyleTransfer(model, device="cpu", threads=1), provider)(photo(), photo(seed=1), options)
     check(opened, 4)  # content, style, step, update
+
+
+@each("pooling", ("avg",), ("max",))
+def test_stylize_by_nearest_neighbours(opened, provider, model, pooling):
+    options = NearestNeighborOptions(size=80, scales=1, iterations=1, pooling=pooling)
+    system = on(NearestNeighborStyle(model, device="cpu", threads=1), provider)
+    system(photo(), photo(seed=1), options)
+    check(opened, 6)  # columns of both, search, self-similarity, step, update
 
 
 @each("tileable", (False,), (True,))

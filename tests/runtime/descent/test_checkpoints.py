@@ -20,6 +20,7 @@ CHECKPOINT = Checkpoint(
     state={"step": np.ones(1, np.float32)},
     taken=5,
     seen=[(0, 0.1), (1, 3.0)],
+    begun=np.full((1, 3, 2, 2), 0.5, np.float32),
 )
 
 
@@ -38,6 +39,7 @@ def test_what_is_kept_is_what_comes_back(path):
     assert (checkpoint.level, checkpoint.steps, checkpoint.taken) == (1, 2, 5)
     assert checkpoint.seen == [(0, 0.1), (1, 3.0)]
     np.testing.assert_array_equal(checkpoint.images, CHECKPOINT.images)
+    np.testing.assert_array_equal(checkpoint.begun, CHECKPOINT.begun)
     assert checkpoint.state.keys() == {"step"}
     np.testing.assert_array_equal(checkpoint.state["step"], CHECKPOINT.state["step"])
     CheckpointFile(path, "run").discard()

@@ -196,7 +196,7 @@ LEVELS_OF_THREE = [Level(6, 8, 1, 2), Level(9, 12, 1, 3), Level(12, 16, 2, 4)]
 def run(optimizer=None, *, stop=lambda: False, fails_at=None, keeper=None, tolerance=None):
     opened, reports = [], []
 
-    def open_descent(level, images, state):
+    def open_descent(level, images, state, begun):
         opened.append((level, images, state))
         return Brighter(images, state, 2 if len(opened) == fails_at else None)
 
@@ -297,7 +297,7 @@ def test_a_level_that_fails_is_the_last():
 def test_levels_of_one_size_share_images_and_state():
     images, states = [], []
 
-    def open_descent(level, start, state):
+    def open_descent(level, start, state, begun):
         images.append(start)
         states.append(state)
         return Brighter(start, state)

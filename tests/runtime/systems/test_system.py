@@ -23,7 +23,7 @@ def smoothing(**parts) -> Run:
     """A run that smooths noise, which needs no targets."""
     images = np.random.default_rng(0).random((1, 3, *LEVELS[0].canvas), np.float32)
     described = {"levels": LEVELS, "images": images, "optimizer": Adam(), "pooling": "avg"}
-    described |= {"objective": 1.0 * total_variation(), "targets": lambda level: {}}
+    described |= {"objective": 1.0 * total_variation(), "targets": lambda level, begun: {}}
     return Run(**described | parts)
 
 
@@ -48,7 +48,7 @@ def test_a_run_that_is_stopped_has_the_size_of_its_level(system):
 def test_views_and_targets_are_those_of_each_level(system):
     seen = []
 
-    def targets(level):
+    def targets(level, begun):
         seen.append(level)
         return {}
 

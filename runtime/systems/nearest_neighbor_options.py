@@ -1,0 +1,110 @@
+"""The options of nearest-neighbour style transfer and their defaults, for library and commands.
+
+Imports nothing heavy, so the command line can show the defaults without numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nstbatch.runtime.checks import (
+    POOLINGS,
+    OptimizerName,
+    Own,
+    Pooling,
+    above,
+    at_least,
+    bound,
+    one_of,
+    several,
+    side,
+    text,
+    whole,
+)
+from nstbatch.runtime.errors import UsageError
+
+from .nearest_neighbor_presets import PRESETS
+from .style_transfer_options import INITS, Init, StyleTransferOptions
+from .style_transfer_presets import Preset
+
+
+@dataclass(frozen=True)
+class NearestNeighborOptions:
+    """Options of a nearest-neighbour style transfer.
+
+    Those that have the names of :class:`.style_transfer_options.StyleTransferOptions` have their
+    defaults as well.
+
+    Attributes:
+        size: Long side of the result, in pixels; "own" for that of the photo.
+        max_size: Upper bound of the long side, with which no photo is enlarged either; None for
+            no bound.
+        iterations: Optimiser steps over all scales, as many at each.
+        scales: Number of sizes to work through, each twice the one before; 1 is the full size
+            alone.
+        learning_rate: Step size of Adam; None for :data:`.nearest_neighbor_style.LEARNING_RATE`.
+        stylization: Share of the last scale's picture, beside the photo, in what the style's
+            columns are matched with: from 0 to 1, more is further from the photo.
+        content_weight: Weight of the self-similarity of the photo.
+        layers: Layers of the columns; None for the bundle's style layers, without the coarsest.
+        tolerance: Continue with the next scale if the loss has fallen by less than this share in
+            20 steps; None to take all steps.
+        init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
+            colours), "noise", or "image", another image that is given separately.
+        seed: Random seed for the initial noise.
+        pooling: Pooling variant of the network, "avg" or "max".
+
+    Raises:
+        UsageError: For a value of another type or out of range, naming the option.
+    """
+
+    optimizer: ClassVar[OptimizerName] = "adam"  # docs/decisions/0028-nearest-neighbors.md
+
+    size: int | Own = StyleTransferOptions.size
+    max_size: int | None = StyleTransferOptions.max_size
+    iterations: int = StyleTransferOptions.iterations
+    scales: int = StyleTransferOptions.scales
+    learning_rate: float | None = None
+    # NNST has 0.25, with max pooling; with a weight of the content more looks better:
+    # docs/decisions/0028-nearest-neighbors.md.
+    stylization: float = 0.35
+    content_weight: float = StyleTransferOptions.content_weight
+    layers: tuple[str, ...] | None = None
+    tolerance: float | None = StyleTransferOptions.tolerance
+    init: Init = StyleTransferOptions.init
+    seed: int = StyleTransferOptions.seed
+    pooling: Pooling = StyleTransferOptions.pooling
+
+    @classmethod
+    def preset(cls, name: Preset, **changes: Any) -> NearestNeighborOptions:
+        """Return the options of a preset, "fast", "default" or "fine", with further changes.
+
+        Raises:
+            UnknownNameError: There is no such preset.
+            UsageError: See :class:`NearestNeighborOptions`.
+        """
+        one_of("preset", name, tuple(PRESETS))
+        return cls(**{**PRESETS[name], **changes})
+
+    def __post_init__(self) -> None:
+        one_of("init", self.init, INITS)
+        one_of("pooling", self.pooling, POOLINGS)
+        side("size", self.size)
+        bound("max_size", self.max_size)
+        for name, lowest in (("iterations", 1), ("scales", 1), ("seed", 0)):
+            whole(name, getattr(self, name), lowest)
+        at_least("content_weight", self.content_weight, 0)
+        at_least("stylization", self.stylization, 0)
+        if self.stylization > 1:
+            raise UsageError(f"The stylization must be at most 1, not {self.stylization}.")
+        if self.tolerance is not None:
+            at_least("tolerance", self.tolerance, 0)
+        if self.layers is not None:
+            several("layers", self.layers, "layer names")
+            for layer in self.layers:
+                text("layer in layers", layer)
+            if not self.layers:
+                raise UsageError("The layers must be one or more.")
+        if self.learning_rate is not None:
+            above("learning_rate", self.learning_rate, 0)

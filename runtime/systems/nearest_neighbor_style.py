@@ -1,0 +1,244 @@
+"""Nearest-neighbour style transfer (Kolkin et al. 2022): a picture made of the style's columns.
+
+At each size, every column of the photo's activations is replaced by the most similar one of the
+style, and Adam looks for the picture that has these columns. Written from the paper; NNST's own
+code (MIT) was read for its constants.
+
+Embedding takes three lines::
+
+    transfer = NearestNeighborStyle("vgg16", device="auto")
+    result = transfer("photo.jpg", "monet.jpg", progress=print)
+    result.image  # (H, W, 3) float32, RGB in [0, 1]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.checks import options_or_default
+from nstbatch.runtime.descent.loop import Bounds
+from nstbatch.runtime.descent.progress import ProgressCallback
+from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
+from nstbatch.runtime.engine.engine import Targets
+from nstbatch.runtime.engine.lru_cache import LruCache
+from nstbatch.runtime.engine.peak_memory import COLUMNS_PASS, SCALES_KEPT
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.names import TARGET
+from nstbatch.runtime.objectives.hypercolumns import matched_columns, self_similarity
+from nstbatch.runtime.objectives.terms import Objective
+from nstbatch.runtime.objectives.views import View
+from nstbatch.runtime.pictures.colours import recolored
+from nstbatch.runtime.pictures.images import ImageLike, as_picture
+from nstbatch.runtime.pictures.sizes import from_nchw, long_side
+
+from .nearest_neighbor_options import NearestNeighborOptions
+from .packed_levels import AdamOfLevel, PackedLevel, enlarger
+from .style_transfer import first_images, painting_at
+from .system import Result, Run, System
+
+# NNST, styleTransfer.py: 2e-3, for 200 steps at each size. Twice that looks the same after 25
+# steps as NNST's after 50: docs/decisions/0028-nearest-neighbors.md.
+LEARNING_RATE = 4e-3
+BETAS = (0.9, 0.999)  # torch.optim.Adam
+
+# NNST halves the size for each scale.
+FACTOR = 2.0
+
+# NNST leaves out the last block of VGG16, whose stride is 16: "increases speed without harming
+# quality".
+COARSEST_STRIDE = 8
+
+# Photos of one size share the style's columns: one set for each scale.
+KEPT_COLUMNS = 6
+
+
+class NearestNeighborStyle(System):
+    """A bundle on a device, ready to paint; photos of the same shape share their sessions."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        """Choose a bundle and a device; see :class:`.system.System`."""
+        super().__init__(model, device=device, precision=precision, threads=threads)
+        self._style_columns: LruCache[Array] = LruCache(KEPT_COLUMNS)
+
+    def __call__(
+        self,
+        photo: ImageLike,
+        style: ImageLike,
+        options: NearestNeighborOptions | None = None,
+        *,
+        init_image: ImageLike | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: ProgressCallback | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Result:
+        """Paint a photo; see :meth:`.style_transfer.StyleTransfer.__call__`.
+
+        Raises:
+            UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
+            UsageError: ``init_image`` and ``options.init`` contradict each other.
+            ImageError: A picture cannot be read, is too small for the layers, or is an array of
+                another kind.
+        """
+        options = options_or_default(options, NearestNeighborOptions)
+        plan = partial(self._plan, photo, style, options, init_image, checkpoint)
+        return self._carry_out(plan, progress, stop)
+
+    def _plan(
+        self,
+        photo: ImageLike,
+        style: ImageLike,
+        options: NearestNeighborOptions,
+        init_image: ImageLike | None,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> Run:
+        """Read the pictures and describe the run; see :meth:`__call__`."""
+        if (options.init == "image") != (init_image is not None):
+            raise UsageError("An init_image goes with init='image', and with nothing else.")
+        objective = self.objective(options)
+        size = options.size
+        picture, painting = as_picture(photo, size), as_picture(style, size).pixels
+        start = picture.pixels if init_image is None else as_picture(init_image, size).pixels
+        levels = self._levels(picture.pixels, painting, objective, options)
+        first = first_images(options.init, options.seed, start, painting, levels[0].pixels)
+        optimizer = self.optimizer(options)
+
+        def targets(level: Level, begun: Array) -> Targets:
+            assert isinstance(level, PackedLevel)
+            photo = level.pixels.fit(picture.pixels)
+            share = 0.0 if level is levels[0] else options.stylization
+            sought = (1 - share) * photo + share * level.laplacian.unpack(begun)
+            return self._targets(objective, photo, sought, painting, options)
+
+        return Run(
+            objective=objective,
+            levels=levels,
+            images=levels[0].laplacian.pack(first),
+            optimizer=optimizer,
+            pooling=options.pooling,
+            targets=targets,
+            bounds=Bounds(),
+            views=_views,
+            enlarge=enlarger(levels),
+            tolerance=options.tolerance,
+            checkpoint=self._checkpoint_file(
+                checkpoint, options, optimizer, levels, picture.pixels, painting, start
+            ),
+            photo=picture,
+            finish=lambda images: recolored(from_nchw(np.clip(images, 0, 1)), painting),
+        )
+
+    def objective(self, options: NearestNeighborOptions) -> Objective:
+        """Return the weighted terms of the options; UnknownNameError for an unknown layer."""
+        layers = self._layers(options)
+        objective = matched_columns(layers)
+        if options.content_weight > 0:
+            objective += options.content_weight * self_similarity(layers)
+        return objective
+
+    def optimizer(self, options: NearestNeighborOptions) -> AdamOfLevel:
+        """Return the optimiser of the options."""
+        rate = LEARNING_RATE if options.learning_rate is None else options.learning_rate
+        return AdamOfLevel(learning_rate=rate, betas=BETAS)
+
+    def _layers(self, options: NearestNeighborOptions) -> tuple[str, ...]:
+        bundle = self.engine.bundle
+        if options.layers is not None:
+            return tuple(dict.fromkeys(bundle.layer(name).name for name in options.layers))
+        strides = {name: bundle.layer(name).stride or 1 for name in bundle.style_layers}
+        fine = tuple(name for name, stride in strides.items() if stride <= COARSEST_STRIDE)
+        return fine or tuple(strides)
+
+    def _levels(
+        self, photo: Array, painting: Array, objective: Objective, options: NearestNeighborOptions
+    ) -> list[PackedLevel]:
+        """Plan the sizes; an ImageError if a picture is too small for a layer."""
+        layers, limits = objective.layers, self.engine.limits
+        smallest, _ = limits.largest_need(layers, options.pooling)
+        height, width, _ = photo.shape
+        levels = plan_levels(
+            height,
+            width,
+            size=long_side(height, width, options.size, options.max_size),
+            scales=options.scales,
+            steps=options.iterations,
+            smallest=smallest,
+            margin=MARGIN,
+            factor=FACTOR,
+        )
+        finest = (levels[-1].height, levels[-1].width)
+        limits.check_side("picture", photo.shape, layers, options.pooling)
+        limits.check_side("picture at the size asked for", finest, layers, options.pooling)
+        limits.check_side("style", painting.shape, layers, options.pooling)
+        return [PackedLevel(**vars(level)) for level in levels]
+
+    def peak_memory(
+        self, options: NearestNeighborOptions, shape: tuple[int, int], pictures: int = 1
+    ) -> int | None:
+        """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
+        steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)
+        optimizer = self.optimizer(options)
+        return self.engine.peak_of_descent(
+            steps, COLUMNS_PASS, optimizer, options.pooling, shape, pictures
+        )
+
+    def check_style(self, style: ImageLike, options: NearestNeighborOptions) -> None:
+        """Raise the ImageError of any photo: the style is too small for a layer."""
+        layers = self.objective(options).layers
+        shape = as_picture(style, options.size).pixels.shape
+        self.engine.limits.check_side("style", shape, layers, options.pooling)
+
+    def _targets(
+        self,
+        objective: Objective,
+        photo: Array,
+        sought: Array,
+        painting: Array,
+        options: NearestNeighborOptions,
+    ) -> Targets:
+        """Return the targets of a level.
+
+        Args:
+            objective: The terms.
+            photo: (1, 3, H, W) at the level's size.
+            sought: The picture whose columns are replaced by those of the painting, likewise.
+            painting: (H', W', 3).
+            options: The options.
+        """
+        matching, *others = objective.terms
+        name = TARGET + matching.name
+        smallest, _ = self.engine.limits.largest_need(objective.layers, options.pooling)
+        resized = painting_at(painting, max(photo.shape[2:]), smallest)
+        key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, matching, options.pooling)
+
+        def columns_of(pictures: Array) -> Array:
+            return self.engine.targets((matching,), pictures, options.pooling)[name]
+
+        columns = self._style_columns.get(key, lambda: _flat(columns_of(resized)))
+        queries = columns_of(sought)
+        found = columns[:, self.engine.nearest(_flat(queries), columns)]
+        lengths = np.maximum(np.linalg.norm(found, axis=0), np.finfo(np.float32).tiny)
+        target = np.ascontiguousarray((found / lengths).reshape(queries.shape))
+        return {name: target, **self.engine.targets(tuple(others), photo, options.pooling)}
+
+
+def _views(level: Level) -> tuple[View, ...]:
+    assert isinstance(level, PackedLevel)
+    return level.laplacian.views
+
+
+def _flat(columns: Array) -> Array:
+    """(1, D, h, w) -> (D, h w), a column for each place."""
+    return columns.reshape(columns.shape[1], -1)
