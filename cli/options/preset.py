@@ -74,9 +74,14 @@ def preset_table(method: str = GATYS) -> list[str]:
     changed = dict.fromkeys(option for preset in presets.values() for option in preset)
     rows = [("option", *presets)]
     for option in changed:
-        values = (str(presets[name].get(option, defaults[option])) for name in presets)
+        values = (shown(presets[name].get(option, defaults[option])) for name in presets)
         rows.append((f"--{option.replace('_', '-')}", *values))
     return columns(rows)
+
+
+def shown(value: object) -> str:
+    """Return a value as it may be typed: 20 for 20.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 PresetName = Annotated[
@@ -86,7 +91,7 @@ PresetName = Annotated[
         metavar="|".join(PRESET_NAMES),
         callback=_load,
         is_eager=True,  # before the options that it has the defaults of
-        help="Defaults for size, steps, scales and start; options that you give win.",
+        help="Other defaults, see --preset-table; options that you give win.",
         autocompletion=complete(PRESET_NAMES),
         rich_help_panel=PICTURE,
     ),
