@@ -5,10 +5,13 @@ scaled errors of Gram matrices and of relu4_2, weights as published, Adam, and a
 of the iterates, with which each size begins and ends. Its steps are those of our graphs, whose
 losses and gradients tests/runtime/objectives/test_scaled_terms.py compares with PyTorch's.
 
+python tests/replication/crowson.py PHOTO STYLE SIZE RESULT
+
 Two things differ from the original: it pads the first convolution by replication, where this
 mirrors a margin that is cut off at the end, and it takes VGG19 where this takes VGG16.
 """
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +28,7 @@ from nstbatch.runtime.objectives.terms import (
     scaled_style,
     total_variation,
 )
+from nstbatch.runtime.pictures.images import read, write
 from nstbatch.runtime.pictures.sizes import (
     fit_long_side,
     from_nchw,
@@ -124,3 +128,9 @@ def targets(
         **engine.targets(content, level.fit(photo), "max"),
         **engine.targets(style, to_nchw(small), "max"),
     }
+
+
+if __name__ == "__main__":
+    photo_file, style_file, long_side, result = sys.argv[1:]
+    pictures = (read(file).pixels for file in (photo_file, style_file))
+    write(result, crowson(Engine("vgg16"), *pictures, int(long_side)))
