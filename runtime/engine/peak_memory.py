@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .network_facts import network_loads
@@ -41,8 +41,16 @@ class PassCost:
 GRAM_PASS = PassCost(4.4, 5.5, 0)
 DREAM_PASS = PassCost(6.0, 1.4, 350)
 CONTENT_PASS = PassCost(4.4, 2.7, 200)
-COLUMNS_PASS = PassCost(4.4, 5.5, 0)
 SEARCH_PASS = PassCost(8.8, 0.53, 0)
+
+
+def columns_pass(depth: int) -> PassCost:
+    """The cost of passes with hypercolumns of so many values, one for each 4 by 4 pixels.
+
+    docs/decisions/0028-nearest-neighbors.md has the measurements.
+    """
+    return replace(GRAM_PASS, pixels=7.3 * depth / 16)
+
 
 # Times the optimiser's state: that of two sizes while it is resampled, and the copies for it.
 OF_STATE = 2.2

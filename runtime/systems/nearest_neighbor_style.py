@@ -27,7 +27,7 @@ from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.lru_cache import LruCache
-from nstbatch.runtime.engine.peak_memory import COLUMNS_PASS, SCALES_KEPT
+from nstbatch.runtime.engine.peak_memory import SCALES_KEPT, columns_pass
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.hypercolumns import matched_columns, self_similarity
@@ -188,11 +188,11 @@ class NearestNeighborStyle(System):
         self, options: NearestNeighborOptions, shape: tuple[int, int], pictures: int = 1
     ) -> int | None:
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
-        steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)
+        layers = self._layers(options)
+        steps = [layers] * min(options.scales, SCALES_KEPT)
+        cost = columns_pass(sum(self.engine.bundle.layer(name).channels for name in layers))
         optimizer = self.optimizer(options)
-        return self.engine.peak_of_descent(
-            steps, COLUMNS_PASS, optimizer, options.pooling, shape, pictures
-        )
+        return self.engine.peak_of_descent(steps, cost, optimizer, options.pooling, shape, pictures)
 
     def check_style(self, style: ImageLike, options: NearestNeighborOptions) -> None:
         """Raise the ImageError of any photo: the style is too small for a layer."""

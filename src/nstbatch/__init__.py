@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         DreamOptions,
         ZoomOptions,
     )
+    from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
+    from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
     from nstbatch.runtime.systems.reconstruction import (
         ReconstructedLayer,
         Reconstruction,
@@ -59,6 +61,8 @@ __all__ = [
     "DeepDream",
     "DreamOptions",
     "Metadata",
+    "NearestNeighborOptions",
+    "NearestNeighborStyle",
     "NstbatchError",
     "Picture",
     "Progress",
@@ -94,6 +98,8 @@ _HOMES = {
     "DreamOptions": "systems.dream_options",
     "Result": "systems.system",
     "Metadata": "formats.metadata",
+    "NearestNeighborOptions": "systems.nearest_neighbor_options",
+    "NearestNeighborStyle": "systems.nearest_neighbor_style",
     "NstbatchError": "errors",
     "Picture": "pictures.images",
     "Progress": "descent.progress",

@@ -180,6 +180,13 @@ def test_more_stylization_is_further_from_the_photo(transfer):
     assert np.abs(near.image - far.image).mean() > 1e-3
 
 
+@pytest.mark.parametrize(("size", "measured"), [(256, 348), (512, 710)])
+def test_the_estimate_of_memory_is_near_what_was_measured(transfer, size, measured):
+    """Measured in MiB: docs/decisions/0028-nearest-neighbors.md."""
+    estimate = transfer.peak_memory(NearestNeighborOptions(size=size), (size * 2 // 3, size))
+    assert estimate / 2**20 == pytest.approx(measured, rel=0.2)
+
+
 # --- Options ----------------------------------------------------------------------------------
 
 
