@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
 
 from nstbatch.cli.batch.batch import Summary
-from nstbatch.cli.jobs.painting import Outcome, Status
+from nstbatch.cli.jobs.painting import CHANNELS, Outcome, Status
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.cli.jobs.time_left import TimeLeft
 from nstbatch.cli.text import count, duration, printable
@@ -55,6 +55,8 @@ def outcome_line(outcome: Outcome) -> str:
     name = printable(outcome.name)
     if outcome.status is Status.DONE and outcome.output is not None:
         total = f", loss {outcome.losses['total']:.4g}" if "total" in outcome.losses else ""
+        channels = ",".join(map(str, outcome.details.get(CHANNELS, ())))
+        total += f", channels {channels}" if channels else ""
         made = f"{duration(outcome.seconds)}, {count(outcome.steps, 'step')}{total}"
         return f"done {_way(outcome)} ({made})"
     if outcome.status is Status.PLANNED and outcome.output is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.errors import NstbatchError
 
+from .parameters import Setting
 from .plan import Job, Source
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nstbatch.runtime.descent.progress import ProgressCallback
+
+
+CHANNELS = "channels"
+"""Field of the line of a dream whose photo chose the channels: their numbers."""
 
 
 class Status(StrEnum):
@@ -47,6 +52,8 @@ class Painting:
     """The bytes of the output file if it is not this image: a film."""
     details: Mapping[str, object] = field(default_factory=dict)
     """Further fields of the line in ``--json`` and the ledger, beside those of the job."""
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    """Settings that the painter found out itself, for the recipe."""
     seconds: float | None = None
     """Duration of its own work, without waiting for other pictures; None if the painter never
     waits."""

@@ -81,8 +81,9 @@ Channels = Annotated[
     list[str] | None,
     typer.Option(
         "--channels",
-        metavar="N,...",
-        help="Channels of the layer to amplify. Default: all. May be repeated.",
+        metavar="N,...|strongest[:N]",
+        help="Channels of the layer to amplify; strongest:N are the N that respond most to each "
+        "photo, N is 1 by default. Default: all. May be repeated.",
         show_default=False,
         rich_help_panel=PHOTO,
     ),
@@ -242,14 +243,18 @@ class Dreaming:
     pooling: PoolingName = OF_PHOTOS.pooling
 
 
-def parse_channels(values: Sequence[str] | None) -> tuple[int, ...] | None:
+def parse_channels(values: Sequence[str] | None) -> tuple[int, ...] | str | None:
     """Read ``["11,42", "7"]`` as ``(11, 42, 7)``; None if the option was not given.
+
+    ``["strongest:5"]`` stays a text, which the library checks.
 
     Raises:
         UsageError: A word is not a number, or there is no channel.
     """
     if not values:
         return None
+    if len(values) == 1 and values[0].strip().startswith("strongest"):
+        return values[0].strip()
     words = [word.strip() for value in values for word in value.split(",") if word.strip()]
     try:
         channels = tuple(dict.fromkeys(map(int, words)))

@@ -114,7 +114,7 @@ class PictureWriter:
     def _recipe(self, run: Invocation, job: Job, painting: Painting) -> str:
         """Return JSON in ASCII. Nothing in it depends on the day or the run."""
         used = {"device": painting.provider, "precision": painting.precision}
-        of_job = dict(job.settings)
+        of_job = {**job.settings, **painting.settings}
         if job.photo is not None and run.inputs is not None:
             of_job[run.inputs] = [os.fspath(job.input)]
         # Not what was typed: the recipe has all values that it needs.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.text import printable
@@ -91,7 +91,7 @@ def dreams_of_photos(
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
 
         result = dream(job.file, options, guide_image=guide_picture, progress=progress, stop=stop)
-        return painting_of(result)
+        return replace(painting_of(result), **_chosen(options, result.channels))
 
     effort = _effort(dream, options, options.iterations * options.octaves)
     return Work(plan, paint, [dream.engine], {"guide": guide}, effort)
@@ -192,7 +192,21 @@ def _film(
             if film.video == "none"
             else encode(film.video, result.frames, film.fps)
         ),
+        **_chosen(options, result.channels),
     )
+
+
+def _chosen(options: DreamOptions, channels: Sequence[int] | None) -> dict[str, Any]:
+    """Return the fields of a painting that tell the channels that its photo chose."""
+    from nstbatch.cli.jobs.painting import CHANNELS
+
+    if options.strongest is None or channels is None:
+        return {}
+    numbers = list(channels)
+    return {
+        "details": {CHANNELS: numbers},
+        "settings": {CHANNELS: [",".join(map(str, numbers))]},
+    }
 
 
 def _remove_frames(folder: Path) -> None:

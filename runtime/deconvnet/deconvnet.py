@@ -78,6 +78,8 @@ class Projection:
     """(h, w, 3), the box's part of the projection; signed, in the units of the gradient."""
     patch: Array
     """(h, w, 3), the box's part of the image, RGB in [0, 1]."""
+    whole: tuple[int, int]
+    """Height and width of the layer's boxes that do not end at an edge of the image."""
 
     @property
     def picture(self) -> Array:
@@ -248,7 +250,11 @@ class Deconvnet:
                 slice(box.left - left, box.right - left),
             )
             yield Projection(
-                maximum, box, _from_chw(projected[index][seen]), _from_chw(parts[index][seen])
+                maximum,
+                box,
+                _from_chw(projected[index][seen]),
+                _from_chw(parts[index][seen]),
+                (size, size) if field is None else field.whole(size),
             )
 
     def _cotangents(

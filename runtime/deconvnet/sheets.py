@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ def filter_sheet(
     Returns:
         (H, W, 3), RGB in [0, 1].
     """
-    shown = [*map(_pictures_of(projections), projections)]
+    shown = [*map(_pictures_of, projections)]
     names = [found.images[p.maximum.image].name for p in projections]
     values = [f"{p.maximum.value:.4g}" for p in projections]
     cells = [LabelledPicture(p, v) for (p, _), v in zip(shown, values, strict=True)]
@@ -65,11 +65,10 @@ def overview_sheet(
         (H, W, 3), RGB in [0, 1].
     """
     everything = [p for projections in filters.values() for p in projections]
-    pictures_of = _pictures_of(everything)
     width = max(map(len, filters.values()))
     rows: list[list[Cell]] = []
     for projections in filters.values():
-        shown = [*map(pictures_of, projections)]
+        shown = [*map(_pictures_of, projections)]
         cells: list[Cell] = [LabelledPicture(projected) for projected, _ in shown] or [_nothing()]
         cells += [None] * (width + 1 - len(cells))
         rows.append([*cells, *(LabelledPicture(patch) for _, patch in shown)])
@@ -99,14 +98,12 @@ def evolution_sheet(title: str, epochs: Mapping[str, Mapping[int, Projection | N
         (H, W, 3), RGB in [0, 1].
     """
     numbers = list(next(iter(epochs.values())))
-    everything = [p for filters in epochs.values() for p in filters.values() if p is not None]
-    pictures_of = _pictures_of(everything)
 
     def pair(projection: Projection | None) -> LabelledPicture:
         if projection is None:
             return _nothing()
         return LabelledPicture(
-            np.hstack(pictures_of(projection)), f"{projection.maximum.value:.4g}"
+            np.hstack(_pictures_of(projection)), f"{projection.maximum.value:.4g}"
         )
 
     return contact_sheet(
@@ -136,34 +133,25 @@ def file_stem(layer: str) -> str:
     return layer.replace("/", "_")
 
 
-def _pictures_of(
-    projections: Sequence[Projection],
-) -> Callable[[Projection], tuple[Array, Array]]:
-    """Return a function that draws a projection and its patch, all pictures of one size.
+def _pictures_of(projection: Projection) -> tuple[Array, Array]:
+    """Draw a projection and its patch, of the size of the layer's boxes that no edge cuts.
 
-    A box that ends at the image's edge is smaller than the others. White fills the part beyond the
-    edge, so all pictures of a sheet have one scale.
+    Grey fills the part beyond the edge of the image: a projection has nothing there.
     """
-    height = max((p.patch.shape[0] for p in projections), default=0)
-    width = max((p.patch.shape[1] for p in projections), default=0)
-
-    def pictures(projection: Projection) -> tuple[Array, Array]:
-        down, right = height - projection.patch.shape[0], width - projection.patch.shape[1]
-        box = projection.box
-        pads = (
-            (down, 0) if box.top == 0 else (0, down),
-            (right, 0) if box.left == 0 else (0, right),
-            (0, 0),
-        )
-        projected = np.pad(projection.picture, pads, constant_values=1)
-        return projected, np.pad(projection.patch, pads, constant_values=1)
-
-    return pictures
+    box, (height, width) = projection.box, projection.whole
+    down, right = height - projection.patch.shape[0], width - projection.patch.shape[1]
+    pads = (
+        (down, 0) if box.top == 0 else (0, down),
+        (right, 0) if box.left == 0 else (0, right),
+        (0, 0),
+    )
+    projected = np.pad(projection.picture, pads, constant_values=GREY)
+    return projected, np.pad(projection.patch, pads, constant_values=GREY)
 
 
 def _cell_size(projections: Sequence[Projection], most: int) -> int:
     """Return the largest size up to ``most`` that is a whole multiple of the pictures' size."""
-    largest = max((max(p.patch.shape[:2]) for p in projections), default=most)
+    largest = max((max(p.whole) for p in projections), default=most)
     return most if largest > most else most // largest * largest
 
 

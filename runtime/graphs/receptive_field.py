@@ -98,6 +98,11 @@ class ReceptiveField:
         left, right = self.columns.seen(column, size)
         return Box(top, left, bottom, right)
 
+    def whole(self, size: int) -> tuple[int, int]:
+        """Height and width of a box that no edge of a square image cuts; at most the image's."""
+        rows, columns = self.rows, self.columns
+        return min(size, rows.last - rows.first + 1), min(size, columns.last - columns.first + 1)
+
     def enough(self, size: int) -> tuple[int, int]:
         """Height and width of the parts of a square image; see :meth:`Window.enough`."""
         return self.rows.enough(size), self.columns.enough(size)

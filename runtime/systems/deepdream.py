@@ -9,8 +9,7 @@ Embedding takes two lines::
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -26,13 +25,21 @@ from nstbatch.runtime.engine.peak_memory import DREAM_PASS
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.dream_terms import energy, guide
-from nstbatch.runtime.objectives.terms import Objective
+from nstbatch.runtime.objectives.terms import Objective, projection
 from nstbatch.runtime.objectives.views import JITTER, random_jitter
-from nstbatch.runtime.pictures.images import ImageLike, as_picture
+from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, long_side, resize, resize_batch, to_nchw
 
 from .dream_options import DREAM_LAYERS, GUIDE_SIZE, DreamOptions
 from .system import Result, Run, System
+
+
+@dataclass(frozen=True, kw_only=True)
+class DreamResult(Result):
+    """A dream, and how it was made."""
+
+    channels: tuple[int, ...] | None
+    """Channels that were amplified, the strongest first if the photo chose them; None for all."""
 
 
 class DeepDream(System):
@@ -48,7 +55,7 @@ class DeepDream(System):
         guide_image: ImageLike | None = None,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] | None = None,
-    ) -> Result:
+    ) -> DreamResult:
         """Dream of a photo.
 
         Args:
@@ -64,14 +71,40 @@ class DeepDream(System):
             ImageError: A picture cannot be read, or is too small for the layer.
         """
         options = options_or_default(options, DreamOptions)
-        plan = partial(self._plan, photo, options, guide_image)
-        return self._carry_out(plan, progress, stop)
+        channels: tuple[int, ...] | None = None
 
-    def _plan(self, photo: ImageLike, options: DreamOptions, guide_image: ImageLike | None) -> Run:
-        """Read the pictures and describe the run; see :meth:`__call__`."""
+        def plan() -> Run:
+            nonlocal channels
+            picture = as_picture(photo, options.size)
+            channels = self.channels(picture, options)
+            return self._plan(picture, replace(options, channels=channels), guide_image)
+
+        return DreamResult(**vars(self._carry_out(plan, progress, stop)), channels=channels)
+
+    def channels(self, photo: Picture, options: DreamOptions) -> tuple[int, ...] | None:
+        """Return the channels for a photo, the strongest first if it chooses them; None for all.
+
+        The strongest have the most energy at the size of the result: in a dream of all channels
+        they rise most.
+
+        Raises:
+            UnknownNameError, UsageError, ImageError: See :meth:`__call__`.
+        """
+        if options.strongest is None:
+            return None if options.channels is None else tuple(map(int, options.channels))
+        layer = dream_layer(self.engine.bundle, options)
+        _chosen(layer, range(options.strongest))  # are there so many?
+        finest = self._levels(photo.pixels, layer, options)[-1]
+        term = projection(layer.name)
+        seen = self.engine.targets((term,), finest.fit(photo.pixels), options.pooling)
+        (activations,) = seen[TARGET + term.name]
+        energies = np.square(activations, dtype=float).mean(axis=(1, 2))
+        return tuple(np.argsort(-energies, kind="stable")[: options.strongest].tolist())
+
+    def _plan(self, picture: Picture, options: DreamOptions, guide_image: ImageLike | None) -> Run:
+        """Describe the run; see :meth:`__call__`."""
         layer = dream_layer(self.engine.bundle, options)
         objective, targets = self._objective(layer, options, guide_image)
-        picture = as_picture(photo, options.size)
         levels = self._levels(picture.pixels, layer, options)
         return Run(
             objective=objective,
@@ -89,6 +122,8 @@ class DeepDream(System):
     def check(self, options: DreamOptions, guide_image: ImageLike | None = None) -> None:
         """Raise the errors of any photo: an unknown layer or channel, an unusable guide."""
         self.engine.bundle.graph_path("gradient", options.pooling)
+        if options.strongest is not None:  # no photo has chosen yet: any channels will do
+            options = replace(options, channels=tuple(range(options.strongest)))
         self._objective(dream_layer(self.engine.bundle, options), options, guide_image)
 
     def peak_memory(
@@ -108,7 +143,8 @@ class DeepDream(System):
         if guide_image is None:
             objective = energy(layer.name)
             (term,) = objective.terms
-            return objective, {TARGET + term.name: _chosen(layer, options.channels)}
+            channels = None if options.channels is None else tuple(map(int, options.channels))
+            return objective, {TARGET + term.name: _chosen(layer, channels)}
         if options.channels is not None:
             raise UsageError("Choose channels or give a guide, not both.")
         objective, pixels = guide(layer.name), as_picture(guide_image, GUIDE_SIZE).pixels

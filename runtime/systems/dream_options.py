@@ -5,6 +5,7 @@ Imports nothing heavy, so the command line can show the defaults without numpy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -39,6 +40,8 @@ PRIORS: tuple[Prior, ...] = get_args(Prior)
 # (optvis/render.py: make_vis_T).
 LEARNING_RATES: Mapping[str, float] = {"maco": 0.1, "spectrum": 0.03}
 
+_STRONGEST = re.compile(r"strongest(?::([1-9]\d*))?")
+
 # Long side of a guide: the networks' training size. A larger guide has more features to compare
 # each position with, and its objects are less likely to fit a receptive field. A guess.
 GUIDE_SIZE = 224
@@ -54,7 +57,8 @@ class DreamOptions:
             no bound.
         layer: Layer whose activations are amplified; None for the bundle's default,
             `DREAM_LAYERS`.
-        channels: Channels of the layer that are amplified; None for all.
+        channels: Channels of the layer that are amplified; None for all; "strongest" or
+            "strongest:N" for the one or the N that respond most to each photo.
         octaves: Number of sizes to work through, coarse to fine; 1 is the full size alone.
         octave_scale: Ratio of two successive sizes.
         iterations: Steps at each size.
@@ -70,7 +74,7 @@ class DreamOptions:
     size: int | Own = 512  # as for a stylized photo
     max_size: int | None = None
     layer: str | None = None
-    channels: tuple[int, ...] | None = None
+    channels: tuple[int, ...] | str | None = None
     # google/deepdream, dream.ipynb: deepdream and make_step.
     octaves: int = 4
     octave_scale: float = 1.4
@@ -92,12 +96,25 @@ class DreamOptions:
         above("step_size", self.step_size, 0)
         if self.layer is not None:
             text("layer", self.layer)
-        if self.channels is not None:
+        if isinstance(self.channels, str):
+            if not _STRONGEST.fullmatch(self.channels):
+                raise UsageError(
+                    f"The channels are numbers, or strongest or strongest:N, not {self.channels!r}."
+                )
+        elif self.channels is not None:
             several("channels", self.channels, "whole numbers")
             for channel in self.channels:
                 whole("channel", channel)
             if not self.channels:
                 raise UsageError("The channels need at least one number, or None for all.")
+
+    @property
+    def strongest(self) -> int | None:
+        """Number of channels that each photo chooses; None if it does not choose."""
+        if not isinstance(self.channels, str):
+            return None
+        match = _STRONGEST.fullmatch(self.channels)
+        return int(match[1]) if match and match[1] else 1
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from nstbatch.runtime.descent.progress import ProgressCallback, part_of_run
 from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.files import write_atomically
 from nstbatch.runtime.objectives.spectrum import Spectrum
-from nstbatch.runtime.pictures.images import ImageLike, as_picture, read, write
+from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture, read, write
 from nstbatch.runtime.pictures.sizes import from_nchw
 
 from .deepdream import DeepDream
@@ -41,6 +41,9 @@ class ZoomResult:
     """All frames on disk, in order, including those of earlier runs."""
     losses: Mapping[str, float]
     """Losses of the last frame of this run; empty if it made none."""
+    channels: tuple[int, ...] | None
+    """Channels that were amplified, see :class:`.deepdream.DreamResult`; the start chooses them for
+    all frames."""
     steps: int
     """Steps taken by this run."""
     seconds: float
@@ -83,6 +86,8 @@ def dream_frames(
     picture = as_picture(start, options.size).pixels
     guided_by = None if guide_image is None else as_picture(guide_image, GUIDE_SIZE).pixels
     made_from = digest_of(dream.engine.bundle.sha256, options, zoom.zoom, picture, guided_by)
+    channels = dream.channels(Picture(picture), options)
+    options = replace(options, channels=channels)
     if there:
         _check_same_dream(folder, made_from)
         picture = read(paths[there - 1]).pixels
@@ -106,7 +111,8 @@ def dream_frames(
         write(paths[number - 1], result.image)
         picture = read(paths[number - 1]).pixels
     seconds = time.perf_counter() - started
-    return ZoomResult(tuple(paths[: _frames_there(paths)]), losses, steps, seconds, reason)
+    made = tuple(paths[: _frames_there(paths)])
+    return ZoomResult(made, losses, channels, steps, seconds, reason)
 
 
 MADE_FROM = ".made-from"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.formats.metadata import Metadata, read_metadata, read_recipe
     from nstbatch.runtime.pictures.images import Picture, read, write
     from nstbatch.runtime.systems.class_picture import ClassPicture, ClassPictureResult
-    from nstbatch.runtime.systems.deepdream import DeepDream
+    from nstbatch.runtime.systems.deepdream import DeepDream, DreamResult
     from nstbatch.runtime.systems.dream_options import (
         ClassPictureOptions,
         DreamOptions,
@@ -60,6 +60,7 @@ __all__ = [
     "DeconvnetOptions",
     "DeepDream",
     "DreamOptions",
+    "DreamResult",
     "Metadata",
     "NearestNeighborOptions",
     "NearestNeighborStyle",
@@ -96,6 +97,7 @@ _HOMES = {
     "ClassPictureResult": "systems.class_picture",
     "DeepDream": "systems.deepdream",
     "DreamOptions": "systems.dream_options",
+    "DreamResult": "systems.deepdream",
     "Result": "systems.system",
     "Metadata": "formats.metadata",
     "NearestNeighborOptions": "systems.nearest_neighbor_options",

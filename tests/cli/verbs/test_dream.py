@@ -108,6 +108,26 @@ def test_every_option_changes_the_dream(options):
 # ---- classes ----------------------------------------------------------------------------------
 
 
+def test_the_channels_that_a_photo_chooses_are_told_and_in_its_recipe(capsys):
+    save("photos/a.png")
+    words = ("photos", *QUICK, "--layer", "fire4/concat")
+    assert dream(*words, "--channels", "strongest:2") == 0
+    channels = json.loads(Path("dreamed/nstbatch.jsonl").read_text().splitlines()[-1])["channels"]
+    assert len(set(channels)) == 2
+    named = ",".join(map(str, channels))
+    assert f", channels {named})" in capsys.readouterr().err
+    assert run(["recipe", "dreamed/a.png"]) == 0
+    assert f" --channels {named} " in capsys.readouterr().out
+    assert dream(*words, "--channels", named, "-o", "named") == 0
+    same, other = (images.read(f"{out}/a.png").pixels for out in ("dreamed", "named"))
+    np.testing.assert_array_equal(same, other)
+    assert dream(*words, "--channels", "strongest:2") == 0
+    assert "1 already there" in capsys.readouterr().err
+    film = ("--frames", "2", "--video", "none", "-o", "film", "--json")
+    assert dream(*words, "--channels", "strongest:2", *film) == 0
+    assert records(capsys)[0]["channels"] == channels
+
+
 def test_classes_become_pictures_by_their_names(capsys):
     assert dream("--class", "banana,2", "--class", "tiger cat", *CLASS, "--json") == 0
     done = records(capsys)
@@ -246,6 +266,8 @@ def test_an_interrupted_film_keeps_its_frames_and_has_no_film():
         (("photos", "--layer", "pool10"), "sees the picture as a whole"),
         (("photos", "--channels", "384"), "fire7/concat has 384 channels, 0 to 383"),
         (("photos", "--channels", "three"), "--channels takes numbers"),
+        (("photos", "--channels", "strongest:0"), "or strongest or strongest:N, not 'strongest:0'"),
+        (("photos", "--channels", "strongest:385"), "fire7/concat has 384 channels, 0 to 383"),
         (("photos", "--channels", ","), "--channels needs at least one channel"),
         (("photos", "--guide", "gone.jpg"), "gone.jpg cannot be the guide: "),
         (("photos", "--guide", "small.png"), "small.png cannot be the guide: The guide is 2x2"),

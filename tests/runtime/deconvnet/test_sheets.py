@@ -25,7 +25,7 @@ def projection(rank=0, filter_number=3, side=30) -> Projection:
     signed = np.random.default_rng(rank).standard_normal((side, side, 3)).astype(np.float32)
     patch = np.broadcast_to(GREEN, (side, side, 3)).copy()
     maximum = Maximum(filter_number, rank, 0, 0, 9.0 - rank)
-    return Projection(maximum, Box(0, 0, side, side), signed, patch)
+    return Projection(maximum, Box(0, 0, side, side), signed, patch, (side, side))
 
 
 def found(count: int) -> LayerMaxima:
@@ -66,13 +66,22 @@ def test_a_sheet_shows_every_maximum_and_its_patch(count):
     assert filter_sheet("alexnet", found(count), 3, []).shape != sheet.shape
 
 
-def test_what_ends_at_the_edge_is_shown_to_the_scale_of_the_rest():
+def test_what_ends_at_the_edge_is_filled_up_to_the_size_of_the_rest():
     whole, cut = projection(0), projection(1)
     cut = replace(
         cut, box=Box(0, 50, 12, 70), projected=cut.projected[:12, :20], patch=cut.patch[:12, :20]
     )
     sheet = filter_sheet("alexnet", found(2), 3, [whole, cut])
     assert green(sheet) == 25 * (30 * 30 + 12 * 20)
+    alone = filter_sheet("alexnet", found(1), 3, [cut])
+    assert green(alone) == 25 * 12 * 20  # to the same scale
+    # The patch of the box that has no pixels above and right of it: its place within its cell.
+    rows, columns = np.nonzero((alone == GREEN).all(axis=2))
+    cell = alone[rows.max() + 1 - 150 : rows.max() + 1, columns.min() : columns.min() + 150]
+    beyond = np.ones((150, 150), bool)
+    beyond[90:, :100] = False
+    assert (cell[beyond] == np.float32(GREY)).all()
+    assert (cell[~beyond] == GREEN).all()
 
 
 def test_the_sheet_of_a_dead_filter_says_so():

@@ -150,3 +150,5 @@ def test_of_several_ways_the_widest_counts():
     field = receptive_field(model(nodes), "layer")
     assert field.box(10, 10, SIDE) == (8, 9, 13, 12)
     assert field.box(0, 0, SIDE) == (0, 0, 3, 2)
+    assert field.whole(SIDE) == (5, 3)
+    assert field.whole(4) == (4, 3)  # an image that is smaller than that

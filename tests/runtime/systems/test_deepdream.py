@@ -156,6 +156,30 @@ def test_an_unknown_channel_is_refused_with_how_many_there_are(dream, channel):
         dream.check(replace(QUICK, channels=(0, channel)))
 
 
+def test_the_strongest_channels_are_those_with_the_most_energy(dream):
+    """Each channel's energy is the loss of a dream of that channel alone, before its first step."""
+    options = replace(QUICK, octaves=1, iterations=1, jitter=0)
+
+    def energy(channel: int) -> float:
+        seen = []
+        dream(PHOTO, replace(options, channels=(channel,)), progress=seen.append)
+        return -seen[0].losses["total"]
+
+    result = dream(PHOTO, replace(options, channels="strongest:3"))
+    assert len(result.channels) == 3
+    strongest = [energy(channel) for channel in result.channels]
+    assert strongest == sorted(strongest, reverse=True)
+    others = sorted(set(range(0, 256, 12)) - set(result.channels))
+    assert max(map(energy, others)) < strongest[-1]
+    assert dream(PHOTO, replace(options, channels="strongest")).channels == result.channels[:1]
+    assert dream(PHOTO, replace(options, channels=[7, 3])).channels == (7, 3)
+    assert dream(PHOTO, options).channels is None
+    with pytest.raises(UsageError, match="0 to 255; there is no channel 256"):
+        dream(PHOTO, replace(options, channels="strongest:257"))
+    with pytest.raises(UsageError, match="not both"):
+        dream(PHOTO, replace(options, channels="strongest"), guide_image=PHOTO)
+
+
 def test_channels_and_a_guide_exclude_each_other(dream):
     with pytest.raises(UsageError, match="not both"):
         dream.check(replace(QUICK, channels=(1,)), PHOTO)
@@ -184,6 +208,7 @@ def test_pictures_that_are_too_small_are_refused_by_their_size(dream):
         {"seed": -1},
         {"pooling": "min"},
         {"channels": ()},
+        {"channels": "strongest:"},
     ],
 )
 def test_options_out_of_range_are_refused_by_their_name(wrong):

@@ -196,7 +196,8 @@ def test_progress_goes_over_all_layers(alexnet):
     assert reports[-1].step == reports[-1].steps == result.steps == 12
     shares = [report.share for report in reports]
     assert shares == sorted(shares)
-    assert (shares[0], shares[-1]) == (0, 1)
+    assert 0 < shares[0] < 1 / 4  # one of the four layers and weights has been opened
+    assert shares[-1] == 1
     assert {(report.height, report.width) for report in reports} == {(48, 64)}
 
 

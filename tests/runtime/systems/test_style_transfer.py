@@ -154,9 +154,10 @@ def test_progress_goes_up_to_the_end(transfer, iterations, scales):
         assert later.step - earlier.step == (0 if later.scale > earlier.scale else 1)
         assert later.scale - earlier.scale in (0, 1)
         assert (later.width > earlier.width) == (later.scale > earlier.scale)
-        assert (later.share > earlier.share) == (later.step > earlier.step)
+        assert later.share > earlier.share
     assert {report.scale for report in reports} == set(range(1, scales + 1))
-    assert [reports[0].share, reports[-1].share] == [0, 1]
+    assert reports[0].share > 0  # the first size has been opened
+    assert reports[-1].share == 1
     assert (reports[-1].height, reports[-1].width) == result.image.shape[:2] == (77, 96)
     layers = [f"scaled-style/relu{layer}" for layer in range(1, 6)]
     assert list(reports[0].losses) == ["scaled-content/relu3", *layers, "tv", "total"]

@@ -7,6 +7,7 @@ import pytest
 
 from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason
+from nstbatch.runtime.descent.pyramid import OPENING
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.pictures.images import read, write
 from nstbatch.runtime.systems import zoom as zoom_module
@@ -123,7 +124,11 @@ def test_progress_counts_all_frames(dream, photo, tmp_path):
     dream_frames(dream, photo, tmp_path, replace(FOUR, frames=2), QUICK, progress=reports.append)
     assert [report.stage for report in reports] == ["frame 1/2"] * 3 + ["frame 2/2"] * 3
     assert [report.step for report in reports] == [0, 1, 2, 2, 3, 4]
-    assert [report.share for report in reports] == [0, 0.25, 0.5, 0.5, 0.75, 1]
+    opened = OPENING / (OPENING + 2)
+    step = (1 - opened) / 2
+    of_a_frame = np.array([opened, opened + step, 1])
+    shares = [report.share for report in reports]
+    np.testing.assert_allclose(shares, np.concatenate([of_a_frame, 1 + of_a_frame]) / 2)
 
 
 def test_a_zoom_keeps_the_centre_and_enlarges_about_it():
