@@ -37,7 +37,7 @@ PRIORS: tuple[Prior, ...] = get_args(Prior)
 
 # Step sizes of Adam on phases, in radians, and on coefficients. Lucid's Adam has 0.05
 # (optvis/render.py: make_vis_T).
-LEARNING_RATES: Mapping[str, float] = {"maco": 0.1, "spectrum": 0.03}
+LEARNING_RATES: Mapping[str, float] = {"maco": 0.2, "spectrum": 0.03}
 
 # Long side of a guide: the networks' training size. A larger guide has more features to compare
 # each position with, and its objects are less likely to fit a receptive field. A guess.
@@ -134,9 +134,9 @@ class ClassPictureOptions:
     learning_rate: float | None = None
     transparency: bool = False
     # docs/decisions/0029-phases-of-natural-images.md
-    crops: int = 1
-    crop_size: int = 224  # the networks' training size
-    smallest_crop: float = 0.5
+    crops: int = 3
+    crop_size: int = 128
+    smallest_crop: float = 0.4
     largest_crop: float = 1.0
     noise: float = 0.08  # Fel et al. 2023
     # docs/decisions/0011-class-pictures.md
