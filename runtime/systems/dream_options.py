@@ -134,9 +134,9 @@ class ClassPictureOptions:
     learning_rate: float | None = None
     transparency: bool = False
     # docs/decisions/0029-phases-of-natural-images.md
-    crops: int = 3
-    crop_size: int = 128
-    smallest_crop: float = 0.4
+    crops: int = 2
+    crop_size: int = 160
+    smallest_crop: float = 0.5
     largest_crop: float = 1.0
     noise: float = 0.08  # Fel et al. 2023
     # docs/decisions/0011-class-pictures.md

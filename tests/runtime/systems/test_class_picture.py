@@ -31,6 +31,7 @@ def test_the_network_comes_to_see_the_class(picture, options):
     assert 0 < result.image.min() < result.image.max() < 1
     first, last = reports[0].losses, reports[-1].losses
     assert result.losses == last
+    assert {(each.height, each.width) for each in reports} == {(96, 96)}
     assert last["score/conv10"] < 2 * first["score/conv10"] < 0
     assert last["likelihood/pool10"] < 0.5 * first["likelihood/pool10"]
     before = picture("goldfish", replace(options, iterations=1))
@@ -119,6 +120,8 @@ def test_an_unknown_class_is_refused(picture):
 def test_a_size_that_is_too_small_is_refused(picture):
     with pytest.raises(ImageError, match="The picture is 9x9 pixels; conv10 needs"):
         picture("banana", replace(QUICK, size=9))
+    with pytest.raises(ImageError, match="The crop is 9x9 pixels; conv10 needs"):
+        picture("banana", replace(QUICK, crop_size=9))
 
 
 @pytest.mark.parametrize(
