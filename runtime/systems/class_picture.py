@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 from typing import ClassVar
@@ -101,7 +101,8 @@ class ClassPicture(System):
         options = options_or_default(options, ClassPictureOptions)
         index = self.find(name)
         seen = Transparency()
-        result = self._carry_out(partial(self._plan, index, options, seen), progress, stop)
+        plan = partial(self._plan, index, options, seen)
+        result = self._carry_out(plan, _of_size(progress, options.size), stop)
         probability = float(self.probabilities(result.image, options.pooling)[index])
         made = {**vars(result), "alpha": seen.alpha, "seconds": time.perf_counter() - started}
         return ClassPictureResult(
@@ -136,8 +137,9 @@ class ClassPicture(System):
         """Return the layer of the scores; raise the errors of any class, like a size too small."""
         layer = score_layer(self.engine.bundle)
         self.engine.bundle.graph_path("gradient", options.pooling)
-        size = (side_seen(options), side_seen(options))
-        self.engine.limits.check_side("picture", size, [layer.name], options.pooling)
+        side = side_seen(options)
+        seen = "picture" if side == options.size else "crop"
+        self.engine.limits.check_side(seen, (side, side), [layer.name], options.pooling)
         return layer
 
     def find(self, name: str | int) -> int:
@@ -185,6 +187,14 @@ def score_layer(bundle: Bundle) -> Layer:
             f"{bundle.layers[-1].channels} channels."
         )
     return layers[-1]
+
+
+def _of_size(progress: ProgressCallback | None, side: int) -> ProgressCallback | None:
+    """Let a callback report the size of the picture, which may be stored in another shape."""
+    if progress is None:
+        return None
+    report = progress
+    return lambda done: report(replace(done, height=side, width=side))
 
 
 def _chosen(index: int, classes: int) -> Array:

@@ -38,7 +38,7 @@ PRIORS: tuple[Prior, ...] = get_args(Prior)
 
 # Step sizes of Adam on phases, in radians, and on coefficients. Lucid's Adam has 0.05
 # (optvis/render.py: make_vis_T).
-LEARNING_RATES: Mapping[str, float] = {"maco": 0.1, "spectrum": 0.03}
+LEARNING_RATES: Mapping[str, float] = {"maco": 0.2, "spectrum": 0.03}
 
 _STRONGEST = re.compile(r"strongest(?::([1-9]\d*))?")
 
@@ -151,8 +151,8 @@ class ClassPictureOptions:
     learning_rate: float | None = None
     transparency: bool = False
     # docs/decisions/0029-phases-of-natural-images.md
-    crops: int = 1
-    crop_size: int = 224  # the networks' training size
+    crops: int = 2
+    crop_size: int = 160
     smallest_crop: float = 0.5
     largest_crop: float = 1.0
     noise: float = 0.08  # Fel et al. 2023

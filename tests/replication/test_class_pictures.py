@@ -1,4 +1,4 @@
-"""Pictures of five classes with the default settings, and how the network classifies them."""
+"""Pictures of ten classes with the default settings, and how the network classifies them."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,10 @@ from nstbatch.runtime.pictures.images import read, write
 from nstbatch.runtime.pictures.sizes import resize
 from nstbatch.runtime.systems.class_picture import ClassPicture
 
-CLASSES = ("goldfish", "flamingo", "daisy", "volcano", "castle")
+CLASSES = (
+    *("goldfish", "flamingo", "daisy", "volcano", "castle"),
+    *("banana", "monarch", "strawberry", "school bus", "zebra"),
+)
 
 
 @pytest.fixture(scope="module")

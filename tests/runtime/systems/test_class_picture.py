@@ -13,7 +13,7 @@ from nstbatch.runtime.pictures.images import read
 from nstbatch.runtime.systems.class_picture import ClassPicture, score_layer
 from nstbatch.runtime.systems.dream_options import ClassPictureOptions
 
-QUICK = ClassPictureOptions(size=96, iterations=40)
+QUICK = ClassPictureOptions(size=96, iterations=40, crops=1, smallest_crop=0.7)
 OF_COSINES = replace(QUICK, prior="spectrum", learning_rate=0.05, jitter=4, zoom=1.1)
 
 
@@ -25,15 +25,16 @@ def picture() -> ClassPicture:
 @pytest.mark.parametrize("options", [QUICK, OF_COSINES], ids=lambda options: options.prior)
 def test_the_network_comes_to_see_the_class(picture, options):
     reports = []
-    result = picture("banana", options, progress=reports.append)
-    assert (result.name, result.steps) == ("banana", 40)
+    result = picture("goldfish", options, progress=reports.append)
+    assert (result.name, result.steps) == ("goldfish", 40)
     assert result.image.shape == (96, 96, 3)
     assert 0 < result.image.min() < result.image.max() < 1
     first, last = reports[0].losses, reports[-1].losses
     assert result.losses == last
+    assert {(each.height, each.width) for each in reports} == {(96, 96)}
     assert last["score/conv10"] < 2 * first["score/conv10"] < 0
     assert last["likelihood/pool10"] < 0.5 * first["likelihood/pool10"]
-    before = picture("banana", replace(options, iterations=1))
+    before = picture("goldfish", replace(options, iterations=1))
     assert result.probability > 0.5 > 50 * before.probability
 
 
@@ -119,6 +120,8 @@ def test_an_unknown_class_is_refused(picture):
 def test_a_size_that_is_too_small_is_refused(picture):
     with pytest.raises(ImageError, match="The picture is 9x9 pixels; conv10 needs"):
         picture("banana", replace(QUICK, size=9))
+    with pytest.raises(ImageError, match="The crop is 9x9 pixels; conv10 needs"):
+        picture("banana", replace(QUICK, crop_size=9))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,7 @@ def test_a_size_that_is_too_small_is_refused(picture):
         {"crops": 0},
         {"crop_size": 0},
         {"smallest_crop": 0.0},
-        {"largest_crop": 0.4},
+        {"largest_crop": 0.3},
         {"largest_crop": 1.1},
         {"noise": -0.1},
         {"tv_weight": -1.0},
