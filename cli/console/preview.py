@@ -52,10 +52,10 @@ class Preview(RenderHook):
         terminal: Terminal,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Draw on a console from :meth:`show` on.
+        """Watch what a console prints, and draw nothing yet.
 
         Args:
-            console: The console of the bar. Made before the bar starts.
+            console: The console of the bar, which has not started yet.
             terminal: How it shows pictures.
             clock: Returns the time in seconds.
         """
@@ -159,7 +159,7 @@ class _Block:
         self._has_rows = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        """Yield what draws the picture; for rich, which has put the cursor at the bar's begin."""
+        """Yield what draws the picture; for rich, which has put the cursor where the bar begins."""
         rows = self.place[0][1]
         # New lines scroll the terminal, which a drawing does in one terminal and not in another.
         begin = "" if self._has_rows else "\n" * rows

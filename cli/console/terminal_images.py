@@ -7,8 +7,8 @@ terminal to terminal, so whoever draws saves its place before.
 - iTerm2: https://iterm2.com/documentation-images.html
 - sixel: VT330/VT340 Programmer Reference Manual, volume 2, chapter 14
 
-textual-image knows two of them, and loads rich's renderer for a picture; term-image knows two
-others. No library has all three, and each is short.
+No library has all three, and each is short: textual-image has kitty's and sixel, term-image kitty's
+and iTerm2's.
 """
 
 from __future__ import annotations

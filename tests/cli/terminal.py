@@ -168,7 +168,7 @@ def unsixel(sequence: str) -> Image.Image:
 
 
 def run(
-    words: list[str], terminal: Terminal, environment: dict[str, str], seconds: float = 60
+    words: list[str], terminal: Terminal, environment: dict[str, str], seconds: float = 600
 ) -> int:
     """Run a program of this Python within a terminal, and return its exit code."""
     process, number = pty.fork()

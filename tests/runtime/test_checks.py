@@ -61,12 +61,16 @@ def test_no_option_takes_something_else(kind: Any, name: str, of: str) -> None:
         (StyleTransferOptions, "content_layers"),
         (ReconstructionOptions, "layers"),
         (ReconstructionOptions, "tv_weights"),
-        (DreamOptions, "channels"),
     ],
 )
 def test_one_text_is_not_read_letter_by_letter(kind: Any, name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} must be a tuple of .*, not 'relu4_2'"):
         kind(**{name: "relu4_2"})
+
+
+def test_the_one_text_that_stands_for_channels_is_said():
+    with pytest.raises(UsageError, match="or strongest or strongest:N, not 'relu4_2'"):
+        DreamOptions(channels="relu4_2")
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,17 @@ NAME, CELL, KIND = "\x1b[>0q", "\x1b[16t", "\x1b[c"
 XTERM = {KIND: "\x1b[?65;1;9c"}
 SIXEL = {KIND: "\x1b[?65;4;1c"}
 PROGRAM = """
-from nstbatch.cli.console.terminal_query import terminal
-print(terminal())
+from nstbatch.cli.console import terminal_query
+terminal_query.SECONDS = {seconds}
+print(terminal_query.terminal())
 """
 CLEAN = {"TERM": "xterm-256color", "TERM_PROGRAM": "", "LC_TERMINAL": "", "TMUX": "", "STY": ""}
 
 
-def asked(answers: dict[str, str], **environment: str) -> str:
+def asked(answers: dict[str, str], seconds: float = 300, **environment: str) -> str:
+    """What is printed by a process that waits so long; a machine may be slow."""
     terminal = Terminal(answers=answers)
-    assert run(["-c", PROGRAM], terminal, CLEAN | environment) == 0
+    assert run(["-c", PROGRAM.format(seconds=seconds)], terminal, CLEAN | environment) == 0
     return "".join(terminal.lines)
 
 
@@ -49,4 +51,4 @@ def test_the_terminal_tells(answers, environment, found):
 
 
 def test_a_terminal_that_does_not_answer_shows_no_pictures():
-    assert "protocol=None, cell=(20, 10)" in asked({})
+    assert "protocol=None, cell=(20, 10)" in asked({}, seconds=0.2)

@@ -179,7 +179,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no picture": (lambda: io.BytesIO(b"nothing of the kind"), "Not recognised as a picture"),
     "empty PIL image": (lambda: Image.new("RGB", (0, 3)), "has no pixels"),
     "PIL image of floats": (lambda: Image.new("F", (2, 2)), "no defined white"),
-    "name with a zero": (lambda: "a\0.jpg", "embedded null byte"),
+    "name with a zero": (lambda: "a\0.jpg", "embedded null"),
 }
 
 
