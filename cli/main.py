@@ -17,8 +17,8 @@ import typer
 
 import nstbatch
 from nstbatch.cli.jobs.invocation import PROGRAM, Call
-from nstbatch.cli.options.repeated import WithCheckpoints
-from nstbatch.cli.options.switches import PlainCommand, PlainGroup
+from nstbatch.cli.parsing.repeated import WithCheckpoints
+from nstbatch.cli.parsing.switches import PlainCommand, PlainGroup
 from nstbatch.cli.verbs.bench import bench
 from nstbatch.cli.verbs.deconv import deconv
 from nstbatch.cli.verbs.doctor import doctor

@@ -25,6 +25,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("cli.deconv", "cli.console", "cli.report"),
         ("cli.batch",),
         ("cli.output", "cli.options"),
+        ("cli.parsing",),
         ("cli.jobs",),
         ("cli",),
     ),

@@ -10,12 +10,13 @@ import logging
 import math
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from nstbatch.cli.batch.batch import Summary
 from nstbatch.cli.jobs.painting import CHANNELS, Outcome, Status
@@ -55,8 +56,8 @@ def outcome_line(outcome: Outcome) -> str:
     name = printable(outcome.name)
     if outcome.status is Status.DONE and outcome.output is not None:
         total = f", loss {outcome.losses['total']:.4g}" if "total" in outcome.losses else ""
-        channels = ",".join(map(str, outcome.details.get(CHANNELS, ())))
-        total += f", channels {channels}" if channels else ""
+        channels = cast("Sequence[int]", outcome.details.get(CHANNELS, ()))
+        total += f", channels {','.join(map(str, channels))}" if channels else ""
         made = f"{duration(outcome.seconds)}, {count(outcome.steps, 'step')}{total}"
         return f"done {_way(outcome)} ({made})"
     if outcome.status is Status.PLANNED and outcome.output is not None:

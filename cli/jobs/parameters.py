@@ -25,7 +25,7 @@ class Scope(IntEnum):
     """How far the effect of an option reaches; each scope includes those above it.
 
     Every option declares its scope beside its help text;
-    :mod:`nstbatch.cli.options.parameters` reads them.
+    :mod:`nstbatch.cli.parsing.parameters` reads them.
     """
 
     CALL = 0

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from nstbatch.benchmarks.options import PEERS, PROVIDERS, VERBS, BenchOptions, as_list
-
-from .panels import COMPUTING, REPORTING
+from nstbatch.cli.parsing.panels import COMPUTING, REPORTING
 
 DEFAULTS = BenchOptions()
 DEFAULT_PROVIDERS = as_list(DEFAULTS.providers)

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.parsing.panels import COMPUTING, complete
 from nstbatch.runtime.devices.providers import DEVICES, PRECISIONS
-
-from .panels import COMPUTING, complete
 
 DEFAULT_MODEL = "vgg16"
 

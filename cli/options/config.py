@@ -16,10 +16,9 @@ import typer
 
 from nstbatch.cli.jobs.invocation import SAVED
 from nstbatch.cli.jobs.parameters import Parameter, Scope, is_place
-
-from .panels import SELECTION
-from .parameters import parameters
-from .toml_options import Level, read_toml, use, words_in
+from nstbatch.cli.parsing.panels import SELECTION
+from nstbatch.cli.parsing.parameters import parameters
+from nstbatch.cli.parsing.toml_options import Level, read_toml, use, words_in
 
 
 def _load(context: typer.Context, path: Path | None) -> Path | None:

@@ -9,12 +9,12 @@ from typing import Annotated, cast
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.parsing.layers import parse_layers
+from nstbatch.cli.parsing.panels import COMPUTING, complete
 from nstbatch.runtime.deconvnet.deconvnet_options import RULES, DeconvnetOptions, FilterChoice, Rule
 from nstbatch.runtime.errors import UsageError
 
 from .computing import Computing
-from .layers import parse_layers
-from .panels import COMPUTING, complete
 
 DEFAULTS = DeconvnetOptions()
 DEFAULT_OUT = Path("deconv")

@@ -22,13 +22,12 @@ from typing import Annotated, Any
 import typer
 
 from nstbatch.cli.jobs.parameters import NO_DEFAULTS, Parameter, Scope, is_place
+from nstbatch.cli.parsing.panels import SELECTION
+from nstbatch.cli.parsing.parameters import CONFIG, parameters
+from nstbatch.cli.parsing.toml_options import Level, Words, read_toml, use, words_in
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 from nstbatch.runtime.user_folders import expanded, user_config
-
-from .panels import SELECTION
-from .parameters import CONFIG, parameters
-from .toml_options import Level, Words, read_toml, use, words_in
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.cli.parsing.panels import PICTURE
 from nstbatch.runtime.checks import OWN
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.films import VIDEOS
@@ -22,7 +23,6 @@ from nstbatch.runtime.systems.dream_options import (
 )
 
 from .optimization import MaxSize, PoolingName, side_option
-from .panels import PICTURE
 
 DEFAULT_OUT = Path("dreamed")
 DEFAULT_FPS = 15.0  # a guess: a zoom of 1.05 then doubles the picture every second

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import one_of
 
 from .methods import METHODS
-from .panels import PICTURE, complete
 from .preset import use_preset
 
 

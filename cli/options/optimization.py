@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import OPTIMIZER_NAMES, OWN, POOLINGS, Own
-
-from .panels import PICTURE, complete
 
 
 def parse_side(value: str | int) -> int | Own:

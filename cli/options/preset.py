@@ -9,6 +9,8 @@ from typing import Annotated, cast
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.parsing.panels import PICTURE, complete
+from nstbatch.cli.parsing.toml_options import Level, is_of_defaults, use
 from nstbatch.cli.text import columns
 from nstbatch.runtime.checks import one_of
 from nstbatch.runtime.systems import nearest_neighbor_presets, style_transfer_presets
@@ -17,8 +19,6 @@ from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES, Preset
 
 from .methods import GATYS, NNST
-from .panels import PICTURE, complete
-from .toml_options import Level, is_of_defaults, use
 
 _TABLES: Mapping[str, Mapping[Preset, Mapping[str, str | float]]] = {
     GATYS: style_transfer_presets.PRESETS,

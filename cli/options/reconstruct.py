@@ -9,13 +9,13 @@ from typing import Annotated, cast
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.parsing.layers import parse_layers
+from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import OPTIMIZER_NAMES, OptimizerName, Pooling
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP, ReconstructionOptions
 
-from .layers import parse_layers
 from .optimization import LearningRate, MaxSize, PoolingName, Seed, Size
-from .panels import PICTURE, complete
 
 DEFAULTS = ReconstructionOptions()
 DEFAULT_OUT = Path("reconstructed")

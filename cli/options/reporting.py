@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.parsing.panels import REPORTING, complete
 from nstbatch.runtime.checks import one_of
-
-from .panels import REPORTING, complete
 
 PROTOCOLS = ("kitty", "iterm2", "sixel")
 """For pictures in a terminal; see :mod:`nstbatch.cli.console.terminal_images`."""

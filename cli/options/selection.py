@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.parsing.panels import SELECTION
 
 from .config import Config
 from .defaults import NoDefaults
-from .panels import SELECTION
 
 Inputs = Annotated[
     list[Path] | None,

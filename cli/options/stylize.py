@@ -9,6 +9,8 @@ from typing import Annotated, cast
 import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
+from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
@@ -20,7 +22,6 @@ from nstbatch.runtime.systems.style_transfer_options import (
     StyleTransferOptions,
 )
 
-from .layers import parse_layers, parse_weighted_layers
 from .method import MethodName, Stylization
 from .methods import GATYS, NNST
 from .optimization import (
@@ -34,7 +35,6 @@ from .optimization import (
     Size,
     Tolerance,
 )
-from .panels import PICTURE, complete
 from .preset import PresetName, PresetTable
 
 DEFAULTS = StyleTransferOptions()

@@ -10,11 +10,12 @@ from typing import Annotated, cast
 import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.cli.parsing.layers import parse_weighted_layers
+from nstbatch.cli.parsing.panels import PICTURE
 from nstbatch.runtime.checks import OWN, OptimizerName, Own, Pooling
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.systems.texture_options import TextureOptions
 
-from .layers import parse_weighted_layers
 from .optimization import (
     Iterations,
     LearningRate,
@@ -26,7 +27,6 @@ from .optimization import (
     max_size_option,
     own_if_bounded,
 )
-from .panels import PICTURE
 
 DEFAULTS = TextureOptions()
 DEFAULT_OUT = Path("textures")

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.parsing.panels import SELECTION, WRITING, complete
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.formats.picture_options import FORMATS, QUALITIES, Keep, PictureOptions
-
-from .panels import SELECTION, WRITING, complete
 
 Format = Annotated[
     str | None,

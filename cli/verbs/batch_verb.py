@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from nstbatch.cli.console.logs import import_onnxruntime, set_verbosity
 from nstbatch.cli.jobs.parameters import STREAM
-from nstbatch.cli.options.invocation import invocation
 from nstbatch.cli.options.reporting import Reporting, StepReporting
-from nstbatch.cli.options.toml_options import given
+from nstbatch.cli.parsing.invocation import invocation
+from nstbatch.cli.parsing.toml_options import given
 from nstbatch.runtime.errors import UsageError
 
 from .alone import alone, check_alone

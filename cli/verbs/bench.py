@@ -32,7 +32,7 @@ from nstbatch.cli.options.bench import (
 )
 from nstbatch.cli.options.computing import Model, Threads
 from nstbatch.cli.options.reporting import Verbose
-from nstbatch.cli.options.switches import PlainCommand, PlainGroup
+from nstbatch.cli.parsing.switches import PlainCommand, PlainGroup
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, UsageError
 

@@ -15,8 +15,8 @@ import typer
 from nstbatch.cli.options.deconv import DEFAULT_OUT, ComputingFeatures, Visualising
 from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Inputs, Selection
-from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import SheetWriting
+from nstbatch.cli.parsing.with_groups import with_groups
 from nstbatch.runtime.errors import UsageError
 
 from .batch_verb import batch_options

@@ -17,11 +17,11 @@ from nstbatch.cli.options.dream import (
     parse_channels,
     parse_classes,
 )
-from nstbatch.cli.options.refusal import refuse
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Selection
-from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
+from nstbatch.cli.parsing.refusal import refuse
+from nstbatch.cli.parsing.with_groups import with_groups
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.formats.picture_options import PictureOptions

@@ -11,9 +11,9 @@ import typer
 
 from nstbatch.cli.console.logs import import_onnxruntime, set_verbosity
 from nstbatch.cli.extras import torch_needed
-from nstbatch.cli.options.layers import parse_layers
-from nstbatch.cli.options.panels import REPORTING
 from nstbatch.cli.options.reporting import Verbose
+from nstbatch.cli.parsing.layers import parse_layers
+from nstbatch.cli.parsing.panels import REPORTING
 from nstbatch.cli.text import columns, printable
 from nstbatch.runtime.bundles.exportable import EXPORTABLE
 from nstbatch.runtime.errors import BundleError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstbatch.cli.options.panels import REPORTING
+from nstbatch.cli.parsing.panels import REPORTING
 from nstbatch.cli.text import columns, printable
 from nstbatch.runtime.errors import BundleError
 

@@ -11,8 +11,8 @@ import typer
 
 import nstbatch
 from nstbatch.cli.jobs.parameters import Scope, Setting, command_words, inputs_of
-from nstbatch.cli.options.panels import REPORTING
-from nstbatch.cli.options.parameters import parameters
+from nstbatch.cli.parsing.panels import REPORTING
+from nstbatch.cli.parsing.parameters import parameters
 from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import ImageError
 

@@ -12,8 +12,8 @@ from nstbatch.cli.options.computing import Computing
 from nstbatch.cli.options.reconstruct import DEFAULT_OUT, Reconstructing
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Inputs, Selection
-from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
+from nstbatch.cli.parsing.with_groups import with_groups
 from nstbatch.cli.text import printable
 from nstbatch.runtime.checks import OWN
 from nstbatch.runtime.errors import NonFiniteError, UsageError

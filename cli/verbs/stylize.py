@@ -8,12 +8,12 @@ import typer
 
 from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.methods import NNST, OTHERS
-from nstbatch.cli.options.refusal import refuse
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Inputs, Selection
 from nstbatch.cli.options.stylize import DEFAULT_OUT, Style, Stylizing
-from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
+from nstbatch.cli.parsing.refusal import refuse
+from nstbatch.cli.parsing.with_groups import with_groups
 
 from .batch_verb import batch_options
 from .carry_out import carry_out

@@ -12,8 +12,8 @@ from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Selection
 from nstbatch.cli.options.texture import DEFAULT_OUT, Exemplars, Synthesis
-from nstbatch.cli.options.with_groups import with_groups
 from nstbatch.cli.options.writing import PhotoWriting
+from nstbatch.cli.parsing.with_groups import with_groups
 
 from .batch_verb import batch_options
 from .carry_out import Work, carry_out

@@ -18,7 +18,8 @@ from nstbatch.runtime.errors import ImageError
 from nstbatch.runtime.pictures.contact_sheet import LabelledPicture, contact_sheet
 
 from .activation_histogram import Histogram, histogram_pictures
-from .deconvnet import Deconvnet, drawn
+from .deconvnet import Deconvnet
+from .drawing import drawn
 from .first_layer import FirstLayer, first_layer
 
 RED = (0.85, 0.1, 0.1)

@@ -33,6 +33,7 @@ from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import resize, to_nchw
 
 from .deconvnet_options import STRONGEST, DeconvnetOptions
+from .drawing import drawn
 from .maxima import FilterMaxima, Maximum, StrongestActivations
 
 T = TypeVar("T")
@@ -43,13 +44,6 @@ BATCH = 8
 
 # The latest images stay in memory, since filters of one layer often respond to the same ones.
 KEPT_IMAGES = 64
-
-GREY = 0.5
-
-# Percent of a projection's values that are drawn within the range from black to white. A few values
-# are many times larger than the rest, and at their scale deep layers would hardly show on the grey.
-# Chosen by eye.
-WITHIN_RANGE = 99.5
 
 
 @dataclass(frozen=True)
@@ -316,12 +310,6 @@ def named(images: Sequence[ImageLike]) -> tuple[list[Path], dict[Path, ImageLike
             names.append(Path(f"image {index}"))
             in_memory[names[-1]] = image
     return names, in_memory
-
-
-def drawn(projected: Array) -> Array:
-    """Draw a signed projection (h, w, 3) around mid grey, as Zeiler & Fergus show them."""
-    scale = np.percentile(np.abs(projected), WITHIN_RANGE) or np.abs(projected).max() or 1
-    return np.clip(GREY + projected / (2 * scale), 0, 1).astype(np.float32)
 
 
 def centre_square(pixels: Array, size: int) -> Array:

@@ -10,7 +10,8 @@ import numpy as np
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.pictures.contact_sheet import Cell, LabelledPicture, contact_sheet
 
-from .deconvnet import GREY, LayerMaxima, Projection
+from .deconvnet import LayerMaxima, Projection
+from .drawing import GREY
 from .maxima import FilterMaxima
 
 # Pictures per row of a block: 3x3 blocks, as in Zeiler & Fergus 2014, figure 2.

@@ -89,18 +89,16 @@ def dream_frames(
     channels = dream.channels(Picture(picture), options)
     options = replace(options, channels=channels)
     if there:
-        _check_same_dream(folder, made_from)
-        picture = read(paths[there - 1]).pixels
+        picture = _frame_of(paths[there - 1], made_from)
     losses: Mapping[str, float] = {}
     reason, steps = StopReason.FINISHED, 0
     for number in range(there + 1, zoom.frames + 1):
+        stage = f"frame {number}/{zoom.frames}"
         result = dream(
             picture if number == 1 else zoomed(picture, zoom.zoom),
             replace(options, seed=options.seed + number - 1),
             guide_image=guide_image,
-            progress=part_of_run(
-                progress, number - 1, zoom.frames, f"frame {number}/{zoom.frames}"
-            ),
+            progress=part_of_run(progress, number - 1, zoom.frames, stage),
             stop=stop,
         )
         steps, losses, reason = steps + result.steps, result.losses, result.reason
@@ -110,8 +108,7 @@ def dream_frames(
         write_atomically(folder / MADE_FROM, made_from.encode())
         write(paths[number - 1], result.image)
         picture = read(paths[number - 1]).pixels
-    seconds = time.perf_counter() - started
-    made = tuple(paths[: _frames_there(paths)])
+    seconds, made = time.perf_counter() - started, tuple(paths[: _frames_there(paths)])
     return ZoomResult(made, losses, channels, steps, seconds, reason)
 
 
@@ -145,8 +142,9 @@ def noise_picture(size: int, seed: int) -> Array:
     return from_nchw(spectrum.picture(CLOUD_CONTRAST * spectrum.first_coefficients(seed)))
 
 
-def _check_same_dream(folder: Path, made_from: str) -> None:
-    """Raise an ImageError if a film would continue the frames of another one."""
+def _frame_of(path: Path, made_from: str) -> Array:
+    """Read a frame to go on from; an ImageError if it belongs to another film."""
+    folder = path.parent
     try:
         before = (folder / MADE_FROM).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
@@ -156,6 +154,7 @@ def _check_same_dream(folder: Path, made_from: str) -> None:
             f"The frames in {folder} are of another dream: other settings, or another photo. "
             "Remove them, or put the new ones elsewhere."
         )
+    return read(path).pixels
 
 
 def _frames_there(paths: list[Path]) -> int:

@@ -6,8 +6,8 @@ from typer.main import get_command
 
 from nstbatch.cli.jobs.invocation import SAVED
 from nstbatch.cli.main import app
-from nstbatch.cli.options.invocation import invocation
 from nstbatch.cli.output import settings_file
+from nstbatch.cli.parsing.invocation import invocation
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 
 STYLIZE = get_command(app).commands["stylize"]

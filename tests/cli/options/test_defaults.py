@@ -10,8 +10,8 @@ from nstbatch.cli.jobs.parameters import command_words
 from nstbatch.cli.main import app, run
 from nstbatch.cli.options import defaults
 from nstbatch.cli.options.defaults import defaults_file
-from nstbatch.cli.options.invocation import invocation
 from nstbatch.cli.output import settings_file
+from nstbatch.cli.parsing.invocation import invocation
 from nstbatch.runtime import user_folders
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 

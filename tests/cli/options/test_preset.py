@@ -6,8 +6,8 @@ import pytest
 from typer.main import get_command
 
 from nstbatch.cli.main import app, run
-from nstbatch.cli.options.invocation import invocation
 from nstbatch.cli.options.preset import preset_table
+from nstbatch.cli.parsing.invocation import invocation
 from nstbatch.runtime.errors import UnknownNameError
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES, PRESETS

@@ -10,7 +10,6 @@ from typer.main import get_command
 
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.main import app
-from nstbatch.cli.options.invocation import invocation
 from nstbatch.cli.output.fingerprint import (
     CLOCK_TICK,
     Origin,
@@ -18,6 +17,7 @@ from nstbatch.cli.output.fingerprint import (
     origin_of,
 )
 from nstbatch.cli.output.fingerprint import stamp as stamp_of
+from nstbatch.cli.parsing.invocation import invocation
 
 ORIGIN = Origin(
     verb="stylize",

@@ -17,9 +17,9 @@ from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.jobs.plan import Job
 from nstbatch.cli.main import app
 from nstbatch.cli.main import run as program
-from nstbatch.cli.options.parameters import parameters
 from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.cli.output.picture_writer import PictureWriter
+from nstbatch.cli.parsing.parameters import parameters
 from nstbatch.cli.verbs.carry_out import Work, carry_out
 from nstbatch.cli.verbs.prepare import BatchOptions, find_photos
 from nstbatch.runtime.bundles.bundle import Bundle

@@ -11,8 +11,8 @@ from typer.main import get_command
 
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.main import app, run
-from nstbatch.cli.options.invocation import invocation
 from nstbatch.cli.output.fingerprint import origin_of
+from nstbatch.cli.parsing.invocation import invocation
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
 from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.systems.nearest_neighbor_presets import PRESETS

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nstbatch.runtime.deconvnet.deconvnet import GREY, LayerMaxima, Projection, drawn
+from nstbatch.runtime.deconvnet.deconvnet import LayerMaxima, Projection
+from nstbatch.runtime.deconvnet.drawing import GREY, drawn
 from nstbatch.runtime.deconvnet.maxima import FilterMaxima, Maximum
 from nstbatch.runtime.deconvnet.sheets import (
     evolution_sheet,

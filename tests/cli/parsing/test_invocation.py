@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from nstbatch.cli.jobs.invocation import Call, Invocation
 from nstbatch.cli.main import app, run
-from nstbatch.cli.options.invocation import as_json, invocation
+from nstbatch.cli.parsing.invocation import as_json, invocation
 from nstbatch.cli.verbs import batch_verb
 
 

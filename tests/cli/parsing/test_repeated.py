@@ -1,6 +1,6 @@
 import pytest
 
-from nstbatch.cli.options.repeated import CHECKPOINT_SUFFIXES, repeated
+from nstbatch.cli.parsing.repeated import CHECKPOINT_SUFFIXES, repeated
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typer.main import get_command
 
 from nstbatch.cli.jobs.parameters import Scope, command_words, inputs_of, is_place
 from nstbatch.cli.main import app
-from nstbatch.cli.options.invocation import invocation
-from nstbatch.cli.options.parameters import parameters
+from nstbatch.cli.parsing.invocation import invocation
+from nstbatch.cli.parsing.parameters import parameters
 
 VERBS = {
     name: command

@@ -1,6 +1,6 @@
 import pytest
 
-from nstbatch.cli.options.layers import parse_layers, parse_weighted_layers
+from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
 from nstbatch.runtime.errors import UsageError
 
 
