@@ -66,6 +66,11 @@ class Provider:
         return self.device == "cuda"
 
     @property
+    def in_one_thread(self) -> bool:
+        """True if all its sessions must run in one thread; see :mod:`.engine.one_thread`."""
+        return self.memory == "cuda"
+
+    @property
     def for_updates(self) -> Provider:
         """The provider that runs the optimiser's updates: float32, in the same memory."""
         return replace(self, device=self.memory, precision="fp32")
@@ -103,6 +108,11 @@ class Provider:
         options.inter_op_num_threads = 1
         options.log_severity_level = FATAL_ONLY  # exceptions say what went wrong
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        if self.memory == "cuda":
+            # The logger of the process warns in spite of the session's severity.
+            ort.set_default_logger_severity(FATAL_ONLY)
+            # A plan of all activations in one block took 1377 MB on CUDA where 821 were needed.
+            options.enable_mem_pattern = False
         # With fewer threads than cores, other work uses the remaining cores, so threads must not
         # spin.
         if not spinning or threads < cores:
