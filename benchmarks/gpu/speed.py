@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import TypeAlias
 
@@ -156,16 +157,14 @@ def _jobs_of(case: Case, speed: Speed) -> Iterator[SpeedJob]:
     task = make_task(case.verb, case.model, case.size, case.batch)
     for entry in speed.entries:
         job = Job(entry, task, speed.threads, speed.warm_up, speed.steps)
-        yield SpeedJob(
-            entry.name, entry.precision, case, speed.rounds, lambda j=job: Worker(serve, j)
-        )  # type: ignore[misc]
+        open_it = partial(Worker, serve, job)
+        yield SpeedJob(entry.name, entry.precision, case, speed.rounds, open_it)
     for variant in speed.variants:
         job_of = VariantJob(
             variant, task, speed.threads, speed.warm_up, speed.steps, speed.peer_device
         )
-        yield SpeedJob(
-            variant.name, variant.precision, case, speed.rounds, lambda j=job_of: _peer(j)
-        )  # type: ignore[misc]
+        open_peer = partial(_peer, job_of)
+        yield SpeedJob(variant.name, variant.precision, case, speed.rounds, open_peer)
 
 
 def _peer(job: VariantJob) -> Worker:

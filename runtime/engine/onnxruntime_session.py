@@ -70,7 +70,7 @@ class OnnxRuntimeSession:
             return options
 
         self._in_thread = in_one_thread if provider.in_one_thread else _at_once
-        self._turn = _Turn(PassOptions() if run_options is None else run_options)
+        self._turn = _Turn(PassOptions() if run_options is None else run_options, provider.memory)
         self._session, is_captured = _opened(open_session, captured and provider.captures)
         self._captures = Captures() if is_captured else None
         self._reopen = open_session if is_captured else None  # it holds the graph
@@ -179,14 +179,15 @@ def _register_arena() -> None:
 class _Turn:
     """Chooses the options of a session's passes: the first one's, and then the usual ones."""
 
-    def __init__(self, options: PassOptions) -> None:
+    def __init__(self, options: PassOptions, memory: str) -> None:
         self.options = options
+        self._first = options.first[memory]
         self._is_first = True
 
     def next(self) -> ort.RunOptions:
         """Return the options of the next pass."""
         is_first, self._is_first = self._is_first, False
-        return self.options.first if is_first else self.options.usual
+        return self._first if is_first else self.options.usual
 
 
 class _Pass:

@@ -50,10 +50,10 @@ def switches():
 
 def test_memory_goes_by_pixels_and_pictures():
     one = 10**9  # at 256 pixels
-    assert memory_lack(one, 256, 1, 2 * 10**9) is None
+    assert memory_lack(one, 256, 1, 4 * 10**9) is None
     assert memory_lack(one, 2048, 16, None) is None
     lack = memory_lack(one, 512, 4, 20 * 10**9)
-    assert lack == "it needs about 24 GB in fp32, and 20 GB are free"
+    assert lack == "it needs about 48 GB in fp32, and 20 GB are free"
 
 
 def test_what_is_counted_is_more_for_a_larger_network():
@@ -70,7 +70,7 @@ def test_cases_without_memory_are_rows_with_a_reason(monkeypatch):
         ("cpu", 16, "skipped"),
         ("torch", 16, "skipped"),
     ]
-    assert rows[0].reason == "it needs about 2 GB in fp32, and 1 GB are free"
+    assert rows[0].reason == "it needs about 3 GB in fp32, and 1 GB are free"
 
 
 @pytest.mark.parametrize(
