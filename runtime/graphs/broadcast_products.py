@@ -33,9 +33,13 @@ def with_single_products(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def repeats_left(node: ir.Node) -> bool:
-    """True if a product repeats its left operand, a single matrix, for several right ones."""
+    """True if a product repeats its left operand, a single matrix, for the right ones.
+
+    There may be a single right one too: the provider goes by the number of axes.
+    """
     left, right = (shape_of(value) for value in node.inputs)
-    return 2 <= len(left) <= len(right) and math.prod(left[:-2]) == 1 and math.prod(right[:-2]) > 1
+    is_single = 2 <= len(left) <= len(right) and math.prod(left[:-2]) == 1
+    return is_single and left[:-2] != right[:-2]
 
 
 def _replace(graph: ir.Graph, node: ir.Node) -> None:
@@ -47,10 +51,16 @@ def _replace(graph: ir.Graph, node: ir.Node) -> None:
     def reshape(value: ir.Value | None, *sizes: int) -> ir.Value:
         return tape.op("Reshape", [value, tape.op("Constant", [], {"value_ints": sizes})])
 
-    moved = tape.op("Transpose", [node.inputs[1]], {"perm": [rank - 2, *range(rank - 2), rank - 1]})
+    moved = node.inputs[1]
+    is_one = math.prod(many) == 1
+    if not is_one:
+        moved = tape.op("Transpose", [moved], {"perm": [rank - 2, *range(rank - 2), rank - 1]})
     product = tape.op("MatMul", [reshape(node.inputs[0], rows, inner), reshape(moved, inner, -1)])
-    parted = reshape(product, rows, *many, columns)
-    result = tape.op("Transpose", [parted], {"perm": [*range(1, rank - 1), 0, rank - 1]})
+    if is_one:
+        result = reshape(product, *many, rows, columns)
+    else:
+        parted = reshape(product, rows, *many, columns)
+        result = tape.op("Transpose", [parted], {"perm": [*range(1, rank - 1), 0, rank - 1]})
     result.shape, result.type = ir.Shape((*many, rows, columns)), node.outputs[0].type
     replace_nodes_and_values(graph, node, [node], tape.nodes, node.outputs, [result])
 
