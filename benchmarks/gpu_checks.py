@@ -2,28 +2,32 @@
 
     python -m nstbatch.benchmarks.gpu_checks --out results.json
 
-It writes everything to one JSON file, prints one table of the checks and one of the speeds, and
-exits with 0 if no check failed, 1 if one did, 2 for wrong usage, and 3 if there is no GPU to check.
+It writes to one JSON file after every check and every row. With the same options it goes on where
+it was: ``--minutes 10`` ends it in time, as often as it takes. At the end it prints one table of
+the checks and one of the speeds. It exits with 0 if no check failed, 1 if one did, 2 for wrong
+usage, 3 if there is no GPU to check, and 4 if something is left for the next time.
 **Nobody has run it on a GPU yet.** ``--devices cpu`` tries it on a processor, and says so.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 from rich.console import Console
 
-from nstbatch.benchmarks.gpu.probes import CHECKS, Check, CheckJob, run_check
-from nstbatch.benchmarks.gpu.speed import Speed, speed_rows
+from nstbatch.benchmarks.gpu.probes import CHECKS, Check, CheckJob, failed_check, run_check
+from nstbatch.benchmarks.gpu.progress import Deadline, Item, Results, results_so_far
+from nstbatch.benchmarks.gpu.speed import Speed, speed_jobs
 from nstbatch.benchmarks.gpu.variants import VARIANTS, Variant
 from nstbatch.benchmarks.reports.machine import describe_machine
 from nstbatch.benchmarks.reports.report import Report, Row
 from nstbatch.benchmarks.reports.table import NOTHING, Grid, milliseconds, plus_minus
+from nstbatch.benchmarks.tasks.turns import OutOfTimeError
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.checks import one_of
 from nstbatch.runtime.devices.devices import check
@@ -34,7 +38,7 @@ from nstbatch.runtime.files import write_atomically
 from .options import Entry, parse_numbers, words
 
 ON_GPU = ("cuda", "tensorrt")
-FAILED, NO_GPU = 1, 3
+FAILED, NO_GPU, UNFINISHED = 1, 3, 4
 
 # The cases of the speed table. These and the numbers of rounds and steps below are guesses.
 SIZES = "256,512,1024,2048"
@@ -53,39 +57,61 @@ class Plan:
     speed: Speed
 
 
-@dataclass(frozen=True)
-class Results:
-    """The results of one run."""
+def run(
+    plan: Plan,
+    tell: Callable[[str], None],
+    keep: Callable[[Results], None],
+    results: Results,
+    deadline: Deadline,
+) -> tuple[Results, bool]:
+    """Run the checks, then measure the speed, one thing after the other.
 
-    checks: tuple[Check, ...]
-    report: Report
+    Args:
+        plan: The settings.
+        tell: Called with the name of each check and row before it begins.
+        keep: Called with all results after each of them.
+        results: The results of earlier runs of the same plan, which are not made again.
+        deadline: What is not made by then is left to the next run. If the first thing alone takes
+            longer, it has failed.
 
-    def to_json(self) -> str:
-        """The benchmark's JSON, with the checks added to it."""
-        record = json.loads(self.report.to_json())
-        record["checks"] = [asdict(check) for check in self.checks]
-        return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    Returns:
+        The results, and whether they are complete.
+    """
+    is_first = True
+    for item in items(plan, results):
+        tell(item.name)
+        try:
+            made = item.measure(deadline)
+        except OutOfTimeError:
+            if not is_first:
+                return results, False
+            made = item.failed(f"it did not end within {deadline.minutes:g} minutes")
+        is_first = False
+        results = results.with_one(made)
+        keep(results)
+    return results, True
 
 
-def run(plan: Plan, tell: Callable[[str], None]) -> Results:
-    """Run the checks, then measure the speed."""
-    checks = []
-    for device in plan.devices:
-        for name in plan.checks:
-            tell(f"{device}: {name}")
-            job = CheckJob(
-                name,
-                device,
-                plan.model,
-                plan.check_size,
-                plan.check_steps,
-                plan.speed.threads,
-                plan.speed.peer_device,
+def items(plan: Plan, results: Results) -> Iterator[Item]:
+    """The checks and rows of a plan that are not among the results."""
+    made = {(check.name, check.device) for check in results.checks}
+    speed = plan.speed
+    for device, name in product(plan.devices, plan.checks):
+        if (name, device) not in made:
+            sizes = (plan.check_size, plan.check_steps)
+            job = CheckJob(name, device, plan.model, *sizes, speed.threads, speed.peer_device)
+            yield Item(
+                f"{device}: {name}",
+                lambda deadline, job=job: run_check(job, deadline.left),  # type: ignore[misc]
+                lambda reason, job=job: failed_check(job, reason),  # type: ignore[misc]
             )
-            checks.append(run_check(job))
-    rows = speed_rows(plan.speed, tell)
-    machine = describe_machine(plan.speed.threads)
-    return Results(tuple(checks), Report(machine, asdict(plan), tuple(rows)))
+    rows = {(row.provider, row.precision, row.case) for row in results.report.rows}
+    for job_of in speed_jobs(speed, rows):
+        yield Item(
+            f"{job_of.case.size} pixels, batch {job_of.case.batch}: {job_of.name}",
+            lambda deadline, job=job_of: job.row(lambda: deadline.left),  # type: ignore[misc]
+            lambda reason, job=job_of: job.unmeasured("failed", reason),  # type: ignore[misc]
+        )
 
 
 # --- For people -------------------------------------------------------------------------------
@@ -144,6 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [device for device in asked if device not in (*ON_GPU, "cpu")]
     if not Path(options.out).absolute().parent.is_dir():
         parser.error(f"the folder of --out {options.out} does not exist")
+    if options.minutes is not None and options.minutes <= 0:
+        parser.error(f"--minutes must be above 0, not {options.minutes:g}")
     if unknown or not asked:
         parser.error(f"--devices takes cuda, tensorrt and cpu, not {options.devices!r}")
     console = Console(stderr=True)
@@ -159,15 +187,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         Bundle.load(options.model)
         plan = _plan(options, devices)
+        machine = describe_machine(plan.speed.threads)
+        nothing = Results((), Report(machine, asdict(plan), ()))
+        results = results_so_far(Path(options.out), nothing)
     except NstbatchError as error:
         parser.error(str(error))
-    results = run(plan, lambda line: console.print(line, markup=False))
-    write_atomically(Path(options.out), results.to_json().encode())
+    results, is_complete = run(
+        plan,
+        lambda line: console.print(line, markup=False),
+        lambda so_far: write_atomically(Path(options.out), so_far.to_json().encode()),
+        results,
+        Deadline(options.minutes),
+    )
     out = Console(width=max(console.width, 200))
     out.print(checks_grid(results.checks).to_rich())
     if results.report.rows:
         out.print(speed_grid(results.report.rows).to_rich())
-    return FAILED if any(one.status == "failed" for one in results.checks) else 0
+    if not is_complete:
+        console.print("The time is over. The same command goes on from here.")
+    if any(one.status == "failed" for one in results.checks):
+        return FAILED
+    return 0 if is_complete else UNFINISHED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -179,6 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     variants = ",".join(variant.name for variant in VARIANTS)
     add("--out", required=True, default=argparse.SUPPRESS, help="JSON file to write")
+    add("--minutes", type=float, help="end after this time; the same command then goes on")
     add("--devices", default=",".join(ON_GPU), help="devices to check; cpu only for a try")
     add("--model", default="vgg16", help="name of a bundle, or its folder")
     add("--sizes", default=SIZES, help="picture sides for the speed, in pixels")

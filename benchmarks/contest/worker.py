@@ -23,7 +23,13 @@ from nstbatch.benchmarks.options import Entry
 from nstbatch.benchmarks.tasks.matrix_rate import fastest
 from nstbatch.benchmarks.tasks.memory import peak_resident
 from nstbatch.benchmarks.tasks.tasks import Task
-from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, Turn, take_turn
+from nstbatch.benchmarks.tasks.turns import (
+    AbsentError,
+    ContestantError,
+    OutOfTimeError,
+    Turn,
+    take_turn,
+)
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.devices.gpu_memory import gpu_memory
 from nstbatch.runtime.errors import NstbatchError, ProviderError
@@ -84,8 +90,18 @@ class Worker:
         self._process.start()
         theirs.close()  # without this, a dead process would not be noticed
 
-    def answer(self) -> Any:
-        """Wait for an answer of the process; raise a ContestantError if it failed."""
+    def answer(self, patience: float | None = None) -> Any:
+        """Wait for an answer of the process.
+
+        Args:
+            patience: Seconds to wait; None for any number.
+
+        Raises:
+            ContestantError: It failed.
+            OutOfTimeError: It did not answer in time.
+        """
+        if not self._pipe.poll(patience):
+            raise OutOfTimeError
         try:
             answer = self._pipe.recv()
         except (EOFError, ConnectionResetError) as error:
@@ -94,13 +110,13 @@ class Worker:
             raise answer
         return answer
 
-    def turn(self) -> Turn:
-        """Let the contestant take a turn; raise a ContestantError if it fails."""
+    def turn(self, patience: float | None = None) -> Turn:
+        """Let the contestant take a turn, and wait for it as :meth:`answer` does."""
         try:
             self._pipe.send(True)
         except OSError as error:
             raise ContestantError(self._last_words()) from error
-        turn: Turn = self.answer()
+        turn: Turn = self.answer(patience)
         return turn
 
     def _last_words(self) -> str:

@@ -64,20 +64,27 @@ class CheckJob:
     peer_device: str
 
 
-def run_check(job: CheckJob) -> Check:
-    """Run a check in its own process."""
+def run_check(job: CheckJob, patience: float | None = None) -> Check:
+    """Run a check in its own process; an OutOfTimeError after ``patience`` seconds."""
     try:
         with Worker(serve_check, job) as worker:
-            check: Check = worker.answer()
+            check: Check = worker.answer(patience)
             return check
     except ContestantError as error:
-        return Check(job.name, job.device, PRECISIONS[job.name], "failed", str(error))
+        return failed_check(job, str(error))
+
+
+def failed_check(job: CheckJob, reason: str) -> Check:
+    """The result of a check that could not be made."""
+    return Check(job.name, job.device, PRECISIONS[job.name], "failed", reason)
 
 
 def serve_check(pipe: Connection, job: CheckJob) -> None:
     """The code of the process."""
-    # TensorRT uses TF32 by default, and its provider has no switch for it.
-    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
+    if job.device == "tensorrt" and PRECISIONS[job.name] == "fp32":
+        # TensorRT uses TF32 by default, and its provider has no switch for it. CUDA's has one, and
+        # the check must find out whether it works.
+        os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
     with reporting_failures(pipe, job.threads):
         pipe.send(CHECKS[job.name](job))
 
@@ -142,6 +149,8 @@ def recorded_and_not(job: CheckJob) -> Check:
     if not descent.is_captured:
         return _check(job, "failed", "ONNX Runtime refused to record; the log says why")
     recorded = _losses(descent, CAPTURE_STEPS)
+    if not descent.is_captured:
+        return _check(job, "failed", "a pass could not be recorded; the log says why")
     engine.drop_sessions()
     engine.provider = Unrecorded(engine.provider.device, engine.provider.precision)
     plain = _losses(_descent(task, engine), CAPTURE_STEPS)

@@ -7,9 +7,11 @@ which large cases need. So a slow minute does not cancel out as in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 
@@ -27,7 +29,8 @@ from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 from .variants import VARIANTS, Variant, VariantJob
 
-Tell = Callable[[str], None]
+RowKey: TypeAlias = tuple[str, str | None, Case]
+"""A contestant, its precision and its case."""
 
 # Side of the picture, in pixels, from which the memory of larger ones is estimated. A guess.
 COUNTED_SIDE = 256
@@ -51,18 +54,61 @@ class Speed:
     """Device of PyTorch: "cuda", or "cpu" to try it out."""
 
 
-def speed_rows(speed: Speed, tell: Tell) -> list[Row]:
-    """One row for each contestant in each case; if it was not measured, with a reason."""
-    rows: list[Row] = []
-    one = bytes_of_one(speed.model)
+@dataclass(frozen=True)
+class SpeedJob:
+    """One contestant in one case, to be measured."""
+
+    name: str
+    precision: str
+    case: Case
+    rounds: int
+    open_it: Callable[[], Worker]
+    lack: str | None = None
+    """The reason why it does not fit into memory."""
+
+    @property
+    def key(self) -> RowKey:
+        """The key of its row."""
+        return self.name, self.precision, self.case
+
+    def row(self, left: Callable[[], float | None]) -> Row:
+        """Measure it.
+
+        Args:
+            left: Returns the seconds that are left; None for any number.
+
+        Raises:
+            OutOfTimeError: The time was over.
+        """
+        if self.lack is not None:
+            return self.unmeasured("skipped", self.lack)
+        try:
+            with self.open_it() as worker:
+                opened = worker.answer(left())
+                turns = [worker.turn(left()) for _ in range(self.rounds)]
+        except ContestantError as error:
+            status = "skipped" if _is_memory(str(error)) else error.status
+            return self.unmeasured(status, str(error))
+        return measured_row(self.name, self.case, opened, turns, None)
+
+    def unmeasured(self, status: str, reason: str) -> Row:
+        """Its row without numbers."""
+        return Row(self.name, self.precision, self.case, status, reason)
+
+
+def speed_jobs(speed: Speed, done: Collection[RowKey]) -> Iterator[SpeedJob]:
+    """One job for each contestant in each case, without those that are done.
+
+    A job of a case that does not fit into memory makes a row that says so.
+    """
+    one = None
     for size, batch in product(speed.sizes, speed.batches):
         case = Case("stylize", speed.model, size, batch)
-        lack = memory_lack(one, size, batch, gpu_memory("free"))
-        if lack is None:
-            rows += with_ratios(list(_rows_of(case, speed, tell)))
-        else:
-            rows += [Row(name, p, case, "skipped", lack) for name, p in _everybody(speed)]
-    return rows
+        jobs = [job for job in _jobs_of(case, speed) if job.key not in done]
+        if jobs:
+            one = bytes_of_one(speed.model) if one is None else one
+            lack = memory_lack(one, size, batch, gpu_memory("free"))
+            yield from (replace(job, lack=lack) for job in jobs)
 
 
 def bytes_of_one(model: str) -> int:
@@ -107,23 +153,18 @@ def _with_ratios(
     )
 
 
-def _everybody(speed: Speed) -> list[tuple[str, str]]:
-    ours = [(entry.name, entry.precision) for entry in speed.entries]
-    return ours + [(variant.name, variant.precision) for variant in speed.variants]
-
-
-def _rows_of(case: Case, speed: Speed, tell: Tell) -> Iterator[Row]:
+def _jobs_of(case: Case, speed: Speed) -> Iterator[SpeedJob]:
     task = make_task(case.verb, case.model, case.size, case.batch)
     for entry in speed.entries:
         job = Job(entry, task, speed.threads, speed.warm_up, speed.steps)
-        tell(f"{case.size} pixels, batch {case.batch}: {entry}")
-        yield _row(case, speed, entry.name, entry.precision, lambda job=job: Worker(serve, job))  # type: ignore[misc]
+        open_it = partial(Worker, serve, job)
+        yield SpeedJob(entry.name, entry.precision, case, speed.rounds, open_it)
     for variant in speed.variants:
         job_of = VariantJob(
             variant, task, speed.threads, speed.warm_up, speed.steps, speed.peer_device
         )
-        tell(f"{case.size} pixels, batch {case.batch}: {variant.name}")
-        yield _row(case, speed, variant.name, variant.precision, lambda job=job_of: _peer(job))  # type: ignore[misc]
+        open_peer = partial(_peer, job_of)
+        yield SpeedJob(variant.name, variant.precision, case, speed.rounds, open_peer)
 
 
 def _peer(job: VariantJob) -> Worker:
@@ -132,17 +173,6 @@ def _peer(job: VariantJob) -> Worker:
     except ImportError as error:
         raise AbsentError(f"PyTorch does not load ({error})") from error
     return Worker(serve_variant, job)
-
-
-def _row(case: Case, speed: Speed, name: str, precision: str, open_it: Callable[[], Worker]) -> Row:
-    try:
-        with open_it() as worker:
-            opened = worker.answer()
-            turns = [worker.turn() for _ in range(speed.rounds)]
-    except ContestantError as error:
-        status = "skipped" if _is_memory(str(error)) else error.status
-        return Row(name, precision, case, status, str(error))
-    return measured_row(name, case, opened, turns, None)
 
 
 def _is_memory(reason: str) -> bool:

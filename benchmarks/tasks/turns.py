@@ -34,6 +34,10 @@ class AbsentError(ContestantError):
     status = "absent"
 
 
+class OutOfTimeError(Exception):
+    """There was no time left to wait for a contestant."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """The measurements of one turn of a contestant."""

@@ -47,15 +47,15 @@ def _devices(findings: list[Finding]) -> Iterator[str]:
         yield f"  {line}"
         if finding.fix:
             yield f"      to change that: {finding.fix}"
-        if finding.device == "openvino" and finding.usable:
-            yield from _trial()
+        if finding.usable:
+            yield from _trial(finding.device)
 
 
-def _trial() -> Iterator[str]:
-    """Try OpenVINO anew: a machine may have been busy when it was tried before."""
-    from nstbatch.runtime.devices.openvino_probe import try_now
+def _trial(device: str) -> Iterator[str]:
+    """Try a device anew: a machine may have been busy when it was tried before."""
+    from nstbatch.runtime.devices.providers import TRIALS
 
-    reason = try_now()
+    reason = TRIALS[device].try_now() if device in TRIALS else None
     if reason is not None:
         yield f"      not taken by --device auto: {reason}"
 

@@ -17,11 +17,13 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nstbatch.runtime.errors import UnknownNameError
 from nstbatch.runtime.installing import install, install_in_place
 
+from . import nvidia
 from .openvino import core, openvino
 from .processor import has_bf16
 from .provider_options import EXECUTION_PROVIDERS, add_provider
@@ -43,6 +45,9 @@ CPU = ("onnxruntime>=1.30",)
 OPENVINO = ("openvino>=2026.4",)
 GPU = ("onnxruntime-gpu[cuda,cudnn]>=1.30",)
 TENSORRT = (*GPU, "tensorrt-cu13>=10.13,<11")
+
+# The command for Ubuntu's package of the first driver that runs CUDA 13.
+APT_DRIVER = f"sudo apt-get install nvidia-driver-{nvidia.FIRST_DRIVER}"
 
 FATAL_ONLY = 4  # of ONNX Runtime's log severities
 
@@ -207,21 +212,25 @@ def _built_with(device: str, fix: str) -> None:
 
 
 def _nvidia_driver(fix: str) -> None:
-    """Raise unless NVIDIA's driver is installed and finds a GPU. Not run on a GPU yet."""
+    """Raise unless NVIDIA's driver is installed, finds a GPU and is new enough."""
     if sys.platform == "darwin":
         raise _UnusableError("NVIDIA has no driver for macOS")
-    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
-        driver = ctypes.CDLL(library)
+        found = nvidia.driver()
     except OSError:
         raise _UnusableError(
-            f"no NVIDIA driver was found ({library} does not load)",
+            f"no NVIDIA driver was found ({nvidia.library_name()} does not load)",
             f"install NVIDIA's driver, then {fix}",
         ) from None
-    count = ctypes.c_int(0)
-    status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
-    if status or not count.value:
-        raise _UnusableError(f"NVIDIA's driver finds no GPU (CUDA error {status})")
+    except nvidia.NoDriverError as error:
+        raise _UnusableError(str(error)) from error
+    if found.is_too_old:
+        raise _UnusableError(
+            f"NVIDIA's driver runs CUDA {found.cuda[0]}.{found.cuda[1]}, and ONNX Runtime needs "
+            f"CUDA {nvidia.CUDA}",
+            f"install NVIDIA's driver {nvidia.FIRST_DRIVER} or newer"
+            + (f": {APT_DRIVER} (on Ubuntu)" if sys.platform == "linux" else ""),
+        )
 
 
 def _has_nvidia_driver() -> bool:
@@ -237,7 +246,15 @@ def _usable_gpu(device: str, fix: str) -> Finding:
     ort = _onnxruntime()
     ort.preload_dlls()  # finds the CUDA libraries that pip installed
     _probe(device, fix)
-    return _usable(device, f"ONNX Runtime {ort.__version__}", "fp16", "fp32")
+    detail = f"ONNX Runtime {ort.__version__}"
+    with suppress(OSError, nvidia.NoDriverError):
+        found = nvidia.driver()
+        if found.generation is not None:
+            detail += f" on a GPU of generation {found.generation[0]}.{found.generation[1]}"
+            detail += (
+                "" if found.is_known_generation else ", which its package may not have code for"
+            )
+    return _usable(device, detail, "fp16", "fp32")
 
 
 @functools.cache
@@ -250,9 +267,22 @@ def _probe(device: str, fix: str | None = None) -> None:
         add_provider(options, device, precision="fp32")
         session = ort.InferenceSession(RELU, options, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions have no other common base
-        raise _UnusableError(f"its session does not open ({_first_line(error)})", fix) from error
+        why = f"its session does not open: {nvidia.explained(str(error))}"
+        raise _UnusableError(why, fix) from error
     if EXECUTION_PROVIDERS[device] not in session.get_providers():
-        raise _UnusableError("ONNX Runtime could not load it and fell back to the processor", fix)
+        why = "ONNX Runtime could not load it and fell back to the processor"
+        raise _UnusableError(_missing_library(device) or why, fix)
+
+
+def _missing_library(device: str) -> str | None:
+    """A sentence about the library that a device's provider lacks; None if it is not known."""
+    name = EXECUTION_PROVIDERS[device].removesuffix("ExecutionProvider").lower()
+    place = Path(_onnxruntime().__file__).parent / "capi" / f"libonnxruntime_providers_{name}.so"
+    try:
+        ctypes.CDLL(str(place))
+    except OSError as error:
+        return nvidia.missing_library(str(error))
+    return None
 
 
 def _no_openvino_package(error: ImportError) -> tuple[str, str | None]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from nstbatch.runtime.errors import ProviderError, UnknownNameError
 
+from . import gpu_probe, openvino_probe
 from .devices import FATAL_ONLY, Finding, check, conflicting_packages, within_reach
-from .openvino_probe import reason_against
 from .processor import available_cores, threads_within
 from .provider_options import EXECUTION_PROVIDERS, add_provider, engine_key
 
@@ -41,6 +41,9 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # its first step, so the user must choose it.
 AUTO_ORDER = ("cuda", "openvino", "cpu")
 
+# Devices that "auto" takes only after a trial on this machine.
+TRIALS = {"cuda": gpu_probe, "openvino": openvino_probe}
+
 OTHERWISE = "`nstbatch doctor` shows which devices work; the device 'cpu' always does."
 
 
@@ -64,6 +67,14 @@ class Provider:
         needs several.
         """
         return self.device == "cuda"
+
+    @property
+    def in_one_thread(self) -> bool:
+        """True if all its sessions run in one thread.
+
+        See :mod:`nstbatch.runtime.engine.one_thread`.
+        """
+        return self.memory == "cuda"
 
     @property
     def for_updates(self) -> Provider:
@@ -103,6 +114,11 @@ class Provider:
         options.inter_op_num_threads = 1
         options.log_severity_level = FATAL_ONLY  # exceptions say what went wrong
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        if self.memory == "cuda":
+            # The logger of the process warns in spite of the session's severity.
+            ort.set_default_logger_severity(FATAL_ONLY)
+            # A plan of all activations as one block needs 1.7 times the memory; docs/gpu.md.
+            options.enable_mem_pattern = False
         # With fewer threads than cores, other work uses the remaining cores, so threads must not
         # spin.
         if not spinning or threads < cores:
@@ -121,9 +137,9 @@ class Provider:
 def resolve(device: str = "auto", precision: str = "auto") -> Provider:
     """Return the provider for a device and a precision, after checking that it can be used.
 
-    The device "auto" is the first usable one of CUDA, OpenVINO and the processor; OpenVINO must
-    have passed a trial on this machine (:mod:`.openvino_probe`). The precision "auto" is the first
-    that the device offers (:attr:`.devices.Finding.precisions`).
+    The device "auto" is the first usable one of CUDA, OpenVINO and the processor; CUDA and OpenVINO
+    must have passed a trial on this machine (:mod:`.gpu_probe`, :mod:`.openvino_probe`). The
+    precision "auto" is the first that the device offers (:attr:`.devices.Finding.precisions`).
 
     Raises:
         UnknownNameError: A name is not in :data:`DEVICES` or :data:`PRECISIONS`.
@@ -137,8 +153,8 @@ def resolve(device: str = "auto", precision: str = "auto") -> Provider:
     for candidate in AUTO_ORDER if device == "auto" else (device,):
         finding = check(candidate)
         reason = _refusal(finding, precision)
-        if reason is None and device == "auto" and candidate == "openvino":
-            reason = _distrust()
+        if reason is None and device == "auto" and candidate in TRIALS:
+            reason = _distrust(candidate)
         if reason is None:
             return Provider(candidate, finding.precisions[0] if precision == "auto" else precision)
         reasons.append(reason)
@@ -165,10 +181,10 @@ def assert_on_device(session: ort.InferenceSession, provider: Provider) -> None:
         )
 
 
-def _distrust() -> str | None:
-    """Reason why "auto" does not take OpenVINO though it can be used; None if it does."""
-    reason = reason_against()
-    return reason and f"The device 'openvino' is not trusted here: {reason}."
+def _distrust(device: str) -> str | None:
+    """Reason why "auto" does not take a device though it can be used; None if it does."""
+    reason = TRIALS[device].reason_against()
+    return reason and f"The device {device!r} is not trusted here: {reason}."
 
 
 def _refusal(finding: Finding, precision: str) -> str | None:

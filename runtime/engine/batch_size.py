@@ -2,7 +2,8 @@
 
 The bytes of a step are counted from its graph (:mod:`nstbatch.runtime.graphs.live_bytes`), not
 measured. A provider also needs memory to compute in, and leaves gaps; both are in
-:data:`OVERHEAD`. **The estimate has not been compared with a GPU yet.**
+:data:`OVERHEAD`. **The estimate has not been compared with a GPU yet**, only with what ONNX Runtime
+allocates for one.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 # A guess: batches of this many keep a large GPU busy at 256 pixels.
 MOST_TOGETHER = 8
-# Times the bytes that are counted: cuDNN's workspaces and the arena's gaps. A guess.
-OVERHEAD = 1.5
+# Times the bytes that are counted. ONNX Runtime's arena took 2.7 times as much, in fp16 with Adam,
+# for SqueezeNet at 256 pixels and for VGG16 at 512, on libraries that compute nothing
+# (docs/gpu.md). What cuDNN's workspaces add is a guess.
+OVERHEAD = 3.0
 
 
 def best_batch(

@@ -59,7 +59,7 @@ class Descent:
                 since that part has no earlier copy to return to.
             watch: Called after every evaluation, if a view of the step graph is watched.
         """
-        self.is_captured = step.is_captured and update.is_captured
+        self._sessions = (step, update)
         in_place = {STATE + name for name in optimizer.in_place}
         self.look_every = 1 if in_place else look_every
         first = {IMAGE: images} | {STATE + name: values for name, values in state.items()}
@@ -88,6 +88,11 @@ class Descent:
             (i, j): update.bind(self._sets[i] | read, _as_outputs(self._sets[j]))
             for i, j in permutations(range(len(self._sets)), 2)
         }
+
+    @property
+    def is_captured(self) -> bool:
+        """True if steps and updates are recorded as CUDA graphs, as far as is known yet."""
+        return all(session.is_captured for session in self._sessions)
 
     def evaluate(self) -> Array:
         """Return the losses (N, T) of the current images; their gradient is then ready."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime as ort
@@ -18,11 +19,13 @@ from nstbatch.runtime.errors import StoppedError
 
 from .cache import provider_folder
 from .cuda_graphs import Captures
+from .one_thread import in_one_thread
 from .passes import PassOptions
 from .ready_graph import ReadyGraph
 from .session import BoundPass, Buffer
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class OnnxRuntimeSession:
@@ -53,6 +56,9 @@ class OnnxRuntimeSession:
             )
 
         def open_session(captured: bool) -> ort.InferenceSession:
+            return self._in_thread(lambda: graph.open(options_of(captured)))
+
+        def options_of(captured: bool) -> ort.SessionOptions:
             options = provider.session_options(
                 threads,
                 engine=engine,
@@ -61,23 +67,31 @@ class OnnxRuntimeSession:
                 spinning=spinning,
             )
             _use_shared_arena(options)
-            return graph.open(options)
+            return options
 
-        self._turn = _Turn(PassOptions() if run_options is None else run_options)
+        self._in_thread = in_one_thread if provider.in_one_thread else _at_once
+        self._turn = _Turn(PassOptions() if run_options is None else run_options, provider.memory)
         self._session, is_captured = _opened(open_session, captured and provider.captures)
         self._captures = Captures() if is_captured else None
+        self._reopen = open_session if is_captured else None  # it holds the graph
         assert_on_device(self._session, provider)
         self._memory = provider.memory
-        self.is_captured = is_captured
         self.output_shapes: Shapes = {
             value.name: tuple(int(size) for size in value.shape)
             for value in self._session.get_outputs()
         }
 
+    @property
+    def is_captured(self) -> bool:
+        """True if its bound passes are recorded as CUDA graphs."""
+        return self._captures is not None
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once on arrays; see :meth:`.session.Session.run`."""
         with _stoppable(self._turn.options):
-            outputs = self._session.run(None, dict(inputs), self._turn.next())
+            outputs = self._in_thread(
+                lambda: self._session.run(None, dict(inputs), self._turn.next())
+            )
         return dict(zip(self.output_shapes, outputs, strict=True))
 
     def buffer(self, values: ArrayLike) -> Buffer:
@@ -87,14 +101,35 @@ class OnnxRuntimeSession:
 
     def bind(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> BoundPass:
         """Make a pass over fixed buffers; see :meth:`.session.Session.bind`."""
-        binding = self._session.io_binding()
+        return _Pass(self, inputs, outputs)
+
+    def bound(
+        self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]
+    ) -> tuple[Callable[[], None], bool]:
+        """Make a function that passes over buffers once, and say if the pass is recorded."""
+        session, binding = self._session, self._session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)
         for name, value in outputs.items():
             binding.bind_ortvalue_output(name, value)
-        held = [*inputs.values(), *outputs.values()]
-        capture = None if self._captures is None else self._captures.of(held)
-        return _Pass(self._session, binding, self._turn, capture, held)
+        if self._captures is None:
+            return lambda: session.run_with_iobinding(binding, self._turn.next()), False
+        capture = self._captures.of([*inputs.values(), *outputs.values()])
+        return lambda: session.run_with_iobinding(binding, capture), True
+
+    def pass_once(self, run: Callable[[], None], *, recorded: bool) -> None:
+        """Call a function of :meth:`bound`; a StoppedError if the pass was terminated."""
+        if recorded and self._turn.options.terminate:
+            raise StoppedError  # a CUDA graph runs as a whole, and never checks it
+        with _stoppable(self._turn.options):
+            self._in_thread(run)
+
+    def record_no_more(self, error: Exception) -> None:
+        """Open the session anew, without CUDA graphs, for passes that are not recorded yet."""
+        if self._reopen is not None:
+            log.info("A CUDA graph could not be recorded, so there are none from now on: %s", error)
+            self._session = self._reopen(False)
+            self._captures = self._reopen = None
 
 
 def _opened(
@@ -107,6 +142,10 @@ def _opened(
         except Exception as error:  # ONNX Runtime's exceptions share no other base
             log.info("No CUDA graph of this session: %s", error)
     return open_session(False), False
+
+
+def _at_once(call: Callable[[], T]) -> T:
+    return call()
 
 
 def _use_shared_arena(options: ort.SessionOptions) -> None:
@@ -140,41 +179,50 @@ def _register_arena() -> None:
 class _Turn:
     """Chooses the options of a session's passes: the first one's, and then the usual ones."""
 
-    def __init__(self, options: PassOptions) -> None:
+    def __init__(self, options: PassOptions, memory: str) -> None:
         self.options = options
+        self._first = options.first[memory]
         self._is_first = True
 
     def next(self) -> ort.RunOptions:
         """Return the options of the next pass."""
         is_first, self._is_first = self._is_first, False
-        return self.options.first if is_first else self.options.usual
+        return self._first if is_first else self.options.usual
 
 
 class _Pass:
-    """A session's run over fixed buffers."""
+    """A session's run over fixed buffers.
+
+    The first one of a session with CUDA graphs is recorded. If that fails, it is repeated without:
+    every graph may be run again over the same buffers, see :mod:`.cuda_graphs`.
+    """
 
     def __init__(
         self,
-        session: ort.InferenceSession,
-        binding: ort.IOBinding,
-        turn: _Turn,
-        capture: ort.RunOptions | None,
-        held: Sequence[Buffer],
+        session: OnnxRuntimeSession,
+        inputs: Mapping[str, Buffer],
+        outputs: Mapping[str, Buffer],
     ) -> None:
         self._session = session
-        self._binding = binding
-        self._turn = turn
-        self._capture = capture
         # Up to 1.29, ONNX Runtime keeps only a buffer's address: the memory belongs to the array
         # that it was made from, and its Python object keeps that alive.
-        self._held = held
+        self._buffers = (inputs, outputs)
+        self._run, self._is_recorded = session.bound(inputs, outputs)
+        self._has_run = False
 
     def __call__(self) -> None:
         """Run once; a StoppedError if it was terminated: the outputs are then undefined."""
-        if self._capture is not None and self._turn.options.terminate:
-            raise StoppedError  # a CUDA graph runs as a whole, and never checks it
-        with _stoppable(self._turn.options):
-            self._session.run_with_iobinding(self._binding, self._capture or self._turn.next())
+        try:
+            self._session.pass_once(self._run, recorded=self._is_recorded)
+        except StoppedError:
+            raise
+        except Exception as error:  # ONNX Runtime's exceptions share no other base
+            if self._has_run or not self._is_recorded:
+                raise
+            self._session.record_no_more(error)
+            self._run, self._is_recorded = self._session.bound(*self._buffers)
+            self._session.pass_once(self._run, recorded=False)
+        self._has_run = True
 
 
 @contextmanager

@@ -15,15 +15,17 @@ class PassOptions:
     The first pass of a session gives back what the shared arena holds for other shapes: the arena
     keeps what every shape has needed, so a batch of many shapes would grow without end. After every
     pass that would take a quarter of a step of VGG16, since the next pass gets its pages anew from
-    the system: docs/decisions/0024-memory.md.
+    the system: docs/decisions/0024-memory.md. On a GPU each session has an arena of its own, and
+    the sessions of targets, which are kept for other photos, need theirs for one pass only.
     """
 
     def __init__(self) -> None:
         self.usual = ort.RunOptions()
         """Options of every pass but the first."""
-        self.first = ort.RunOptions()
-        """Options of the first pass of a session."""
-        self.first.add_run_config_entry(SHRINKAGE, "cpu:0")
+        self.first = {"cpu": ort.RunOptions(), "cuda": ort.RunOptions()}
+        """Options of the first pass of a session, by the memory of its provider."""
+        for memory, arena in (("cpu", "cpu:0"), ("cuda", "gpu:0")):
+            self.first[memory].add_run_config_entry(SHRINKAGE, arena)
 
     @property
     def terminate(self) -> bool:
@@ -32,4 +34,5 @@ class PassOptions:
 
     @terminate.setter
     def terminate(self, value: bool) -> None:
-        self.usual.terminate = self.first.terminate = value
+        for options in (self.usual, *self.first.values()):
+            options.terminate = value

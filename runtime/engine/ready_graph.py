@@ -90,6 +90,7 @@ class ReadyGraph:
     def _make(self) -> Model:
         import onnx
 
+        from nstbatch.runtime.graphs.gpu_rewriting import rewritten_for_gpu
         from nstbatch.runtime.graphs.gram_products import with_positions_first
         from nstbatch.runtime.graphs.relu_steps import with_comparisons
         from nstbatch.runtime.graphs.specialise import specialise
@@ -105,6 +106,8 @@ class ReadyGraph:
         if self.provider.device == "openvino":
             model = with_room_for_windows(with_comparisons(model))
             model = with_positions_first(with_padded_outputs(model))
+        if self.provider.memory == "cuda":
+            model = rewritten_for_gpu(model, self.provider.precision)
         return replace(linked, data=model.SerializeToString())
 
     def _linked(self) -> Model:

@@ -28,8 +28,9 @@ class Session(Protocol):
     output_shapes: Shapes
     """The shape of every output, by name."""
 
-    is_captured: bool
-    """True if its bound passes are recorded as CUDA graphs."""
+    @property
+    def is_captured(self) -> bool:
+        """True if its bound passes are recorded as CUDA graphs; False once that has failed."""
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once on arrays, by the names of the graph's inputs and outputs; from any thread.

@@ -52,15 +52,19 @@ def continued(values: Tensor, axis: int, margin: int) -> Tensor:
 
 @script(DOMAIN, default_opset=op)
 def folded(values: Tensor, axis: int, margin: int) -> Tensor:
-    """The transpose of ``continued``: add the margins of an axis to the values they copied."""
+    """The transpose of ``continued``: add the margins of an axis to the values they copied.
+
+    The pads are for all four axes: CUDA's provider turns a graph to channels last, and then an
+    input that names axes would name others (seen with ONNX Runtime 1.31).
+    """
     along, reach = op.Reshape(axis, [1]), op.Reshape(margin, [1])
     before = op.Slice(values, [0], reach, along)
     inner = op.Slice(values, reach, -reach, along)
     after = op.Slice(values, -reach, [2147483647], along)
     rest = op.Gather(op.Shape(inner), along) - reach
-    none = op.Constant(value_ints=[0])
-    at_end = op.Pad(before, op.Concat(rest, none, axis=0), None, along)
-    at_start = op.Pad(after, op.Concat(none, rest, axis=0), None, along)
+    pads = rest * op.Cast(op.Equal([0, 1, 2, 3], along), to=INT64.dtype)
+    at_end = op.Pad(before, op.Concat(pads, [0, 0, 0, 0], axis=0))
+    at_start = op.Pad(after, op.Concat([0, 0, 0, 0], pads, axis=0))
     return inner + at_end + at_start
 
 

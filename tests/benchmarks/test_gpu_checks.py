@@ -5,10 +5,14 @@ import json
 import pytest
 
 from nstbatch.benchmarks import gpu_checks
-from nstbatch.benchmarks.gpu.probes import CHECKS, Check, run_check
-from nstbatch.benchmarks.gpu_checks import Results, checks_grid, main, speed_grid
+from nstbatch.benchmarks.gpu.probes import CHECKS, Check, CheckJob, run_check
+from nstbatch.benchmarks.gpu.progress import Deadline, Results, results_so_far
+from nstbatch.benchmarks.gpu.speed import SpeedJob
+from nstbatch.benchmarks.gpu_checks import checks_grid, main, speed_grid
 from nstbatch.benchmarks.reports.report import Case, Report, Row
+from nstbatch.benchmarks.tasks.turns import OutOfTimeError
 from nstbatch.runtime.devices.devices import Finding
+from nstbatch.runtime.errors import UsageError
 
 QUICK = ["--devices", "cpu", "--model", "alexnet", "--check-size", "64", "--check-steps", "12"]
 
@@ -33,9 +37,9 @@ def test_without_a_gpu_it_says_so_and_writes_nothing(no_gpu, tmp_path, capsys):
     assert not out.exists()
 
 
-def run_in_turn(job):
+def run_in_turn(job, patience):
     """The first check in its own process, the others here: a process takes seconds to start."""
-    return run_check(job) if job.name == "parity-fp32" else CHECKS[job.name](job)
+    return run_check(job, patience) if job.name == "parity-fp32" else CHECKS[job.name](job)
 
 
 def test_checks_and_speeds_go_into_one_json_and_tables(no_gpu, monkeypatch, tmp_path, capsys):
@@ -67,7 +71,9 @@ def test_checks_and_speeds_go_into_one_json_and_tables(no_gpu, monkeypatch, tmp_
 
 def test_a_check_that_failed_is_the_exit_status(no_gpu, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        gpu_checks, "run_check", lambda job: Check(job.name, job.device, "fp16", "failed", "bad")
+        gpu_checks,
+        "run_check",
+        lambda job, left: Check(job.name, job.device, "fp16", "failed", "bad"),
     )
     out = tmp_path / "results.json"
     assert main([*QUICK, "--out", str(out), "--rounds", "0", "--checks", "nan-freedom"]) == 1
@@ -75,10 +81,88 @@ def test_a_check_that_failed_is_the_exit_status(no_gpu, tmp_path, monkeypatch):
     assert (check["status"], check["reason"]) == ("failed", "bad")
 
 
+class Stopwatch:
+    """Checks and rows that take no time, up to a number of them; then the time is over."""
+
+    def __init__(self, monkeypatch, out):
+        self.left, self.made, self.on_disk = 99, [], []
+        self.out = out
+        monkeypatch.setattr(gpu_checks, "run_check", self.check)
+        monkeypatch.setattr(SpeedJob, "row", lambda job, left: self.row(job))
+
+    def take(self, name):
+        if self.out.exists():
+            record = json.loads(self.out.read_text())
+            self.on_disk.append(len(record["checks"]) + len(record["rows"]))
+        if not self.left:
+            raise OutOfTimeError
+        self.left -= 1
+        self.made.append(name)
+
+    def check(self, job, patience):
+        self.take(job.name)
+        return Check(job.name, job.device, "fp16", "passed", None, {"loss": 1.5})
+
+    def row(self, job):
+        self.take(job.name)
+        speed = 2.0 if job.name == "cpu" else 4.0
+        return Row(job.name, job.precision, job.case, rounds=1, samples_ms=(speed, speed))
+
+
+def test_it_writes_after_each_and_goes_on_where_it_was(no_gpu, monkeypatch, tmp_path, capsys):
+    out = tmp_path / "results.json"
+    command = [*QUICK, "--out", str(out), "--checks", "nan-freedom,parity-fp16"]
+    command += ["--sizes", "64", "--batches", "1", "--against", "torch", "--minutes", "10"]
+    watch = Stopwatch(monkeypatch, out)
+    watch.left = 3
+    assert main(command) == 4
+    assert watch.made == ["nan-freedom", "parity-fp16", "cpu"]
+    assert watch.on_disk == [1, 2, 3]
+    assert "goes on from here" in capsys.readouterr().err
+    watch.left = 99
+    assert main(command) == 0
+    assert watch.made[3:] == ["torch"]
+    record = json.loads(out.read_text())
+    assert [row["ratio"] for row in record["rows"]] == [{"torch": 2.0}, {}]
+    assert [check["values"] for check in record["checks"]] == [{"loss": 1.5}] * 2
+    assert main(command) == 0  # nothing is left
+    assert len(watch.made) == 4
+    with pytest.raises(SystemExit):
+        main([*command, "--steps", "7"])
+    assert "other options" in capsys.readouterr().err
+
+
+def test_what_alone_takes_all_the_time_has_failed(no_gpu, monkeypatch, tmp_path):
+    """Else each further run would try it again, and nothing would come after it."""
+    out = tmp_path / "results.json"
+    command = [*QUICK, "--out", str(out), "--rounds", "0", "--checks", "nan-freedom,parity-fp16"]
+    Stopwatch(monkeypatch, out).left = 0
+    assert main([*command, "--minutes", "0.5"]) == 1
+    checks = json.loads(out.read_text())["checks"]
+    assert [(c["name"], c["status"]) for c in checks] == [("nan-freedom", "failed")]
+    assert checks[0]["reason"] == "it did not end within 0.5 minutes"
+
+
+def test_a_check_ends_in_time():
+    with pytest.raises(OutOfTimeError):
+        run_check(CheckJob("nan-freedom", "cpu", "alexnet", 64, 10**9, 1, "cpu"), 0.5)
+    assert Deadline().left is None
+    assert Deadline(1).left == pytest.approx(60, abs=5)
+    assert Deadline(1e-9).left == 0
+
+
+def test_another_file_is_not_overwritten(tmp_path):
+    out = tmp_path / "results.json"
+    out.write_text("[]")
+    with pytest.raises(UsageError, match="no results of this command"):
+        results_so_far(out, Results((), Report({}, {}, ())))
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         (["--devices", "abacus"], "cuda, tensorrt and cpu"),
+        (["--devices", "cpu", "--minutes", "0"], "above 0"),
         (["--devices", "cpu", "--sizes", "big"], "whole numbers"),
         (["--devices", "cpu", "--checks", "parity"], "parity-fp32"),
         (["--devices", "cpu", "--against", "tensorflow"], "torch-graph"),

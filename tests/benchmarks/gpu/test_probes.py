@@ -1,6 +1,9 @@
 """Each check finds the fault it is for, on the processor."""
 
+import os
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from nstbatch.benchmarks.gpu.probes import (
     engine_on,
     relative_error,
     run_check,
+    serve_check,
 )
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.graphs import half_precision
@@ -109,6 +113,26 @@ def test_a_check_that_raises_is_one_that_failed():
     found = run_check(replace(JOB, model="squeezenet1_1", size=4))
     assert found.status == "failed"
     assert "needs at least" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "override"),
+    [
+        ("cuda", "parity-fp32", None),
+        ("tensorrt", "parity-fp32", "0"),
+        ("tensorrt", "parity-fp16", None),
+    ],
+)
+def test_tf32_is_forbidden_only_where_the_provider_has_no_switch(
+    monkeypatch, device, name, override
+):
+    variable, seen = "NVIDIA_TF32_OVERRIDE", []
+    monkeypatch.setenv(variable, "")  # so that it is restored
+    monkeypatch.delenv(variable)
+    monkeypatch.setattr(probes, "reporting_failures", lambda *_: nullcontext())
+    monkeypatch.setitem(CHECKS, name, lambda job: seen.append(os.environ.get(variable)))
+    serve_check(SimpleNamespace(send=lambda _: None), replace(JOB, device=device, name=name))
+    assert seen == [override]
 
 
 def test_measures():

@@ -8,7 +8,14 @@ import torch
 
 from nstbatch.benchmarks.gpu import speed
 from nstbatch.benchmarks.gpu.peers import GpuPeer
-from nstbatch.benchmarks.gpu.speed import Speed, bytes_of_one, memory_lack, speed_rows, with_ratios
+from nstbatch.benchmarks.gpu.speed import (
+    Speed,
+    SpeedJob,
+    bytes_of_one,
+    memory_lack,
+    speed_jobs,
+    with_ratios,
+)
 from nstbatch.benchmarks.gpu.variants import VARIANTS
 from nstbatch.benchmarks.options import Entry
 from nstbatch.benchmarks.peers.peers import Peer
@@ -43,10 +50,10 @@ def switches():
 
 def test_memory_goes_by_pixels_and_pictures():
     one = 10**9  # at 256 pixels
-    assert memory_lack(one, 256, 1, 2 * 10**9) is None
+    assert memory_lack(one, 256, 1, 4 * 10**9) is None
     assert memory_lack(one, 2048, 16, None) is None
     lack = memory_lack(one, 512, 4, 20 * 10**9)
-    assert lack == "it needs about 24 GB in fp32, and 20 GB are free"
+    assert lack == "it needs about 48 GB in fp32, and 20 GB are free"
 
 
 def test_what_is_counted_is_more_for_a_larger_network():
@@ -56,15 +63,14 @@ def test_what_is_counted_is_more_for_a_larger_network():
 def test_cases_without_memory_are_rows_with_a_reason(monkeypatch):
     monkeypatch.setattr(speed, "bytes_of_one", lambda model: 10**9)
     monkeypatch.setattr(speed, "gpu_memory", lambda which: 10**9)
-    done = Row("cpu", "fp32", Case("stylize", "alexnet", 64, 1))
-    monkeypatch.setattr(speed, "_rows_of", lambda case, speed, tell: iter([done]))
-    rows = speed_rows(SPEED, lambda line: None)
-    assert rows[0] is done
-    assert [(row.provider, row.status) for row in rows[1:]] == [
-        ("cpu", "skipped"),
-        ("torch", "skipped"),
+    first, *others = speed_jobs(SPEED, ())
+    assert first.lack is None
+    rows = [job.row(lambda: None) for job in speed_jobs(SPEED, {first.key, others[0].key})]
+    assert [(row.provider, row.case.batch, row.status) for row in rows] == [
+        ("cpu", 16, "skipped"),
+        ("torch", 16, "skipped"),
     ]
-    assert rows[1].reason == "it needs about 2 GB in fp32, and 1 GB are free"
+    assert rows[0].reason == "it needs about 3 GB in fp32, and 1 GB are free"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +85,8 @@ def test_who_runs_out_of_memory_is_skipped(reason, status):
     def fail():
         raise ContestantError(reason)
 
-    row = speed._row(Case("stylize", "alexnet", 64, 1), SPEED, "cuda", "fp16", fail)
+    job = SpeedJob("cuda", "fp16", Case("stylize", "alexnet", 64, 1), 1, fail)
+    row = job.row(lambda: None)
     assert (row.status, row.reason) == (status, reason)
 
 

@@ -7,7 +7,7 @@ import pytest
 from nstbatch.cli.main import run
 from nstbatch.cli.verbs import doctor
 from nstbatch.runtime import telemetry
-from nstbatch.runtime.devices import devices, openvino_probe, providers
+from nstbatch.runtime.devices import devices, providers
 from nstbatch.runtime.devices.providers import Finding
 from nstbatch.runtime.telemetry import decide
 
@@ -33,13 +33,15 @@ def test_every_device_is_usable_or_has_a_reason(capsys):
     assert any(f"{providers.available_cores()} core" in line for line in lines)
 
 
-def test_openvino_is_tried_anew_and_the_reason_against_it_is_shown(monkeypatch, capsys):
+def test_devices_are_tried_anew_and_the_reason_against_them_is_shown(monkeypatch, capsys):
     usable = Finding("openvino", True, "OpenVINO 2026.4.1", None, ("bf16", "fp32"))
     monkeypatch.setattr(providers, "check", lambda device: replace(usable, device=device))
-    monkeypatch.setattr(openvino_probe, "try_now", lambda: "its product in bf16 is wrong")
+    for device, trial in providers.TRIALS.items():
+        monkeypatch.setattr(trial, "try_now", lambda device=device: f"its {device} is wrong")
     assert run(["doctor"]) == 0
-    line = "      not taken by --device auto: its product in bf16 is wrong"
-    assert capsys.readouterr().out.splitlines().count(line) == 1
+    lines = capsys.readouterr().out.splitlines()
+    for device in ("openvino", "cuda"):
+        assert lines.count(f"      not taken by --device auto: its {device} is wrong") == 1
 
 
 def test_the_default_precision_comes_first(monkeypatch):

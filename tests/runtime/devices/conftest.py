@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nstbatch.runtime.devices import devices
+from nstbatch.runtime.devices import devices, nvidia
 
 # --- ONNX Runtime -----------------------------------------------------------------------------
 
@@ -45,9 +45,11 @@ def use_runtime(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeRuntime]:
 class FakeDriver:
     """A libcuda with ``gpus`` GPUs, or one that returns the error ``status``."""
 
-    def __init__(self, gpus: int, status: int = 0) -> None:
+    def __init__(self, gpus: int, status: int = 0, cuda: int = 13000, generation: int = 90) -> None:
         self.gpus = gpus
         self.status = status
+        self.cuda = cuda
+        self.generation = divmod(generation, 10)
 
     def cuInit(self, flags: int) -> int:  # noqa: N802
         return self.status
@@ -56,18 +58,26 @@ class FakeDriver:
         count._obj.value = self.gpus
         return 0
 
+    def cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802
+        version._obj.value = self.cuda
+        return 0
+
+    def cuDeviceGetAttribute(self, value: Any, attribute: int, gpu: int) -> int:  # noqa: N802
+        value._obj.value = self.generation[attribute - 75]
+        return 0
+
 
 @pytest.fixture
 def use_driver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A function (gpus, status) that puts a :class:`FakeDriver` in place; no driver for None."""
+    """A function that puts a :class:`FakeDriver` in place; no driver for None."""
 
-    def use(gpus: int | None, status: int = 0) -> None:
+    def use(gpus: int | None, *properties: int, **others: int) -> None:
         def load(name: str) -> FakeDriver:
             if gpus is None:
                 raise OSError(name)
-            return FakeDriver(gpus, status)
+            return FakeDriver(gpus, *properties, **others)
 
-        monkeypatch.setattr(devices.ctypes, "CDLL", load)
+        monkeypatch.setattr(nvidia.ctypes, "CDLL", load)
         monkeypatch.setattr(devices.sys, "platform", "linux")
 
     return use

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import onnxruntime as ort
 import pytest
 
-from nstbatch.runtime.devices import devices, providers
+from nstbatch.runtime.devices import devices, nvidia, providers
 from nstbatch.runtime.devices.providers import Provider, check, resolve
 from nstbatch.runtime.errors import ProviderError
 
@@ -30,6 +30,15 @@ def test_a_driver_without_a_gpu(use_driver: UseDriver) -> None:
     assert check("cuda").detail == "NVIDIA's driver finds no GPU (CUDA error 0)"
     use_driver(gpus=1, status=100)
     assert check("cuda").detail == "NVIDIA's driver finds no GPU (CUDA error 100)"
+
+
+def test_a_driver_for_an_older_cuda(use_driver: UseDriver) -> None:
+    use_driver(gpus=1, cuda=12080)
+    finding = check("cuda")
+    assert finding.detail == "NVIDIA's driver runs CUDA 12.8, and ONNX Runtime needs CUDA 13"
+    assert finding.fix is not None
+    assert finding.fix.startswith("install NVIDIA's driver 580 or newer")
+    assert "apt-get install nvidia-driver-580" in finding.fix
 
 
 def test_a_gpu_and_the_processors_onnxruntime(
@@ -96,6 +105,15 @@ def test_a_cuda_session_that_is_the_processors(
     with pytest.raises(ProviderError, match="fell back to the processor"):
         resolve("cuda")
 
+    def load(name: str) -> None:
+        raise OSError("libcublas.so.13: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(nvidia, "driver", lambda: nvidia.Driver((13, 0), (9, 0)))
+    monkeypatch.setattr(devices.ctypes, "CDLL", load)
+    missing = "the library libcublas.so.13 is missing. To change that: .*onnxruntime-gpu"
+    with pytest.raises(ProviderError, match=missing):
+        resolve("cuda")
+
 
 def test_a_gpu_computes_in_fp16_by_default(
     monkeypatch: pytest.MonkeyPatch, use_runtime: UseRuntime, use_driver: UseDriver
@@ -108,6 +126,9 @@ def test_a_gpu_computes_in_fp16_by_default(
     monkeypatch.setattr(runtime, "InferenceSession", lambda *_, **__: session)
     monkeypatch.setattr(devices, "_probe", devices._probe.__wrapped__)
     monkeypatch.setattr(devices, "add_provider", lambda options, device, **others: None)
+    assert check("cuda").detail == "ONNX Runtime 1.32.0 on a GPU of generation 9.0"
+    use_driver(gpus=1, generation=70)
+    assert check("cuda").detail.endswith("7.0, which its package may not have code for")
     assert resolve("cuda") == Provider("cuda", "fp16")
     assert resolve("cuda", "fp32") == Provider("cuda", "fp32")
     with pytest.raises(ProviderError, match="computes in fp16 and fp32 here, not in bf16"):

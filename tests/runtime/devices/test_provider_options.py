@@ -12,7 +12,7 @@ def test_cuda_is_told_the_layout_and_whether_to_record() -> None:
     full = provider_options.cuda_options("fp32", captured=False)
     assert (halved["prefer_nhwc"], halved["enable_cuda_graph"]) == ("1", "1")
     assert (full["prefer_nhwc"], full["enable_cuda_graph"]) == ("0", "0")
-    assert halved["use_tf32"] == full["use_tf32"] == "0"
+    assert (halved["use_tf32"], full["use_tf32"]) == ("1", "0")
     assert halved["cudnn_conv_use_max_workspace"] == "1"
 
 

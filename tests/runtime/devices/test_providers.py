@@ -128,9 +128,26 @@ def test_auto_goes_on_to_a_device_with_the_precision(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(
         providers, "check", lambda device: devices.Finding(device, True, "", None, possible[device])
     )
-    monkeypatch.setattr(providers, "reason_against", lambda: None)
+    reasons = dict.fromkeys(providers.TRIALS)
+    for device, trial in providers.TRIALS.items():
+        monkeypatch.setattr(trial, "reason_against", lambda device=device: reasons[device])
     assert resolve("auto", "bf16") == Provider("openvino", "bf16")
     assert resolve("auto") == Provider("cuda", "fp16")
+    reasons["cuda"] = "its product is wrong"
+    assert resolve("auto") == Provider("openvino", "bf16")
+    assert resolve("cuda") == Provider("cuda", "fp16")  # who asks for it gets it
+    with pytest.raises(ProviderError, match="'cuda' is not trusted here: its product is wrong"):
+        resolve("auto", "fp16")
+
+
+def test_a_gpu_needs_no_plan_of_memory_and_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "add_provider", lambda *_, **__: None)
+    heard: list[int] = []
+    monkeypatch.setattr(ort, "set_default_logger_severity", heard.append)
+    assert Provider("cpu", "fp32").session_options().enable_mem_pattern
+    assert heard == []  # the logger belongs to the whole program
+    assert not Provider("cuda", "fp16").session_options().enable_mem_pattern
+    assert heard == [devices.FATAL_ONLY]
 
 
 def test_a_session_that_fell_back_is_refused() -> None:

@@ -19,10 +19,10 @@ from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 @pytest.mark.parametrize(
     ("free", "most", "batch"),
-    [(0, 16, 1), (100, 16, 1), (299, 16, 1), (300, 16, 2), (10**6, 16, 16)],
+    [(0, 16, 1), (100, 16, 1), (599, 16, 1), (600, 16, 2), (10**6, 16, 16)],
 )
 def test_a_batch_fits(free, most, batch):
-    assert OVERHEAD == 1.5
+    assert OVERHEAD == 3
     assert largest_batch(100, free, most) == batch
 
 

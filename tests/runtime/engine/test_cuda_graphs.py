@@ -1,11 +1,15 @@
 """Which recording belongs to which buffers; recorded and replayed is on a GPU only."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
 
-from nstbatch.runtime.devices.providers import Provider, resolve
+from nstbatch.runtime.devices.providers import DEVICES, Provider, resolve
 from nstbatch.runtime.engine import cuda_graphs, onnxruntime_session
 from nstbatch.runtime.engine.cuda_graphs import GRAPH_ID, NOT_CAPTURED, Captures
 from nstbatch.runtime.engine.open_session import open_session
@@ -110,3 +114,122 @@ def test_a_session_that_cannot_be_recorded_opens_without(monkeypatch, caplog):
     assert not plain.is_captured
     assert "cannot use the graph capture" in caplog.text
     np.testing.assert_array_equal(plain.run({"x": np.ones(3, np.float32)})["y"], [2, 2, 2])
+
+
+class Failing(ort.InferenceSession):
+    """A session whose recorded passes fail, from one on."""
+
+    fails_from = 1
+
+    def __init__(self, *arguments, **others):
+        super().__init__(*arguments, **others)
+        self.recorded = 0
+
+    def run_with_iobinding(self, binding, options=None):
+        if options is not None and options.get_run_config_entry(GRAPH_ID):
+            self.recorded += 1
+            if self.recorded >= self.fails_from:
+                raise RuntimeError("operation not permitted when stream is capturing")
+        super().run_with_iobinding(binding, options)
+
+
+class Options(ort.RunOptions):
+    """Run options that say what was set."""
+
+    def __init__(self):
+        super().__init__()
+        self.entries = {}
+
+    def add_run_config_entry(self, key, value):
+        super().add_run_config_entry(key, value)
+        self.entries[key] = value
+
+    def get_run_config_entry(self, key):
+        return self.entries.get(key)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A function (fails_from) that opens a recording session whose passes fail from then on."""
+    monkeypatch.setattr(onnxruntime_session.ort, "InferenceSession", Failing)
+    monkeypatch.setattr(cuda_graphs.ort, "RunOptions", Options)
+
+    def opened(fails_from):
+        monkeypatch.setattr(Failing, "fails_from", fails_from)
+        graph = onnx.parser.parse_model(DOUBLE)
+        provider = OnProcessor("cpu", "fp32")
+        return open_session(graph, {"x": (3,)}, provider, threads=1, captured=True)
+
+    return opened
+
+
+def test_a_recording_that_fails_is_a_pass_without(failing, caplog):
+    session = failing(fails_from=1)
+    assert session.is_captured
+    one, two = session.buffer([1, 2, 3]), session.buffer([0, 0, 0])
+    there, back = session.bind({"x": one}, {"y": two}), session.bind({"x": two}, {"y": one})
+    with caplog.at_level("INFO", onnxruntime_session.__name__):
+        there()
+        back()  # bound to the session that records; it is repeated too
+        there()
+    assert not session.is_captured
+    np.testing.assert_array_equal(one.numpy(), [4, 8, 12])
+    np.testing.assert_array_equal(two.numpy(), [8, 16, 24])
+    assert caplog.text.count("operation not permitted") == 1
+
+
+def test_a_pass_that_was_recorded_does_not_hide_its_errors(failing):
+    session = failing(fails_from=2)
+    run = session.bind({"x": session.buffer([1] * 3)}, {"y": session.buffer([0] * 3)})
+    run()
+    with pytest.raises(RuntimeError, match="not permitted"):
+        run()
+    assert session.is_captured
+
+
+class Threads(ort.InferenceSession):
+    """A session that notes the threads that open and run it."""
+
+    seen: ClassVar[set[int]] = set()
+
+    def __init__(self, *arguments, **others):
+        self.seen.add(threading.get_ident())
+        super().__init__(*arguments, **others)
+
+    def run(self, *arguments):
+        self.seen.add(threading.get_ident())
+        return super().run(*arguments)
+
+    def run_with_iobinding(self, *arguments):
+        self.seen.add(threading.get_ident())
+        super().run_with_iobinding(*arguments)
+
+
+class InOneThread(Provider):
+    """The processor, taken for a GPU whose sessions share a thread."""
+
+    in_one_thread = True
+
+
+@pytest.mark.parametrize("kind", [InOneThread, Provider])
+def test_sessions_on_a_gpu_run_in_one_thread(kind, monkeypatch):
+    monkeypatch.setattr(onnxruntime_session.ort, "InferenceSession", Threads)
+    monkeypatch.setattr(Threads, "seen", set())
+    provider = kind("cpu", "fp32")
+
+    def work(_):
+        session = open_session(onnx.parser.parse_model(DOUBLE), {"x": (3,)}, provider, threads=1)
+        result = session.buffer([0, 0, 0])
+        session.bind({"x": session.buffer([1, 2, 3])}, {"y": result})()
+        return session.run({"x": result.numpy()})["y"]
+
+    with ThreadPoolExecutor(1) as pool:
+        found = [work(0), pool.submit(work, 1).result()]
+    np.testing.assert_array_equal(found, [[4, 8, 12]] * 2)
+    here = threading.get_ident() in Threads.seen
+    assert (len(Threads.seen), here) == ((1, False) if kind is InOneThread else (2, True))
+
+
+def test_which_devices_run_in_one_thread():
+    found = {name for name in DEVICES if name != "auto" and Provider(name, "fp32").in_one_thread}
+    assert found == {"cuda", "tensorrt"}

@@ -17,7 +17,7 @@ from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.bundles.manifest import WEIGHTS
 from nstbatch.runtime.devices.providers import Provider, check, resolve
 from nstbatch.runtime.engine.open_session import open_session
-from nstbatch.runtime.engine.passes import PassOptions
+from nstbatch.runtime.engine.passes import SHRINKAGE, PassOptions
 from nstbatch.runtime.errors import ProviderError, StoppedError
 from nstbatch.runtime.graphs.link import link_targets
 from nstbatch.runtime.objectives.terms import content
@@ -267,3 +267,11 @@ def test_openvino_removes_what_killed_processes_left_beside_weights(tmp_path):
     os.utime(others[0], (0, 0))
     open_session(graph, shapes, Provider("openvino", "fp32"), weights_folder=tmp_path)
     assert sorted(tmp_path.iterdir()) == [others[1], tmp_path / WEIGHTS]
+
+
+def test_the_first_pass_gives_back_the_memory_of_its_own_device():
+    found = {
+        memory: options.get_run_config_entry(SHRINKAGE)
+        for memory, options in PassOptions().first.items()
+    }
+    assert found == {"cpu": "cpu:0", "cuda": "gpu:0"}

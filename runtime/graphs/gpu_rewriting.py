@@ -1,0 +1,27 @@
+"""The rewritings of a step graph for NVIDIA's GPUs."""
+
+from __future__ import annotations
+
+import onnx
+
+from .broadcast_products import with_single_products
+from .exact_colours import with_exact_colours
+from .gram_products import with_positions_first
+from .style_products import with_style_products
+
+
+def rewritten_for_gpu(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
+    """Rewrite what CUDA's provider would compute wrongly, slowly or not at all.
+
+    Args:
+        model: A graph of static shapes; it is not changed.
+        precision: "fp32" or "fp16". In half precision convolutions have the channels last, and what
+            stays in float32 is multiplied in TF32.
+
+    Returns:
+        A graph with the same inputs and outputs, whose results differ by rounding.
+    """
+    model = with_single_products(model)
+    if precision == "fp16":
+        model = with_positions_first(with_exact_colours(model))
+    return with_style_products(model, channels_last=precision == "fp16")
