@@ -55,8 +55,9 @@ def outcome_line(outcome: Outcome) -> str:
     name = printable(outcome.name)
     if outcome.status is Status.DONE and outcome.output is not None:
         total = f", loss {outcome.losses['total']:.4g}" if "total" in outcome.losses else ""
-        channels = ",".join(map(str, outcome.details.get(CHANNELS, ())))
-        total += f", channels {channels}" if channels else ""
+        channels = outcome.details.get(CHANNELS)
+        if isinstance(channels, list):
+            total += f", channels {','.join(map(str, channels))}"
         made = f"{duration(outcome.seconds)}, {count(outcome.steps, 'step')}{total}"
         return f"done {_way(outcome)} ({made})"
     if outcome.status is Status.PLANNED and outcome.output is not None:
