@@ -10,13 +10,12 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from nstbatch.cli.batch.batch import Summary
 from nstbatch.cli.jobs.painting import CHANNELS, Outcome, Status
@@ -56,8 +55,9 @@ def outcome_line(outcome: Outcome) -> str:
     name = printable(outcome.name)
     if outcome.status is Status.DONE and outcome.output is not None:
         total = f", loss {outcome.losses['total']:.4g}" if "total" in outcome.losses else ""
-        channels = cast("Sequence[int]", outcome.details.get(CHANNELS, ()))
-        total += f", channels {','.join(map(str, channels))}" if channels else ""
+        channels = outcome.details.get(CHANNELS)
+        if isinstance(channels, list):
+            total += f", channels {','.join(map(str, channels))}"
         made = f"{duration(outcome.seconds)}, {count(outcome.steps, 'step')}{total}"
         return f"done {_way(outcome)} ({made})"
     if outcome.status is Status.PLANNED and outcome.output is not None:
