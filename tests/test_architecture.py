@@ -41,7 +41,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "runtime": (
         ("runtime.systems", "runtime.deconvnet"),
         ("runtime.engine",),
-        ("runtime.descent",),
+        ("runtime.cache", "runtime.descent"),
         ("runtime.graphs",),
         ("runtime.objectives",),
         ("runtime.bundles", "runtime.devices", "runtime.pictures"),

@@ -94,7 +94,7 @@ def _models() -> Iterator[str]:
 
 
 def _cache() -> Iterator[str]:
-    from nstbatch.runtime.engine.cache import current_cache
+    from nstbatch.runtime.cache.cache import current_cache
     from nstbatch.runtime.user_folders import CACHE_VARIABLE, OFF
 
     cache = current_cache()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
+from nstbatch.runtime.cache.stored_values import stored_arrays
 from nstbatch.runtime.checks import Pooling, at_least
 from nstbatch.runtime.descent.loop import (
     Bounds,
@@ -38,7 +39,6 @@ from .nearest import nearest
 from .network_sessions import KEPT_SESSIONS, NetworkSessions
 from .peak_memory import PassCost, peak_of_descent, peak_of_search
 from .size_limits import SizeLimits
-from .stored_values import stored_arrays
 
 Targets: TypeAlias = Mapping[str, Array]
 

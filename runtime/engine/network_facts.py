@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
+from nstbatch.runtime.cache.stored_values import stored_fact
 from nstbatch.runtime.checks import Pooling
-
-from .stored_values import stored_fact
 
 
 def check_graph(bundle: Bundle, kind: GraphKind, pooling: Pooling) -> None:

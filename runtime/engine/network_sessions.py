@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.arrays import Shape, Shapes
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
+from nstbatch.runtime.cache.lru_cache import LruCache
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.optimizers import Optimizer
 from nstbatch.runtime.devices.providers import Provider
@@ -15,7 +16,6 @@ from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View
 
-from .lru_cache import LruCache
 from .open_session import open_session
 from .passes import PassOptions
 from .ready_graph import Recipe

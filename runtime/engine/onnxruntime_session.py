@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from nstbatch.runtime.arrays import Array, Shapes
 from nstbatch.runtime.bundles.manifest import WEIGHTS
+from nstbatch.runtime.cache.cache import provider_folder
 from nstbatch.runtime.devices.providers import assert_on_device, engine_key
 from nstbatch.runtime.errors import StoppedError
 
-from .cache import provider_folder
 from .cuda_graphs import Captures
 from .one_thread import in_one_thread
 from .passes import PassOptions

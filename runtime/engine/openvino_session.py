@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nstbatch.runtime.arrays import Array, Shapes
 from nstbatch.runtime.bundles.manifest import WEIGHTS
+from nstbatch.runtime.cache.stored_graph import Model
 from nstbatch.runtime.devices.openvino import core, openvino, properties
 from nstbatch.runtime.devices.processor import available_cores, threads_within
 from nstbatch.runtime.errors import StoppedError
@@ -26,7 +27,6 @@ from nstbatch.runtime.files import temporary_name
 from .passes import PassOptions
 from .ready_graph import ReadyGraph
 from .session import BoundPass, Buffer
-from .stored_graph import Model
 
 # Milliseconds from one look for a stop to the next. A guess: far below the two seconds within which
 # Ctrl-C should end a run, and a look takes microseconds.

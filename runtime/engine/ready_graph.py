@@ -2,9 +2,9 @@
 
 Linking imports onnx, onnx_ir and onnxscript, and ONNX Runtime folds, transposes and lays out the
 same weights again for every session: together most of the time until the first step. So the results
-are stored in the :mod:`.cache`. For processors, these are linked graphs for pictures of all sizes,
-and graphs at one size: optimised by ONNX Runtime for the CPU provider, not optimised for OpenVINO,
-which compiles them itself. Their weights are blobs, which are mapped into memory and shared by all
+are stored in the :mod:`nstbatch.runtime.cache.cache`. For processors, these are linked graphs for
+pictures of all sizes, and graphs at one size: optimised by ONNX Runtime for the CPU provider, not
+optimised for OpenVINO, which compiles them itself. Their weights are blobs, which are mapped into memory and shared by all
 sessions of all processes. For GPUs, it is the graph at one size, which reads the weights of its
 bundle.
 """
@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 
+from nstbatch.runtime.cache.stored_graph import Model, StoredGraph
 from nstbatch.runtime.devices.providers import Provider
-
-from .stored_graph import Model, StoredGraph
 
 if TYPE_CHECKING:
     import onnx
@@ -31,7 +30,7 @@ class Recipe:
     """A way to make a graph that is not in the cache.
 
     Attributes:
-        parts: Everything that shapes it; see :func:`.cache_key.cache_key`.
+        parts: Everything that shapes it; see :func:`nstbatch.runtime.cache.cache_key.cache_key`.
         make: Makes it.
     """
 

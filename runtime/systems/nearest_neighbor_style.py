@@ -21,12 +21,12 @@ from functools import partial
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.cache.lru_cache import LruCache
 from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.engine.peak_memory import SCALES_KEPT, columns_pass
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET

@@ -19,12 +19,12 @@ from functools import partial
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.cache.lru_cache import LruCache
 from nstbatch.runtime.checks import Pooling, options_or_default
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.lru_cache import LruCache
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import CONTENT_TARGET, Objective

@@ -11,7 +11,7 @@ import pytest
 
 from nstbatch.runtime import user_folders
 from nstbatch.runtime.bundles.bundle import Bundle, installed, user_folder
-from nstbatch.runtime.engine.cache import current_cache
+from nstbatch.runtime.cache.cache import current_cache
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.user_folders import cache_folder
 

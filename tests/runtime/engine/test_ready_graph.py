@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 
+from nstbatch.runtime.cache import stored_graph
+from nstbatch.runtime.cache.cache import Cache
 from nstbatch.runtime.devices.providers import check, resolve
-from nstbatch.runtime.engine import stored_graph
-from nstbatch.runtime.engine.cache import Cache
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.engine.ready_graph import ReadyGraph, Recipe
 from nstbatch.runtime.systems.style_transfer import StyleTransfer

@@ -7,7 +7,7 @@ import onnxruntime as ort
 import pytest
 
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.engine.stored_graph import WEIGHTS_FOLDER
+from nstbatch.runtime.cache.stored_graph import WEIGHTS_FOLDER
 from nstbatch.runtime.graphs.folded_weights import with_folded_weights
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.names import IMAGE, TARGET, WEIGHT

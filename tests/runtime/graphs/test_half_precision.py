@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.cache.stored_graph import WEIGHTS_FOLDER
 from nstbatch.runtime.descent.loop import Bounds, descend
 from nstbatch.runtime.descent.optimizers import Adam
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.engine.activation_scale import activation_scale, extreme_pictures
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.engine.open_session import open_session
-from nstbatch.runtime.engine.stored_graph import WEIGHTS_FOLDER
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.graphs.half_precision import half_precision
 from nstbatch.runtime.graphs.link import GRADIENT, IMAGE, LOSSES, link

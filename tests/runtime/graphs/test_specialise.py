@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.cache.stored_graph import WEIGHTS_FOLDER
 from nstbatch.runtime.descent.optimizers import Adam
-from nstbatch.runtime.engine.stored_graph import WEIGHTS_FOLDER
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.objectives.terms import content

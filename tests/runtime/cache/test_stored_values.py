@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nstbatch.runtime.engine.cache import current_cache
-from nstbatch.runtime.engine.cache_key import cache_key
-from nstbatch.runtime.engine.stored_values import stored_arrays, stored_fact
+from nstbatch.runtime.cache.cache import current_cache
+from nstbatch.runtime.cache.cache_key import cache_key
+from nstbatch.runtime.cache.stored_values import stored_arrays, stored_fact
 
 
 @pytest.fixture

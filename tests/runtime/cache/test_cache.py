@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nstbatch.runtime.engine.cache import Cache, current_cache, provider_folder
+from nstbatch.runtime.cache.cache import Cache, current_cache, provider_folder
 from nstbatch.runtime.user_folders import OFF, cache_folder
 
 KEY = "0" * 64
@@ -158,7 +158,7 @@ def test_a_full_disk_leaves_nothing(cache, monkeypatch):
 WRITER = """
 import sys
 from pathlib import Path
-from nstbatch.runtime.engine.cache import Cache
+from nstbatch.runtime.cache.cache import Cache
 cache = Cache(Path(sys.argv[1]))
 print("ready", flush=True)
 for count in range(int(sys.argv[2])):

@@ -4,7 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from nstbatch.runtime.engine.lru_cache import LruCache
+from nstbatch.runtime.cache.lru_cache import LruCache
 
 
 def test_what_is_kept_is_not_made_again():

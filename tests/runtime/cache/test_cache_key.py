@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from nstbatch.runtime.cache import cache_key as module
+from nstbatch.runtime.cache.cache_key import cache_key
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.engine import cache_key as module
-from nstbatch.runtime.engine.cache_key import cache_key
 from nstbatch.runtime.objectives.formula import Formula
 from nstbatch.runtime.objectives.prior_terms import alpha_norm
 from nstbatch.runtime.objectives.terms import content, style
@@ -131,7 +131,7 @@ def test_what_is_of_no_known_kind_has_no_key():
 
 def test_another_process_makes_the_same_key():
     code = (
-        "from nstbatch.runtime.engine.cache_key import cache_key;"
+        "from nstbatch.runtime.cache.cache_key import cache_key;"
         "from nstbatch.runtime.objectives.terms import style;"
         "from nstbatch.runtime.devices.providers import Provider;"
         "print(cache_key('graph', style('relu1_1').terms[0], [('image', (1, 3, 64, 64))],"
