@@ -4,9 +4,9 @@ Linking imports onnx, onnx_ir and onnxscript, and ONNX Runtime folds, transposes
 same weights again for every session: together most of the time until the first step. So the results
 are stored in the :mod:`nstbatch.runtime.cache.cache`. For processors, these are linked graphs for
 pictures of all sizes, and graphs at one size: optimised by ONNX Runtime for the CPU provider, not
-optimised for OpenVINO, which compiles them itself. Their weights are blobs, which are mapped into memory and shared by all
-sessions of all processes. For GPUs, it is the graph at one size, which reads the weights of its
-bundle.
+optimised for OpenVINO, which compiles them itself. Their weights are blobs, which are mapped into
+memory and shared by all sessions of all processes. For GPUs, it is the graph at one size, which
+reads the weights of its bundle.
 """
 
 from __future__ import annotations
