@@ -69,6 +69,12 @@ def above(name: str, value: float, bound: float) -> None:
         raise _wrong(name, f"a number above {bound}", value)
 
 
+def within(name: str, value: float, lowest: float, highest: float) -> None:
+    """Raise a UsageError that names the option unless its value is a number in a range."""
+    if not _is_number(value) or not lowest <= value <= highest:
+        raise _wrong(name, f"a number from {lowest} to {highest}", value)
+
+
 def flag(name: str, value: bool) -> None:
     """Raise a UsageError that names the option unless its value is a bool, of numpy or Python."""
     # numpy is not imported here; it calls its own bool "bool", and before numpy 2.0 "bool_".

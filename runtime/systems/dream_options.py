@@ -23,6 +23,7 @@ from nstbatch.runtime.checks import (
     side,
     text,
     whole,
+    within,
 )
 from nstbatch.runtime.errors import UsageError
 
@@ -173,10 +174,10 @@ class ClassPictureOptions:
             whole(name, getattr(self, name), 0)
         for name, lowest in (("tv_weight", 0), ("noise", 0), ("zoom", 1)):
             at_least(name, getattr(self, name), lowest)
-        above("smallest_crop", self.smallest_crop, 0)
-        at_least("largest_crop", self.largest_crop, self.smallest_crop)
-        if self.largest_crop > 1:
-            raise UsageError("The largest_crop is at most 1, the whole picture.")
+        within("smallest_crop", self.smallest_crop, 0.01, 1)
+        within("largest_crop", self.largest_crop, 0.01, 1)
+        if self.largest_crop < self.smallest_crop:
+            raise UsageError("The largest_crop must be at least the smallest_crop.")
         if self.learning_rate is not None:
             above("learning_rate", self.learning_rate, 0)
 

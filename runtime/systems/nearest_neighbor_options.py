@@ -21,6 +21,7 @@ from nstbatch.runtime.checks import (
     side,
     text,
     whole,
+    within,
 )
 from nstbatch.runtime.errors import UsageError
 
@@ -95,9 +96,7 @@ class NearestNeighborOptions:
         for name, lowest in (("iterations", 1), ("scales", 1), ("seed", 0)):
             whole(name, getattr(self, name), lowest)
         at_least("content_weight", self.content_weight, 0)
-        at_least("stylization", self.stylization, 0)
-        if self.stylization > 1:
-            raise UsageError(f"The stylization must be at most 1, not {self.stylization}.")
+        within("stylization", self.stylization, 0, 1)
         if self.tolerance is not None:
             at_least("tolerance", self.tolerance, 0)
         if self.layers is not None:

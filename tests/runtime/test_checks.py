@@ -13,17 +13,21 @@ from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions, Filte
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.formats.picture_options import PictureOptions
 from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
+from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.texture_options import TextureOptions
 
 KINDS: tuple[Any, ...] = (
-    *(StyleTransferOptions, TextureOptions, DreamOptions, ClassPictureOptions, ZoomOptions),
+    *(StyleTransferOptions, NearestNeighborOptions, TextureOptions),
+    *(DreamOptions, ClassPictureOptions, ZoomOptions),
     *(ReconstructionOptions, DeconvnetOptions, FilterChoice, PictureOptions),
 )
 ALL = [(kind, field.name, field.type) for kind in KINDS for field in fields(kind)]
 WHOLE = [(kind, name) for kind, name, of in ALL if of.removesuffix(" | None") == "int"]
-NUMBERS = [(kind, name) for kind, name, of in ALL if of.removesuffix(" | None") == "float"]
+SHARES = {"smallest_crop", "largest_crop", "stylization"}
+FLOATS = [(kind, name) for kind, name, of in ALL if of.removesuffix(" | None") == "float"]
+NUMBERS = [(kind, name) for kind, name in FLOATS if name not in SHARES]
 OPTIONAL = {(kind, name) for kind, name, of in ALL if of.endswith("| None")}
 
 
@@ -43,6 +47,17 @@ def test_numbers(kind: Any, name: str) -> None:
             kind(**{name: value})
     for value in (2.5, 3, np.float32(2.5), np.int64(3)):
         assert getattr(kind(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(("kind", "name"), [each for each in FLOATS if each[1] in SHARES])
+def test_shares(kind: Any, name: str) -> None:
+    for value in ("0.5", [0.5], True, 1j, float("nan"), float("inf"), -0.1, 1.1):
+        with pytest.raises(UsageError, match=f"The {name} must be a number from .* to 1, not "):
+            kind(**{name: value})
+    for value in (0.5, 1, np.float32(0.75)):
+        whole = {"largest_crop": 1.0} if name == "smallest_crop" else {"smallest_crop": 0.1}
+        others = whole if name.endswith("crop") else {}
+        assert getattr(kind(**{**others, name: value}), name) == value
 
 
 @pytest.mark.parametrize(("kind", "name", "of"), ALL)

@@ -212,14 +212,15 @@ def test_layers_and_weights_reach_the_objective(capsys):
     "options",
     [
         ("--init", "style.jpg"),
-        ("--init", "recolored"),
+        ("--init", "photo"),
+        ("--error", "mse"),
         ("--init", "noise"),
         ("--optimizer", "adam"),
         ("--learning-rate", "0.5"),
         ("--content-weight", "0"),
         ("--style-weight", "1e6"),
         ("--tv-weight", "1e5"),
-        ("--pooling", "max"),
+        ("--pooling", "avg"),
         ("--model", "squeezenet1_1"),
         ("--iterations", "3"),
     ],
@@ -256,12 +257,12 @@ def test_a_plain_frame_is_cut_off_the_style(capsys):
 def test_a_picture_of_a_preset_can_be_made_again_from_its_recipe(capsys):
     """The recipe has the options, and not the name: a preset may change."""
     save("photos/a.png")
-    assert stylize("photos", "--preset", "fast") == 0
+    assert stylize("photos", "--preset", "gatys") == 0
     capsys.readouterr()
     assert run(["recipe", "stylized/a.png"]) == 0
     words = shlex.split(capsys.readouterr().out)
     assert "--preset" not in words
-    assert words[words.index("--init") + 1] == "recolored"
+    assert words[words.index("--error") + 1] == "mse"
     assert run([*words[1:], "-o", "again"]) == 0
     assert Path("again/a.png").read_bytes() == Path("stylized/a.png").read_bytes()
 

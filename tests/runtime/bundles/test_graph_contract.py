@@ -171,7 +171,7 @@ def test_a_graph_that_breaks_the_contract_is_refused(
 # --- The command line -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [FORWARD, GRADIENT])
+@pytest.mark.parametrize("name", ["forward_max.onnx", "gradient_max.onnx"])
 def test_a_batch_with_a_bad_bundle_ends_before_the_first_photo(
     copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
