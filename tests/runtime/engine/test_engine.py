@@ -46,8 +46,8 @@ def pictures(count, size, seed=0):
 
 
 def style_transfer(bundle):
-    """The objective that style transfer has by default."""
-    options = StyleTransferOptions()
+    """The objective that style transfer has with mean squared errors."""
+    options = StyleTransferOptions.preset("gatys")
     objective = options.tv_weight * total_variation()
     for layer in bundle.content_layers:
         objective += options.content_weight * content(layer)

@@ -19,8 +19,8 @@ from nstbatch.runtime.pictures.synthetic import photo_like
 from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
 
-POOLING = "avg"
 QUICK = NearestNeighborOptions(size=64, scales=2, iterations=6)
+POOLING = QUICK.pooling
 
 
 def picture(height: int = 60, width: int = 72, seed: int = 0) -> np.ndarray:
