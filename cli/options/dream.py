@@ -259,7 +259,9 @@ def parse_channels(values: Sequence[str] | None) -> tuple[int, ...] | str | None
     try:
         channels = tuple(dict.fromkeys(map(int, words)))
     except ValueError:
-        raise UsageError(f"--channels takes numbers, not {','.join(words)!r}.") from None
+        raise UsageError(
+            f"--channels takes numbers, or strongest:N, not {','.join(words)!r}."
+        ) from None
     if not channels:
         raise UsageError("--channels needs at least one channel.")
     return channels

@@ -13,6 +13,7 @@ from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.cli.parsing.toml_options import Level, is_of_defaults, use
 from nstbatch.cli.text import columns
 from nstbatch.runtime.checks import one_of
+from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.systems import nearest_neighbor_presets, style_transfer_presets
 from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
@@ -38,8 +39,6 @@ def _load(context: typer.Context, name: str) -> str:
     Raises:
         UnknownNameError: There is no such preset.
     """
-    if context.resilient_parsing:
-        one_of("preset", name, PRESET_NAMES)
     if not context.resilient_parsing:
         use_preset(context, name, context.params.get("method", GATYS))
     return name
@@ -51,10 +50,13 @@ def use_preset(context: typer.Context, name: str, method: str) -> None:
     The options for both are read before all others, in the order in which they are typed.
 
     Raises:
-        UnknownNameError: The method has no such preset.
+        UnknownNameError: There is no such preset.
+        UsageError: It belongs to another method.
     """
+    one_of("preset", name, PRESET_NAMES)
     presets = _TABLES[method]
-    one_of("preset", name, tuple(presets))
+    if name not in presets:
+        raise UsageError(f"--preset {name} does not go with --method {method}.")
     chosen = presets[cast("Preset", name)]
     of_defaults = is_of_defaults(context, "preset")
     level = Level.PRESET_OF_DEFAULTS if of_defaults else Level.PRESET

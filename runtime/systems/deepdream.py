@@ -93,7 +93,11 @@ class DeepDream(System):
         if options.strongest is None:
             return None if options.channels is None else tuple(map(int, options.channels))
         layer = dream_layer(self.engine.bundle, options)
-        _chosen(layer, range(options.strongest))  # are there so many?
+        if options.strongest > layer.channels:
+            raise UsageError(
+                f"The layer {layer.name} has only {layer.channels} channels, not "
+                f"{options.strongest}."
+            )
         finest = self._levels(photo.pixels, layer, options)[-1]
         term = projection(layer.name)
         seen = self.engine.targets((term,), finest.fit(photo.pixels), options.pooling)

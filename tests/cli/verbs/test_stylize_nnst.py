@@ -97,13 +97,15 @@ def test_a_dry_run_paints_nothing_and_says_how_much_memory_it_takes(capsys):
     ("words", "message"),
     [
         ((*QUICK, "--optimizer", "lbfgs"), "--optimizer does not go with --method nnst"),
+        ((*QUICK, "--error", "mse"), "--error does not go with --method nnst"),
+        ((*QUICK, "--preset", "gatys"), "--preset gatys does not go with --method nnst"),
         ((*QUICK, "--style-weight", "3"), "--style-weight does not go with --method nnst"),
         ((*QUICK, "--tv-weight", "3"), "--tv-weight does not go with --method nnst"),
         ((*QUICK, "--content-layers", "relu1"), "--content-layers does not go with"),
         ((*QUICK, "--style-layers", "relu1=2"), "--style-layers takes no weights"),
         (("--stylization", "0.1"), "--stylization goes only with --method nnst"),
         (("--method", "nnts"), "Did you mean 'nnst'"),
-        ((*QUICK, "--stylization", "2"), "stylization must be at most 1"),
+        ((*QUICK, "--stylization", "2"), "stylization must be a number from 0 to 1"),
     ],
 )
 def test_options_that_do_not_apply_are_named(words, message, capsys):
