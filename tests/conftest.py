@@ -203,8 +203,8 @@ class Reference:
                 loss = _total_variation(image)
             else:
                 target = targets[term.name]
-                squares = (_feature(term.kind, seen[term.layer]) - target) ** 2
-                loss = squares.flatten(1).mean(1) / (target**2).flatten(1).mean(1)
+                difference = (_feature(term.kind, seen[term.layer]) - target).flatten(1)
+                loss = _relative_error(term.kind, difference, target.flatten(1))
             losses.append(weight * loss)
         return torch.stack(losses, dim=1)
 
@@ -234,10 +234,18 @@ def _first_maximum(pool: Any, values: Tensor) -> Tensor:
 
 def _feature(kind: str, activation: Tensor) -> Tensor:
     """What a term compares: activations (N, C, H, W), or their Gram matrices (N, C, C)."""
-    if kind == "content":
+    if kind.endswith("content"):
         return activation
     features = activation.flatten(2)
     return features @ features.mT / activation[0].numel()
+
+
+def _relative_error(kind: str, difference: Tensor, target: Tensor) -> Tensor:
+    """(N,): the error of differences (N, ...), relative to the targets'."""
+    if kind.startswith("scaled"):
+        error = (difference**2).sum(1) / (difference.abs().sum(1) + 1e-8)
+        return error / target.abs().mean(1)
+    return (difference**2).mean(1) / (target**2).mean(1)
 
 
 def _total_variation(image: Tensor) -> Tensor:

