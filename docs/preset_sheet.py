@@ -20,7 +20,7 @@ from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES
 
 ROOT = Path(__file__).parents[1]
 PHOTOS, STYLES = ROOT / "examples" / "photos", ROOT / "examples" / "styles"
-CELL = 200  # pixels of a picture's long side on the sheet
+CELL = 160  # pixels of a picture's long side on the sheet
 
 
 def paint(folder: Path, preset: str, style: Path) -> None:
@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
             )
             print(f"| {style.stem} | {preset} | " + " | ".join(cells) + " |", flush=True)
     sheet = contact_sheet(rows, row_headings=headings, cell_size=CELL)
-    write(ROOT / "docs" / "images" / "presets.jpg", sheet, quality=85)
+    write(ROOT / "docs" / "images" / "presets.jpg", sheet, quality=80)
 
 
 if __name__ == "__main__":
