@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import io
 import os
 import pty
@@ -176,11 +177,12 @@ def run(
         os.environ.update(environment)
         os.execv(sys.executable, [sys.executable, *words])
     end = time.monotonic() + seconds
+    decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a letter
     while True:
         assert time.monotonic() < end, terminal.text
         try:
             if select.select([number], [], [], 0.1)[0]:
-                terminal.write(os.read(number, 65536).decode())
+                terminal.write(decoder.decode(os.read(number, 65536)))
         except OSError:  # of Linux, when the other end is closed
             break
         os.write(number, terminal.asked.encode())
