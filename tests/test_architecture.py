@@ -44,6 +44,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("runtime.cache", "runtime.descent"),
         ("runtime.graphs",),
         ("runtime.objectives",),
+        ("runtime.formulas",),
         ("runtime.bundles", "runtime.devices", "runtime.pictures"),
         ("runtime.formats",),
         ("runtime",),

@@ -22,7 +22,7 @@ import onnxruntime as ort
 
 import nstbatch.runtime
 from nstbatch.runtime.devices.processor import processor_flags
-from nstbatch.runtime.objectives.formula import Formula
+from nstbatch.runtime.formulas.formula import Formula
 
 RUNTIME = Path(nstbatch.runtime.__file__).parent
 LIBRARIES = ("onnx", "onnx-ir", "onnxscript")

@@ -6,7 +6,7 @@ from typing import Any
 
 from onnxscript import script
 
-from nstbatch.runtime.objectives.notation import Tensor, op
+from nstbatch.runtime.formulas.notation import Tensor, op
 
 
 def adam_formula(beta1: float, beta2: float, epsilon: float) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from onnxscript import INT64, script
 
 from nstbatch.runtime.arrays import ImageShape
-from nstbatch.runtime.objectives.notation import Mask, Tensor, op
+from nstbatch.runtime.formulas.notation import Mask, Tensor, op
 
 from .lbfgs_guess import alike, by_place, total
 

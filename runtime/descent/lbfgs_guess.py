@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from onnxscript import script
 
-from nstbatch.runtime.objectives.notation import Tensor, op
+from nstbatch.runtime.formulas.notation import Tensor, op
 
 Guess: TypeAlias = tuple[Any, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnxscript import script
 
-from nstbatch.runtime.objectives.notation import Tensor, op
+from nstbatch.runtime.formulas.notation import Tensor, op
 
 # Avoids a division by zero: a gradient of zeros gives no step.
 TINY = float(np.finfo(np.float32).tiny)

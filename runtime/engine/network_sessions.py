@@ -136,7 +136,7 @@ class NetworkSessions:
         """
 
         def make() -> onnx.ModelProto:
-            from nstbatch.runtime.objectives.hypercolumn_formulas import most_similar
+            from nstbatch.runtime.formulas.hypercolumns import most_similar
 
             return most_similar.to_model_proto()  # type: ignore[no-any-return,no-untyped-call]
 

@@ -18,7 +18,7 @@ import onnx_ir as ir
 def with_positions_first(model: onnx.ModelProto) -> onnx.ModelProto:
     """Rewrite the Gram matrices of style losses as Fᵀ F, positions first.
 
-    They come from :func:`nstbatch.runtime.objectives.term_formulas.gram_matrix`.
+    They come from :func:`nstbatch.runtime.formulas.terms.gram_matrix`.
 
     Args:
         model: A graph of static shapes; it is not changed.

@@ -31,8 +31,8 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
+from nstbatch.runtime.formulas.formula import Formula
 from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE, LOSSES, SLOPES, TARGET, WEIGHT
-from nstbatch.runtime.objectives.formula import Formula
 from nstbatch.runtime.objectives.joint import Joint
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View

@@ -1,6 +1,6 @@
 """The products of style losses, which formulas write as convolutions, as products again.
 
-:func:`nstbatch.runtime.objectives.term_formulas.carried_back` multiplies a matrix for each picture
+:func:`nstbatch.runtime.formulas.terms.carried_back` multiplies a matrix for each picture
 with the activation, as a 1x1 convolution whose filters the graph computes, one group for each
 picture. A processor is faster so. cuDNN may have no engine for the groups, and then ONNX Runtime
 ends with "OP not supported".

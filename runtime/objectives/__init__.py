@@ -1,1 +1,1 @@
-"""Objectives: terms, views and their formulas. Knows no network and no device."""
+"""Objectives: terms and views, by the names of their formulas. Knows no network and no device."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.formulas.formula import Formula
 
-from .formula import Formula
 from .spectrum import Seed
 from .views import View
 
-FORMULAS = "nstbatch.runtime.objectives.crop_formulas"
+FORMULAS = "nstbatch.runtime.formulas.crops"
 
 CROPS = View(
     "crops",

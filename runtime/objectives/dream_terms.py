@@ -6,10 +6,11 @@ relative to a target: the runs that use them set the length of a step themselves
 
 from __future__ import annotations
 
-from .formula import Formula
+from nstbatch.runtime.formulas.formula import Formula
+
 from .terms import Objective, Term
 
-FORMULAS = "nstbatch.runtime.objectives.dream_formulas"
+FORMULAS = "nstbatch.runtime.formulas.dream"
 
 
 def energy(layer: str) -> Objective:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .formula import Formula
+from nstbatch.runtime.formulas.formula import Formula
+
 from .joint import Joint
 from .terms import Objective, Term
 
-FORMULAS = "nstbatch.runtime.objectives.hypercolumn_formulas"
+FORMULAS = "nstbatch.runtime.formulas.hypercolumns"
 _PULL_BACK = Formula(FORMULAS, "pull_back_columns")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .formula import Formula
+from nstbatch.runtime.formulas.formula import Formula
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from itertools import pairwise
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.formulas.formula import Formula
 
-from .formula import Formula
 from .views import View
 
-FORMULAS = "nstbatch.runtime.objectives.laplacian_formulas"
+FORMULAS = "nstbatch.runtime.formulas.laplacian"
 
 # NNST's pyramids have eight octaves. Pictures whose short side is smaller than this are not halved
 # again: a guess, since such a picture has little but its mean colour.
@@ -105,7 +105,7 @@ def _resized(images: Array, size: tuple[int, ...]) -> Array:
 
 
 def _bilinear(before: int, after: int) -> Array:
-    """The matrix (after, before) that resizes an axis; see :mod:`.resizing_formulas`."""
+    """The matrix (after, before) that resizes an axis; see `nstbatch.runtime.formulas.resizing`."""
     centres = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
     distance = np.abs(centres[:, None] - np.arange(before))
     return np.asarray(np.maximum(1 - distance, 0), np.float32)

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.formulas.formula import Formula
 
-from .formula import Formula
 from .spectrum import COLOURS, Seed
 from .views import View
 
-FORMULAS = "nstbatch.runtime.objectives.phase_formulas"
+FORMULAS = "nstbatch.runtime.formulas.phases"
 
 # The magnitudes of natural images, as a law 1/f^p for each decorrelated colour. Measured on the
 # middle squares of the photos of examples/photos, at 224 pixels: the standard deviations of the

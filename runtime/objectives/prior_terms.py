@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 
-from .formula import Formula
+from nstbatch.runtime.formulas.formula import Formula
+
 from .terms import Objective, Term, total_variation
 
 # deep-goggle, x0_sigma.mat: the norm of their images minus the mean, over 227x227x3 values.
@@ -19,7 +20,7 @@ IMAGE_NORM = 27098.1
 IMAGE_RMS = IMAGE_NORM / math.sqrt(227 * 227 * 3)
 LEVELS = 255
 
-FORMULAS = "nstbatch.runtime.objectives.prior_formulas"
+FORMULAS = "nstbatch.runtime.formulas.priors"
 
 
 def alpha_norm(alpha: float) -> Objective:

@@ -23,12 +23,12 @@ from typing import TypeAlias
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.formulas.formula import Formula
 
-from .formula import Formula
 from .views import View
 
 Seed: TypeAlias = int | np.random.SeedSequence
-FORMULAS = "nstbatch.runtime.objectives.spectrum_formulas"
+FORMULAS = "nstbatch.runtime.formulas.spectrum"
 
 # lucid, optvis/param/color.py: the square root of the covariance of ImageNet's colours, one column
 # for each decorrelated colour, divided by the length of the longest column.

@@ -30,12 +30,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.formulas.formula import Formula
 
-from .formula import Formula
 from .joint import Joint
 
-FORMULAS = "nstbatch.runtime.objectives.term_formulas"
-SCALED = "nstbatch.runtime.objectives.scaled_formulas"
+FORMULAS = "nstbatch.runtime.formulas.terms"
+SCALED = "nstbatch.runtime.formulas.scaled"
 
 CONTENT_TARGET = Formula(FORMULAS, "content_target")
 """The activation itself."""

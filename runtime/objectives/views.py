@@ -19,11 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.formulas.formula import Formula
 from nstbatch.runtime.names import VIEW
 
-from .formula import Formula
-
-FORMULAS = "nstbatch.runtime.objectives.view_formulas"
+FORMULAS = "nstbatch.runtime.formulas.views"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from nstbatch.runtime.cache import cache_key as module
 from nstbatch.runtime.cache.cache_key import cache_key
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.objectives.formula import Formula
+from nstbatch.runtime.formulas.formula import Formula
 from nstbatch.runtime.objectives.prior_terms import alpha_norm
 from nstbatch.runtime.objectives.terms import content, style
 from nstbatch.runtime.objectives.views import JITTER, wrapped

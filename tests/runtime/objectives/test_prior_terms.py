@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.engine.open_session import open_session
+from nstbatch.runtime.formulas.priors import MEAN_COLOUR, SMALLEST_SQUARE
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, WEIGHT
-from nstbatch.runtime.objectives.prior_formulas import MEAN_COLOUR, SMALLEST_SQUARE
 from nstbatch.runtime.objectives.prior_terms import IMAGE_NORM, alpha_norm, total_variation_beta
 from nstbatch.runtime.objectives.terms import total_variation
 

@@ -11,12 +11,12 @@ from onnxscript import script
 
 from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.engine.open_session import open_session
+from nstbatch.runtime.formulas.formula import Formula
+from nstbatch.runtime.formulas.notation import Tensor, op
+from nstbatch.runtime.formulas.views import DOMAIN
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, SLOPES, TARGET, WEIGHT
-from nstbatch.runtime.objectives.formula import Formula
-from nstbatch.runtime.objectives.notation import Tensor, op
 from nstbatch.runtime.objectives.terms import content, total_variation
-from nstbatch.runtime.objectives.view_formulas import DOMAIN
 from nstbatch.runtime.objectives.views import JITTER, View, random_jitter
 
 

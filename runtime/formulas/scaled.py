@@ -11,7 +11,7 @@ import onnxscript
 from onnxscript import FLOAT, script
 
 from .notation import Tensor, op
-from .term_formulas import carried_back, gram_matrix
+from .terms import carried_back, gram_matrix
 
 DOMAIN = onnxscript.values.Opset("nstbatch.scaled_terms", 1)
 

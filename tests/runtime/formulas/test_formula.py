@@ -2,6 +2,7 @@
 
 import pytest
 
+from nstbatch.runtime.formulas.formula import Formula
 from nstbatch.runtime.objectives import (
     dream_terms,
     prior_terms,
@@ -9,7 +10,6 @@ from nstbatch.runtime.objectives import (
     terms,
     views,
 )
-from nstbatch.runtime.objectives.formula import Formula
 
 TERMS = [
     *terms.content("a").terms,
@@ -37,4 +37,4 @@ def test_a_formula_is_where_its_name_says(formula):
 
 def test_a_name_that_nothing_has_is_an_error():
     with pytest.raises(AttributeError, match="square_root"):
-        Formula("nstbatch.runtime.objectives.term_formulas", "square_root").load()
+        Formula("nstbatch.runtime.formulas.terms", "square_root").load()

@@ -16,7 +16,7 @@ class Formula:
     """The place of an onnxscript function, or of a function that returns one.
 
     Attributes:
-        module: Full name of its module, such as "nstbatch.runtime.objectives.term_formulas".
+        module: Full name of its module, such as "nstbatch.runtime.formulas.terms".
         name: Its name in that module.
     """
 

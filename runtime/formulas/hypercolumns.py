@@ -6,7 +6,7 @@ import onnxscript
 from onnxscript import FLOAT, script
 
 from .notation import Tensor, op
-from .resizing_formulas import resized, resized_back
+from .resizing import resized, resized_back
 
 DOMAIN = onnxscript.values.Opset("nstbatch.hypercolumns", 1)
 

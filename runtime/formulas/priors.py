@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnxscript import FLOAT, script
 
 from .notation import Tensor, op
-from .term_formulas import DOMAIN
+from .terms import DOMAIN
 
 # The mean colour of natural images, RGB: ImageNet's, as in torchvision's transforms.
 MEAN_COLOUR = (0.485, 0.456, 0.406)
