@@ -77,6 +77,16 @@ class Provider:
         return self.memory == "cuda"
 
     @property
+    def for_targets(self) -> Provider:
+        """The provider that computes the targets: in float32, but in bf16 if the steps are in bf16.
+
+        With its weights rounded to bf16 a network is another one. Measured by the same network,
+        a picture that agrees with its targets also does so in float32:
+        docs/decisions/0031-targets-in-the-precision-of-the-steps.md.
+        """
+        return self if self.precision == "bf16" else replace(self, precision="fp32")
+
+    @property
     def for_updates(self) -> Provider:
         """The provider that runs the optimiser's updates: float32, in the same memory."""
         return replace(self, device=self.memory, precision="fp32")

@@ -191,7 +191,7 @@ class Engine:
     ) -> Targets:
         """Compute the targets of terms from reference pictures, by ``target/<term>``.
 
-        Always in float32: it is done once, and every later step is measured against it.
+        They have the precision of :attr:`.Provider.for_targets`.
 
         Args:
             terms: Terms of an objective that have a target; an empty tuple gives no targets.
@@ -209,7 +209,7 @@ class Engine:
             return {}
         if not keep:
             return compute()
-        about = (self.bundle.sha256, terms, pooling, self.provider.device, self._threads)
+        about = (self.bundle.sha256, terms, pooling, self.provider.for_targets, self._threads)
         seen = (images.shape, hashlib.sha256(images.tobytes()).hexdigest())
         return stored_arrays((*about, available_cores(), *seen), compute)
 

@@ -59,10 +59,10 @@ class NetworkSessions:
     def targets(
         self, provider: Provider, terms: tuple[Term, ...], pooling: Pooling, shape: Shape
     ) -> Session:
-        """Return the session that computes the targets of terms, always in float32.
+        """Return the session that computes the targets of terms.
 
         Args:
-            provider: Runs it, whatever its precision.
+            provider: Runs the steps; see :attr:`.Provider.for_targets`.
             terms: Terms with a target.
             pooling: Pooling variant of the network.
             shape: Shape of the reference pictures, (N, 3, H, W).
@@ -73,8 +73,8 @@ class NetworkSessions:
 
             return link_targets(self._bundle.read_graph("forward", pooling), terms)
 
-        provider = replace(provider, precision="fp32")
-        return self._kept(("targets", terms, pooling), make, {IMAGE: shape}, provider)
+        parts = ("targets", terms, pooling)
+        return self._kept(parts, make, {IMAGE: shape}, provider.for_targets)
 
     def projection(
         self, provider: Provider, rule: GraphKind, term: Term, shapes: Shapes

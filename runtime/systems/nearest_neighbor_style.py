@@ -13,7 +13,6 @@ Embedding takes three lines::
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from functools import partial
@@ -221,7 +220,7 @@ class NearestNeighborStyle(System):
         name = TARGET + matching.name
         smallest, _ = self.engine.limits.largest_need(objective.layers, options.pooling)
         resized = painting_at(painting, max(photo.shape[2:]), smallest)
-        key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, matching, options.pooling)
+        key = self._key_of_targets(resized, (matching,), options.pooling)
 
         def columns_of(pictures: Array) -> Array:
             return self.engine.targets((matching,), pictures, options.pooling)[name]

@@ -9,7 +9,6 @@ Embedding takes three lines::
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Callable
@@ -200,7 +199,7 @@ class StyleTransfer(System):
         )
         smallest, _ = self.engine.limits.largest_need(objective.layers, pooling)
         resized = painting_at(painting, max(level.height, level.width), smallest)
-        key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, of_style, pooling)
+        key = self._key_of_targets(resized, of_style, pooling)
 
         def of_painting() -> Targets:
             return self.engine.targets(of_style, resized, pooling, keep=True)

@@ -9,7 +9,6 @@ Embedding takes three lines::
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -254,7 +253,7 @@ class Texture(System):
         """Return the Gram matrices of the exemplar at a share of its size."""
         height, width, _ = exemplar.shape
         shrunk = to_nchw(resize(exemplar, (round(share * height), round(share * width))))
-        key = (hashlib.sha256(shrunk.tobytes()).digest(), shrunk.shape, terms, pooling)
+        key = self._key_of_targets(shrunk, terms, pooling)
         return self._targets.get(key, lambda: self.engine.targets(terms, shrunk, pooling))
 
 

@@ -102,10 +102,10 @@ def test_no_terms_no_targets(alexnet, opened):
     assert not opened
 
 
-def test_only_the_step_is_in_less_than_float32(alexnet, opened):
+def test_steps_and_targets_are_in_bf16_and_the_update_in_float32(alexnet, opened):
     alexnet.provider = Provider("cpu", "bf16")
     run(alexnet, pictures(1, (64, 64)), pictures(1, (64, 64), seed=1), Adam(), 1)
-    assert [provider.precision for _, provider in opened] == ["fp32", "fp32", "bf16", "fp32"]
+    assert [provider.precision for _, provider in opened] == ["bf16", "bf16", "bf16", "fp32"]
 
 
 # --- Sessions ---------------------------------------------------------------------------------
@@ -349,14 +349,14 @@ def test_fp32_for_a_while_and_sessions_of_no_other_precision_meanwhile(opened, a
         )
         return [provider.precision for _, provider in opened[before:]]
 
-    assert opens() == ["fp32", "bf16", "fp32"]
+    assert opens() == ["bf16", "bf16", "fp32"]
     with alexnet.in_fp32():
         assert alexnet.provider.precision == "fp32"
-        assert opens() == ["fp32"]
+        assert opens() == ["fp32", "fp32"]
     assert alexnet.provider is chosen
     assert opens() == []
     alexnet.drop_sessions()
-    assert opens() == ["fp32", "bf16", "fp32"]
+    assert opens() == ["bf16", "bf16", "fp32"]
 
 
 def test_another_thread_computes_as_before_while_one_is_in_fp32(alexnet):

@@ -34,10 +34,16 @@ def test_one_request_has_one_session(sessions):
     assert len(sessions) == 4
 
 
-def test_targets_and_updates_are_in_float32_for_any_precision(sessions):
+@pytest.mark.parametrize(("precision", "of_targets"), [("fp16", "fp32"), ("bf16", "bf16")])
+def test_targets_are_in_float32_unless_the_steps_are_in_bf16(sessions, precision, of_targets):
+    steps, targets = Provider("cpu", precision), Provider("cpu", of_targets)
+    expected = sessions.targets(targets, TERMS, "avg", SHAPE)
+    assert sessions.targets(steps, TERMS, "avg", SHAPE) is expected
+
+
+def test_updates_are_in_float32_for_any_precision(sessions):
     half = Provider("cpu", "bf16")
     state = Adam().state_shapes(SHAPE)
-    assert sessions.targets(half, TERMS, "avg", SHAPE) is sessions.targets(CPU, TERMS, "avg", SHAPE)
     assert sessions.update(half, Adam(), SHAPE, state) is sessions.update(CPU, Adam(), SHAPE, state)
 
 

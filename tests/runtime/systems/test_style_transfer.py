@@ -12,6 +12,7 @@ from PIL import Image
 from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.devices.devices import check
+from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine import network_sessions
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
@@ -376,6 +377,11 @@ def test_a_painting_is_looked_at_once_for_every_size(monkeypatch):
     transfer(PHOTO, PAINTING, replace(QUICK, pooling="avg"))
     assert looked_at() == [45, 64]
     transfer(PHOTO, PAINTING[::-1], QUICK)
+    assert looked_at() == [45, 64]
+    transfer.engine.provider = Provider("cpu", "bf16")  # its targets are in bf16 too
+    transfer(PHOTO, PAINTING, QUICK)
+    with transfer.engine.in_fp32():
+        transfer(PHOTO, PAINTING, QUICK)
     assert looked_at() == [45, 64]
 
 
