@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from .nvidia import NoDriverError, driver
-from .trial import place_of, remember, remembered, tried
+from .trial import place_of, remembered_or, tried_and_remembered
 
 COMMAND = (sys.executable, "-m", "nstbatch.runtime.devices.gpu_trial")
 
@@ -26,15 +26,12 @@ def reason_against() -> str | None:
     The answer is remembered in the cache, for this driver, this generation of GPU and this version
     of ONNX Runtime; see :func:`.openvino_probe.reason_against`.
     """
-    known = remembered(_place())
-    return try_now() if known is None else known or None
+    return remembered_or(try_now, _place())
 
 
 def try_now() -> str | None:
     """Try CUDA whatever is remembered, and remember the result; see :func:`reason_against`."""
-    trial = tried(COMMAND, PATIENCE_SECONDS)
-    remember(_place(), trial)
-    return trial.reason
+    return tried_and_remembered(COMMAND, PATIENCE_SECONDS, _place())
 
 
 def _place() -> Path | None:

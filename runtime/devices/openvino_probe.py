@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .openvino import openvino
 from .processor import processor_flags, processor_name
-from .trial import place_of, remember, remembered, tried
+from .trial import place_of, remembered_or, tried_and_remembered
 
 COMMAND = (sys.executable, "-m", "nstbatch.runtime.engine.openvino_trial")
 
@@ -30,15 +30,12 @@ def reason_against() -> str | None:
     that failed for want of memory or the like is remembered for this process only. One that does
     not end is remembered, since it costs a minute.
     """
-    known = remembered(_place())
-    return try_now() if known is None else known or None
+    return remembered_or(try_now, _place())
 
 
 def try_now() -> str | None:
     """Try OpenVINO whatever is remembered, and remember the result; see :func:`reason_against`."""
-    trial = tried(COMMAND, PATIENCE_SECONDS)
-    remember(_place(), trial)
-    return trial.reason
+    return tried_and_remembered(COMMAND, PATIENCE_SECONDS, _place())
 
 
 def _place() -> Path | None:

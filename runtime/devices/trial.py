@@ -9,7 +9,7 @@ import hashlib
 import json
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +88,26 @@ def place_of(device: str, about: Sequence[Any]) -> Path | None:
     return folder / device / f"trial-{key}.json"
 
 
-def remember(place: Path | None, trial: Trial) -> None:
-    """Write down how a trial went, if that lasts."""
+def tried_and_remembered(command: Sequence[str], patience: float, place: Path | None) -> str | None:
+    """Run a trial, write down how it went if that lasts, and return the reason; see :func:`tried`.
+
+    Args:
+        command: The program and its arguments.
+        patience: Seconds that it may take.
+        place: The file for the result; see :func:`place_of`.
+    """
+    trial = tried(command, patience)
     if place is not None and trial.lasts:
         with suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(place, json.dumps({"reason": trial.reason or ""}).encode())
+    return trial.reason
+
+
+def remembered_or(try_now: Callable[[], str | None], place: Path | None) -> str | None:
+    """Return the reason that is remembered, None if there was none; else try now."""
+    known = remembered(place)
+    return try_now() if known is None else known or None
 
 
 def remembered(place: Path | None) -> str | None:
