@@ -17,6 +17,12 @@ TARGET = "target/"
 VIEW = "view/"
 WEIGHT = "weight/"
 
+# Of tiles, see :mod:`.graphs.tile_graphs`.
+ELEMENTS = "elements/"
+MASK = "mask/"
+SLOPE = "slope/"
+SUMS = "sums/"
+
 STATE = "state/"
 STATE_OUT = "state_out/"
 SCALARS = ("learning_rate", "lower", "upper")

@@ -8,15 +8,15 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.arrays import Array, Shapes
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.cache.stored_values import stored_arrays
-from nstbatch.runtime.checks import Pooling, at_least
+from nstbatch.runtime.checks import Pooling, at_least, whole
 from nstbatch.runtime.descent.loop import (
     Bounds,
     Steppable,
@@ -28,6 +28,7 @@ from nstbatch.runtime.descent.loop import (
 from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.devices.processor import available_cores, threads_within
 from nstbatch.runtime.devices.providers import Provider, resolve
+from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import GRADIENT, IMAGE, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Objective, Term, projection
 from nstbatch.runtime.objectives.views import View
@@ -38,7 +39,11 @@ from .device_descent import LOOK_EVERY, Descent
 from .nearest import nearest
 from .network_sessions import KEPT_SESSIONS, NetworkSessions
 from .peak_memory import PassCost, peak_of_descent, peak_of_search
+from .session import Session
 from .size_limits import SizeLimits
+
+if TYPE_CHECKING:
+    from .tiled_network import TiledNetwork
 
 Targets: TypeAlias = Mapping[str, Array]
 
@@ -56,6 +61,7 @@ class Engine:
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        tile: int | None = None,
     ) -> None:
         """Load a bundle and choose a device.
 
@@ -64,12 +70,14 @@ class Engine:
             device: "auto", "cpu", "openvino", "cuda" or "tensorrt".
             precision: "auto", "fp32", "bf16" or "fp16"; precision of the convolutions.
             threads: Number of threads; at most, and by default, one for each core of this process.
+            tile: Side in pixels of the tiles of larger pictures; see :mod:`.tiled_step`. None to
+                compute every picture as a whole.
 
         Raises:
             UnknownNameError: There is no such bundle, device or precision.
             BundleError: The bundle is damaged.
             ProviderError: The device cannot be used; says why.
-            UsageError: The number of threads is below 1.
+            UsageError: The number of threads or the tile is below 1, or the device has no tiles.
         """
         self.bundle = Bundle.load(model)
         # 10 to 90 ms, against a second and more until the first step. A bundle that was cut short
@@ -79,8 +87,20 @@ class Engine:
         self._provider = resolve(device, precision)
         self._threads = threads_within(available_cores(), threads)
         self._sessions = NetworkSessions(self.bundle, self._threads)
+        self._tiled = self._tiles(tile)
         self._batcher: Batcher | None = None
         self._of_thread = threading.local()
+
+    def _tiles(self, side: int | None) -> TiledNetwork | None:
+        if side is None:
+            return None
+        whole("tile", side, 1)
+        if self._provider.memory != "cpu":
+            device = self._provider.device
+            raise UsageError(f"Tiles are computed on processors only, not on {device}.")
+        from .tiled_network import TiledNetwork  # imports onnx, which whole pictures can do without
+
+        return TiledNetwork(self.bundle, self._sessions, side)
 
     @property
     def provider(self) -> Provider:
@@ -202,6 +222,8 @@ class Engine:
 
         def compute() -> Targets:
             with self._exclusive():
+                if self._tiled and self._tiled.applies(terms, pooling, images.shape[2:]):
+                    return self._tiled.targets(self.provider, terms, pooling, images)
                 session = self._sessions.targets(self.provider, terms, pooling, images.shape)
                 return session.run({IMAGE: images})
 
@@ -209,7 +231,8 @@ class Engine:
             return {}
         if not keep:
             return compute()
-        about = (self.bundle.sha256, terms, pooling, self.provider.for_targets, self._threads)
+        side = self._tiled.side if self._tiled else None
+        about = (self.bundle.sha256, terms, pooling, self.provider.for_targets, self._threads, side)
         seen = (images.shape, hashlib.sha256(images.tobytes()).hexdigest())
         return stored_arrays((*about, available_cores(), *seen), compute)
 
@@ -290,7 +313,7 @@ class Engine:
         def open_descent(start: Start) -> Descent:
             inputs = {**start.constants, **varying(), IMAGE: start.images}
             shapes = {name: values.shape for name, values in inputs.items()}
-            step = self._sessions.step(provider, objective.terms, views, pooling, shapes)
+            step = self._step(provider, objective.terms, views, pooling, shapes)
             state_shapes = {name: values.shape for name, values in start.state.items()}
             update = self._sessions.update(provider, optimizer, start.images.shape, state_shapes)
             return Descent(
@@ -305,6 +328,23 @@ class Engine:
         # Random numbers that change in every step belong to no single picture.
         alone = varying is not nothing_varies or len(images) > 1
         return self._batcher.join(start, open_descent, None if alone else key)
+
+    def _step(
+        self,
+        provider: Provider,
+        terms: tuple[Term, ...],
+        views: tuple[View, ...],
+        pooling: Pooling,
+        shapes: Shapes,
+    ) -> Session:
+        """Open the step of whole pictures, or of their tiles."""
+        *_, height, width = shapes[IMAGE]
+        if self._tiled is None or not self._tiled.applies(terms, pooling, (height, width)):
+            return self._sessions.step(provider, terms, views, pooling, shapes)
+        if views:
+            seen = ", ".join(view.name for view in views)
+            raise UsageError(f"Pictures that the network sees through {seen} have no tiles yet.")
+        return self._tiled.step(provider, terms, pooling, shapes)
 
     def _exclusive(self) -> AbstractContextManager[None]:
         """Let no other thread compute within a ``with`` block."""

@@ -12,7 +12,7 @@ from nstbatch.runtime.cache.lru_cache import LruCache
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.optimizers import Optimizer
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE
+from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, SLOPE, STATE
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View
 
@@ -23,6 +23,8 @@ from .session import Session
 
 if TYPE_CHECKING:
     import onnx
+
+    from .tiled_step import TileSessions
 
 # Photos of one shape share their sessions: four for each scale, and a run has four scales by
 # default. More would keep the activations of shapes that may never come again. A shared engine
@@ -126,6 +128,70 @@ class NetworkSessions:
 
         parts = ("step", terms, views, pooling, count)
         return self._kept(parts, make, shapes, provider, captured=True)
+
+    def tile_sums(
+        self, provider: Provider, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes
+    ) -> Session:
+        """Return the session of the first pass over tiles.
+
+        Args:
+            provider: Runs it.
+            terms: Terms whose losses are sums over a picture.
+            pooling: Pooling variant of the network.
+            shapes: Shape of every input, by name.
+        """
+
+        def make() -> onnx.ModelProto:
+            from nstbatch.runtime.graphs.tile_graphs import link_sums
+
+            return link_sums(self._bundle.read_graph("forward", pooling), terms)
+
+        return self._kept(("sums", terms, pooling), make, shapes, provider)
+
+    def tiles(
+        self,
+        provider: Provider,
+        terms: tuple[Term, ...],
+        pooling: Pooling,
+        shapes: Shapes,
+        elements: Shapes,
+    ) -> TileSessions:
+        """Return the sessions of a step that is computed tile by tile.
+
+        Args:
+            provider: Runs the passes over the tiles.
+            terms: Terms of the objective.
+            pooling: Pooling variant of the network.
+            shapes: Shape of the inputs that both passes take, by name.
+            elements: Shape of the further inputs of the graph between them.
+        """
+        from .tiled_step import TileSessions
+
+        count = shapes[IMAGE][0]
+
+        def make_pulls() -> onnx.ModelProto:
+            from nstbatch.runtime.graphs.tile_graphs import link_pulls
+
+            layers = [layer for term in terms for layer in term.layers]
+            return link_pulls(self._network(provider, "gradient", pooling, layers), terms, count)
+
+        def make_finish() -> onnx.ModelProto:
+            from nstbatch.runtime.graphs.tile_graphs import link_finish
+
+            return link_finish(terms)
+
+        sums = self.tile_sums(provider, terms, pooling, shapes)
+        finish = self._kept(
+            ("finish", terms),
+            make_finish,
+            {**sums.output_shapes, **elements},
+            provider.for_updates,
+            has_network=False,
+        )
+        slopes = {n: s for n, s in finish.output_shapes.items() if n.startswith(SLOPE)}
+        parts = ("pulls", terms, pooling, count)
+        pulls = self._kept(parts, make_pulls, {**shapes, **slopes}, provider)
+        return TileSessions(sums, finish, pulls)
 
     def search(self, provider: Provider, shapes: Shapes) -> Session:
         """Return the session that searches for nearest neighbours, always in float32.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import secrets
 import shutil
 import tempfile
@@ -26,7 +25,7 @@ from nstbatch.runtime.files import temporary_name
 
 from .passes import PassOptions
 from .ready_graph import ReadyGraph
-from .session import BoundPass, Buffer
+from .session import BoundPass, Buffer, values_of
 
 # Milliseconds from one look for a stop to the next. A guess: far below the two seconds within which
 # Ctrl-C should end a run, and a look takes microseconds.
@@ -82,7 +81,7 @@ class OpenVinoSession:
         request = self._compiled.create_infer_request()
         held = {name: inputs[name] for name in self._inputs} | dict(outputs)
         for name, value in held.items():
-            request.set_tensor(name, _tensor(_values(value)))
+            request.set_tensor(name, _tensor(values_of(value)))
         return _Pass(request, self._options, tuple(held.values()))
 
 
@@ -120,13 +119,6 @@ def _cancel(request: Any) -> None:
     request.cancel()
     with suppress(RuntimeError):  # OpenVINO's error for a request that was cancelled
         request.wait()
-
-
-def _values(value: Buffer) -> NDArray[np.float32]:
-    """The buffer as an array, without a copy."""
-    shape = tuple(value.shape())
-    address = ctypes.cast(value.data_ptr(), ctypes.POINTER(ctypes.c_float))
-    return np.ctypeslib.as_array(address, shape=shape or (1,)).reshape(shape)
 
 
 def _tensor(values: NDArray[np.float32]) -> Any:

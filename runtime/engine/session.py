@@ -6,9 +6,11 @@ the device, and a CUDA graph can be captured.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
+import numpy as np
 import onnxruntime as ort
 from numpy.typing import ArrayLike
 
@@ -53,3 +55,13 @@ class Session(Protocol):
             outputs: A buffer for every output. It may be an input too only if the graph allows it;
                 see :attr:`nstbatch.runtime.descent.optimizers.Optimizer.in_place`.
         """
+
+
+def values_of(buffer: Buffer) -> Array:
+    """Return a buffer in the memory of the processor as an array, without a copy.
+
+    The array is valid as long as the buffer.
+    """
+    shape = tuple(buffer.shape())
+    address = ctypes.cast(buffer.data_ptr(), ctypes.POINTER(ctypes.c_float))
+    return np.ctypeslib.as_array(address, shape=shape or (1,)).reshape(shape)

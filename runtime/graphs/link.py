@@ -58,7 +58,7 @@ def link(
     Raises:
         KeyError: A term names a layer that is not an output of the graph.
     """
-    editor = _Editor(gradient_graph)
+    editor = Editor(gradient_graph)
     steps = editor.add_views(views)
     losses, cotangents = [], dict[str | None, list[ir.Value]]()
     for term in terms:
@@ -67,18 +67,8 @@ def link(
         for layer, cotangent in zip(term.layers or (None,), pulls, strict=True):
             cotangents.setdefault(layer, []).append(cotangent)
 
-    parts = cotangents.pop(None, [])
-    for layer, summands in cotangents.items():
-        editor.values[f"{COTANGENT}{layer}"].replace_all_uses_with(editor.add_sum(summands))
-    unused = [value for name, value in editor.values.items() if name.startswith(COTANGENT)]
-    zeros = propagate_zeros(editor.graph, [value for value in unused if value.uses()])
-    for value in unused:  # its remaining readers get zeros of the activation's shape
-        activation = editor.values[str(value.name).removeprefix(COTANGENT)]
-        value.replace_all_uses_with(editor.zeros_like(activation))
-    gradient = editor.graph.outputs[-1]
-    if gradient not in zeros:
-        parts.append(gradient)
-    gradient, slopes = editor.pull_back(editor.add_sum(parts), steps)
+    gradient = editor.add_gradient(cotangents)
+    gradient, slopes = editor.pull_back(gradient, steps)
     outputs = {LOSSES: editor.add("Concat", *losses, axis=1), GRADIENT: gradient}
     return editor.finish(outputs | slopes)
 
@@ -91,7 +81,7 @@ def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.
     Raises:
         KeyError: A term names a layer that is not an output of the graph.
     """
-    editor = _Editor(forward_graph)
+    editor = Editor(forward_graph)
     return editor.finish(
         {
             TARGET + term.name: editor.call(term.target, editor.add_seen(term)[0])[0]
@@ -110,7 +100,7 @@ class _LinkedView:
     inputs: Sequence[ir.Value]
 
 
-class _Editor:
+class Editor:
     """A graph under construction: a copy of an exported one, its named values, and new nodes."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -173,6 +163,25 @@ class _Editor:
                 **dict(step.view.attributes),
             )
         return gradient, slopes
+
+    def add_gradient(self, cotangents: dict[str | None, list[ir.Value]]) -> ir.Value:
+        """Return the sum of the gradients in the network's input.
+
+        Args:
+            cotangents: The cotangents of each layer, and under None parts of the gradient itself.
+        """
+        parts = cotangents.pop(None, [])
+        for layer, summands in cotangents.items():
+            self.values[f"{COTANGENT}{layer}"].replace_all_uses_with(self.add_sum(summands))
+        unused = [value for name, value in self.values.items() if name.startswith(COTANGENT)]
+        zeros = propagate_zeros(self.graph, [value for value in unused if value.uses()])
+        for value in unused:  # its remaining readers get zeros of the activation's shape
+            activation = self.values[str(value.name).removeprefix(COTANGENT)]
+            value.replace_all_uses_with(self.zeros_like(activation))
+        gradient = self.graph.outputs[-1]
+        if gradient not in zeros:
+            parts.append(gradient)
+        return self.add_sum(parts)
 
     def add_seen(self, term: Term) -> tuple[ir.Value, Sequence[ir.Value]]:
         """Return the activation that a term takes, or the image; and the parts that it joins."""
