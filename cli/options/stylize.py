@@ -13,8 +13,8 @@ from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
 from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.systems.style_transfer_options import (
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.style_transfer_options import (
     ERRORS,
     INITS,
     Error,

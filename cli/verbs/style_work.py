@@ -11,8 +11,8 @@ from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.stylize import Stylizing
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 from .carry_out import Work
 from .efforts import effort_of_photos

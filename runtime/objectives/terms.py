@@ -1,7 +1,7 @@
 """The terms of an objective. Each defines its target, its loss and its cotangent, as ONNX.
 
 A kind of term consists of two onnxscript functions, which read like the formula and are named by a
-:class:`.formula.Formula`:
+:class:`nstbatch.runtime.formulas.formula.Formula`:
 
 * ``target(activation) -> target``: the part of a reference picture that the loss compares with;
 * ``loss(activation, target, weight) -> (loss, cotangent)``: the weighted loss of each picture of a

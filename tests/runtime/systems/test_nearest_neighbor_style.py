@@ -16,7 +16,7 @@ from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.laplacian import Laplacian
 from nstbatch.runtime.pictures.sizes import to_nchw
 from nstbatch.runtime.pictures.synthetic import photo_like
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
 
 QUICK = NearestNeighborOptions(size=64, scales=2, iterations=6)

@@ -18,9 +18,9 @@ from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.images import Picture, read
 from nstbatch.runtime.pictures.sizes import fit_long_side, resize
-from nstbatch.runtime.systems.style_objective import BY_DEPTH, default_weights
+from nstbatch.runtime.style.style_objective import BY_DEPTH, default_weights
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 QUICK = StyleTransferOptions(size=64, iterations=3, scales=2)
 # Hardly a step: what comes out is what the run started from.
@@ -204,8 +204,8 @@ def test_a_run_that_fails_hands_back_the_last_finite_picture(monkeypatch):
 def test_the_fine_sizes_take_most_of_the_steps(transfer):
     """As docs/decisions/0005-default-schedule.md and docs/usage.md say."""
     options = StyleTransferOptions()
-    photo, painting = np.zeros((200, 300, 3), np.float32), PAINTING
-    levels = transfer._levels(photo, painting, transfer.objective(options), options)
+    photo, layers = np.zeros((200, 300, 3), np.float32), transfer.objective(options).layers
+    levels = transfer._levels(photo, layers, options)
     steps = [(level.width, level.steps) for level in levels]
     assert steps == [(181, 27), (256, 39), (362, 55), (512, 79)]
 

@@ -10,20 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from nstbatch.runtime.checks import (
-    OPTIMIZER_NAMES,
-    POOLINGS,
     OptimizerName,
     Own,
     Pooling,
-    above,
-    at_least,
-    bound,
+    layer_names,
     one_of,
-    several,
-    side,
-    text,
+    shared_fields,
     weights,
-    whole,
 )
 
 from .style_transfer_presets import PRESET_NAMES, PRESETS, Preset
@@ -101,26 +94,10 @@ class StyleTransferOptions:
         return cls(**{**PRESETS[name], **changes})
 
     def __post_init__(self) -> None:
-        for name, choice, known in (
-            ("error", self.error, ERRORS),
-            ("optimizer", self.optimizer, OPTIMIZER_NAMES),
-            ("init", self.init, INITS),
-            ("pooling", self.pooling, POOLINGS),
-        ):
-            one_of(name, choice, known)
-        side("size", self.size)
-        bound("max_size", self.max_size)
-        for name, lowest in (("iterations", 1), ("scales", 1), ("seed", 0)):
-            whole(name, getattr(self, name), lowest)
-        for name in ("content_weight", "style_weight", "tv_weight"):
-            at_least(name, getattr(self, name), 0)
-        if self.tolerance is not None:
-            at_least("tolerance", self.tolerance, 0)
+        shared_fields(self)
+        one_of("error", self.error, ERRORS)
+        one_of("init", self.init, INITS)
         if self.style_layers is not None:
             weights("style_layers", self.style_layers)
         if self.content_layers is not None:
-            several("content_layers", self.content_layers, "layer names")
-            for layer in self.content_layers:
-                text("layer in content_layers", layer)
-        if self.learning_rate is not None:
-            above("learning_rate", self.learning_rate, 0)
+            layer_names("content_layers", self.content_layers)
