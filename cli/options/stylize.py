@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
 from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
@@ -36,33 +36,11 @@ from .optimization import (
     Tolerance,
 )
 from .preset import PresetName, PresetTable
+from .styles import DEFAULT_SCALE, TRIMS, EachStyle, StyleScale, StyleSize, TrimStyle
 
 DEFAULTS = StyleTransferOptions()
 DEFAULT_OUT = Path("stylized")
-TRIMS = ("auto", "off")
 
-Style = Annotated[
-    Path,
-    typer.Option(
-        "--style",
-        "-s",
-        metavar="IMAGE",
-        help="The picture whose style the photos get, such as a painting.",
-    ),
-    Scope.PICTURE,
-]
-TrimStyle = Annotated[
-    str,
-    typer.Option(
-        "--trim-style",
-        metavar="|".join(TRIMS),
-        help="auto cuts a plain frame off the style, such as a scan's black border.",
-        autocompletion=complete(TRIMS),
-        rich_help_panel=PICTURE,
-    ),
-    Scope.PICTURE,
-    NEUTRAL,
-]
 ErrorName = Annotated[
     str,
     typer.Option(
@@ -162,6 +140,9 @@ class Stylizing:
     seed: Seed = DEFAULTS.seed
     pooling: PoolingName = DEFAULTS.pooling
     trim_style: TrimStyle = "auto"
+    each_style: EachStyle = False
+    style_scale: StyleScale = DEFAULT_SCALE
+    style_size: StyleSize = None
     stylization: Stylization = NearestNeighborOptions.stylization
 
     @property
@@ -201,6 +182,8 @@ class Stylizing:
             tv_weight=self.tv_weight,
             tolerance=self.tolerance,
             init="image" if self.init_path else cast("Init", self.init),
+            style_scale=self.style_scale,
+            style_size=self.style_size,
             seed=self.seed,
             pooling=cast("Pooling", self.pooling),
         )
@@ -226,6 +209,8 @@ class Stylizing:
             layers=layers,
             tolerance=self.tolerance,
             init="image" if self.init_path else cast("Init", self.init),
+            style_scale=self.style_scale,
+            style_size=self.style_size,
             seed=self.seed,
             pooling=cast("Pooling", self.pooling),
         )

@@ -20,12 +20,13 @@ from nstbatch.runtime.checks import (
 from nstbatch.runtime.errors import UsageError
 
 from .nearest_neighbor_presets import PRESETS
+from .style_sizes import StyleSizes
 from .style_transfer_options import INITS, Init, StyleTransferOptions
 from .style_transfer_presets import Preset
 
 
 @dataclass(frozen=True)
-class NearestNeighborOptions:
+class NearestNeighborOptions(StyleSizes):
     """Options of a nearest-neighbour style transfer.
 
     Those that have the names of :class:`.style_transfer_options.StyleTransferOptions` have their
@@ -47,6 +48,8 @@ class NearestNeighborOptions:
             20 steps; None to take all steps.
         init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
             colours), "noise", or "image", another image that is given separately.
+        style_size: See :class:`.style_sizes.StyleSizes`.
+        style_scale: Likewise.
         seed: Random seed for the initial noise.
         pooling: Pooling variant of the network, "avg" or "max".
 
@@ -83,6 +86,7 @@ class NearestNeighborOptions:
         return cls(**{**PRESETS[name], **changes})
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         shared_fields(self)
         one_of("init", self.init, INITS)
         within("stylization", self.stylization, 0, 1)

@@ -19,6 +19,7 @@ from nstbatch.runtime.checks import (
     weights,
 )
 
+from .style_sizes import StyleSizes
 from .style_transfer_presets import PRESET_NAMES, PRESETS, Preset
 
 Init = Literal["photo", "recolored", "noise", "image"]
@@ -30,7 +31,7 @@ INITS: tuple[Init, ...] = get_args(Init)
 
 
 @dataclass(frozen=True)
-class StyleTransferOptions:
+class StyleTransferOptions(StyleSizes):
     """Options of a style transfer.
 
     Attributes:
@@ -53,6 +54,8 @@ class StyleTransferOptions:
             20 steps; None to take all steps.
         init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
             colours), "noise", or "image", another image that is given separately.
+        style_size: See :class:`.style_sizes.StyleSizes`.
+        style_scale: Likewise.
         seed: Random seed for the initial noise.
         pooling: Pooling variant of the network, "avg" or "max".
 
@@ -94,6 +97,7 @@ class StyleTransferOptions:
         return cls(**{**PRESETS[name], **changes})
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         shared_fields(self)
         one_of("error", self.error, ERRORS)
         one_of("init", self.init, INITS)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.peak_memory import SCALES_KEPT, columns_pass
+from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.hypercolumns import matched_columns, self_similarity
 from nstbatch.runtime.objectives.terms import Objective
@@ -31,10 +33,11 @@ from nstbatch.runtime.objectives.views import View
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.sizes import from_nchw
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import Painting, StyleLike, painting_at, palette
 
 from .packed_levels import AdamOfLevel, PackedLevel, enlarger, packed_levels
 from .style_system import Given, StyleSystem
-from .style_transfer import first_images, painting_at
+from .style_transfer import first_images
 from .system import Run
 
 # NNST, styleTransfer.py: 2e-3, for 200 steps at each size. Twice that looks the same after 25
@@ -83,8 +86,8 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         options: NearestNeighborOptions,
     ) -> Run:
         """Describe the run over these sizes of pictures."""
-        pixels, painting = given.photo.pixels, given.painting
-        first = first_images(options.init, options.seed, given.start, painting, levels[0])
+        pixels, colours = given.photo.pixels, palette(given.paintings)
+        first = first_images(options, given, levels[0])
         packed = packed_levels(levels)
         optimizer = self.optimizer(options)
 
@@ -93,7 +96,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
             photo = level.pixels.fit(pixels)
             share = 0.0 if level is packed[0] else options.stylization
             sought = (1 - share) * photo + share * level.laplacian.unpack(begun)
-            return self._targets(objective, photo, sought, painting, options)
+            return self._targets(objective, photo, sought, given, options)
 
         return Run(
             objective=objective,
@@ -107,10 +110,10 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
             enlarge=enlarger(packed),
             tolerance=options.tolerance,
             checkpoint=self._checkpoint_file(
-                given.checkpoint, options, optimizer, packed, pixels, painting, given.start
+                given.checkpoint, options, optimizer, packed, *given.identity
             ),
             photo=given.photo,
-            finish=lambda images: recolored(from_nchw(np.clip(images, 0, 1)), painting),
+            finish=lambda images: recolored(from_nchw(np.clip(images, 0, 1)), colours),
         )
 
     def objective(self, options: NearestNeighborOptions) -> Objective:
@@ -120,6 +123,14 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         if options.content_weight > 0:
             objective += options.content_weight * self_similarity(layers)
         return objective
+
+    def _paintings(
+        self, style: StyleLike, layers: Sequence[str], options: NearestNeighborOptions
+    ) -> list[Painting]:
+        paintings = super()._paintings(style, layers, options)
+        if len({each.share for each in paintings}) > 1:
+            raise UsageError("Nearest neighbours are sought in all styles alike, without weights.")
+        return paintings
 
     def optimizer(self, options: NearestNeighborOptions) -> AdamOfLevel:
         """Return the optimiser of the options."""
@@ -149,7 +160,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         objective: Objective,
         photo: Array,
         sought: Array,
-        painting: Array,
+        given: Given,
         options: NearestNeighborOptions,
     ) -> Targets:
         """Return the targets of a level.
@@ -157,20 +168,24 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         Args:
             objective: The terms.
             photo: (1, 3, H, W) at the level's size.
-            sought: The picture whose columns are replaced by those of the painting, likewise.
-            painting: (H', W', 3).
+            sought: The picture whose columns are replaced by those of the paintings, likewise.
+            given: The pictures of the call.
             options: The options.
         """
         matching, *others = objective.terms
         name = TARGET + matching.name
         smallest = self._smallest(objective.layers, options.pooling)
-        resized = painting_at(painting, max(photo.shape[2:]), smallest)
-        key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, matching, options.pooling)
+        side = round(given.style_scale * max(photo.shape[2:]))
+        resized = [painting_at(each.pixels, side, smallest) for each in given.paintings]
+        seen = tuple((hashlib.sha256(each.tobytes()).digest(), each.shape) for each in resized)
 
         def columns_of(pictures: Array) -> Array:
             return self.engine.targets((matching,), pictures, options.pooling)[name]
 
-        columns = self._style_columns.get(key, lambda: _flat(columns_of(resized)))
+        columns = self._style_columns.get(
+            (seen, matching, options.pooling),
+            lambda: np.concatenate([_flat(columns_of(each)) for each in resized], axis=1),
+        )
         queries = columns_of(sought)
         found = columns[:, self.engine.nearest(_flat(queries), columns)]
         lengths = np.maximum(np.linalg.norm(found, axis=0), np.finfo(np.float32).tiny)

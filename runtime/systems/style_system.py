@@ -18,6 +18,7 @@ from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
 from nstbatch.runtime.pictures.sizes import long_side
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import Painting, StyleLike, read_paintings
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 from .system import Result, Run, System
@@ -31,15 +32,23 @@ class Given:
 
     Attributes:
         photo: The photo.
-        painting: (H, W, 3) of the style.
+        paintings: The paintings of the style.
+        style_scale: Their long side, as a multiple of the picture's.
         start: (H, W, 3) of the picture to start from.
         checkpoint: A file to keep the run in; None to keep it nowhere.
     """
 
     photo: Picture
-    painting: Array
+    paintings: Sequence[Painting]
+    style_scale: float
     start: Array
     checkpoint: str | os.PathLike[str] | None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Everything here that tells one run from another."""
+        paintings = (part for each in self.paintings for part in (each.share, each.pixels))
+        return self.photo.pixels, *paintings, self.style_scale, self.start
 
 
 class StyleSystem(System, Generic[Options]):
@@ -78,7 +87,7 @@ class StyleSystem(System, Generic[Options]):
     def __call__(
         self,
         photo: ImageLike,
-        style: ImageLike,
+        style: StyleLike,
         options: Options | None = None,
         *,
         init_image: ImageLike | None = None,
@@ -90,7 +99,8 @@ class StyleSystem(System, Generic[Options]):
 
         Args:
             photo: A path, or an array (H, W, 3), RGB in [0, 1].
-            style: The painting, likewise.
+            style: The painting, likewise; or several, as a tuple or list of pictures and of
+                :class:`nstbatch.runtime.style.paintings.Style`, whose styles are blended.
             options: The options; the defaults if None.
             init_image: The start, with ``init="image"``.
             checkpoint: A file to save the run to, once a minute, and to resume from if it holds
@@ -103,8 +113,8 @@ class StyleSystem(System, Generic[Options]):
 
         Raises:
             UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
-            UsageError: ``init_image`` and ``options.init`` contradict each other, or no style
-                layer has a weight.
+            UsageError: ``init_image`` and ``options.init`` contradict each other, or no style or
+                no style layer has a weight.
             ImageError: A picture cannot be read, is too small for the layers, or is an array of
                 another kind.
         """
@@ -112,16 +122,26 @@ class StyleSystem(System, Generic[Options]):
         plan = partial(self._plan, photo, style, options, init_image, checkpoint)
         return self._carry_out(plan, progress, stop)
 
-    def check_style(self, style: ImageLike, options: Options) -> None:
-        """Raise the ImageError of any photo: the style is too small for a layer."""
-        layers = self.objective(options).layers
-        painting = as_picture(style, options.size).pixels
-        self.engine.limits.check_side("style", painting.shape, layers, options.pooling)
+    def check_style(self, style: StyleLike, options: Options) -> None:
+        """Raise the ImageError of any photo: a style cannot be read, or is too small for a layer.
+
+        Raises:
+            UsageError: No style has a weight.
+        """
+        self._paintings(style, self.objective(options).layers, options)
+
+    def _paintings(
+        self, style: StyleLike, layers: Sequence[str], options: Options
+    ) -> list[Painting]:
+        paintings = read_paintings(style, options.style_reading_size)
+        for each in paintings:
+            self.engine.limits.check_side("style", each.pixels.shape, layers, options.pooling)
+        return paintings
 
     def _plan(
         self,
         photo: ImageLike,
-        style: ImageLike,
+        style: StyleLike,
         options: Options,
         init_image: ImageLike | None,
         checkpoint: str | os.PathLike[str] | None,
@@ -129,14 +149,13 @@ class StyleSystem(System, Generic[Options]):
         """Read the pictures and describe the run; see :meth:`__call__`."""
         if (options.init == "image") != (init_image is not None):
             raise UsageError("An init_image goes with init='image', and with nothing else.")
-        objective = self.objective(options)
-        size = options.size
-        picture, painting = as_picture(photo, size), as_picture(style, size).pixels
+        objective, size = self.objective(options), options.size
+        picture = as_picture(photo, size)
         start = picture.pixels if init_image is None else as_picture(init_image, size).pixels
         levels = self._levels(picture.pixels, objective.layers, options)
-        limits = self.engine.limits
-        limits.check_side("style", painting.shape, objective.layers, options.pooling)
-        given = Given(picture, painting, start, checkpoint)
+        paintings = self._paintings(style, objective.layers, options)
+        scale = options.style_scale_for(max(levels[-1].height, levels[-1].width))
+        given = Given(picture, paintings, scale, start, checkpoint)
         return self._run(given, levels, objective, options)
 
     def _levels(self, photo: Array, layers: Sequence[str], options: Options) -> list[Level]:

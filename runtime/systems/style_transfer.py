@@ -10,7 +10,6 @@ Embedding takes three lines::
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from dataclasses import replace
 
@@ -25,9 +24,11 @@ from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.objectives.terms import CONTENT_TARGET, Objective
 from nstbatch.runtime.pictures.colours import recolored
-from nstbatch.runtime.pictures.sizes import fit_long_side, resize, to_nchw
+from nstbatch.runtime.pictures.sizes import resize
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import blended_targets, painting_at, palette
 from nstbatch.runtime.style.style_objective import style_objective
-from nstbatch.runtime.style.style_transfer_options import Init, StyleTransferOptions
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 from .style_system import Given, StyleSystem
 from .system import Run
@@ -77,20 +78,17 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         options: StyleTransferOptions,
     ) -> Run:
         """Describe the run over these sizes of pictures."""
-        photo, painting = given.photo.pixels, given.painting
         optimizer = _optimizer(options)
         return Run(
             objective=objective,
             levels=levels,
-            images=first_images(options.init, options.seed, given.start, painting, levels[0]),
+            images=first_images(options, given, levels[0]),
             optimizer=optimizer,
             pooling=options.pooling,
-            targets=lambda level, begun: self._targets(
-                objective, photo, painting, level, options.pooling
-            ),
+            targets=lambda level, begun: self._targets(objective, given, level, options.pooling),
             tolerance=options.tolerance,
             checkpoint=self._checkpoint_file(
-                given.checkpoint, options, optimizer, levels, photo, painting, given.start
+                given.checkpoint, options, optimizer, levels, *given.identity
             ),
             photo=given.photo,
         )
@@ -110,32 +108,30 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         )
 
     def _targets(
-        self,
-        objective: Objective,
-        photo: Array,
-        painting: Array,
-        level: Level,
-        pooling: Pooling,
+        self, objective: Objective, given: Given, level: Level, pooling: Pooling
     ) -> Targets:
-        """Return the targets: photo at this size, painting at the same long side.
+        """Return the targets: photo at this size, paintings at theirs.
 
         A long and narrow painting is larger, if the layers need a longer short side.
         """
         of_content = tuple(term for term in objective.terms if term.target == CONTENT_TARGET)
-        # Whatever else has a target takes it from the painting, a new loss too.
+        # Whatever else has a target takes it from the paintings, a new loss too.
         of_style = tuple(
             term for term in objective.terms if term.target not in (None, CONTENT_TARGET)
         )
         smallest = self._smallest(objective.layers, pooling)
-        resized = painting_at(painting, max(level.height, level.width), smallest)
-        key = (hashlib.sha256(resized.tobytes()).digest(), resized.shape, of_style, pooling)
+        side = round(given.style_scale * max(level.height, level.width))
+        resized = [painting_at(each.pixels, side, smallest) for each in given.paintings]
+        shares = [each.share for each in given.paintings]
+        seen = tuple((hashlib.sha256(each.tobytes()).digest(), each.shape) for each in resized)
 
-        def of_painting() -> Targets:
-            return self.engine.targets(of_style, resized, pooling, keep=True)
+        def of_paintings() -> Targets:
+            found = [self.engine.targets(of_style, each, pooling, keep=True) for each in resized]
+            return blended_targets(shares, found)
 
         return {
-            **self._style_targets.get(key, of_painting),
-            **self.engine.targets(of_content, level.fit(photo), pooling),
+            **self._style_targets.get((seen, tuple(shares), of_style, pooling), of_paintings),
+            **self.engine.targets(of_content, level.fit(given.photo.pixels), pooling),
         }
 
 
@@ -146,23 +142,15 @@ def _optimizer(options: StyleTransferOptions) -> Optimizer:
     return optimizer
 
 
-def painting_at(painting: Array, wanted: int, smallest: int) -> Array:
-    """Resize a painting to a long side, (1, 3, H, W).
-
-    A long and narrow one becomes larger, so that its short side is not below ``smallest``.
-    """
-    height, width, _ = painting.shape
-    narrow = math.ceil(smallest * max(height, width) / min(height, width))
-    return to_nchw(resize(painting, fit_long_side(height, width, max(wanted, narrow))))
-
-
-def first_images(init: Init, seed: int, start: Array, painting: Array, level: Level) -> Array:
+def first_images(
+    options: StyleTransferOptions | NearestNeighborOptions, given: Given, level: Level
+) -> Array:
     """Return the first images, (1, 3, H, W): the given picture, recolored if asked, or noise."""
-    if init == "noise":
-        random = np.random.default_rng(seed)
+    if options.init == "noise":
+        random = np.random.default_rng(options.seed)
         return random.random((1, 3, *level.canvas), dtype=np.float32)
-    if init == "recolored":
-        height, width, _ = painting.shape
-        small = resize(painting, fit_long_side(height, width, max(level.height, level.width)))
-        start = recolored(resize(start, (level.height, level.width)), small)
+    start = given.start
+    if options.init == "recolored":
+        colours = palette(given.paintings, max(level.height, level.width))
+        start = recolored(resize(start, (level.height, level.width)), colours)
     return level.fit(start)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.formats.metadata import Metadata, read_metadata, read_recipe
     from nstbatch.runtime.pictures.images import Picture, read, write
     from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+    from nstbatch.runtime.style.paintings import Style
     from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
     from nstbatch.runtime.systems.class_picture import ClassPicture, ClassPictureResult
     from nstbatch.runtime.systems.deepdream import DeepDream, DreamResult
@@ -72,6 +73,7 @@ __all__ = [
     "ReconstructionOptions",
     "ReconstructionResult",
     "Result",
+    "Style",
     "StyleTransfer",
     "StyleTransferOptions",
     "Texture",
@@ -109,6 +111,7 @@ _HOMES = {
     "Reconstruction": "systems.reconstruction",
     "ReconstructionOptions": "systems.reconstruction_options",
     "ReconstructionResult": "systems.reconstruction",
+    "Style": "style.paintings",
     "StyleTransfer": "systems.style_transfer",
     "StyleTransferOptions": "style.style_transfer_options",
     "Texture": "systems.texture",

@@ -19,9 +19,9 @@ from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.images import read
 from nstbatch.runtime.pictures.sizes import from_nchw, resize_batch
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import painting_at
 from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
 from nstbatch.runtime.systems.packed_levels import packed_levels
-from nstbatch.runtime.systems.style_transfer import painting_at
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"

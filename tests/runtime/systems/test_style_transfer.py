@@ -15,11 +15,14 @@ from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.engine import network_sessions
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
+from nstbatch.runtime.objectives.terms import CONTENT_TARGET
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.images import Picture, read
 from nstbatch.runtime.pictures.sizes import fit_long_side, resize
+from nstbatch.runtime.style.paintings import Style, read_paintings
 from nstbatch.runtime.style.style_objective import BY_DEPTH, default_weights
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.systems.style_system import Given
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 
 QUICK = StyleTransferOptions(size=64, iterations=3, scales=2)
@@ -461,3 +464,55 @@ def test_files_that_cannot_be_read_are_refused(transfer, tmp_path, write_unreada
         for arguments in ((tmp_path / name, PAINTING), (PHOTO, tmp_path / name)):
             with pytest.raises(ImageError, match=reason):
                 transfer(*arguments, QUICK)
+
+
+# --- Several styles ---------------------------------------------------------------------------
+
+
+def test_a_style_twice_is_that_style(transfer):
+    expected = transfer(PHOTO, PAINTING, QUICK).image
+    for styles in ([PAINTING, PAINTING], (PAINTING, Style(PHOTO, 0))):
+        image = transfer(PHOTO, styles, replace(QUICK, init="photo")).image
+        expected = transfer(PHOTO, PAINTING, replace(QUICK, init="photo")).image
+        np.testing.assert_allclose(image, expected, atol=2e-3)
+
+
+def test_a_blend_lies_between_its_styles(transfer):
+    """The Gram matrices of a blend are sought: its loss is that of the blended targets."""
+    other = picture(90, 70, seed=2)
+    options = replace(QUICK, scales=1, error="mse", init="photo", iterations=1)
+    levels = transfer._levels(PHOTO, transfer.objective(options).layers, options)
+
+    def targets(styles):
+        given = Given(Picture(PHOTO), read_paintings(styles), 1.0, PHOTO, None)
+        return transfer._targets(transfer.objective(options), given, levels[0], "max")
+
+    one, two, both = targets(PAINTING), targets(other), targets([PAINTING, Style(other, 3)])
+    for name, target in both.items():
+        np.testing.assert_allclose(target, 0.25 * one[name] + 0.75 * two[name], rtol=1e-5)
+
+
+def test_the_size_of_the_style_follows_the_options(transfer, monkeypatch):
+    seen = []
+    targets = transfer.engine.targets
+
+    def watched(terms, images, pooling, **others):
+        if terms and terms[0].target != CONTENT_TARGET:
+            seen.append(max(images.shape[2:]))
+        return targets(terms, images, pooling, **others)
+
+    monkeypatch.setattr(transfer.engine, "targets", watched)
+    rng = np.random.default_rng(5)
+
+    def sizes(**options):
+        seen.clear()
+        painting = np.clip(PAINTING + 0.001 * rng.random(PAINTING.shape, np.float32), 0, 1)
+        changed = replace(QUICK, size=96, scales=2, iterations=2, **options)
+        transfer(PHOTO, painting.astype(np.float32), changed)
+        return list(seen)
+
+    assert sizes() == [68, 96]
+    assert sizes(style_scale=0.75) == [51, 72]
+    assert sizes(style_size=72) == [51, 72]
+    with pytest.raises(UsageError, match="not both"):
+        replace(QUICK, style_size=72, style_scale=2)
