@@ -22,6 +22,7 @@ from nstbatch.runtime.style.style_transfer_options import (
     StyleTransferOptions,
 )
 
+from .masks import ContentMask, Mask, StyleMask
 from .method import MethodName, Stylization
 from .methods import GATYS, NNST
 from .optimization import (
@@ -143,17 +144,20 @@ class Stylizing:
     each_style: EachStyle = False
     style_scale: StyleScale = DEFAULT_SCALE
     style_size: StyleSize = None
+    mask: Mask = None
+    style_mask: StyleMask = None
+    content_mask: ContentMask = None
     stylization: Stylization = NearestNeighborOptions.stylization
 
     @property
     def trims_style(self) -> bool:
-        """True to cut a plain frame off the style.
+        """True to cut a plain frame off the style; not off one whose mask would no longer fit.
 
         Raises:
             UsageError: The option has another value.
         """
         one_of("trim_style", self.trim_style, TRIMS)
-        return self.trim_style == "auto"
+        return self.trim_style == "auto" and not self.style_mask
 
     @property
     def init_path(self) -> Path | None:

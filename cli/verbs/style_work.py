@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nstbatch.cli.exit_codes import DONE, FAILED
+from nstbatch.cli.jobs.mask_files import mask_of, masks_of_styles
+from nstbatch.cli.jobs.parameters import Setting
 from nstbatch.cli.jobs.style_files import style_files
 from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.stylize import Stylizing
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nstbatch.cli.jobs.painting import Painter, Painting, Stop
-    from nstbatch.cli.jobs.plan import Job
+    from nstbatch.cli.jobs.plan import Job, Plan
     from nstbatch.runtime.descent.progress import ProgressCallback
     from nstbatch.runtime.objectives.terms import Objective
     from nstbatch.runtime.pictures.images import Picture
-    from nstbatch.runtime.style.paintings import StyleLike
+    from nstbatch.runtime.style.paintings import Style, StyleLike
+    from nstbatch.runtime.style.regions import Masks
     from nstbatch.runtime.systems.style_system import StyleSystem
 
 # Styles in memory: one style after another is painted, and the next may have begun.
@@ -52,7 +56,7 @@ def style_work(
     styles: Styles = Styles(style, options.style_reading_size, stylizing, batch)
     init_picture = read_picture(init_path, "the --init image", options.size) if init_path else None
     keep = styles.keep if init_path is None else [*styles.keep, init_path]
-    plan = find_photos(inputs, batch, keep=keep, styles=styles.each)
+    plan = styles.masked(find_photos(inputs, batch, keep=keep, styles=styles.each))
     transfer = system(computing.model, **computing.place)
     objective = _objective(transfer, options)
     if styles.blend:
@@ -63,7 +67,7 @@ def style_work(
         plan,
         _painter(transfer, styles, init_picture, options),
         engines=[transfer.engine],
-        sources={"style": None if styles.each else styles.files, "init": init_path},
+        sources={**styles.sources, "init": init_path},
         effort=effort,
         at_once=share(
             transfer.engine,
@@ -78,7 +82,7 @@ def style_work(
 
 def finish_sheet(work: Work, code: int, batch: BatchOptions) -> None:
     """Write the sheet of a batch of all photos in all styles, unless it was interrupted."""
-    crossed = [job for job in work.plan.jobs if job.sources]
+    crossed = [job for job in work.plan.jobs if "style" in job.sources]
     if batch.dry_run or not crossed or code not in (DONE, FAILED):
         return
     from nstbatch.cli.output.style_sheet import write_sheet
@@ -113,14 +117,53 @@ class Styles:
         self.keep: list[Path] = [*self.paths, batch.out / SHEET] if self.each else self.paths
         if self.each:
             _check_each(self.files, batch)
+        self._of_photo = {"mask": stylizing.mask, "content_mask": stylizing.content_mask}
+        self._masks = masks_of_styles(self.paths, stylizing.style_mask or [])
         self._read = lru_cache(KEPT_STYLES)(partial(_style, size, stylizing.trims_style, batch))
         self.blend: tuple[Style, ...] = tuple(
-            Style(self._usable(path), weight) for path, weight in self.files if not self.each
+            Style(self._usable(path), weight, mask)
+            for (path, weight), mask in zip(self.files, self._masks, strict=True)
+            if not self.each
         )
+
+    @property
+    def sources(self) -> dict[str, Sequence[tuple[Path, float]] | None]:
+        """The files of the blend, by the names of their options."""
+        masks = [(mask, 1.0) for mask in self._masks if mask]
+        return {} if self.each else {"style": self.files, "style_mask": masks}
+
+    def masked(self, plan: Plan) -> Plan:
+        """Return a plan with the masks of each job among its sources, and in its recipe."""
+        return replace(plan, jobs=tuple(map(self._masked, plan.jobs)))
+
+    def _masked(self, job: Job) -> Job:
+        of_photo = {
+            name: mask_of(job.input, given) for name, given in self._of_photo.items() if given
+        }
+        own = self._mask(job.sources["style"]) if self.each else None
+        of_style = {} if own is None else {"style_mask": own}
+        texts: dict[str, Setting] = {name: str(path) for name, path in of_photo.items()}
+        texts |= {name: [str(path)] for name, path in of_style.items()}
+        sources = {**job.sources, **of_photo, **of_style}
+        return replace(job, sources=sources, settings={**job.settings, **texts})
 
     def of(self, job: Job) -> StyleLike:
         """Return the style of a job's picture; an ImageError if it cannot be read."""
-        return self._read(job.sources["style"]) if job.sources else self.blend
+        from nstbatch.runtime.style.paintings import Style
+
+        if not self.each:
+            return self.blend
+        path = job.sources["style"]
+        return Style(self._read(path), mask=self._mask(path))
+
+    def _mask(self, style: Path) -> Path | None:
+        return self._masks[self.paths.index(style)]
+
+    def masks(self, job: Job) -> Masks:
+        """Return the masks of a job's photo."""
+        from nstbatch.runtime.style.regions import Masks
+
+        return Masks(job.sources.get("mask"), job.sources.get("content_mask"))
 
     def _usable(self, path: Path) -> Picture:
         try:
@@ -193,6 +236,7 @@ def _painter(
             styles.of(job),
             options,
             init_image=init,
+            masks=styles.masks(job),
             checkpoint=job.checkpoint,
             progress=progress,
             stop=stop,

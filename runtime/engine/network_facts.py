@@ -64,3 +64,23 @@ def network_loads(bundle: Bundle, pooling: Pooling) -> Mapping[str, Sequence[flo
 
     bundle.graph_path("forward", pooling)  # raises if there is none
     return stored_fact(("network loads", bundle.sha256, pooling), loads)
+
+
+def layer_sides(
+    bundle: Bundle, pooling: Pooling, size: tuple[int, int]
+) -> Mapping[str, Sequence[int]]:
+    """Return the height and width of the layers of a bundle for pictures of a height and width.
+
+    Raises:
+        UnknownNameError: The bundle was not exported with this pooling.
+        BundleError: The graph is not what `docs/bundles.md` promises.
+    """
+
+    def sides() -> dict[str, list[int]]:
+        from nstbatch.runtime.graphs.layer_sides import layer_sides
+
+        found = layer_sides(bundle.read_graph("forward", pooling), size)
+        return {layer: list(each) for layer, each in found.items()}
+
+    bundle.graph_path("forward", pooling)  # raises if there is none
+    return stored_fact(("layer sides", bundle.sha256, pooling, size), sides)

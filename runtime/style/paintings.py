@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +14,8 @@ from nstbatch.runtime.checks import at_least
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, resize, to_nchw
+
+from .regions import Regions, read_regions
 
 # Colours of a palette of several paintings. A guess: a mean of so many is right within 1/255.
 PALETTE = 256 * 256
@@ -26,6 +28,7 @@ class Style:
     Attributes:
         image: The painting.
         weight: Its weight beside the others.
+        mask: A picture of its regions, see :mod:`.regions`; None for the whole painting.
 
     Raises:
         UsageError: The weight is negative or no number.
@@ -33,6 +36,7 @@ class Style:
 
     image: ImageLike
     weight: float = 1.0
+    mask: ImageLike | None = None
 
     def __post_init__(self) -> None:
         at_least("weight of a style", self.weight, 0)
@@ -49,10 +53,12 @@ class Painting:
     Attributes:
         pixels: (H, W, 3).
         share: Its part of the style; those of all paintings add up to 1.
+        regions: Its regions; None for the whole painting.
     """
 
     pixels: Array
     share: float = 1.0
+    regions: Regions | None = None
 
 
 def read_paintings(style: StyleLike, size: int | str | None = None) -> list[Painting]:
@@ -63,7 +69,7 @@ def read_paintings(style: StyleLike, size: int | str | None = None) -> list[Pain
         size: See :func:`nstbatch.runtime.pictures.images.as_picture`.
 
     Raises:
-        ImageError: A painting cannot be read.
+        ImageError: A painting or its mask cannot be used.
         UsageError: There is no style, or none has a weight.
     """
     several = style if isinstance(style, tuple | list) else [style]
@@ -71,11 +77,13 @@ def read_paintings(style: StyleLike, size: int | str | None = None) -> list[Pain
     total = sum(each.weight for each in styles)
     if not total > 0:
         raise UsageError("At least one style needs a weight above 0.")
-    return [
-        Painting(as_picture(each.image, size).pixels, each.weight / total)
-        for each in styles
-        if each.weight > 0
-    ]
+    return [_painting(each, each.weight / total, size) for each in styles if each.weight > 0]
+
+
+def _painting(style: Style, share: float, size: int | str | None) -> Painting:
+    pixels = as_picture(style.image, size).pixels
+    regions = None if style.mask is None else read_regions(style.mask, pixels.shape, "style")
+    return Painting(pixels, share, regions)
 
 
 def painting_at(painting: Array, wanted: int, smallest: int) -> Array:
@@ -110,23 +118,17 @@ def palette(paintings: Sequence[Painting], side: int | None = None) -> Array:
     return np.concatenate(list(map(_drawn, pictures, shares)))[:, None]
 
 
-def blended_targets(
-    shares: Sequence[float], targets: Sequence[Mapping[str, Array]]
-) -> Mapping[str, Array]:
-    """Return the sums of the targets of several paintings, each times its share.
+def blended(targets: Sequence[tuple[float, Array]]) -> Array:
+    """Return the weighted mean of the targets of several paintings, with their shares.
 
     Gram matrices, means and covariances all blend so; neural-style and style-transfer-pytorch
     blend their targets too, so a second painting costs no step more time.
     """
     if len(targets) == 1:
-        return targets[0]
-    return {
-        name: np.sum(
-            [np.float32(share) * each[name] for share, each in zip(shares, targets, strict=True)],
-            axis=0,
-        )
-        for name in targets[0]
-    }
+        return targets[0][1]
+    total = sum(share for share, _ in targets)
+    parts = [np.float32(share / total) * values for share, values in targets]
+    return np.asarray(np.sum(parts, axis=0), dtype=np.float32)
 
 
 def _drawn(pixels: Array, share: float) -> Array:

@@ -85,7 +85,9 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         objective: Objective,
         options: NearestNeighborOptions,
     ) -> Run:
-        """Describe the run over these sizes of pictures."""
+        """Describe the run over these sizes of pictures; a UsageError if there are masks."""
+        if given.regions or given.content_weights is not None:
+            raise UsageError("Nearest neighbours are sought for the whole photo, without masks.")
         pixels, colours = given.photo.pixels, palette(given.paintings)
         first = first_images(options, given, levels[0])
         packed = packed_levels(levels)

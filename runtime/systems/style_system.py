@@ -19,6 +19,7 @@ from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
 from nstbatch.runtime.pictures.sizes import long_side
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.style.paintings import Painting, StyleLike, read_paintings
+from nstbatch.runtime.style.regions import Masks, Regions, read_weights, regions_of_photo
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 from .system import Result, Run, System
@@ -34,6 +35,8 @@ class Given:
         photo: The photo.
         paintings: The paintings of the style.
         style_scale: Their long side, as a multiple of the picture's.
+        regions: The regions of the photo that get a style; empty for the whole photo.
+        content_weights: Where the photo's content counts, (H, W) in [0, 1]; None for everywhere.
         start: (H, W, 3) of the picture to start from.
         checkpoint: A file to keep the run in; None to keep it nowhere.
     """
@@ -41,14 +44,21 @@ class Given:
     photo: Picture
     paintings: Sequence[Painting]
     style_scale: float
+    regions: Regions
+    content_weights: Array | None
     start: Array
     checkpoint: str | os.PathLike[str] | None
 
     @property
     def identity(self) -> tuple[object, ...]:
         """Everything here that tells one run from another."""
-        paintings = (part for each in self.paintings for part in (each.share, each.pixels))
-        return self.photo.pixels, *paintings, self.style_scale, self.start
+        paintings = (
+            part
+            for each in self.paintings
+            for part in (each.share, each.pixels, *(each.regions or {}).values())
+        )
+        masks = (*self.regions, *self.regions.values(), self.content_weights)
+        return self.photo.pixels, *paintings, self.style_scale, *masks, self.start
 
 
 class StyleSystem(System, Generic[Options]):
@@ -91,6 +101,7 @@ class StyleSystem(System, Generic[Options]):
         options: Options | None = None,
         *,
         init_image: ImageLike | None = None,
+        masks: Masks | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] | None = None,
@@ -103,6 +114,8 @@ class StyleSystem(System, Generic[Options]):
                 :class:`nstbatch.runtime.style.paintings.Style`, whose styles are blended.
             options: The options; the defaults if None.
             init_image: The start, with ``init="image"``.
+            masks: The regions of the photo that have styles of their own, and where its content
+                counts.
             checkpoint: A file to save the run to, once a minute, and to resume from if it holds
                 this run; it is removed when the run is finished.
             progress: Called after every step.
@@ -116,10 +129,10 @@ class StyleSystem(System, Generic[Options]):
             UsageError: ``init_image`` and ``options.init`` contradict each other, or no style or
                 no style layer has a weight.
             ImageError: A picture cannot be read, is too small for the layers, or is an array of
-                another kind.
+                another kind; or a mask does not fit its picture, or has a region that no style has.
         """
         options = options_or_default(options, self.options_class)
-        plan = partial(self._plan, photo, style, options, init_image, checkpoint)
+        plan = partial(self._plan, photo, style, options, init_image, masks, checkpoint)
         return self._carry_out(plan, progress, stop)
 
     def check_style(self, style: StyleLike, options: Options) -> None:
@@ -144,6 +157,7 @@ class StyleSystem(System, Generic[Options]):
         style: StyleLike,
         options: Options,
         init_image: ImageLike | None,
+        masks: Masks | None,
         checkpoint: str | os.PathLike[str] | None,
     ) -> Run:
         """Read the pictures and describe the run; see :meth:`__call__`."""
@@ -155,7 +169,11 @@ class StyleSystem(System, Generic[Options]):
         levels = self._levels(picture.pixels, objective.layers, options)
         paintings = self._paintings(style, objective.layers, options)
         scale = options.style_scale_for(max(levels[-1].height, levels[-1].width))
-        given = Given(picture, paintings, scale, start, checkpoint)
+        of_styles = [each.regions for each in paintings]
+        regions = regions_of_photo(masks, picture.pixels.shape, of_styles)
+        content = None if masks is None else masks.content
+        weights = None if content is None else read_weights(content, picture.pixels.shape)
+        given = Given(picture, paintings, scale, regions, weights, start, checkpoint)
         return self._run(given, levels, objective, options)
 
     def _levels(self, photo: Array, layers: Sequence[str], options: Options) -> list[Level]:

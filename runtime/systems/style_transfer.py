@@ -9,28 +9,26 @@ Embedding takes three lines::
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.cache.lru_cache import LruCache
-from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
 from nstbatch.runtime.descent.pyramid import Level
-from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
-from nstbatch.runtime.objectives.terms import CONTENT_TARGET, Objective
+from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.sizes import resize
+from nstbatch.runtime.style.guided_objective import guided_objective
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.style.paintings import blended_targets, painting_at, palette
+from nstbatch.runtime.style.paintings import palette
 from nstbatch.runtime.style.style_objective import style_objective
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 from .style_system import Given, StyleSystem
+from .style_targets import StyleTargets
 from .system import Run
 
 # The coarse sizes only settle large shapes of the photo; the strokes take most of the steps.
@@ -40,8 +38,6 @@ FINE_LONGER = 1.0
 LONGEST_MOVE = 0.02
 # Pixels; 5 to 17 give the same: docs/decisions/0020-curvature-by-place.md.
 NEIGHBOURHOOD = 9
-# Photos of one size share the style's targets: one set for each scale and orientation.
-KEPT_TARGETS = 16
 
 
 class StyleTransfer(StyleSystem[StyleTransferOptions]):
@@ -59,7 +55,7 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
     ) -> None:
         """Choose a bundle and a device; see :class:`.system.System`."""
         super().__init__(model, device=device, precision=precision, threads=threads)
-        self._style_targets: LruCache[Targets] = LruCache(KEPT_TARGETS)
+        self._targets = StyleTargets(self.engine)
 
     @property
     def options_class(self) -> type[StyleTransferOptions]:
@@ -79,13 +75,17 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
     ) -> Run:
         """Describe the run over these sizes of pictures."""
         optimizer = _optimizer(options)
+        areas = {name: float(region.mean()) for name, region in given.regions.items()}
+        weights = given.content_weights
+        content_area = None if weights is None else float(weights.mean())
+        objective = guided_objective(objective, areas, content_area)
         return Run(
             objective=objective,
             levels=levels,
             images=first_images(options, given, levels[0]),
             optimizer=optimizer,
             pooling=options.pooling,
-            targets=lambda level, begun: self._targets(objective, given, level, options.pooling),
+            targets=lambda level, begun: self._targets.at(level, objective, given, options.pooling),
             tolerance=options.tolerance,
             checkpoint=self._checkpoint_file(
                 given.checkpoint, options, optimizer, levels, *given.identity
@@ -106,33 +106,6 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         return self.engine.peak_of_descent(
             steps, GRAM_PASS, optimizer, options.pooling, shape, pictures
         )
-
-    def _targets(
-        self, objective: Objective, given: Given, level: Level, pooling: Pooling
-    ) -> Targets:
-        """Return the targets: photo at this size, paintings at theirs.
-
-        A long and narrow painting is larger, if the layers need a longer short side.
-        """
-        of_content = tuple(term for term in objective.terms if term.target == CONTENT_TARGET)
-        # Whatever else has a target takes it from the paintings, a new loss too.
-        of_style = tuple(
-            term for term in objective.terms if term.target not in (None, CONTENT_TARGET)
-        )
-        smallest = self._smallest(objective.layers, pooling)
-        side = round(given.style_scale * max(level.height, level.width))
-        resized = [painting_at(each.pixels, side, smallest) for each in given.paintings]
-        shares = [each.share for each in given.paintings]
-        seen = tuple((hashlib.sha256(each.tobytes()).digest(), each.shape) for each in resized)
-
-        def of_paintings() -> Targets:
-            found = [self.engine.targets(of_style, each, pooling, keep=True) for each in resized]
-            return blended_targets(shares, found)
-
-        return {
-            **self._style_targets.get((seen, tuple(shares), of_style, pooling), of_paintings),
-            **self.engine.targets(of_content, level.fit(given.photo.pixels), pooling),
-        }
 
 
 def _optimizer(options: StyleTransferOptions) -> Optimizer:

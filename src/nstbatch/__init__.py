@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.pictures.images import Picture, read, write
     from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
     from nstbatch.runtime.style.paintings import Style
+    from nstbatch.runtime.style.regions import Masks
     from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
     from nstbatch.runtime.systems.class_picture import ClassPicture, ClassPictureResult
     from nstbatch.runtime.systems.deepdream import DeepDream, DreamResult
@@ -62,6 +63,7 @@ __all__ = [
     "DeepDream",
     "DreamOptions",
     "DreamResult",
+    "Masks",
     "Metadata",
     "NearestNeighborOptions",
     "NearestNeighborStyle",
@@ -111,6 +113,7 @@ _HOMES = {
     "Reconstruction": "systems.reconstruction",
     "ReconstructionOptions": "systems.reconstruction_options",
     "ReconstructionResult": "systems.reconstruction",
+    "Masks": "style.regions",
     "Style": "style.paintings",
     "StyleTransfer": "systems.style_transfer",
     "StyleTransferOptions": "style.style_transfer_options",

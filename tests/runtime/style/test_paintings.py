@@ -9,7 +9,7 @@ from nstbatch.runtime.style.paintings import (
     PALETTE,
     Painting,
     Style,
-    blended_targets,
+    blended,
     palette,
     read_paintings,
 )
@@ -44,9 +44,11 @@ def test_wrong_styles_are_refused(tmp_path):
 
 
 def test_targets_blend_by_their_shares():
-    targets = [{"a": np.full((1, 2), value, np.float32)} for value in (1, 5)]
-    np.testing.assert_allclose(blended_targets([0.25, 0.75], targets)["a"], [[4, 4]])
-    assert blended_targets([1.0], targets[:1]) is targets[0]
+    one, other = (np.full((1, 2), value, np.float32) for value in (1, 5))
+    np.testing.assert_allclose(blended([(0.25, one), (0.75, other)]), [[4, 4]])
+    # A painting without the region leaves its share to the others.
+    np.testing.assert_allclose(blended([(0.1, one), (0.3, other)]), [[4, 4]])
+    assert blended([(0.2, one)]) is one
 
 
 def test_a_palette_has_the_mean_of_its_paintings():

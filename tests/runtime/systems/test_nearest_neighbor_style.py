@@ -39,7 +39,7 @@ def parts_of_level(transfer, options):
     """The objective, the targets of ours, and the pictures they were made from."""
     photo, sought, painting = (to_nchw(picture(seed=seed)) for seed in (0, 1, 2))
     objective = transfer.objective(options)
-    given = Given(Picture(picture()), [Painting(picture(seed=2))], 1.0, picture(), None)
+    given = Given(Picture(picture()), [Painting(picture(seed=2))], 1.0, {}, None, picture(), None)
     targets = transfer._targets(objective, photo, sought, given, options)
     return objective, targets, photo, sought, painting
 
