@@ -1,4 +1,4 @@
-"""The options that name the styles, and say how large they are seen."""
+"""The options that name the styles, and say how they are seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.cli.parsing.panels import PICTURE, complete
-from nstbatch.runtime.style.style_sizes import StyleSizes
+from nstbatch.runtime.style.shared_style_options import COLOR_MODES, SharedStyleOptions
 
 TRIMS = ("auto", "off")
 
@@ -44,6 +44,20 @@ TrimStyle = Annotated[
     Scope.PICTURE,
     NEUTRAL,
 ]
+Color = Annotated[
+    str,
+    typer.Option(
+        "--color",
+        metavar="|".join(COLOR_MODES),
+        help="Colours of the picture: the style's; the photo's, put back at the end (photo), also "
+        "with a run on luminance alone, or given to the style before (histogram, covariance); or "
+        "none.",
+        autocompletion=complete(COLOR_MODES),
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
 StyleScale = Annotated[
     float,
     typer.Option(
@@ -68,4 +82,5 @@ StyleSize = Annotated[
     NEUTRAL,
 ]
 
-DEFAULT_SCALE = StyleSizes.style_scale
+DEFAULT_COLOR = SharedStyleOptions.color
+DEFAULT_SCALE = SharedStyleOptions.style_scale

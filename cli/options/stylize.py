@@ -14,6 +14,7 @@ from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.shared_style_options import ColorMode
 from nstbatch.runtime.style.style_transfer_options import (
     ERRORS,
     INITS,
@@ -37,7 +38,16 @@ from .optimization import (
     Tolerance,
 )
 from .preset import PresetName, PresetTable
-from .styles import DEFAULT_SCALE, TRIMS, EachStyle, StyleScale, StyleSize, TrimStyle
+from .styles import (
+    DEFAULT_COLOR,
+    DEFAULT_SCALE,
+    TRIMS,
+    Color,
+    EachStyle,
+    StyleScale,
+    StyleSize,
+    TrimStyle,
+)
 
 DEFAULTS = StyleTransferOptions()
 DEFAULT_OUT = Path("stylized")
@@ -142,6 +152,7 @@ class Stylizing:
     pooling: PoolingName = DEFAULTS.pooling
     trim_style: TrimStyle = "auto"
     each_style: EachStyle = False
+    color: Color = DEFAULT_COLOR
     style_scale: StyleScale = DEFAULT_SCALE
     style_size: StyleSize = None
     mask: Mask = None
@@ -186,6 +197,7 @@ class Stylizing:
             tv_weight=self.tv_weight,
             tolerance=self.tolerance,
             init="image" if self.init_path else cast("Init", self.init),
+            color=cast("ColorMode", self.color),
             style_scale=self.style_scale,
             style_size=self.style_size,
             seed=self.seed,
@@ -213,6 +225,7 @@ class Stylizing:
             layers=layers,
             tolerance=self.tolerance,
             init="image" if self.init_path else cast("Init", self.init),
+            color=cast("ColorMode", self.color),
             style_scale=self.style_scale,
             style_size=self.style_size,
             seed=self.seed,

@@ -20,13 +20,13 @@ from nstbatch.runtime.checks import (
 from nstbatch.runtime.errors import UsageError
 
 from .nearest_neighbor_presets import PRESETS
-from .style_sizes import StyleSizes
+from .shared_style_options import SharedStyleOptions
 from .style_transfer_options import INITS, Init, StyleTransferOptions
 from .style_transfer_presets import Preset
 
 
 @dataclass(frozen=True)
-class NearestNeighborOptions(StyleSizes):
+class NearestNeighborOptions(SharedStyleOptions):
     """Options of a nearest-neighbour style transfer.
 
     Those that have the names of :class:`.style_transfer_options.StyleTransferOptions` have their
@@ -48,7 +48,8 @@ class NearestNeighborOptions(StyleSizes):
             20 steps; None to take all steps.
         init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
             colours), "noise", or "image", another image that is given separately.
-        style_size: See :class:`.style_sizes.StyleSizes`.
+        color: See :class:`.shared_style_options.SharedStyleOptions`.
+        style_size: Likewise.
         style_scale: Likewise.
         seed: Random seed for the initial noise.
         pooling: Pooling variant of the network, "avg" or "max".

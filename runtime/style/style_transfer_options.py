@@ -19,7 +19,7 @@ from nstbatch.runtime.checks import (
     weights,
 )
 
-from .style_sizes import StyleSizes
+from .shared_style_options import SharedStyleOptions
 from .style_transfer_presets import PRESET_NAMES, PRESETS, Preset
 
 Init = Literal["photo", "recolored", "noise", "image"]
@@ -31,7 +31,7 @@ INITS: tuple[Init, ...] = get_args(Init)
 
 
 @dataclass(frozen=True)
-class StyleTransferOptions(StyleSizes):
+class StyleTransferOptions(SharedStyleOptions):
     """Options of a style transfer.
 
     Attributes:
@@ -54,7 +54,8 @@ class StyleTransferOptions(StyleSizes):
             20 steps; None to take all steps.
         init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
             colours), "noise", or "image", another image that is given separately.
-        style_size: See :class:`.style_sizes.StyleSizes`.
+        color: See :class:`.shared_style_options.SharedStyleOptions`.
+        style_size: Likewise.
         style_scale: Likewise.
         seed: Random seed for the initial noise.
         pooling: Pooling variant of the network, "avg" or "max".

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
 from nstbatch.runtime.pictures.sizes import long_side
+from nstbatch.runtime.style.color_modes import after_run, before_run, paintings_before_run
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.style.paintings import Painting, StyleLike, read_paintings
 from nstbatch.runtime.style.regions import Masks, Regions, read_weights, regions_of_photo
@@ -173,8 +174,18 @@ class StyleSystem(System, Generic[Options]):
         regions = regions_of_photo(masks, picture.pixels.shape, of_styles)
         content = None if masks is None else masks.content
         weights = None if content is None else read_weights(content, picture.pixels.shape)
-        given = Given(picture, paintings, scale, regions, weights, start, checkpoint)
-        return self._run(given, levels, objective, options)
+        seen, color = picture.pixels, options.color
+        given = Given(
+            replace(picture, pixels=before_run(color, seen)),
+            paintings_before_run(color, paintings, seen),
+            scale,
+            regions,
+            weights,
+            before_run(color, start),
+            checkpoint,
+        )
+        run = self._run(given, levels, objective, options)
+        return replace(run, finish=lambda images: after_run(color, run.finish(images), seen))
 
     def _levels(self, photo: Array, layers: Sequence[str], options: Options) -> list[Level]:
         """Plan the sizes; an ImageError if the photo is too small for a layer."""

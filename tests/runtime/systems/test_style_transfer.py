@@ -17,7 +17,7 @@ from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.names import GRADIENT, IMAGE, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import CONTENT_TARGET
-from nstbatch.runtime.pictures.colours import recolored
+from nstbatch.runtime.pictures.colours import grey, luminance, recolored
 from nstbatch.runtime.pictures.images import Picture, read
 from nstbatch.runtime.pictures.sizes import fit_long_side, resize
 from nstbatch.runtime.style.paintings import Style, read_paintings
@@ -601,3 +601,44 @@ def test_masks_that_cannot_be_used_are_errors_of_the_photo(transfer):
         transfer(PHOTO, Style(PAINTING, mask=red), QUICK, masks=Masks(mask))
     with pytest.raises(ImageError, match="mask of the style is 100x80"):
         transfer(PHOTO, Style(PAINTING, mask=mask), QUICK)
+
+
+# --- Colours ----------------------------------------------------------------------------------
+
+
+def chroma(pixels):
+    return pixels - luminance(pixels)[..., None]
+
+
+@pytest.mark.parametrize("color", ["photo", "luminance"])
+def test_the_photos_chroma_is_kept(transfer, color):
+    reports = []
+
+    def progress(report):
+        reports.append(report.picture())
+
+    result = transfer(PHOTO, PAINTING, replace(QUICK, color=color), progress=progress)
+    photo = resize(PHOTO, result.image.shape[:2])
+    levels = np.rint(result.image * 255) / 255  # as a file has it
+    assert np.abs(chroma(levels) - chroma(photo)).max() <= 1 / 255
+    assert np.abs(result.image - photo).mean() > 0.01
+    # Previews have the same colours.
+    assert np.abs(chroma(reports[0]) - chroma(resize(PHOTO, reports[0].shape[:2]))).max() < 1e-5
+
+
+def test_a_grey_picture_has_equal_channels_and_a_grey_photo_stays_grey(transfer):
+    image = transfer(PHOTO, PAINTING, replace(QUICK, color="grey")).image
+    assert np.ptp(image, axis=2).max() == 0
+    for color in ("photo", "luminance"):
+        image = transfer(grey(PHOTO), PAINTING, replace(QUICK, color=color)).image
+        assert np.ptp(image, axis=2).max() < 1e-6
+
+
+@pytest.mark.parametrize("color", ["histogram", "covariance"])
+def test_the_style_gets_the_photos_colours_before(transfer, color):
+    photo = np.clip(PHOTO * [0.2, 0.9, 0.3], 0, 1).astype(np.float32)  # green
+    mean = transfer(photo, PAINTING, replace(QUICK, color=color, iterations=20)).image.mean((0, 1))
+    plain = transfer(photo, PAINTING, replace(QUICK, iterations=20)).image.mean((0, 1))
+    wanted = photo.mean((0, 1))
+    assert np.abs(mean - wanted).max() < 0.05
+    assert np.abs(plain - wanted).max() > 0.1

@@ -1,4 +1,4 @@
-"""The options for the size of the style, which all methods of style transfer have.
+"""The options that all methods of style transfer have.
 
 Imports nothing heavy, so the command line can show the defaults without numpy.
 """
@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-from nstbatch.runtime.checks import Own, above, bound
+from nstbatch.runtime.checks import Own, above, bound, one_of
 from nstbatch.runtime.errors import UsageError
+
+ColorMode = Literal["style", "photo", "luminance", "histogram", "covariance", "grey"]
+COLOR_MODES: tuple[ColorMode, ...] = get_args(ColorMode)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StyleSizes:
-    """The size at which the style is seen: larger structures with a larger one.
+class SharedStyleOptions:
+    """The size at which the style is seen, and the colours of the result.
 
     Attributes:
+        color: Colours of the result: "style", those of the style; "photo", the photo's chroma with
+            the luminance of the result; "luminance", likewise, after a run on luminances alone;
+            "histogram" and "covariance", those of the photo, which the style is given before the
+            run, by matching histograms or by a linear map; "grey", none.
         style_size: Long side of the style at the last scale, in pixels, and smaller in proportion
             before; None for ``style_scale``.
         style_scale: Long side of the style as a multiple of the picture's.
@@ -26,13 +34,15 @@ class StyleSizes:
     """
 
     size: int | Own
+    color: ColorMode = "style"
     style_size: int | None = None
     style_scale: float = 1.0  # neural-style: -style_scale
 
     def __post_init__(self) -> None:
+        one_of("color", self.color, COLOR_MODES)
         bound("style_size", self.style_size)
         above("style_scale", self.style_scale, 0)
-        if self.style_size is not None and self.style_scale != StyleSizes.style_scale:
+        if self.style_size is not None and self.style_scale != SharedStyleOptions.style_scale:
             raise UsageError("Give the style_size or the style_scale, not both.")
 
     @property
