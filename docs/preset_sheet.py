@@ -14,9 +14,9 @@ from pathlib import Path
 
 from nstbatch.runtime.pictures.contact_sheet import LabelledPicture, contact_sheet
 from nstbatch.runtime.pictures.images import read, write
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.style.style_transfer_presets import PRESET_NAMES
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
-from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES
 
 ROOT = Path(__file__).parents[1]
 PHOTOS, STYLES = ROOT / "examples" / "photos", ROOT / "examples" / "styles"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import operator
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
 from numbers import Real
 from typing import Any, Literal, TypeVar, get_args
 
@@ -111,6 +113,28 @@ def weights(name: str, value: Mapping[str, float]) -> None:
         at_least(f"weight of {layer}", weight, 0)
 
 
+def layer_names(name: str, values: Sequence[str]) -> None:
+    """Raise a UsageError unless an option's value is a tuple or a list of names of layers."""
+    several(name, values, "layer names")
+    for layer in values:
+        text(f"layer in {name}", layer)
+
+
+def shared_fields(options: Any) -> None:
+    """Check the fields that several classes of options have, those that this one has.
+
+    A field whose default is None may be None.
+
+    Raises:
+        UsageError: A value is of another type or out of range; names the option.
+    """
+    for field in fields(options):
+        value = getattr(options, field.name)
+        may_be_none = field.default is None and value is None
+        if field.name in _SHARED and not may_be_none:
+            _SHARED[field.name](field.name, value)
+
+
 def options_or_default(options: Options | None, kind: type[Options]) -> Options:
     """Return the options of a call, or their defaults if None.
 
@@ -122,6 +146,23 @@ def options_or_default(options: Options | None, kind: type[Options]) -> Options:
     if not isinstance(options, kind):
         raise _wrong("options", f"{kind.__name__}(...) or None", options)
     return options
+
+
+_SHARED: Mapping[str, Callable[[str, Any], None]] = {
+    "size": side,
+    "max_size": bound,
+    "iterations": partial(whole, lowest=1),
+    "scales": partial(whole, lowest=1),
+    "seed": partial(whole, lowest=0),
+    "optimizer": partial(one_of, known=OPTIMIZER_NAMES),
+    "pooling": partial(one_of, known=POOLINGS),
+    "learning_rate": partial(above, bound=0),
+    "tolerance": partial(at_least, lowest=0),
+    "content_weight": partial(at_least, lowest=0),
+    "style_weight": partial(at_least, lowest=0),
+    "tv_weight": partial(at_least, lowest=0),
+}
+"""The checks of the fields that several classes of options have, by their names."""
 
 
 def _is_whole(value: object) -> bool:

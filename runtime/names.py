@@ -13,6 +13,7 @@ LOSSES = "losses"
 SLOPES = "slopes"
 
 COTANGENT = "cotangent/"
+GUIDE = "guide/"
 TARGET = "target/"
 VIEW = "view/"
 WEIGHT = "weight/"

@@ -40,6 +40,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "exporter": (("exporter.checks",), ("exporter",), ("exporter.networks",)),
     "runtime": (
         ("runtime.systems", "runtime.deconvnet"),
+        ("runtime.style",),
         ("runtime.engine",),
         ("runtime.cache", "runtime.descent"),
         ("runtime.graphs",),
@@ -329,7 +330,7 @@ VIOLATIONS: list[tuple[str, dict[str, str]]] = [
         "rooms know no more than they may",
         {"cli/batch/a.py": "from nstbatch.cli.options.b import c", "cli/options/b.py": "c = 1"},
     ),
-    ("options are light", {"runtime/systems/a_options.py": "import numpy as np"}),
+    ("options are light", {"runtime/style/a_options.py": "import numpy as np"}),
     (
         "options are light",
         {

@@ -25,8 +25,8 @@ from nstbatch.runtime.engine.engine import Engine, Targets
 from nstbatch.runtime.engine.network_sessions import NetworkSessions
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.pictures import images, sizes
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 from .worker import Worker, reporting_failures
 

@@ -112,8 +112,8 @@ def make_task(verb: str, model: str, size: int, batch: int) -> Task:
 def _stylize(model: str, size: int, batch: int) -> Task:
     """Style transfer that starts from the photos."""
     from nstbatch.runtime.descent.optimizers import optimizer_named
+    from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
     from nstbatch.runtime.systems.style_transfer import StyleTransfer
-    from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
     # Not the default: Adam's own part of a step is tiny, here and in PyTorch.
     options = StyleTransferOptions(size=size, optimizer="adam")

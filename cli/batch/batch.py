@@ -193,7 +193,7 @@ def _made_from(job: Job, batch: Batch) -> tuple[str | None, Hashed | None]:
     photo = batch.photos.hashed(job)
     if photo is None:
         return None, None
-    return batch.origin.fingerprint(photo.sha256, job.variation), photo
+    return batch.photos.fingerprint(job, batch.origin, photo), photo
 
 
 def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome:

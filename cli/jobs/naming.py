@@ -12,12 +12,14 @@ from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UnknownNameError, UsageError
 
 from .parameters import Setting
+from .weighted import weighted_path
 
 # Longest name of a file on all common file systems.
 MAX_NAME_BYTES = 255
 
 STEM, INDEX, VARIATION = "stem", "index", "variation"
-OF_THE_RUN = ("style", "model", "size", "seed")
+STYLE = "style"
+OF_THE_RUN = (STYLE, "model", "size", "seed")
 """Fields that are settings; a verb without the setting does not have the field."""
 
 
@@ -65,6 +67,11 @@ class Naming:
         """True if the template gives each variation of a photo its own name."""
         return VARIATION in self._used()
 
+    @property
+    def tells_styles(self) -> bool:
+        """True if the template gives the pictures of each style their own names."""
+        return STYLE in self._used()
+
     def renamed(self, path: Path, index: int, variation: int) -> Path:
         """Return a picture's path with the stem that the template gives.
 
@@ -101,12 +108,17 @@ def check_length(name: str) -> None:
 
 
 def fields(settings: Mapping[str, Setting]) -> dict[str, str | int]:
-    """Return the fields of a run and their values; for the style, its file name without suffix."""
+    """Return the fields of a run and their values.
+
+    The style is its file name without suffix; several are joined: ``monet+munch``.
+    """
     found: dict[str, str | int] = {}
     for name in OF_THE_RUN:
         value = settings.get(name)
-        if isinstance(value, str):
-            found[name] = Path(value).stem if name == "style" else Path(value).name
+        if isinstance(value, list):
+            found[name] = "+".join(weighted_path(str(each))[0].stem for each in value)
+        elif isinstance(value, str):
+            found[name] = Path(value).stem if name == STYLE else Path(value).name
         elif isinstance(value, int):
             found[name] = value
     return found

@@ -59,6 +59,7 @@ class Job:
         settings: Settings that make this picture alone, for its recipe; None removes one.
         checkpoint: A file for the unfinished painting, to resume from.
         stored_in: The file that holds a photo from standard input, whose ``input`` is "-".
+        sources: The pictures that this one alone is made with, by the names of their options.
     """
 
     input: Path
@@ -70,6 +71,7 @@ class Job:
     settings: Mapping[str, Setting] = field(default_factory=dict, compare=False)
     checkpoint: Path | None = field(default=None, compare=False)
     stored_in: Path | None = field(default=None, compare=False)
+    sources: Mapping[str, Path] = field(default_factory=dict, compare=False)
 
     @property
     def photo(self) -> Path | None:

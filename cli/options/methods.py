@@ -11,5 +11,8 @@ GATYS, NNST = METHODS
 # The options that a method lacks, by their names in the verb's function.
 OTHERS: dict[Method, tuple[str, ...]] = {
     GATYS: ("stylization",),
-    NNST: ("error", "optimizer", "style_weight", "tv_weight", "content_layers"),
+    NNST: (
+        *("error", "optimizer", "style_weight", "tv_weight", "content_layers"),
+        *("mask", "style_mask", "content_mask"),
+    ),
 }

@@ -14,10 +14,10 @@ from nstbatch.cli.parsing.toml_options import Level, is_of_defaults, use
 from nstbatch.cli.text import columns
 from nstbatch.runtime.checks import one_of
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.systems import nearest_neighbor_presets, style_transfer_presets
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
-from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES, Preset
+from nstbatch.runtime.style import nearest_neighbor_presets, style_transfer_presets
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.style.style_transfer_presets import PRESET_NAMES, Preset
 
 from .methods import GATYS, NNST
 

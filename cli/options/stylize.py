@@ -8,13 +8,14 @@ from typing import Annotated, cast
 
 import typer
 
-from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
+from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
 from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.systems.style_transfer_options import (
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.shared_style_options import ColorMode
+from nstbatch.runtime.style.style_transfer_options import (
     ERRORS,
     INITS,
     Error,
@@ -22,6 +23,7 @@ from nstbatch.runtime.systems.style_transfer_options import (
     StyleTransferOptions,
 )
 
+from .masks import ContentMask, Mask, StyleMask
 from .method import MethodName, Stylization
 from .methods import GATYS, NNST
 from .optimization import (
@@ -36,33 +38,20 @@ from .optimization import (
     Tolerance,
 )
 from .preset import PresetName, PresetTable
+from .styles import (
+    DEFAULT_COLOR,
+    DEFAULT_SCALE,
+    TRIMS,
+    Color,
+    EachStyle,
+    StyleScale,
+    StyleSize,
+    TrimStyle,
+)
 
 DEFAULTS = StyleTransferOptions()
 DEFAULT_OUT = Path("stylized")
-TRIMS = ("auto", "off")
 
-Style = Annotated[
-    Path,
-    typer.Option(
-        "--style",
-        "-s",
-        metavar="IMAGE",
-        help="The picture whose style the photos get, such as a painting.",
-    ),
-    Scope.PICTURE,
-]
-TrimStyle = Annotated[
-    str,
-    typer.Option(
-        "--trim-style",
-        metavar="|".join(TRIMS),
-        help="auto cuts a plain frame off the style, such as a scan's black border.",
-        autocompletion=complete(TRIMS),
-        rich_help_panel=PICTURE,
-    ),
-    Scope.PICTURE,
-    NEUTRAL,
-]
 ErrorName = Annotated[
     str,
     typer.Option(
@@ -162,17 +151,24 @@ class Stylizing:
     seed: Seed = DEFAULTS.seed
     pooling: PoolingName = DEFAULTS.pooling
     trim_style: TrimStyle = "auto"
+    each_style: EachStyle = False
+    color: Color = DEFAULT_COLOR
+    style_scale: StyleScale = DEFAULT_SCALE
+    style_size: StyleSize = None
+    mask: Mask = None
+    style_mask: StyleMask = None
+    content_mask: ContentMask = None
     stylization: Stylization = NearestNeighborOptions.stylization
 
     @property
     def trims_style(self) -> bool:
-        """True to cut a plain frame off the style.
+        """True to cut a plain frame off the style; not off one whose mask would no longer fit.
 
         Raises:
             UsageError: The option has another value.
         """
         one_of("trim_style", self.trim_style, TRIMS)
-        return self.trim_style == "auto"
+        return self.trim_style == "auto" and not self.style_mask
 
     @property
     def init_path(self) -> Path | None:
@@ -201,6 +197,9 @@ class Stylizing:
             tv_weight=self.tv_weight,
             tolerance=self.tolerance,
             init="image" if self.init_path else cast("Init", self.init),
+            color=cast("ColorMode", self.color),
+            style_scale=self.style_scale,
+            style_size=self.style_size,
             seed=self.seed,
             pooling=cast("Pooling", self.pooling),
         )
@@ -226,6 +225,9 @@ class Stylizing:
             layers=layers,
             tolerance=self.tolerance,
             init="image" if self.init_path else cast("Init", self.init),
+            color=cast("ColorMode", self.color),
+            style_scale=self.style_scale,
+            style_size=self.style_size,
             seed=self.seed,
             pooling=cast("Pooling", self.pooling),
         )

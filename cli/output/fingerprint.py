@@ -13,7 +13,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -81,8 +81,12 @@ class Origin:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+Source: TypeAlias = Path | Sequence[tuple[Path, float]] | None
+"""A picture that an option names, or several with their weights; None for none."""
+
+
 def origin_of(
-    invocation: Invocation, sources: Mapping[str, Path | None], bundle: Mapping[str, str]
+    invocation: Invocation, sources: Mapping[str, Source], bundle: Mapping[str, str]
 ) -> Origin:
     """Return the origin of a command's pictures, the pictures that it names hashed.
 
@@ -91,8 +95,8 @@ def origin_of(
         sources: The pictures, by the names of their options; None for one that was not given.
         bundle: SHA-256 of the network's files, by their names.
     """
-    hashed = {name: hash_file(path) for name, path in sources.items() if path is not None}
-    files = {name: found.sha256 for name, found in hashed.items() if found is not None}
+    hashed = {name: hash_source(source) for name, source in sources.items()}
+    files = {name: sha256 for name, sha256 in hashed.items() if sha256 is not None}
     settings = invocation.within(Scope.PICTURE)
     for name in invocation.arguments:
         settings.pop(name, None)  # each photo has its own hash
@@ -100,6 +104,23 @@ def origin_of(
         if each.is_neutral and settings.get(each.name) == each.default:
             settings.pop(each.name, None)
     return Origin(invocation.verb, settings, files, bundle)
+
+
+def hash_source(source: Source) -> str | None:
+    """Return the SHA-256 of a picture, or of the hashes and weights of several.
+
+    A single one counts without its weight, which changes nothing. None if one cannot be read.
+    """
+    several = [(source, 1.0)] if isinstance(source, Path) else list(source or ())
+    hashed = [hash_file(path) for path, _ in several]
+    found = [each.sha256 for each in hashed if each is not None]
+    if not found or len(found) < len(several):
+        return None
+    if len(found) == 1:
+        return found[0]
+    weights = (weight for _, weight in several)
+    canonical = json.dumps(list(zip(found, weights, strict=True)))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def stamp(path: Path) -> Stamp | None:

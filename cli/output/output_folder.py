@@ -163,7 +163,7 @@ class OutputFolder:
                 "command": invocation.command,
                 "cwd": os.fspath(Path.cwd()),
                 "settings": dict(invocation.settings),
-                "style": invocation.settings.get("style"),
+                "style": _style(invocation),
                 "files": dict(origin.files),
                 "versions": _versions(),
                 "bundle": {"name": bundle.name, "sha256": dict(bundle.sha256)},
@@ -317,3 +317,10 @@ def _now() -> str:
 def _versions() -> dict[str, str]:
     own = {"nstbatch": nstbatch.__version__, "python": platform.python_version()}
     return own | installed_versions()
+
+
+def _style(invocation: Invocation) -> str | None:
+    """Return the names of the styles, in one text for people."""
+    styles = invocation.settings.get("style")
+    several = styles if isinstance(styles, list) else [styles]
+    return ", ".join(map(str, several)) if styles else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import nstbatch
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.jobs.parameters import NO_DEFAULTS, Scope, Setting, command_words
+from nstbatch.cli.jobs.weighted import weighted_path
 from nstbatch.cli.text import printable
 from nstbatch.runtime.devices.devices import installed_versions
 from nstbatch.runtime.errors import ImageError
@@ -132,13 +133,23 @@ class PictureWriter:
             "verb": run.verb,
             "settings": settings,
             "variation": job.variation,
-            "sha256": _hash_of_photo(job) | self._files,
+            "sha256": _hash_of_photo(job) | self._files_in(settings),
             "bundle": self._networks[0] if len(self._networks) == 1 else self._networks or None,
             "versions": {"nstbatch": nstbatch.__version__, **installed_versions()},
             "provider": painting.provider,
             "precision": painting.precision,
         }
         return json.dumps(recipe, allow_nan=False)
+
+    def _files_in(self, settings: Mapping[str, Setting]) -> dict[str, str]:
+        """Return the hashes of the files that a picture's settings name."""
+        named = {
+            os.fspath(weighted_path(each)[0])
+            for value in settings.values()
+            for each in (value if isinstance(value, list) else [value])
+            if isinstance(each, str)
+        }
+        return {name: sha256 for name, sha256 in self._files.items() if name in named}
 
 
 def _values(run: Invocation) -> Iterator[Setting]:
@@ -159,7 +170,8 @@ def _hashes(values: Iterable[Setting]) -> dict[str, str]:
     from nstbatch.runtime.bundles.bundle import sha256_of
 
     # os.path, because Path raises an OSError for a list of layers that is too long to be a name.
-    names = [value for value in values if isinstance(value, str) and os.path.isfile(value)]  # noqa: PTH113
+    named = [os.fspath(weighted_path(value)[0]) for value in values if isinstance(value, str)]
+    names = [name for name in named if os.path.isfile(name)]  # noqa: PTH113
     return {str(without_home(name)): sha256_of(Path(name)) for name in names}
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,21 @@ class Photos:
             return Hashed(job.digest or word_sha256(job.input), None)
         if line and line.input_sha256 and _is(path, line.input_stamp):
             return Hashed(line.input_sha256, line.input_stamp)
+        return self._hash(path)
+
+    def origin(self, job: Job, origin: Origin) -> Origin:
+        """Return all that a job's picture is made from, also what it alone is made with."""
+        if not job.sources:
+            return origin
+        hashed = {name: self._hash(path) for name, path in job.sources.items()}
+        own = {name: found.sha256 if found else "" for name, found in hashed.items()}
+        return replace(origin, files={**origin.files, **own})
+
+    def fingerprint(self, job: Job, origin: Origin, photo: Hashed) -> str:
+        """Return the fingerprint of a job's picture."""
+        return self.origin(job, origin).fingerprint(photo.sha256, job.variation)
+
+    def _hash(self, path: Path) -> Hashed | None:
         known = self._hashed.get(path)
         if known is None or not _is(path, known.stamp):
             known = self._hashed[path] = hash_file(path)
@@ -106,9 +121,9 @@ def survey(
         photo = photos.hashed(job, made)
         if photo is None:  # the painter will report the reason
             return Entry(job, key, Standing.TO_DO, line)
-        if origin.fingerprint(photo.sha256, job.variation) == made.fingerprint:
+        if photos.fingerprint(job, origin, photo) == made.fingerprint:
             return Entry(job, key, Standing.DONE, line)
-        difference = _difference(job, photo, made, ledger, origin)
+        difference = _difference(job, photo, made, ledger, photos.origin(job, origin))
         return Entry(job, key, Standing.OUTDATED, line, difference)
 
     return [entry(job) for job in plan.jobs]
@@ -134,7 +149,7 @@ def _difference(job: Job, photo: Hashed, made: PictureLine, ledger: Ledger, orig
     if photo.sha256 != made.input_sha256 and job.source is not Source.IMAGES:
         return "from another photo of that name, or an earlier version of it"
     run = ledger.runs.get(made.run)
-    changed = list(_changed_settings(run.settings, origin)) if run else []
+    changed = list(_changed_settings(run.settings, origin, job.sources)) if run else []
     if changed:
         return f"with another {', '.join(changed)}"
     if photo.sha256 != made.input_sha256:
@@ -142,14 +157,19 @@ def _difference(job: Job, photo: Hashed, made: PictureLine, ledger: Ledger, orig
     return "with other settings"
 
 
-def _changed_settings(before: Mapping[str, object], origin: Origin) -> Iterator[str]:
-    """Yield the options whose values differ from those of an earlier run."""
+def _changed_settings(
+    before: Mapping[str, object], origin: Origin, own: Collection[str]
+) -> Iterator[str]:
+    """Yield the options whose values differ from those of an earlier run.
+
+    Those that each picture has values of its own for, ``own``, are left out.
+    """
     if not before:  # a damaged line
         return
     for name, value in origin.in_the_picture.items():
         if before.get(name) != value:
             yield f"--{name.replace('_', '-')} ({_shown(before.get(name))}, now {_shown(value)})"
-    for name in origin.files:
+    for name in origin.files.keys() - own:
         if before.get(name) != origin.settings.get(name):
             now = origin.settings.get(name)
             yield f"--{name.replace('_', '-')} ({_shown(before.get(name))}, now {_shown(now)})"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.exit_codes import DONE, FAILED
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painter
     from nstbatch.cli.jobs.plan import Plan
     from nstbatch.cli.jobs.reporter import Reporter
+    from nstbatch.cli.output.fingerprint import Source
     from nstbatch.cli.output.output_folder import OutputFolder
     from nstbatch.cli.output.survey import Entry
     from nstbatch.runtime.engine.engine import Engine
@@ -49,7 +49,7 @@ class Work:
     plan: Plan
     painter: Painter
     engines: Sequence[Engine] = ()
-    sources: Mapping[str, Path | None] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
     effort: Effort | None = None
     at_once: int = 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,15 +91,19 @@ def find_photos(
     *,
     suffix: str | None = None,
     variations: int = 1,
+    styles: Sequence[Path] = (),
 ) -> Plan:
     """Make the plan, or end the command with exit code 3 if there is no photo.
 
-    See :func:`make_plan`. ``--format`` wins over the verb's ``suffix``.
+    See :func:`make_plan`. ``--format`` wins over the verb's ``suffix``. With ``styles``, see
+    :func:`make_cross_plan`.
     """
+    from nstbatch.cli.jobs.cross_plan import make_cross_plan
     from nstbatch.cli.jobs.plan import make_plan
 
     search = search_of(inputs, batch)
-    plan = make_plan(
+    make = partial(
+        make_plan,
         search,
         batch.out if batch.alone is None else batch.alone.file,
         alone=batch.alone is not None,
@@ -106,7 +111,12 @@ def find_photos(
         keep=keep,
         suffix=batch.pictures.suffix or suffix,
         variations=variations,
-        naming=naming(batch),
+    )
+    names = naming(batch)
+    plan = (
+        make_cross_plan(styles, names, lambda each: make(naming=each))
+        if styles
+        else make(naming=names)
     )
     if batch.invocation.call.only is None and not (plan.jobs or plan.unreadable):
         raise nothing_found(search, plan.left_out, batch)

@@ -10,14 +10,15 @@ from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.methods import NNST, OTHERS
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Inputs, Selection
-from nstbatch.cli.options.stylize import DEFAULT_OUT, Style, Stylizing
+from nstbatch.cli.options.styles import Styles
+from nstbatch.cli.options.stylize import DEFAULT_OUT, Stylizing
 from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.cli.parsing.refusal import refuse
 from nstbatch.cli.parsing.with_groups import with_groups
 
 from .batch_verb import batch_options
 from .carry_out import carry_out
-from .style_work import style_work
+from .style_work import finish_sheet, style_work
 
 if TYPE_CHECKING:
     from nstbatch.cli.options.methods import Method
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @with_groups
 def stylize(
     context: typer.Context,
-    style: Style,
+    style: Styles,
     inputs: Inputs = None,
     selection: Selection = Selection(DEFAULT_OUT),
     stylizing: Stylizing = Stylizing(),
@@ -34,7 +35,7 @@ def stylize(
     writing: PhotoWriting = PhotoWriting(),
     reporting: StepReporting = StepReporting(),
 ) -> None:
-    """Paint photos in the style of a picture.
+    """Paint photos in the style of a picture, or of several.
 
     Prints the path of each new picture, or with --json one line for each photo.
     Messages go to standard error. Pictures that are already there are skipped.
@@ -55,4 +56,6 @@ def stylize(
         from nstbatch.runtime.systems.style_transfer import StyleTransfer
 
         work = style_work(StyleTransfer, stylizing.options, *given)
-    raise typer.Exit(carry_out(work, batch))
+    code = carry_out(work, batch)
+    finish_sheet(work, code, batch)
+    raise typer.Exit(code)

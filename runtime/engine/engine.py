@@ -8,6 +8,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from .tiled_network import TiledNetwork
 
 Targets: TypeAlias = Mapping[str, Array]
+
+NO_GUIDES: Targets = MappingProxyType({})
 
 
 class Engine:
@@ -207,7 +210,13 @@ class Engine:
         self._sessions.clear()
 
     def targets(
-        self, terms: tuple[Term, ...], images: Array, pooling: Pooling, *, keep: bool = False
+        self,
+        terms: tuple[Term, ...],
+        images: Array,
+        pooling: Pooling,
+        *,
+        keep: bool = False,
+        guides: Targets = NO_GUIDES,
     ) -> Targets:
         """Compute the targets of terms from reference pictures, by ``target/<term>``.
 
@@ -218,14 +227,19 @@ class Engine:
             images: (N, 3, H, W), RGB in [0, 1], not below :attr:`limits`.
             pooling: Pooling variant of the network.
             keep: True to store the targets on disk, for images that will come again.
+            guides: The guides of guided terms, by ``guide/<term>``.
         """
+        inputs = {IMAGE: images, **guides}
 
         def compute() -> Targets:
+            shapes = {name: guide.shape for name, guide in guides.items()}
             with self._exclusive():
                 if self._tiled and self._tiled.applies(terms, pooling, images.shape[2:]):
-                    return self._tiled.targets(self.provider, terms, pooling, images)
-                session = self._sessions.targets(self.provider, terms, pooling, images.shape)
-                return session.run({IMAGE: images})
+                    return self._tiled.targets(self.provider, terms, pooling, inputs)
+                session = self._sessions.targets(
+                    self.provider, terms, pooling, images.shape, shapes
+                )
+                return session.run(inputs)
 
         if not terms:
             return {}
@@ -233,7 +247,11 @@ class Engine:
             return compute()
         side = self._tiled.side if self._tiled else None
         about = (self.bundle.sha256, terms, pooling, self.provider.for_targets, self._threads, side)
-        seen = (images.shape, hashlib.sha256(images.tobytes()).hexdigest())
+        seen = (
+            part
+            for each in inputs.values()
+            for part in (each.shape, hashlib.sha256(each.tobytes()).hexdigest())
+        )
         return stored_arrays((*about, available_cores(), *seen), compute)
 
     def nearest(self, queries: Array, candidates: Array) -> NDArray[np.intp]:
@@ -286,8 +304,8 @@ class Engine:
 
         Args:
             objective: The terms and their weights.
-            targets: By ``target/<term>``: the result of :meth:`targets`, or the values that a term
-                takes as given. By ``view/<view>/<input>``: the constant inputs of a view.
+            targets: By ``target/<term>``: the result of :meth:`targets`, or values that a term is
+                given; by ``guide/<term>`` and ``view/<view>/<input>``: guides, and inputs of views.
             images: Where to start, RGB in [0, 1], not below :attr:`limits`.
             optimizer: The optimiser.
             state: The optimiser's state, fresh or resampled to the size of the images.

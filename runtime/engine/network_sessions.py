@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.arrays import Shape, Shapes
@@ -59,7 +60,12 @@ class NetworkSessions:
         self._scales: dict[Pooling, float] = {}
 
     def targets(
-        self, provider: Provider, terms: tuple[Term, ...], pooling: Pooling, shape: Shape
+        self,
+        provider: Provider,
+        terms: tuple[Term, ...],
+        pooling: Pooling,
+        shape: Shape,
+        guides: Shapes = MappingProxyType({}),
     ) -> Session:
         """Return the session that computes the targets of terms.
 
@@ -68,6 +74,7 @@ class NetworkSessions:
             terms: Terms with a target.
             pooling: Pooling variant of the network.
             shape: Shape of the reference pictures, (N, 3, H, W).
+            guides: Shapes of the guides of guided terms, by the names of their inputs.
         """
 
         def make() -> onnx.ModelProto:
@@ -76,7 +83,7 @@ class NetworkSessions:
             return link_targets(self._bundle.read_graph("forward", pooling), terms)
 
         parts = ("targets", terms, pooling)
-        return self._kept(parts, make, {IMAGE: shape}, provider.for_targets)
+        return self._kept(parts, make, {IMAGE: shape, **guides}, provider.for_targets)
 
     def projection(
         self, provider: Provider, rule: GraphKind, term: Term, shapes: Shapes

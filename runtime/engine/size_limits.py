@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.checks import Pooling
@@ -59,3 +59,21 @@ class SizeLimits:
                 f"The {what} is {width}x{height} pixels; "
                 f"{layer} needs at least {smallest} on each side."
             )
+
+    def check_picture(
+        self,
+        photo: tuple[int, ...],
+        made: tuple[int, ...],
+        layers: Collection[str],
+        pooling: Pooling,
+    ) -> None:
+        """Raise an ImageError if a photo, or the picture that it becomes, is too small for a layer.
+
+        Args:
+            photo: Height and width of the photo; further numbers are ignored.
+            made: Height and width of the picture at the size asked for.
+            layers: The layers in use.
+            pooling: Pooling variant of the network.
+        """
+        self.check_side("picture", photo, layers, pooling)
+        self.check_side("picture at the size asked for", made, layers, pooling)

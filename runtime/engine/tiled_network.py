@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,15 +16,18 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.graphs.receptive_field import ReceptiveField, Window
 from nstbatch.runtime.names import ELEMENTS, IMAGE, SUMS, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Term
-from nstbatch.runtime.objectives.tiled_losses import layer_of, mask_of, tiled_loss
+from nstbatch.runtime.objectives.tiled_losses import layer_of, tiled_loss
 
 from .network_facts import layer_sides, receptive_fields
 from .network_sessions import NetworkSessions
-from .tiled_step import TiledStep, added_up
-from .tiles import Tile, Tiling, plan_tiles
+from .tile_inputs import TileInputs, added_up
+from .tiled_step import TiledStep
+from .tiles import Tiling, plan_tiles
 
 # A total variation compares a pixel with its neighbours.
 IMAGE_FIELD = ReceptiveField(Window(1, -1, 1), Window(1, -1, 1))
+
+Value = TypeVar("Value")
 
 
 class TiledNetwork:
@@ -47,63 +51,67 @@ class TiledNetwork:
         self, provider: Provider, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes
     ) -> TiledStep:
         """Return the step of whole pictures; see :meth:`.NetworkSessions.step`."""
-        count, channels, height, width = shapes[IMAGE]
+        count, _, height, width = shapes[IMAGE]
         tiling = self._tiling(terms, pooling, (height, width))
-        sides = self._sides(pooling, tiling.size)
-        taken: dict[str, Shape] = {IMAGE: (count, channels, *tiling.size)}
+        inputs = TileInputs(terms, tiling, self._sides(pooling, tiling.size))
         between: dict[str, Shape] = {}
         for term in terms:
-            taken[mask_of(term)] = (1, 1, *sides[layer_of(term)])
             between |= {WEIGHT + term.name: (count,), ELEMENTS + term.name: (1,)}
-            if not term.has_target:
-                continue
-            name = TARGET + term.name
-            if tiled_loss(term).is_local:
-                taken[name] = windowed(shapes[name], sides[layer_of(term)])
-            else:
-                between[name] = shapes[name]
+            if term.has_target and not tiled_loss(term).is_local:
+                between[TARGET + term.name] = shapes[TARGET + term.name]
+        taken = inputs.shapes(shapes) | inputs.mask_shapes()
         sessions = self._sessions.tiles(provider, terms, pooling, taken, between)
         elements = self._elements(pooling, (height, width))
-        return TiledStep(sessions, terms, tiling, sides, elements, shapes[IMAGE])
+        return TiledStep(sessions, terms, tiling, inputs, elements, shapes[IMAGE])
 
     def targets(
-        self, provider: Provider, terms: tuple[Term, ...], pooling: Pooling, images: Array
+        self,
+        provider: Provider,
+        terms: tuple[Term, ...],
+        pooling: Pooling,
+        whole: Mapping[str, Array],
     ) -> dict[str, Array]:
-        """Compute the targets of terms tile by tile; see :meth:`.engine.Engine.targets`."""
-        tiling = self._tiling(terms, pooling, images.shape[2:])
+        """Compute the targets of terms tile by tile; see :meth:`.engine.Engine.targets`.
+
+        Args:
+            provider: Runs the steps.
+            terms: Terms with a target.
+            pooling: Pooling variant of the network.
+            whole: The reference pictures, (N, 3, H, W), and the guides of guided terms, by name.
+        """
         local = tuple(term for term in terms if tiled_loss(term).is_local)
         summed = tuple(term for term in terms if term not in local)
-        activations = self._local_targets(provider, local, pooling, images, tiling)
-        return activations | self._summed_targets(provider, summed, pooling, images, tiling)
+        return {
+            **(self._local_targets(provider, local, pooling, whole) if local else {}),
+            **(self._summed_targets(provider, summed, pooling, whole) if summed else {}),
+        }
 
     def _local_targets(
         self,
         provider: Provider,
         terms: tuple[Term, ...],
         pooling: Pooling,
-        images: Array,
-        tiling: Tiling,
+        whole: Mapping[str, Array],
     ) -> dict[str, Array]:
         """Put targets with positions together from those of the tiles."""
-        if not terms:
-            return {}
-        shape = (*images.shape[:2], *tiling.size)
-        session = self._sessions.targets(provider, terms, pooling, shape)
-        whole = self._sides(pooling, images.shape[2:])
+        _, _, height, width = whole[IMAGE].shape
+        tiling = self._tiling(terms, pooling, (height, width))
+        inputs = TileInputs(terms, tiling, self._sides(pooling, tiling.size))
+        image, guides = _parted(inputs.shapes(_shapes(whole)))
+        session = self._sessions.targets(provider, terms, pooling, image, guides)
+        sides = self._sides(pooling, (height, width))
         targets = {
-            TARGET + term.name: np.empty(
-                (*session.output_shapes[TARGET + term.name][:2], *whole[layer_of(term)]), np.float32
-            )
+            name: np.empty((*shape[:2], *sides[layer_of(term)]), np.float32)
             for term in terms
+            for name, shape in [_target_of(term, session.output_shapes)]
         }
         for tile in tiling:
-            found = session.run({IMAGE: tile.cut(images)})
+            found = session.run(inputs.cut(tile, whole))
             for term in terms:
-                values = found[TARGET + term.name]
-                strides, sides = tiling.strides[layer_of(term)], values.shape[2:]
-                counting = (..., *tile.counting(strides, sides))
-                place = (..., *tile.place(strides, sides))
-                targets[TARGET + term.name][place][counting] = values[counting]
+                name, values = _target_of(term, found)
+                strides, positions = tiling.strides[layer_of(term)], values.shape[2:]
+                counting = (..., *tile.counting(strides, positions))
+                targets[name][(..., *tile.place(strides, positions))][counting] = values[counting]
         return targets
 
     def _summed_targets(
@@ -111,33 +119,20 @@ class TiledNetwork:
         provider: Provider,
         terms: tuple[Term, ...],
         pooling: Pooling,
-        images: Array,
-        tiling: Tiling,
+        whole: Mapping[str, Array],
     ) -> dict[str, Array]:
         """Add up targets that are means over a picture, such as Gram matrices."""
-        if not terms:
-            return {}
-        sides = self._sides(pooling, tiling.size)
-        masks = {mask_of(term): layer_of(term) for term in terms}
-        shapes: dict[str, Shape] = {IMAGE: (*images.shape[:2], *tiling.size)}
-        shapes |= {name: (1, 1, *sides[layer]) for name, layer in masks.items()}
-        session = self._sessions.tile_sums(provider.for_targets, terms, pooling, shapes)
-
-        def sums_of(tile: Tile) -> dict[str, Array]:
-            seen = {
-                name: tile.mask(tiling.strides[layer], sides[layer])
-                for name, layer in masks.items()
-            }
-            return session.run({IMAGE: tile.cut(images), **seen})
-
-        totals = added_up(map(sums_of, tiling))
-        elements = self._elements(pooling, images.shape[2:])
-        return {
-            TARGET + term.name: np.asarray(
-                totals[SUMS + term.name] / elements[layer_of(term)], np.float32
-            )
-            for term in terms
-        }
+        _, _, height, width = whole[IMAGE].shape
+        tiling = self._tiling(terms, pooling, (height, width))
+        inputs = TileInputs(terms, tiling, self._sides(pooling, tiling.size))
+        taken = inputs.shapes(_shapes(whole)) | inputs.mask_shapes()
+        session = self._sessions.tile_sums(provider.for_targets, terms, pooling, taken)
+        totals = added_up(
+            session.run(inputs.cut(tile, whole) | inputs.masks(tile)) for tile in tiling
+        )
+        elements = self._elements(pooling, (height, width))
+        means = {term.name: totals[SUMS + term.name] / elements[layer_of(term)] for term in terms}
+        return {TARGET + name: mean.astype(np.float32) for name, mean in means.items()}
 
     def _tiling(self, terms: Collection[Term], pooling: Pooling, size: tuple[int, int]) -> Tiling:
         fields = {IMAGE: IMAGE_FIELD}
@@ -162,7 +157,15 @@ class TiledNetwork:
         }
 
 
-def windowed(shape: Shape, sides: tuple[int, int]) -> Shape:
-    """The shape of a target that is cut to a window; see :func:`.tiled_step.cut_of`."""
-    has_positions = len(shape) == 4 and shape[2:] != (1, 1)
-    return (*shape[:2], *sides) if has_positions else shape
+def _shapes(values: Mapping[str, Array]) -> dict[str, Shape]:
+    return {name: each.shape for name, each in values.items()}
+
+
+def _parted(shapes: dict[str, Shape]) -> tuple[Shape, dict[str, Shape]]:
+    """The shape of the images, and those of the other inputs."""
+    return shapes[IMAGE], {name: shape for name, shape in shapes.items() if name != IMAGE}
+
+
+def _target_of(term: Term, values: Mapping[str, Value]) -> tuple[str, Value]:
+    """The name of a term's target, and what is known of it."""
+    return TARGET + term.name, values[TARGET + term.name]

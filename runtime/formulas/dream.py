@@ -1,4 +1,4 @@
-"""The formulas of the dream terms, which :mod:`.dream_terms` defines."""
+"""The formulas of the dream terms, which :mod:`nstbatch.runtime.objectives.dream_terms` defines."""
 
 from __future__ import annotations
 

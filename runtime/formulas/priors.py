@@ -1,4 +1,4 @@
-"""The formulas of the priors on natural images, which :mod:`.prior_terms` defines."""
+"""The formulas of priors on natural images, see :mod:`nstbatch.runtime.objectives.prior_terms`."""
 
 from __future__ import annotations
 

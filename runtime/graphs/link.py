@@ -14,6 +14,7 @@ step graph                shape        meaning
 input image               (N, 3, H, W) the pictures, RGB in [0, 1]
 input target/<term>       by the term  what the term computed from the reference picture
 input weight/<term>       (N,)         the weight of the term for every picture
+input guide/<term>        (N, 1, h, w) of a guided term: what its activation is multiplied by
 input view/<view>/<input> by the view  parameters of the view, such as the shift of a jitter
 output losses             (N, T)       the weighted loss of every picture and term, in their order
 output gradient           (N, 3, H, W) d(sum of losses)/d(image)
@@ -32,7 +33,16 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
 from nstbatch.runtime.formulas.formula import Formula
-from nstbatch.runtime.names import COTANGENT, GRADIENT, IMAGE, LOSSES, SLOPES, TARGET, WEIGHT
+from nstbatch.runtime.names import (
+    COTANGENT,
+    GRADIENT,
+    GUIDE,
+    IMAGE,
+    LOSSES,
+    SLOPES,
+    TARGET,
+    WEIGHT,
+)
 from nstbatch.runtime.objectives.joint import Joint
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View
@@ -76,7 +86,8 @@ def link(
 def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.ModelProto:
     """Forward graph and terms -> a graph from a reference picture to every ``target/<term>``.
 
-    Its input is ``image`` (N, 3, H, W), RGB in [0, 1]; terms without a target are left out.
+    Its inputs are ``image`` (N, 3, H, W), RGB in [0, 1], and ``guide/<term>`` for each guided term;
+    terms without a target are left out.
 
     Raises:
         KeyError: A term names a layer that is not an output of the graph.
@@ -84,7 +95,7 @@ def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.
     editor = Editor(forward_graph)
     return editor.finish(
         {
-            TARGET + term.name: editor.call(term.target, editor.add_seen(term)[0])[0]
+            TARGET + term.name: editor.add_target(term)
             for term in terms
             if term.target is not None and term.layers
         }
@@ -193,12 +204,26 @@ class Editor:
         ]
         return self.add("Concat", *parts, axis=1), parts
 
+    def add_guide(self, term: Term, activation: ir.Value) -> tuple[ir.Value, ir.Value | None]:
+        """Return an activation multiplied by the guide of its term, and the guide; None without."""
+        if not term.guided:
+            return activation, None
+        guide = self.add_input(GUIDE + term.name)
+        return self.add("Mul", activation, guide), guide
+
+    def add_target(self, term: Term) -> ir.Value:
+        """Append the target of a term and return it."""
+        assert term.target is not None
+        activation, _ = self.add_guide(term, self.add_seen(term)[0])
+        return self.call(term.target, activation)[0]
+
     def add_loss(self, term: Term, pictures: int) -> Sequence[ir.Value]:
         """Append a term, with its target and weight as new inputs.
 
         Returns the loss (N,), and a cotangent for each layer of the term, or for the image.
         """
         activation, parts = self.add_seen(term)
+        activation, guide = self.add_guide(term, activation)
         inputs = [activation]
         if term.has_target:
             inputs.append(self.add_input(TARGET + term.name))
@@ -207,6 +232,8 @@ class Editor:
         if "pictures" in term.loss.load().function_ir.attributes:
             attributes["pictures"] = pictures
         loss, cotangent = self.call(term.loss, *inputs, **attributes)
+        if guide is not None:
+            cotangent = self.add("Mul", cotangent, guide)
         if term.joint is None:
             return loss, cotangent
         return loss, *self.add_parting(term.joint, parts, cotangent)

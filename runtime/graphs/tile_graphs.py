@@ -10,6 +10,7 @@ image                    (N, 3, h, w)        a tile of the pictures, with what i
 mask/<layer>             (1, 1, h_l, w_l)    1 where the tile counts, 0 beside it
 mask/image               (1, 1, h, w)        likewise, for terms on the image
 target/<term>            by the term         cut to the tile, if it has positions
+guide/<term>             (N, 1, h_l, w_l)    of a guided term: what its activation is multiplied by
 sums/<term>              by the term         output of the first pass, added up over the tiles
 elements/<term>          (1,)                C H W of the whole pictures' activations
 weight/<term>            (N,)                the weight of the term for every picture
@@ -55,7 +56,8 @@ def link_sums(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.Mod
     outputs = {}
     for term in terms:
         tiled = tiled_loss(term)
-        inputs = [editor.values[layer_of(term)], masks[mask_of(term)]]
+        activation, _ = editor.add_guide(term, editor.values[layer_of(term)])
+        inputs = [activation, masks[mask_of(term)]]
         outputs[SUMS + term.name] = _call(editor, tiled.sums, term, inputs, tiled)
     return editor.finish(outputs)
 
@@ -79,10 +81,12 @@ def link_pulls(
     cotangents = dict[str | None, list[ir.Value]]()
     for term in terms:
         tiled = tiled_loss(term)
-        inputs = [editor.values[layer_of(term)], editor.add_input(SLOPE + term.name)]
+        activation, guide = editor.add_guide(term, editor.values[layer_of(term)])
+        inputs = [activation, editor.add_input(SLOPE + term.name)]
         pull = _call(editor, tiled.pull, term, inputs, tiled, pictures=pictures)
-        masked = editor.add("Mul", pull, masks[mask_of(term)])
-        cotangents.setdefault(term.layer, []).append(masked)
+        for factor in filter(None, (guide, masks[mask_of(term)])):
+            pull = editor.add("Mul", pull, factor)
+        cotangents.setdefault(term.layer, []).append(pull)
     return editor.finish({GRADIENT: editor.add_gradient(cotangents)})
 
 

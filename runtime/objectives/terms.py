@@ -1,7 +1,7 @@
 """The terms of an objective. Each defines its target, its loss and its cotangent, as ONNX.
 
 A kind of term consists of two onnxscript functions, which read like the formula and are named by a
-:class:`.formula.Formula`:
+:class:`nstbatch.runtime.formulas.formula.Formula`:
 
 * ``target(activation) -> target``: the part of a reference picture that the loss compares with;
 * ``loss(activation, target, weight) -> (loss, cotangent)``: the weighted loss of each picture of a
@@ -55,6 +55,10 @@ class Term:
         degree: Power by which the loss grows with the scale of activation and target.
         attributes: Constants that ``loss`` is called with; a change of one needs a new graph.
         joint: Several layers whose activations it takes as one; ``layer`` is None then.
+        part: The part of the picture or of the style that it is for, if there are several terms of
+            a kind on one layer; one word, also in its name.
+        guided: True if target and loss take the activation multiplied by a guide, (N, 1, h, w) at
+            the layer's height and width, which says where they look (Gatys et al. 2017).
     """
 
     kind: str
@@ -66,6 +70,8 @@ class Term:
     degree: int = 2
     attributes: tuple[tuple[str, float], ...] = ()
     joint: Joint | None = None
+    part: str = ""
+    guided: bool = False
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -77,7 +83,8 @@ class Term:
     @property
     def name(self) -> str:
         """Name of the loss, such as ``style/relu1_1``; also the last part of its inputs' names."""
-        return self.kind if self.layer is None else f"{self.kind}/{self.layer}"
+        whole = self.kind if self.layer is None else f"{self.kind}/{self.layer}"
+        return f"{whole}@{self.part}" if self.part else whole
 
     @property
     def has_target(self) -> bool:

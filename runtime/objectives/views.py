@@ -2,7 +2,7 @@
 
 A view may shift the image by a few pixels that change in every step, continue it around its edges,
 or decode it from other coordinates; several views form a chain. A view consists of two onnxscript
-functions, named by a :class:`.formula.Formula`:
+functions, named by a :class:`nstbatch.runtime.formulas.formula.Formula`:
 
 * ``see(image, *inputs) -> seen``: (N, 3, H, W) to (N, 3, H', W'), or to several pictures for one;
 * ``pull_back(image, gradient, *inputs) -> gradient``: d(loss)/d(seen), of the shape of ``seen``, to

@@ -1,4 +1,4 @@
-"""Gives a picture the colours of another: by a linear map, or by matching histograms."""
+"""Colours of pictures: luminance and chroma, and giving a picture those of another."""
 
 from __future__ import annotations
 
@@ -9,6 +9,35 @@ from nstbatch.runtime.arrays import Array
 
 # Added to variances, so that a picture of few colours has an inverse: a tenth of a level of 255.
 _NOISE = (0.1 / 255) ** 2
+
+
+# Weights of red, green and blue in the luminance: ITU-R BT.601, the Y of YUV and YIQ.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def luminance(pixels: Array) -> Array:
+    """Return the luminance of a picture: (H, W, 3) -> (H, W), both in [0, 1]."""
+    return np.asarray(pixels @ _LUMINANCE, dtype=np.float32)
+
+
+def grey(pixels: Array) -> Array:
+    """Return a picture without colours: (H, W, 3) with equal channels, its luminance."""
+    return np.repeat(luminance(pixels)[..., None], 3, axis=2)
+
+
+def with_luminance(pixels: Array, values: Array) -> Array:
+    """Return a picture with another luminance, and the chroma that it has.
+
+    The differences between channels stay as they are. A luminance at which a channel would be below
+    0 or above 1 gives way, not the chroma.
+
+    Args:
+        pixels: (H, W, 3), in [0, 1].
+        values: (H, W), in [0, 1].
+    """
+    chroma = pixels - luminance(pixels)[..., None]
+    within = np.clip(values, -chroma.min(axis=2), 1 - chroma.max(axis=2))
+    return np.asarray(np.clip(within[..., None] + chroma, 0, 1), dtype=np.float32)
 
 
 def match_histogram(pixels: Array, reference: Array) -> Array:

@@ -171,10 +171,7 @@ class DeepDream(System):
             factor=options.octave_scale,
         )
         finest = (levels[-1].height, levels[-1].width)
-        self.engine.limits.check_side("picture", photo.shape, [layer.name], options.pooling)
-        self.engine.limits.check_side(
-            "picture at the size asked for", finest, [layer.name], options.pooling
-        )
+        self.engine.limits.check_picture(photo.shape, finest, [layer.name], options.pooling)
         return [replace(level, steps=options.iterations) for level in levels]
 
 

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from nstbatch.runtime.checks import (
-    POOLINGS,
     Own,
     Pooling,
     above,
     at_least,
-    bound,
     flag,
     one_of,
     several,
-    side,
+    shared_fields,
     text,
     whole,
     within,
@@ -86,13 +84,9 @@ class DreamOptions:
     pooling: Pooling = "max"  # as the networks were trained, and as in google/deepdream
 
     def __post_init__(self) -> None:
-        one_of("pooling", self.pooling, POOLINGS)
-        side("size", self.size)
-        bound("max_size", self.max_size)
-        for name in ("octaves", "iterations"):
-            whole(name, getattr(self, name), 1)
-        for name in ("jitter", "seed"):
-            whole(name, getattr(self, name), 0)
+        shared_fields(self)
+        whole("octaves", self.octaves, 1)
+        whole("jitter", self.jitter, 0)
         above("octave_scale", self.octave_scale, 1)
         above("step_size", self.step_size, 0)
         if self.layer is not None:
@@ -165,21 +159,17 @@ class ClassPictureOptions:
     pooling: Pooling = "max"  # as the classifier was trained
 
     def __post_init__(self) -> None:
-        one_of("pooling", self.pooling, POOLINGS)
+        shared_fields(self)
         one_of("prior", self.prior, PRIORS)
         flag("transparency", self.transparency)
-        for name in ("size", "iterations", "crops", "crop_size"):
-            whole(name, getattr(self, name), 1)
-        for name in ("jitter", "seed"):
-            whole(name, getattr(self, name), 0)
-        for name, lowest in (("tv_weight", 0), ("noise", 0), ("zoom", 1)):
+        for name, fewest in (("size", 1), ("crops", 1), ("crop_size", 1), ("jitter", 0)):
+            whole(name, getattr(self, name), fewest)
+        for name, lowest in (("noise", 0), ("zoom", 1)):
             at_least(name, getattr(self, name), lowest)
         within("smallest_crop", self.smallest_crop, 0.01, 1)
         within("largest_crop", self.largest_crop, 0.01, 1)
         if self.largest_crop < self.smallest_crop:
             raise UsageError("The largest_crop must be at least the smallest_crop.")
-        if self.learning_rate is not None:
-            above("learning_rate", self.learning_rate, 0)
 
 
 # Steps per frame, instead of DreamOptions' default: they add up from frame to frame. Chosen by eye;

@@ -13,18 +13,16 @@ Embedding takes three lines::
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.cache.lru_cache import LruCache
-from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.descent.loop import Bounds
-from nstbatch.runtime.descent.progress import ProgressCallback
-from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
+from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.peak_memory import SCALES_KEPT, columns_pass
 from nstbatch.runtime.errors import UsageError
@@ -33,13 +31,14 @@ from nstbatch.runtime.objectives.hypercolumns import matched_columns, self_simil
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.objectives.views import View
 from nstbatch.runtime.pictures.colours import recolored
-from nstbatch.runtime.pictures.images import ImageLike, as_picture
-from nstbatch.runtime.pictures.sizes import from_nchw, long_side
+from nstbatch.runtime.pictures.sizes import from_nchw
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import Painting, StyleLike, painting_at, palette
 
-from .nearest_neighbor_options import NearestNeighborOptions
-from .packed_levels import AdamOfLevel, PackedLevel, enlarger
-from .style_transfer import first_images, painting_at
-from .system import Result, Run, System
+from .packed_levels import AdamOfLevel, PackedLevel, enlarger, packed_levels
+from .style_system import Given, StyleSystem
+from .style_transfer import first_images
+from .system import Run
 
 # NNST, styleTransfer.py: 2e-3, for 200 steps at each size. Twice that looks the same after 25
 # steps as NNST's after 50: docs/decisions/0028-nearest-neighbors.md.
@@ -57,8 +56,10 @@ COARSEST_STRIDE = 8
 KEPT_COLUMNS = 6
 
 
-class NearestNeighborStyle(System):
+class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
     """A bundle on a device, ready to paint; photos of the same shape share their sessions."""
+
+    level_factor = FACTOR
 
     def __init__(
         self,
@@ -72,71 +73,49 @@ class NearestNeighborStyle(System):
         super().__init__(model, device=device, precision=precision, threads=threads)
         self._style_columns: LruCache[Array] = LruCache(KEPT_COLUMNS)
 
-    def __call__(
-        self,
-        photo: ImageLike,
-        style: ImageLike,
-        options: NearestNeighborOptions | None = None,
-        *,
-        init_image: ImageLike | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        progress: ProgressCallback | None = None,
-        stop: Callable[[], bool] | None = None,
-    ) -> Result:
-        """Paint a photo; see :meth:`.style_transfer.StyleTransfer.__call__`.
+    @property
+    def options_class(self) -> type[NearestNeighborOptions]:
+        """The class of the options."""
+        return NearestNeighborOptions
 
-        Raises:
-            UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
-            UsageError: ``init_image`` and ``options.init`` contradict each other.
-            ImageError: A picture cannot be read, is too small for the layers, or is an array of
-                another kind.
-        """
-        options = options_or_default(options, NearestNeighborOptions)
-        plan = partial(self._plan, photo, style, options, init_image, checkpoint)
-        return self._carry_out(plan, progress, stop)
-
-    def _plan(
+    def _run(
         self,
-        photo: ImageLike,
-        style: ImageLike,
+        given: Given,
+        levels: list[Level],
+        objective: Objective,
         options: NearestNeighborOptions,
-        init_image: ImageLike | None,
-        checkpoint: str | os.PathLike[str] | None,
     ) -> Run:
-        """Read the pictures and describe the run; see :meth:`__call__`."""
-        if (options.init == "image") != (init_image is not None):
-            raise UsageError("An init_image goes with init='image', and with nothing else.")
-        objective = self.objective(options)
-        size = options.size
-        picture, painting = as_picture(photo, size), as_picture(style, size).pixels
-        start = picture.pixels if init_image is None else as_picture(init_image, size).pixels
-        levels = self._levels(picture.pixels, painting, objective, options)
-        first = first_images(options.init, options.seed, start, painting, levels[0].pixels)
+        """Describe the run over these sizes of pictures; a UsageError if there are masks."""
+        if given.regions or given.content_weights is not None:
+            raise UsageError("Nearest neighbours are sought for the whole photo, without masks.")
+        pixels, colours = given.photo.pixels, palette(given.paintings)
+        first = first_images(options, given, levels[0])
+        packed = packed_levels(levels)
         optimizer = self.optimizer(options)
 
         def targets(level: Level, begun: Array) -> Targets:
             assert isinstance(level, PackedLevel)
-            photo = level.pixels.fit(picture.pixels)
-            share = 0.0 if level is levels[0] else options.stylization
+            photo = level.pixels.fit(pixels)
+            share = 0.0 if level is packed[0] else options.stylization
             sought = (1 - share) * photo + share * level.laplacian.unpack(begun)
-            return self._targets(objective, photo, sought, painting, options)
+            return self._targets(objective, photo, sought, given, options)
 
         return Run(
             objective=objective,
-            levels=levels,
-            images=levels[0].laplacian.pack(first),
+            levels=packed,
+            images=packed[0].laplacian.pack(first),
             optimizer=optimizer,
             pooling=options.pooling,
             targets=targets,
             bounds=Bounds(),
             views=_views,
-            enlarge=enlarger(levels),
+            enlarge=enlarger(packed),
             tolerance=options.tolerance,
             checkpoint=self._checkpoint_file(
-                checkpoint, options, optimizer, levels, picture.pixels, painting, start
+                given.checkpoint, options, optimizer, packed, *given.identity
             ),
-            photo=picture,
-            finish=lambda images: recolored(from_nchw(np.clip(images, 0, 1)), painting),
+            photo=given.photo,
+            finish=lambda images: recolored(from_nchw(np.clip(images, 0, 1)), colours),
         )
 
     def objective(self, options: NearestNeighborOptions) -> Objective:
@@ -146,6 +125,14 @@ class NearestNeighborStyle(System):
         if options.content_weight > 0:
             objective += options.content_weight * self_similarity(layers)
         return objective
+
+    def _paintings(
+        self, style: StyleLike, layers: Sequence[str], options: NearestNeighborOptions
+    ) -> list[Painting]:
+        paintings = super()._paintings(style, layers, options)
+        if len({each.share for each in paintings}) > 1:
+            raise UsageError("Nearest neighbours are sought in all styles alike, without weights.")
+        return paintings
 
     def optimizer(self, options: NearestNeighborOptions) -> AdamOfLevel:
         """Return the optimiser of the options."""
@@ -160,29 +147,6 @@ class NearestNeighborStyle(System):
         fine = tuple(name for name, stride in strides.items() if stride <= COARSEST_STRIDE)
         return fine or tuple(strides)
 
-    def _levels(
-        self, photo: Array, painting: Array, objective: Objective, options: NearestNeighborOptions
-    ) -> list[PackedLevel]:
-        """Plan the sizes; an ImageError if a picture is too small for a layer."""
-        layers, limits = objective.layers, self.engine.limits
-        smallest, _ = limits.largest_need(layers, options.pooling)
-        height, width, _ = photo.shape
-        levels = plan_levels(
-            height,
-            width,
-            size=long_side(height, width, options.size, options.max_size),
-            scales=options.scales,
-            steps=options.iterations,
-            smallest=smallest,
-            margin=MARGIN,
-            factor=FACTOR,
-        )
-        finest = (levels[-1].height, levels[-1].width)
-        limits.check_side("picture", photo.shape, layers, options.pooling)
-        limits.check_side("picture at the size asked for", finest, layers, options.pooling)
-        limits.check_side("style", painting.shape, layers, options.pooling)
-        return [PackedLevel(**vars(level)) for level in levels]
-
     def peak_memory(
         self, options: NearestNeighborOptions, shape: tuple[int, int], pictures: int = 1
     ) -> int | None:
@@ -193,18 +157,12 @@ class NearestNeighborStyle(System):
         optimizer = self.optimizer(options)
         return self.engine.peak_of_descent(steps, cost, optimizer, options.pooling, shape, pictures)
 
-    def check_style(self, style: ImageLike, options: NearestNeighborOptions) -> None:
-        """Raise the ImageError of any photo: the style is too small for a layer."""
-        layers = self.objective(options).layers
-        shape = as_picture(style, options.size).pixels.shape
-        self.engine.limits.check_side("style", shape, layers, options.pooling)
-
     def _targets(
         self,
         objective: Objective,
         photo: Array,
         sought: Array,
-        painting: Array,
+        given: Given,
         options: NearestNeighborOptions,
     ) -> Targets:
         """Return the targets of a level.
@@ -212,20 +170,24 @@ class NearestNeighborStyle(System):
         Args:
             objective: The terms.
             photo: (1, 3, H, W) at the level's size.
-            sought: The picture whose columns are replaced by those of the painting, likewise.
-            painting: (H', W', 3).
+            sought: The picture whose columns are replaced by those of the paintings, likewise.
+            given: The pictures of the call.
             options: The options.
         """
         matching, *others = objective.terms
         name = TARGET + matching.name
-        smallest, _ = self.engine.limits.largest_need(objective.layers, options.pooling)
-        resized = painting_at(painting, max(photo.shape[2:]), smallest)
-        key = self._key_of_targets(resized, (matching,), options.pooling)
+        smallest = self._smallest(objective.layers, options.pooling)
+        side = round(given.style_scale * max(photo.shape[2:]))
+        resized = [painting_at(each.pixels, side, smallest) for each in given.paintings]
+        seen = tuple((hashlib.sha256(each.tobytes()).digest(), each.shape) for each in resized)
 
         def columns_of(pictures: Array) -> Array:
             return self.engine.targets((matching,), pictures, options.pooling)[name]
 
-        columns = self._style_columns.get(key, lambda: _flat(columns_of(resized)))
+        columns = self._style_columns.get(
+            (self.engine.provider.for_targets, seen, matching, options.pooling),
+            lambda: np.concatenate([_flat(columns_of(each)) for each in resized], axis=1),
+        )
         queries = columns_of(sought)
         found = columns[:, self.engine.nearest(_flat(queries), columns)]
         lengths = np.maximum(np.linalg.norm(found, axis=0), np.finfo(np.float32).tiny)

@@ -41,6 +41,11 @@ class PackedLevel(Level):
         return super().cut(self.laplacian.unpack(images))
 
 
+def packed_levels(levels: Sequence[Level]) -> list[PackedLevel]:
+    """Return the same sizes for pictures that are stored as Laplacian pyramids."""
+    return [PackedLevel(**vars(level)) for level in levels]
+
+
 def enlarger(levels: Sequence[PackedLevel]) -> Callable[[Array, Level], Array]:
     """Return the function that brings packed images of one of these levels to the next one."""
 

@@ -188,9 +188,7 @@ class Reconstruction(System):
         layers = [task.layer.name for task in tasks]
         height, width, _ = photo.shape
         size = resized_shape(height, width, options.size, options.max_size)
-        limits = self.engine.limits
-        limits.check_side("picture", photo.shape, layers, options.pooling)
-        limits.check_side("picture at the size asked for", size, layers, options.pooling)
+        self.engine.limits.check_picture(photo.shape, size, layers, options.pooling)
         return resize(photo, size)
 
     def _reconstruct(

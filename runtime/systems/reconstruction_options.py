@@ -9,17 +9,12 @@ import math
 from dataclasses import dataclass
 
 from nstbatch.runtime.checks import (
-    OPTIMIZER_NAMES,
-    POOLINGS,
     OptimizerName,
     Own,
     Pooling,
-    above,
     at_least,
-    bound,
-    one_of,
     several,
-    side,
+    shared_fields,
     text,
     whole,
 )
@@ -93,13 +88,7 @@ class ReconstructionOptions:
     pooling: Pooling = "max"  # as the networks were trained
 
     def __post_init__(self) -> None:
-        if self.optimizer is not None:
-            one_of("optimizer", self.optimizer, OPTIMIZER_NAMES)
-        one_of("pooling", self.pooling, POOLINGS)
-        side("size", self.size)
-        bound("max_size", self.max_size)
-        for name, lowest in (("iterations", 1), ("seed", 0)):
-            whole(name, getattr(self, name), lowest)
+        shared_fields(self)
         for name, lowest in (("tv_beta", 1), ("alpha", 2)):
             at_least(name, getattr(self, name), lowest)
         if self.layers is not None:
@@ -112,8 +101,6 @@ class ReconstructionOptions:
                 at_least("tv_weight", weight, 0)
         if any(given is not None and not given for given in (self.tv_weights, self.layers)):
             raise UsageError("At least one layer and one tv_weight are needed, or None.")
-        if self.learning_rate is not None:
-            above("learning_rate", self.learning_rate, 0)
         if self.jitter is not None:
             whole("jitter", self.jitter, 0)
         if self.alpha_weight is not None:

@@ -1,46 +1,210 @@
-"""The contract of the systems that paint a photo in a style, each with options of its own."""
+"""The systems that paint a photo in a style: how they are called, and what they read and check."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar, Generic, TypeVar
 
+from nstbatch.runtime.arrays import Array
+from nstbatch.runtime.checks import Pooling, options_or_default
 from nstbatch.runtime.descent.progress import ProgressCallback
-from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.descent.pyramid import FACTOR, MARGIN, Level, plan_levels
+from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective
-from nstbatch.runtime.pictures.images import ImageLike
+from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
+from nstbatch.runtime.pictures.sizes import long_side
+from nstbatch.runtime.style.color_modes import after_run, before_run, paintings_before_run
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import Painting, StyleLike, read_paintings
+from nstbatch.runtime.style.regions import Masks, Regions, read_weights, regions_of_photo
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
-from .system import Result
+from .system import Result, Run, System
 
-Options = TypeVar("Options", contravariant=True)
+Options = TypeVar("Options", StyleTransferOptions, NearestNeighborOptions)
 
 
-class StyleSystem(Protocol[Options]):
-    """A bundle on a device, ready to paint."""
+@dataclass(frozen=True, eq=False)
+class Given:
+    """The pictures of a call.
 
-    engine: Engine
+    Attributes:
+        photo: The photo.
+        paintings: The paintings of the style.
+        style_scale: Their long side, as a multiple of the picture's.
+        regions: The regions of the photo that get a style; empty for the whole photo.
+        content_weights: Where the photo's content counts, (H, W) in [0, 1]; None for everywhere.
+        start: (H, W, 3) of the picture to start from.
+        checkpoint: A file to keep the run in; None to keep it nowhere.
+    """
 
-    def __call__(
-        self,
-        photo: ImageLike,
-        style: ImageLike,
-        options: Options | None = None,
-        *,
-        init_image: ImageLike | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        progress: ProgressCallback | None = None,
-        stop: Callable[[], bool] | None = None,
-    ) -> Result:
-        """Paint a photo; see :meth:`.style_transfer.StyleTransfer.__call__`."""
+    photo: Picture
+    paintings: Sequence[Painting]
+    style_scale: float
+    regions: Regions
+    content_weights: Array | None
+    start: Array
+    checkpoint: str | os.PathLike[str] | None
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Everything here that tells one run from another."""
+        paintings = (
+            part
+            for each in self.paintings
+            for part in (each.share, each.pixels, *(each.regions or {}).values())
+        )
+        masks = (*self.regions, *self.regions.values(), self.content_weights)
+        return self.photo.pixels, *paintings, self.style_scale, *masks, self.start
+
+
+class StyleSystem(System, Generic[Options]):
+    """A bundle on a device, ready to paint; photos of the same shape share their sessions."""
+
+    level_factor: ClassVar[float] = FACTOR
+    """Ratio of the sizes of two successive levels."""
+    level_power: ClassVar[float] = 0.0
+    """Steps per level are proportional to (long side)^power."""
+
+    @property
+    @abstractmethod
+    def options_class(self) -> type[Options]:
+        """The class of the options."""
+
+    @abstractmethod
     def objective(self, options: Options) -> Objective:
         """Return the weighted terms of the options; UnknownNameError for an unknown layer."""
 
+    @abstractmethod
     def peak_memory(
         self, options: Options, shape: tuple[int, int], pictures: int = 1
     ) -> int | None:
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
 
-    def check_style(self, style: ImageLike, options: Options) -> None:
-        """Raise the ImageError of any photo: the style is too small for a layer."""
+    @abstractmethod
+    def _run(
+        self,
+        given: Given,
+        levels: list[Level],
+        objective: Objective,
+        options: Options,
+    ) -> Run:
+        """Describe the run over these sizes of pictures."""
+
+    def __call__(
+        self,
+        photo: ImageLike,
+        style: StyleLike,
+        options: Options | None = None,
+        *,
+        init_image: ImageLike | None = None,
+        masks: Masks | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: ProgressCallback | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Result:
+        """Paint a photo.
+
+        Args:
+            photo: A path, or an array (H, W, 3), RGB in [0, 1].
+            style: The painting, likewise; or several, as a tuple or list of pictures and of
+                :class:`nstbatch.runtime.style.paintings.Style`, whose styles are blended.
+            options: The options; the defaults if None.
+            init_image: The start, with ``init="image"``.
+            masks: The regions of the photo that have styles of their own, and where its content
+                counts.
+            checkpoint: A file to save the run to, once a minute, and to resume from if it holds
+                this run; it is removed when the run is finished.
+            progress: Called after every step.
+            stop: Called before every step; True ends the run.
+
+        A loss that is not finite raises no error: the result has the last picture before it, and
+        gives the ``reason``.
+
+        Raises:
+            UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
+            UsageError: ``init_image`` and ``options.init`` contradict each other, or no style or
+                no style layer has a weight.
+            ImageError: A picture cannot be read, is too small for the layers, or is an array of
+                another kind; or a mask does not fit its picture, or has a region that no style has.
+        """
+        options = options_or_default(options, self.options_class)
+        plan = partial(self._plan, photo, style, options, init_image, masks, checkpoint)
+        return self._carry_out(plan, progress, stop)
+
+    def check_style(self, style: StyleLike, options: Options) -> None:
+        """Raise the ImageError of any photo: a style cannot be read, or is too small for a layer.
+
+        Raises:
+            UsageError: No style has a weight.
+        """
+        self._paintings(style, self.objective(options).layers, options)
+
+    def _paintings(
+        self, style: StyleLike, layers: Sequence[str], options: Options
+    ) -> list[Painting]:
+        paintings = read_paintings(style, options.style_reading_size)
+        for each in paintings:
+            self.engine.limits.check_side("style", each.pixels.shape, layers, options.pooling)
+        return paintings
+
+    def _plan(
+        self,
+        photo: ImageLike,
+        style: StyleLike,
+        options: Options,
+        init_image: ImageLike | None,
+        masks: Masks | None,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> Run:
+        """Read the pictures and describe the run; see :meth:`__call__`."""
+        if (options.init == "image") != (init_image is not None):
+            raise UsageError("An init_image goes with init='image', and with nothing else.")
+        objective, size = self.objective(options), options.size
+        picture = as_picture(photo, size)
+        start = picture.pixels if init_image is None else as_picture(init_image, size).pixels
+        levels = self._levels(picture.pixels, objective.layers, options)
+        paintings = self._paintings(style, objective.layers, options)
+        scale = options.style_scale_for(max(levels[-1].height, levels[-1].width))
+        of_styles = [each.regions for each in paintings]
+        regions = regions_of_photo(masks, picture.pixels.shape, of_styles)
+        content = None if masks is None else masks.content
+        weights = None if content is None else read_weights(content, picture.pixels.shape)
+        seen, color = picture.pixels, options.color
+        given = Given(
+            replace(picture, pixels=before_run(color, seen)),
+            paintings_before_run(color, paintings, seen),
+            scale,
+            regions,
+            weights,
+            before_run(color, start),
+            checkpoint,
+        )
+        run = self._run(given, levels, objective, options)
+        return replace(run, finish=lambda images: after_run(color, run.finish(images), seen))
+
+    def _levels(self, photo: Array, layers: Sequence[str], options: Options) -> list[Level]:
+        """Plan the sizes; an ImageError if the photo is too small for a layer."""
+        height, width, _ = photo.shape
+        levels = plan_levels(
+            height,
+            width,
+            size=long_side(height, width, options.size, options.max_size),
+            scales=options.scales,
+            steps=options.iterations,
+            smallest=self._smallest(layers, options.pooling),
+            margin=MARGIN,
+            factor=self.level_factor,
+            power=self.level_power,
+        )
+        finest = (levels[-1].height, levels[-1].width)
+        self.engine.limits.check_picture((height, width), finest, layers, options.pooling)
+        return levels
+
+    def _smallest(self, layers: Sequence[str], pooling: Pooling) -> int:
+        """Return the smallest side of a picture that all layers accept."""
+        return self.engine.limits.largest_need(layers, pooling)[0]

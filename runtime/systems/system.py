@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,7 @@ from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
 from nstbatch.runtime.descent.pyramid import Level, Report, coarse_to_fine
 from nstbatch.runtime.engine.engine import Engine, Targets
-from nstbatch.runtime.objectives.terms import Objective, Term
+from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.objectives.views import View
 from nstbatch.runtime.pictures.images import Picture
 from nstbatch.runtime.pictures.sizes import from_nchw
@@ -186,13 +185,6 @@ class System:
             identity: Everything else that tells the run from others; see :class:`CheckpointFile`.
         """
         return CheckpointFile(Path(path), self.engine.bundle, *identity) if path else None
-
-    def _key_of_targets(
-        self, images: Array, terms: tuple[Term, ...], pooling: Pooling
-    ) -> tuple[object, ...]:
-        """Return the key of targets that are kept: everything that they depend on."""
-        seen = (images.shape, hashlib.sha256(images.tobytes()).digest())
-        return (self.engine.provider.for_targets, *seen, terms, pooling)
 
 
 def never() -> bool:

@@ -9,6 +9,7 @@ Embedding takes three lines::
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -253,7 +254,8 @@ class Texture(System):
         """Return the Gram matrices of the exemplar at a share of its size."""
         height, width, _ = exemplar.shape
         shrunk = to_nchw(resize(exemplar, (round(share * height), round(share * width))))
-        key = self._key_of_targets(shrunk, terms, pooling)
+        seen = (shrunk.shape, hashlib.sha256(shrunk.tobytes()).digest())
+        key = (self.engine.provider.for_targets, *seen, terms, pooling)
         return self._targets.get(key, lambda: self.engine.targets(terms, shrunk, pooling))
 
 

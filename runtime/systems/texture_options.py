@@ -9,17 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nstbatch.runtime.checks import (
-    OPTIMIZER_NAMES,
     OWN,
-    POOLINGS,
     OptimizerName,
     Own,
     Pooling,
-    above,
-    at_least,
-    bound,
     flag,
-    one_of,
+    shared_fields,
     side,
     text,
     weights,
@@ -74,8 +69,7 @@ class TextureOptions:
     pooling: Pooling = "avg"  # Gatys et al. 2015, section 2
 
     def __post_init__(self) -> None:
-        one_of("optimizer", self.optimizer, OPTIMIZER_NAMES)
-        one_of("pooling", self.pooling, POOLINGS)
+        shared_fields(self)
         for name in ("width", "height"):
             side(name, getattr(self, name))
         if (self.width == OWN) != (self.height == OWN):
@@ -83,22 +77,14 @@ class TextureOptions:
                 f"Give the width and the height as numbers, or both as {OWN!r}, "
                 f"not {self.width!r} and {self.height!r}."
             )
-        bound("max_size", self.max_size)
-        for name in ("iterations", "scales"):
-            whole(name, getattr(self, name), 1)
-        whole("seed", self.seed, 0)
         for name in ("tileable", "histogram"):
             flag(name, getattr(self, name))
-        if self.tolerance is not None:
-            at_least("tolerance", self.tolerance, 0)
         if self.exemplar_size is not None:
             whole("exemplar_size", self.exemplar_size, 1)
         if self.layers is not None:
             weights("layers", self.layers)
         if self.up_to is not None:
             text("up_to", self.up_to)
-        if self.learning_rate is not None:
-            above("learning_rate", self.learning_rate, 0)
 
     @property
     def given_shape(self) -> tuple[int, int] | None:

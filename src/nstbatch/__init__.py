@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from nstbatch.runtime.errors import NstbatchError
     from nstbatch.runtime.formats.metadata import Metadata, read_metadata, read_recipe
     from nstbatch.runtime.pictures.images import Picture, read, write
+    from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+    from nstbatch.runtime.style.paintings import Style
+    from nstbatch.runtime.style.regions import Masks
+    from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
     from nstbatch.runtime.systems.class_picture import ClassPicture, ClassPictureResult
     from nstbatch.runtime.systems.deepdream import DeepDream, DreamResult
     from nstbatch.runtime.systems.dream_options import (
@@ -31,7 +35,6 @@ if TYPE_CHECKING:
         DreamOptions,
         ZoomOptions,
     )
-    from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
     from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
     from nstbatch.runtime.systems.reconstruction import (
         ReconstructedLayer,
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
     )
     from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
     from nstbatch.runtime.systems.style_transfer import StyleTransfer
-    from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
     from nstbatch.runtime.systems.system import Result
     from nstbatch.runtime.systems.texture import Texture
     from nstbatch.runtime.systems.texture_options import TextureOptions
@@ -61,6 +63,7 @@ __all__ = [
     "DeepDream",
     "DreamOptions",
     "DreamResult",
+    "Masks",
     "Metadata",
     "NearestNeighborOptions",
     "NearestNeighborStyle",
@@ -72,6 +75,7 @@ __all__ = [
     "ReconstructionOptions",
     "ReconstructionResult",
     "Result",
+    "Style",
     "StyleTransfer",
     "StyleTransferOptions",
     "Texture",
@@ -100,7 +104,7 @@ _HOMES = {
     "DreamResult": "systems.deepdream",
     "Result": "systems.system",
     "Metadata": "formats.metadata",
-    "NearestNeighborOptions": "systems.nearest_neighbor_options",
+    "NearestNeighborOptions": "style.nearest_neighbor_options",
     "NearestNeighborStyle": "systems.nearest_neighbor_style",
     "NstbatchError": "errors",
     "Picture": "pictures.images",
@@ -109,8 +113,10 @@ _HOMES = {
     "Reconstruction": "systems.reconstruction",
     "ReconstructionOptions": "systems.reconstruction_options",
     "ReconstructionResult": "systems.reconstruction",
+    "Masks": "style.regions",
+    "Style": "style.paintings",
     "StyleTransfer": "systems.style_transfer",
-    "StyleTransferOptions": "systems.style_transfer_options",
+    "StyleTransferOptions": "style.style_transfer_options",
     "Texture": "systems.texture",
     "TextureOptions": "systems.texture_options",
     "ZoomOptions": "systems.dream_options",

@@ -18,9 +18,10 @@ from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.images import read
 from nstbatch.runtime.pictures.sizes import from_nchw, resize_batch
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import painting_at
 from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
-from nstbatch.runtime.systems.style_transfer import painting_at
+from nstbatch.runtime.systems.packed_levels import packed_levels
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
@@ -112,7 +113,7 @@ def run(sides, levels, photo):
 def test_it_takes_a_fifth_of_pytorchs_time_at_equal_steps(photo, painting, reference):
     ours = Ours(painting)
     pytorch = PyTorch(reference, ours)
-    levels = ours.transfer._levels(photo, painting, ours.objective, OPTIONS)
+    levels = packed_levels(ours.transfer._levels(photo, ours.objective.layers, OPTIONS))
     curves, seconds, images = run((ours, pytorch), levels, photo)
     folder = os.environ.get("NSTBATCH_REPLICATION_PICTURES")
     for name, image in zip(("ours", "pytorch"), images, strict=True):
@@ -128,6 +129,6 @@ def test_the_first_fifty_steps_have_pytorchs_losses(photo, painting, reference):
     ours = Ours(painting, device="cpu", precision="fp32")
     pytorch = PyTorch(reference, ours)
     options = NearestNeighborOptions(size=256, iterations=50, scales=1)
-    levels = ours.transfer._levels(photo, painting, ours.objective, options)
+    levels = packed_levels(ours.transfer._levels(photo, ours.objective.layers, options))
     curves, *_ = run((ours, pytorch), levels, photo)
     np.testing.assert_allclose(curves[0][0], curves[1][0], rtol=0.02)

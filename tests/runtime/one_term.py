@@ -7,7 +7,7 @@ import torch
 from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link, link_targets
-from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
+from nstbatch.runtime.names import GRADIENT, GUIDE, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Objective
 
 CPU = resolve("cpu")
@@ -23,13 +23,15 @@ IDENTITY = """
 """
 
 
-def run_term(term, image, target=None, weight=None):
+def run_term(term, image, target=None, weight=None, guide=None):
     """Loss (N,) and cotangent (N, C, H, W) of one term on an image that is its own feature."""
     pictures = len(image)
     weights = np.ones(pictures, np.float32) if weight is None else weight
     inputs = {IMAGE: image, WEIGHT + term.name: weights}
     if target is not None:
         inputs[TARGET + term.name] = target
+    if guide is not None:
+        inputs[GUIDE + term.name] = guide
     shapes = {name: values.shape for name, values in inputs.items()}
     identity = IDENTITY.replace("N, C, H, W", ", ".join("NCHW"[: image.ndim]))
     graph = link(onnx.parser.parse_model(identity), [term], pictures)
@@ -38,11 +40,13 @@ def run_term(term, image, target=None, weight=None):
     return outputs[LOSSES][:, 0], outputs[GRADIENT]
 
 
-def run_target(term, image):
+def run_target(term, image, guide=None):
     forward = onnx.parser.parse_model(IDENTITY)
     del forward.graph.output[1], forward.graph.input[1], forward.graph.node[1]
-    session = open_session(link_targets(forward, [term]), {IMAGE: image.shape}, CPU, threads=1)
-    return session.run({IMAGE: image})[TARGET + term.name]
+    inputs = {IMAGE: image} if guide is None else {IMAGE: image, GUIDE + term.name: guide}
+    shapes = {name: values.shape for name, values in inputs.items()}
+    session = open_session(link_targets(forward, [term]), shapes, CPU, threads=1)
+    return session.run(inputs)[TARGET + term.name]
 
 
 def autograd(loss, image, *others):

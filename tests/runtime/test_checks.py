@@ -12,10 +12,10 @@ from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions, FilterChoice
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.formats.picture_options import PictureOptions
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.dream_options import ClassPictureOptions, DreamOptions, ZoomOptions
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.texture_options import TextureOptions
 
 KINDS: tuple[Any, ...] = (

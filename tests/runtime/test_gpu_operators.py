@@ -25,15 +25,15 @@ from nstbatch.runtime.graphs.gpu_rewriting import rewritten_for_gpu
 from nstbatch.runtime.graphs.half_precision import reached_from
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.pictures.synthetic import photo_like
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.class_picture import ClassPicture
 from nstbatch.runtime.systems.deepdream import DeepDream
 from nstbatch.runtime.systems.dream_options import PRIORS, ClassPictureOptions, DreamOptions
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
 from nstbatch.runtime.systems.reconstruction import Reconstruction
 from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.texture import Texture
 from nstbatch.runtime.systems.texture_options import TextureOptions
 

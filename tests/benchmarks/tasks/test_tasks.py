@@ -13,8 +13,8 @@ from nstbatch.benchmarks.peers.peers import Peer
 from nstbatch.benchmarks.tasks.tasks import make_task, terms_of
 from nstbatch.benchmarks.tasks.turns import AbsentError
 from nstbatch.runtime.errors import ImageError, UnknownNameError
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 STEPS = 5
 

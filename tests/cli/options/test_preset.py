@@ -9,8 +9,8 @@ from nstbatch.cli.main import app, run
 from nstbatch.cli.options.preset import preset_table
 from nstbatch.cli.parsing.invocation import invocation
 from nstbatch.runtime.errors import UnknownNameError
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
-from nstbatch.runtime.systems.style_transfer_presets import PRESET_NAMES, PRESETS
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.style.style_transfer_presets import PRESET_NAMES, PRESETS
 
 PROGRAM = get_command(app)
 FAST = PRESETS["fast"]

@@ -14,8 +14,8 @@ from nstbatch.cli.main import app, run
 from nstbatch.cli.output.fingerprint import origin_of
 from nstbatch.cli.parsing.invocation import invocation
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.systems.nearest_neighbor_presets import PRESETS
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.nearest_neighbor_presets import PRESETS
 
 PROGRAM = get_command(app)
 NNST = ("--method", "nnst", "--model", "alexnet", "--device", "cpu")

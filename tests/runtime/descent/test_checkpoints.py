@@ -10,8 +10,8 @@ from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.descent.pyramid import Checkpoint
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 CHECKPOINT = Checkpoint(
     level=1,

@@ -13,8 +13,8 @@ from nstbatch.runtime.engine.batch_size import (
     bytes_of_step,
     largest_batch,
 )
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 
 @pytest.mark.parametrize(

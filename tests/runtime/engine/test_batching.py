@@ -16,9 +16,9 @@ from nstbatch.exporter.checks.pictures import photo_like
 from nstbatch.runtime.descent.loop import StopReason, descend
 from nstbatch.runtime.engine.batching import Batcher, Start
 from nstbatch.runtime.errors import StoppedError, UsageError
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems import system
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 WAIT = 30  # seconds; for a test that hangs
 

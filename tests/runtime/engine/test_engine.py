@@ -18,7 +18,7 @@ from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import StoppedError, UnknownNameError
 from nstbatch.runtime.objectives.terms import content, style, total_variation
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 
 @pytest.fixture

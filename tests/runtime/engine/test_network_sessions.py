@@ -13,7 +13,7 @@ from nstbatch.runtime.engine.network_sessions import KEPT_SESSIONS, NetworkSessi
 from nstbatch.runtime.errors import StoppedError
 from nstbatch.runtime.names import IMAGE, LOSSES
 from nstbatch.runtime.objectives.terms import content, total_variation
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 CPU = Provider("cpu", "fp32")
 TERMS = content("relu1").terms

@@ -9,12 +9,12 @@ import pytest
 
 from nstbatch.runtime.deconvnet.deconvnet import BATCH
 from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.deepdream import DeepDream
 from nstbatch.runtime.systems.dream_options import DreamOptions
 from nstbatch.runtime.systems.reconstruction import Reconstruction
 from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.texture import Texture
 from nstbatch.runtime.systems.texture_options import TextureOptions
 

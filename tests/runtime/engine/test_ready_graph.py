@@ -13,8 +13,8 @@ from nstbatch.runtime.cache.cache import Cache
 from nstbatch.runtime.devices.providers import check, resolve
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.engine.ready_graph import ReadyGraph, Recipe
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 CPU = resolve("cpu")
 SHAPES = {"image": (1, 16, 12, 10)}

@@ -31,3 +31,11 @@ def test_a_picture_that_is_too_small_is_refused_with_its_size_and_the_layer(limi
     limits.check_side("picture", (40, 31, 3), ["relu5"], "avg")
     with pytest.raises(ImageError, match=r"^The style is 40x30 pixels; relu5 needs at least 31 on"):
         limits.check_side("style", (30, 40, 3), ["relu1", "relu5"], "avg")
+
+
+def test_the_photo_is_refused_before_the_picture_that_it_becomes(limits):
+    limits.check_picture((31, 40), (31, 31), ["relu5"], "avg")
+    with pytest.raises(ImageError, match=r"^The picture is 40x30 pixels"):
+        limits.check_picture((30, 40), (20, 30), ["relu5"], "avg")
+    with pytest.raises(ImageError, match=r"^The picture at the size asked for is 40x30 pixels"):
+        limits.check_picture((60, 80, 3), (30, 40), ["relu5"], "avg")

@@ -7,8 +7,8 @@ from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.graphs.link import IMAGE, TARGET, WEIGHT, link
 from nstbatch.runtime.graphs.live_bytes import bytes_of
 from nstbatch.runtime.graphs.specialise import specialise
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 KB = 1000  # of 250 float32
 

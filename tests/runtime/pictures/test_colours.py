@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstbatch.runtime.pictures.colours import match_histogram
+from nstbatch.runtime.pictures.colours import grey, luminance, match_histogram, with_luminance
 
 
 def random(height, width, seed=0):
@@ -71,3 +71,31 @@ def test_a_flat_reference_gives_a_flat_picture():
 def test_a_picture_is_left_as_it_is_by_itself():
     pixels = random(20, 20)
     np.testing.assert_allclose(match_histogram(pixels, pixels), pixels, atol=1e-6)
+
+
+# --- Luminance and chroma ---------------------------------------------------------------------
+
+
+def test_a_grey_picture_has_equal_channels_and_its_luminance():
+    pixels = random_pixels()
+    made = grey(pixels)
+    assert made.dtype == np.float32
+    np.testing.assert_array_equal(made[..., 0], made[..., 1])
+    np.testing.assert_array_equal(made[..., 0], made[..., 2])
+    np.testing.assert_allclose(luminance(made), luminance(pixels), atol=1e-6)
+    np.testing.assert_allclose(luminance(pixels)[0, 0], pixels[0, 0] @ [0.299, 0.587, 0.114])
+
+
+def test_another_luminance_leaves_the_chroma_also_at_black_and_white():
+    pixels = random_pixels()
+    for values in (np.zeros((9, 7)), np.ones((9, 7)), random_pixels(seed=1)[..., 0]):
+        made = with_luminance(pixels, values.astype(np.float32))
+        assert 0 <= made.min() <= made.max() <= 1
+        before, after = (p - luminance(p)[..., None] for p in (pixels, made))
+        np.testing.assert_allclose(after, before, atol=1e-5)
+    same = with_luminance(pixels, luminance(pixels))
+    np.testing.assert_allclose(same, pixels, atol=1e-6)
+
+
+def random_pixels(seed=0):
+    return np.random.default_rng(seed).random((9, 7, 3), dtype=np.float32)

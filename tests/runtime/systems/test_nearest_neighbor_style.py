@@ -14,10 +14,13 @@ from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.laplacian import Laplacian
+from nstbatch.runtime.pictures.images import Picture
 from nstbatch.runtime.pictures.sizes import to_nchw
 from nstbatch.runtime.pictures.synthetic import photo_like
-from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import Painting, Style
 from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
+from nstbatch.runtime.systems.style_system import Given
 
 QUICK = NearestNeighborOptions(size=64, scales=2, iterations=6)
 POOLING = QUICK.pooling
@@ -36,7 +39,8 @@ def parts_of_level(transfer, options):
     """The objective, the targets of ours, and the pictures they were made from."""
     photo, sought, painting = (to_nchw(picture(seed=seed)) for seed in (0, 1, 2))
     objective = transfer.objective(options)
-    targets = transfer._targets(objective, photo, sought, picture(seed=2), options)
+    given = Given(Picture(picture()), [Painting(picture(seed=2))], 1.0, {}, None, picture(), None)
+    targets = transfer._targets(objective, photo, sought, given, options)
     return objective, targets, photo, sought, painting
 
 
@@ -233,3 +237,17 @@ def test_what_cannot_be_painted_is_refused(transfer):
         transfer.check_style(picture(3, 3), QUICK)
     with pytest.raises(ImageError, match="picture"):
         transfer(picture(3, 3), picture(), NearestNeighborOptions(size=3))
+
+
+# --- Several styles ---------------------------------------------------------------------------
+
+
+def test_columns_are_sought_in_all_styles(transfer):
+    one, two = picture(seed=1), picture(seed=2)
+    both = transfer(picture(), [one, two], QUICK).image
+    assert not np.array_equal(both, transfer(picture(), one, QUICK).image)
+
+
+def test_styles_have_no_weights(transfer):
+    with pytest.raises(UsageError, match="without weights"):
+        transfer(picture(), [picture(seed=1), Style(picture(seed=2), 2)], QUICK)

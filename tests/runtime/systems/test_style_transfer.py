@@ -16,12 +16,17 @@ from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine import network_sessions
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
-from nstbatch.runtime.pictures.colours import recolored
+from nstbatch.runtime.names import GRADIENT, IMAGE, TARGET, WEIGHT
+from nstbatch.runtime.objectives.terms import CONTENT_TARGET
+from nstbatch.runtime.pictures.colours import grey, luminance, recolored
 from nstbatch.runtime.pictures.images import Picture, read
 from nstbatch.runtime.pictures.sizes import fit_long_side, resize
-from nstbatch.runtime.systems.style_objective import BY_DEPTH, default_weights
+from nstbatch.runtime.style.paintings import Style, read_paintings
+from nstbatch.runtime.style.regions import Masks
+from nstbatch.runtime.style.style_objective import BY_DEPTH, default_weights
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.systems.style_system import Given
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 QUICK = StyleTransferOptions(size=64, iterations=3, scales=2)
 # Hardly a step: what comes out is what the run started from.
@@ -205,8 +210,8 @@ def test_a_run_that_fails_hands_back_the_last_finite_picture(monkeypatch):
 def test_the_fine_sizes_take_most_of_the_steps(transfer):
     """As docs/decisions/0005-default-schedule.md and docs/usage.md say."""
     options = StyleTransferOptions()
-    photo, painting = np.zeros((200, 300, 3), np.float32), PAINTING
-    levels = transfer._levels(photo, painting, transfer.objective(options), options)
+    photo, layers = np.zeros((200, 300, 3), np.float32), transfer.objective(options).layers
+    levels = transfer._levels(photo, layers, options)
     steps = [(level.width, level.steps) for level in levels]
     assert steps == [(181, 27), (256, 39), (362, 55), (512, 79)]
 
@@ -467,3 +472,179 @@ def test_files_that_cannot_be_read_are_refused(transfer, tmp_path, write_unreada
         for arguments in ((tmp_path / name, PAINTING), (PHOTO, tmp_path / name)):
             with pytest.raises(ImageError, match=reason):
                 transfer(*arguments, QUICK)
+
+
+# --- Several styles ---------------------------------------------------------------------------
+
+
+def test_a_style_twice_is_that_style(transfer):
+    expected = transfer(PHOTO, PAINTING, QUICK).image
+    for styles in ([PAINTING, PAINTING], (PAINTING, Style(PHOTO, 0))):
+        image = transfer(PHOTO, styles, replace(QUICK, init="photo")).image
+        expected = transfer(PHOTO, PAINTING, replace(QUICK, init="photo")).image
+        np.testing.assert_allclose(image, expected, atol=2e-3)
+
+
+def test_a_blend_lies_between_its_styles(transfer):
+    """The Gram matrices of a blend are sought: its loss is that of the blended targets."""
+    other = picture(90, 70, seed=2)
+    options = replace(QUICK, scales=1, error="mse", init="photo", iterations=1)
+    levels = transfer._levels(PHOTO, transfer.objective(options).layers, options)
+
+    def targets(styles):
+        given = Given(Picture(PHOTO), read_paintings(styles), 1.0, {}, None, PHOTO, None)
+        return transfer._targets.at(levels[0], transfer.objective(options), given, "max")
+
+    one, two, both = targets(PAINTING), targets(other), targets([PAINTING, Style(other, 3)])
+    for name, target in both.items():
+        np.testing.assert_allclose(target, 0.25 * one[name] + 0.75 * two[name], rtol=1e-5)
+
+
+def test_the_size_of_the_style_follows_the_options(transfer, monkeypatch):
+    seen = []
+    targets = transfer.engine.targets
+
+    def watched(terms, images, pooling, **others):
+        if terms and terms[0].target != CONTENT_TARGET:
+            seen.append(max(images.shape[2:]))
+        return targets(terms, images, pooling, **others)
+
+    monkeypatch.setattr(transfer.engine, "targets", watched)
+    rng = np.random.default_rng(5)
+
+    def sizes(**options):
+        seen.clear()
+        painting = np.clip(PAINTING + 0.001 * rng.random(PAINTING.shape, np.float32), 0, 1)
+        changed = replace(QUICK, size=96, scales=2, iterations=2, **options)
+        transfer(PHOTO, painting.astype(np.float32), changed)
+        return list(seen)
+
+    assert sizes() == [68, 96]
+    assert sizes(style_scale=0.75) == [51, 72]
+    assert sizes(style_size=72) == [51, 72]
+    with pytest.raises(UsageError, match="not both"):
+        replace(QUICK, style_size=72, style_scale=2)
+
+
+# --- Regions ----------------------------------------------------------------------------------
+
+
+def halves(left, right, shape=(96, 128)):
+    pixels = np.zeros((*shape, 3), np.float32)
+    pixels[:, : shape[1] // 2], pixels[:, shape[1] // 2 :] = left, right
+    return pixels
+
+
+def gradient(transfer, options, photo, style, masks):
+    """(3, H, W) of the first step from the photo, without the margin."""
+    runs = []
+    transfer._descend = lambda run, *others: runs.append(run) or (_ for _ in ()).throw(EOFError)
+    with pytest.raises(EOFError):
+        transfer(photo, style, options, masks=masks)
+    del transfer._descend
+    (run,) = runs
+    targets = run.targets(run.levels[0], run.images)
+    weights = {
+        WEIGHT + term.name: term.graph_weight(weight, targets.get(TARGET + term.name), 1)
+        for weight, term in run.objective.weighted
+    }
+    inputs = {IMAGE: run.images, **targets, **weights}
+    shapes = {name: values.shape for name, values in inputs.items()}
+    session = transfer.engine._sessions.step(
+        transfer.engine.provider, run.objective.terms, (), run.pooling, shapes
+    )
+    return run.levels[0].cut(session.run(inputs)[GRADIENT])[0]
+
+
+def test_a_region_of_the_style_changes_its_region_of_the_photo_alone():
+    transfer = StyleTransfer("vgg16", device="cpu", threads=1)
+    layers = {"relu1_1": 1.0, "relu2_1": 1.0}  # they see 3 and 10 pixels
+    options = StyleTransferOptions(size=128, scales=1, init="photo", style_layers=layers)
+    photo, painting = picture(96, 128), picture(96, 128, seed=1)
+    other = painting.copy()
+    other[:, :64] = picture(96, 64, seed=2)
+    mask = halves((1, 0, 0), (0, 0, 1))
+    before, after = (
+        gradient(transfer, options, photo, Style(each, mask=mask), Masks(mask))
+        for each in (painting, other)
+    )
+    moved = np.abs(after - before).max(0)
+    assert moved[:, :64].max() > 0.1 * np.abs(before).max()
+    assert moved[:, 64:].max() == 0
+    # Without masks the change is everywhere.
+    before, after = (gradient(transfer, options, photo, each, None) for each in (painting, other))
+    assert np.abs(after - before)[..., 80:].max() > 0.01 * np.abs(before).max()
+
+
+def test_one_white_region_is_no_region(transfer):
+    white = halves(1, 1, (80, 100))
+    options = replace(QUICK, init="photo")
+    plain = transfer(PHOTO, PAINTING, options)
+    masked = transfer(PHOTO, PAINTING, options, masks=Masks(white, white))
+    assert any(name.endswith("@white") for name in masked.losses)
+    np.testing.assert_allclose(masked.image, plain.image, atol=5e-3)
+
+
+def test_black_keeps_the_photo_and_content_counts_in_white(transfer):
+    options = replace(QUICK, iterations=20, scales=1, init="photo", tv_weight=0)
+    options = replace(options, style_layers={"relu1": 1.0})  # sees 11 pixels
+    mask = halves(1, 0, (80, 100))
+    moved = np.abs(
+        transfer(PHOTO, PAINTING, options, masks=Masks(mask)).image - resize(PHOTO, (51, 64))
+    ).mean(2)
+    assert moved[:, 44:].mean() < 0.3 * moved[:, :20].mean()
+    kept = replace(options, content_weight=30)
+    moved = np.abs(
+        transfer(PHOTO, PAINTING, kept, masks=Masks(content=mask)).image - resize(PHOTO, (51, 64))
+    ).mean(2)
+    assert moved[:, :20].mean() < moved[:, 44:].mean()
+
+
+def test_masks_that_cannot_be_used_are_errors_of_the_photo(transfer):
+    mask = halves((1, 0, 0), (0, 0, 1), (80, 100))
+    red = halves((1, 0, 0), (1, 0, 0), (90, 70))
+    with pytest.raises(ImageError, match="lacks the region 0000ff"):
+        transfer(PHOTO, Style(PAINTING, mask=red), QUICK, masks=Masks(mask))
+    with pytest.raises(ImageError, match="mask of the style is 100x80"):
+        transfer(PHOTO, Style(PAINTING, mask=mask), QUICK)
+
+
+# --- Colours ----------------------------------------------------------------------------------
+
+
+def chroma(pixels):
+    return pixels - luminance(pixels)[..., None]
+
+
+@pytest.mark.parametrize("color", ["photo", "luminance"])
+def test_the_photos_chroma_is_kept(transfer, color):
+    reports = []
+
+    def progress(report):
+        reports.append(report.picture())
+
+    result = transfer(PHOTO, PAINTING, replace(QUICK, color=color), progress=progress)
+    photo = resize(PHOTO, result.image.shape[:2])
+    levels = np.rint(result.image * 255) / 255  # as a file has it
+    assert np.abs(chroma(levels) - chroma(photo)).max() <= 1 / 255
+    assert np.abs(result.image - photo).mean() > 0.01
+    # Previews have the same colours.
+    assert np.abs(chroma(reports[0]) - chroma(resize(PHOTO, reports[0].shape[:2]))).max() < 1e-5
+
+
+def test_a_grey_picture_has_equal_channels_and_a_grey_photo_stays_grey(transfer):
+    image = transfer(PHOTO, PAINTING, replace(QUICK, color="grey")).image
+    assert np.ptp(image, axis=2).max() == 0
+    for color in ("photo", "luminance"):
+        image = transfer(grey(PHOTO), PAINTING, replace(QUICK, color=color)).image
+        assert np.ptp(image, axis=2).max() < 1e-6
+
+
+@pytest.mark.parametrize("color", ["histogram", "covariance"])
+def test_the_style_gets_the_photos_colours_before(transfer, color):
+    photo = np.clip(PHOTO * [0.2, 0.9, 0.3], 0, 1).astype(np.float32)  # green
+    mean = transfer(photo, PAINTING, replace(QUICK, color=color, iterations=20)).image.mean((0, 1))
+    plain = transfer(photo, PAINTING, replace(QUICK, iterations=20)).image.mean((0, 1))
+    wanted = photo.mean((0, 1))
+    assert np.abs(mean - wanted).max() < 0.05
+    assert np.abs(plain - wanted).max() > 0.1

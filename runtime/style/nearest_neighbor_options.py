@@ -9,29 +9,24 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nstbatch.runtime.checks import (
-    POOLINGS,
     OptimizerName,
     Own,
     Pooling,
-    above,
-    at_least,
-    bound,
+    layer_names,
     one_of,
-    several,
-    side,
-    text,
-    whole,
+    shared_fields,
     within,
 )
 from nstbatch.runtime.errors import UsageError
 
 from .nearest_neighbor_presets import PRESETS
+from .shared_style_options import SharedStyleOptions
 from .style_transfer_options import INITS, Init, StyleTransferOptions
 from .style_transfer_presets import Preset
 
 
 @dataclass(frozen=True)
-class NearestNeighborOptions:
+class NearestNeighborOptions(SharedStyleOptions):
     """Options of a nearest-neighbour style transfer.
 
     Those that have the names of :class:`.style_transfer_options.StyleTransferOptions` have their
@@ -44,7 +39,7 @@ class NearestNeighborOptions:
         iterations: Optimiser steps over all scales, as many at each.
         scales: Number of sizes to work through, each twice the one before; 1 is the full size
             alone.
-        learning_rate: Step size of Adam; None for :data:`.nearest_neighbor_style.LEARNING_RATE`.
+        learning_rate: Step size of Adam; None for 4e-3.
         stylization: Share of the last scale's picture, beside the photo, in what the style's
             columns are matched with: from 0 to 1, more is further from the photo.
         content_weight: Weight of the self-similarity of the photo.
@@ -53,6 +48,9 @@ class NearestNeighborOptions:
             20 steps; None to take all steps.
         init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
             colours), "noise", or "image", another image that is given separately.
+        color: See :class:`.shared_style_options.SharedStyleOptions`.
+        style_size: Likewise.
+        style_scale: Likewise.
         seed: Random seed for the initial noise.
         pooling: Pooling variant of the network, "avg" or "max".
 
@@ -89,21 +87,11 @@ class NearestNeighborOptions:
         return cls(**{**PRESETS[name], **changes})
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        shared_fields(self)
         one_of("init", self.init, INITS)
-        one_of("pooling", self.pooling, POOLINGS)
-        side("size", self.size)
-        bound("max_size", self.max_size)
-        for name, lowest in (("iterations", 1), ("scales", 1), ("seed", 0)):
-            whole(name, getattr(self, name), lowest)
-        at_least("content_weight", self.content_weight, 0)
         within("stylization", self.stylization, 0, 1)
-        if self.tolerance is not None:
-            at_least("tolerance", self.tolerance, 0)
         if self.layers is not None:
-            several("layers", self.layers, "layer names")
-            for layer in self.layers:
-                text("layer in layers", layer)
+            layer_names("layers", self.layers)
             if not self.layers:
                 raise UsageError("The layers must be one or more.")
-        if self.learning_rate is not None:
-            above("learning_rate", self.learning_rate, 0)

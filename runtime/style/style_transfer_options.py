@@ -10,22 +10,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from nstbatch.runtime.checks import (
-    OPTIMIZER_NAMES,
-    POOLINGS,
     OptimizerName,
     Own,
     Pooling,
-    above,
-    at_least,
-    bound,
+    layer_names,
     one_of,
-    several,
-    side,
-    text,
+    shared_fields,
     weights,
-    whole,
 )
 
+from .shared_style_options import SharedStyleOptions
 from .style_transfer_presets import PRESET_NAMES, PRESETS, Preset
 
 Init = Literal["photo", "recolored", "noise", "image"]
@@ -37,7 +31,7 @@ INITS: tuple[Init, ...] = get_args(Init)
 
 
 @dataclass(frozen=True)
-class StyleTransferOptions:
+class StyleTransferOptions(SharedStyleOptions):
     """Options of a style transfer.
 
     Attributes:
@@ -60,6 +54,9 @@ class StyleTransferOptions:
             20 steps; None to take all steps.
         init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
             colours), "noise", or "image", another image that is given separately.
+        color: See :class:`.shared_style_options.SharedStyleOptions`.
+        style_size: Likewise.
+        style_scale: Likewise.
         seed: Random seed for the initial noise.
         pooling: Pooling variant of the network, "avg" or "max".
 
@@ -101,26 +98,11 @@ class StyleTransferOptions:
         return cls(**{**PRESETS[name], **changes})
 
     def __post_init__(self) -> None:
-        for name, choice, known in (
-            ("error", self.error, ERRORS),
-            ("optimizer", self.optimizer, OPTIMIZER_NAMES),
-            ("init", self.init, INITS),
-            ("pooling", self.pooling, POOLINGS),
-        ):
-            one_of(name, choice, known)
-        side("size", self.size)
-        bound("max_size", self.max_size)
-        for name, lowest in (("iterations", 1), ("scales", 1), ("seed", 0)):
-            whole(name, getattr(self, name), lowest)
-        for name in ("content_weight", "style_weight", "tv_weight"):
-            at_least(name, getattr(self, name), 0)
-        if self.tolerance is not None:
-            at_least("tolerance", self.tolerance, 0)
+        super().__post_init__()
+        shared_fields(self)
+        one_of("error", self.error, ERRORS)
+        one_of("init", self.init, INITS)
         if self.style_layers is not None:
             weights("style_layers", self.style_layers)
         if self.content_layers is not None:
-            several("content_layers", self.content_layers, "layer names")
-            for layer in self.content_layers:
-                text("layer in content_layers", layer)
-        if self.learning_rate is not None:
-            above("learning_rate", self.learning_rate, 0)
+            layer_names("content_layers", self.content_layers)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from nstbatch.runtime.errors import UnknownNameError, UsageError
-from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_bad_weight_names_its_layer():
 
 def test_the_defaults_cost_no_heavy_import():
     code = (
-        "import sys, nstbatch.runtime.systems.style_transfer_options;"
+        "import sys, nstbatch.runtime.style.style_transfer_options;"
         "import nstbatch.runtime.devices.providers;"
         "print(*{'numpy', 'onnx', 'onnxruntime', 'cv2', 'PIL', 'torch'} & set(sys.modules))"
     )

@@ -1,0 +1,57 @@
+"""The options that all methods of style transfer have.
+
+Imports nothing heavy, so the command line can show the defaults without numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from nstbatch.runtime.checks import Own, above, bound, one_of
+from nstbatch.runtime.errors import UsageError
+
+ColorMode = Literal["style", "photo", "luminance", "histogram", "covariance", "grey"]
+COLOR_MODES: tuple[ColorMode, ...] = get_args(ColorMode)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedStyleOptions:
+    """The size at which the style is seen, and the colours of the result.
+
+    Attributes:
+        color: Colours of the result: "style", those of the style; "photo", the photo's chroma with
+            the luminance of the result; "luminance", likewise, after a run on luminances alone;
+            "histogram" and "covariance", those of the photo, which the style is given before the
+            run, by matching histograms or by a linear map; "grey", none.
+        style_size: Long side of the style at the last scale, in pixels, and smaller in proportion
+            before; None for ``style_scale``.
+        style_scale: Long side of the style as a multiple of the picture's.
+
+    Raises:
+        UsageError: A value is of another type or out of range, or both are given.
+    """
+
+    size: int | Own
+    color: ColorMode = "style"
+    style_size: int | None = None
+    style_scale: float = 1.0  # neural-style: -style_scale
+
+    def __post_init__(self) -> None:
+        one_of("color", self.color, COLOR_MODES)
+        bound("style_size", self.style_size)
+        above("style_scale", self.style_scale, 0)
+        if self.style_size is not None and self.style_scale != SharedStyleOptions.style_scale:
+            raise UsageError("Give the style_size or the style_scale, not both.")
+
+    @property
+    def style_reading_size(self) -> int | Own:
+        """The long side that the style is resized to at most; "own" if it depends on the photo."""
+        if self.style_size is not None:
+            return self.style_size
+        return self.size if isinstance(self.size, str) else math.ceil(self.size * self.style_scale)
+
+    def style_scale_for(self, side: int) -> float:
+        """Return the style's size as a multiple of the picture's, for a picture's long side."""
+        return self.style_scale if self.style_size is None else self.style_size / side
