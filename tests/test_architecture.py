@@ -42,7 +42,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("runtime.systems", "runtime.deconvnet"),
         ("runtime.style",),
         ("runtime.engine",),
-        ("runtime.cache", "runtime.descent"),
+        ("runtime.cache", "runtime.descent", "runtime.tiles"),
         ("runtime.graphs",),
         ("runtime.objectives",),
         ("runtime.formulas",),

@@ -70,6 +70,19 @@ Together = Annotated[
     ),
     Scope.MAKING,
 ]
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        "--tile",
+        min=1,
+        metavar="PIXELS",
+        help="Compute pictures larger than this in tiles of this side: the same picture, with the "
+        "memory of a tile. 512 suits most. For --device cpu and openvino.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.MAKING,
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,3 +105,9 @@ class ComputingTogether(Computing):
     """The same for verbs that optimise several pictures at a time."""
 
     together: Together = None
+    tile: Tile = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The same as for other verbs, and the side of the tiles."""
+        return {**super().place, "tile": self.tile}

@@ -13,6 +13,6 @@ OTHERS: dict[Method, tuple[str, ...]] = {
     GATYS: ("stylization",),
     NNST: (
         *("error", "optimizer", "style_weight", "tv_weight", "content_layers"),
-        *("mask", "style_mask", "content_mask"),
+        *("mask", "style_mask", "content_mask", "tile"),
     ),
 }

@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nstbatch.runtime.arrays import Array, Shapes
+from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.cache.stored_values import stored_arrays
-from nstbatch.runtime.checks import Pooling, at_least, whole
+from nstbatch.runtime.checks import Pooling, at_least
 from nstbatch.runtime.descent.loop import (
     Bounds,
     Steppable,
@@ -29,7 +29,6 @@ from nstbatch.runtime.descent.loop import (
 from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.devices.processor import available_cores, threads_within
 from nstbatch.runtime.devices.providers import Provider, resolve
-from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import GRADIENT, IMAGE, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Objective, Term, projection
 from nstbatch.runtime.objectives.views import View
@@ -38,13 +37,10 @@ from .batch_size import best_batch
 from .batching import Batcher, Start
 from .device_descent import LOOK_EVERY, Descent
 from .nearest import nearest
+from .network import Network
 from .network_sessions import KEPT_SESSIONS, NetworkSessions
 from .peak_memory import PassCost, peak_of_descent, peak_of_search
-from .session import Session
 from .size_limits import SizeLimits
-
-if TYPE_CHECKING:
-    from .tiled_network import TiledNetwork
 
 Targets: TypeAlias = Mapping[str, Array]
 
@@ -90,20 +86,9 @@ class Engine:
         self._provider = resolve(device, precision)
         self._threads = threads_within(available_cores(), threads)
         self._sessions = NetworkSessions(self.bundle, self._threads)
-        self._tiled = self._tiles(tile)
+        self._network = Network(self.bundle, self._sessions, self._provider, tile)
         self._batcher: Batcher | None = None
         self._of_thread = threading.local()
-
-    def _tiles(self, side: int | None) -> TiledNetwork | None:
-        if side is None:
-            return None
-        whole("tile", side, 1)
-        if self._provider.memory != "cpu":
-            device = self._provider.device
-            raise UsageError(f"Tiles are computed on processors only, not on {device}.")
-        from .tiled_network import TiledNetwork  # imports onnx, which whole pictures can do without
-
-        return TiledNetwork(self.bundle, self._sessions, side)
 
     @property
     def provider(self) -> Provider:
@@ -158,7 +143,9 @@ class Engine:
         # As many again have begun, and wait for a place in the batch.
         begun = min(pictures, 2 * most) if self._batcher else 1
         network = (self.bundle, steps, cost, optimizer, pooling)
-        return peak_of_descent(*network, shape, together, begun)
+        layers = {layer for of_step in steps for layer in of_step}
+        window = self._network.window(layers, pooling, shape)
+        return peak_of_descent(*network, shape, together, begun, window)
 
     def peak_of_search(
         self, layers: Collection[str], batch: int, shape: tuple[int, int]
@@ -220,7 +207,7 @@ class Engine:
     ) -> Targets:
         """Compute the targets of terms from reference pictures, by ``target/<term>``.
 
-        They have the precision of :attr:`.Provider.for_targets`.
+        They have the precision of :attr:`nstbatch.runtime.devices.providers.Provider.for_targets`.
 
         Args:
             terms: Terms of an objective that have a target; an empty tuple gives no targets.
@@ -232,21 +219,15 @@ class Engine:
         inputs = {IMAGE: images, **guides}
 
         def compute() -> Targets:
-            shapes = {name: guide.shape for name, guide in guides.items()}
             with self._exclusive():
-                if self._tiled and self._tiled.applies(terms, pooling, images.shape[2:]):
-                    return self._tiled.targets(self.provider, terms, pooling, inputs)
-                session = self._sessions.targets(
-                    self.provider, terms, pooling, images.shape, shapes
-                )
-                return session.run(inputs)
+                return self._network.targets(self.provider, terms, pooling, inputs)
 
         if not terms:
             return {}
         if not keep:
             return compute()
-        side = self._tiled.side if self._tiled else None
-        about = (self.bundle.sha256, terms, pooling, self.provider.for_targets, self._threads, side)
+        computed = (self.provider.for_targets, self._threads, self._network.tile)
+        about = (self.bundle.sha256, terms, pooling, *computed)
         seen = (
             part
             for each in inputs.values()
@@ -331,7 +312,7 @@ class Engine:
         def open_descent(start: Start) -> Descent:
             inputs = {**start.constants, **varying(), IMAGE: start.images}
             shapes = {name: values.shape for name, values in inputs.items()}
-            step = self._step(provider, objective.terms, views, pooling, shapes)
+            step = self._network.step(provider, objective.terms, views, pooling, shapes)
             state_shapes = {name: values.shape for name, values in start.state.items()}
             update = self._sessions.update(provider, optimizer, start.images.shape, state_shapes)
             return Descent(
@@ -346,23 +327,6 @@ class Engine:
         # Random numbers that change in every step belong to no single picture.
         alone = varying is not nothing_varies or len(images) > 1
         return self._batcher.join(start, open_descent, None if alone else key)
-
-    def _step(
-        self,
-        provider: Provider,
-        terms: tuple[Term, ...],
-        views: tuple[View, ...],
-        pooling: Pooling,
-        shapes: Shapes,
-    ) -> Session:
-        """Open the step of whole pictures, or of their tiles."""
-        *_, height, width = shapes[IMAGE]
-        if self._tiled is None or not self._tiled.applies(terms, pooling, (height, width)):
-            return self._sessions.step(provider, terms, views, pooling, shapes)
-        if views:
-            seen = ", ".join(view.name for view in views)
-            raise UsageError(f"Pictures that the network sees through {seen} have no tiles yet.")
-        return self._tiled.step(provider, terms, pooling, shapes)
 
     def _exclusive(self) -> AbstractContextManager[None]:
         """Let no other thread compute within a ``with`` block."""

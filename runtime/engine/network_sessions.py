@@ -70,7 +70,7 @@ class NetworkSessions:
         """Return the session that computes the targets of terms.
 
         Args:
-            provider: Runs the steps; see :attr:`.Provider.for_targets`.
+            provider: Runs the steps; the targets have its precision only in bf16.
             terms: Terms with a target.
             pooling: Pooling variant of the network.
             shape: Shape of the reference pictures, (N, 3, H, W).

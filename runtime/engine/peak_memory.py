@@ -52,6 +52,9 @@ def columns_pass(depth: int) -> PassCost:
     return replace(GRAM_PASS, pixels=7.3 * depth / 16)
 
 
+# Values for each pixel of a picture in tiles: photo, style, two sets of images, gradient, targets.
+OF_WHOLE = 40
+
 # Times the optimiser's state: that of two sizes while it is resampled, and the copies for it.
 OF_STATE = 2.2
 
@@ -71,6 +74,7 @@ def peak_of_descent(
     shape: tuple[int, int],
     together: int = 1,
     begun: int = 1,
+    window: tuple[int, int] | None = None,
 ) -> int:
     """Return the estimated peak for pictures that are optimised, in bytes.
 
@@ -83,13 +87,16 @@ def peak_of_descent(
         shape: Height and width of the pictures.
         together: Number of pictures that are stepped together.
         begun: Number of pictures that have a state of the optimiser, these among them.
+        window: Height and width of what the network sees of larger pictures at a time.
     """
     loads = network_loads(bundle, pooling)
     weights = sorted((max(loads[layer][0] for layer in layers) for layers in steps), reverse=True)
     deepest = max(loads[layer][1] for layers in steps for layer in layers)
     state = sum(map(math.prod, optimizer.state_shapes((1, 3, *shape)).values()))
     of_pixel = cost.activations * deepest + cost.pixels
-    of_pictures = together * of_pixel * math.prod(shape) + begun * OF_STATE * state
+    of_pictures = together * of_pixel * math.prod(window or shape) + begun * OF_STATE * state
+    if window is not None:
+        of_pictures += together * OF_WHOLE * math.prod(shape)
     return int(RESTING + FLOAT * (cost.weights * sum(weights[:MOST_STEPS]) + of_pictures))
 
 

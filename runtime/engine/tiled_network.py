@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -17,12 +17,12 @@ from nstbatch.runtime.graphs.receptive_field import ReceptiveField, Window
 from nstbatch.runtime.names import ELEMENTS, IMAGE, SUMS, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.tiled_losses import layer_of, tiled_loss
+from nstbatch.runtime.tiles.inputs import TileInputs, added_up
+from nstbatch.runtime.tiles.plan import Tiling, plan_tiles
 
 from .network_facts import layer_sides, receptive_fields
 from .network_sessions import NetworkSessions
-from .tile_inputs import TileInputs, added_up
 from .tiled_step import TiledStep
-from .tiles import Tiling, plan_tiles
 
 # A total variation compares a pixel with its neighbours.
 IMAGE_FIELD = ReceptiveField(Window(1, -1, 1), Window(1, -1, 1))
@@ -41,18 +41,32 @@ class TiledNetwork:
             sessions: Its sessions.
             side: Side of a tile in pixels, without what its positions see beside it.
         """
-        self._bundle, self._sessions, self.side = bundle, sessions, side
+        self._bundle, self._sessions, self._side = bundle, sessions, side
 
-    def applies(self, terms: Collection[Term], pooling: Pooling, size: tuple[int, int]) -> bool:
+    def applies(self, layers: Collection[str], pooling: Pooling, size: tuple[int, int]) -> bool:
         """True if pictures of a height and width are divided into more than one tile."""
-        return max(size) > self.side and len(self._tiling(terms, pooling, size)) > 1
+        return max(size) > self._side and len(self.tiling(layers, pooling, size)) > 1
+
+    def tiling(self, layers: Collection[str], pooling: Pooling, size: tuple[int, int]) -> Tiling:
+        """Return the tiles of pictures of a height and width.
+
+        Raises:
+            UsageError: A layer sees the whole picture.
+        """
+        fields = {IMAGE: IMAGE_FIELD}
+        for layer in layers:
+            numbers = receptive_fields(self._bundle, pooling)[layer]
+            if numbers is None:
+                raise UsageError(f"{layer} sees the whole picture, so it cannot be cut into tiles.")
+            fields[layer] = ReceptiveField(Window(*numbers[:3]), Window(*numbers[3:]))
+        return plan_tiles(size, self._side, fields)
 
     def step(
         self, provider: Provider, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes
     ) -> TiledStep:
         """Return the step of whole pictures; see :meth:`.NetworkSessions.step`."""
         count, _, height, width = shapes[IMAGE]
-        tiling = self._tiling(terms, pooling, (height, width))
+        tiling = self.tiling(layers_of(terms), pooling, (height, width))
         inputs = TileInputs(terms, tiling, self._sides(pooling, tiling.size))
         between: dict[str, Shape] = {}
         for term in terms:
@@ -95,7 +109,7 @@ class TiledNetwork:
     ) -> dict[str, Array]:
         """Put targets with positions together from those of the tiles."""
         _, _, height, width = whole[IMAGE].shape
-        tiling = self._tiling(terms, pooling, (height, width))
+        tiling = self.tiling(layers_of(terms), pooling, (height, width))
         inputs = TileInputs(terms, tiling, self._sides(pooling, tiling.size))
         image, guides = _parted(inputs.shapes(_shapes(whole)))
         session = self._sessions.targets(provider, terms, pooling, image, guides)
@@ -123,7 +137,7 @@ class TiledNetwork:
     ) -> dict[str, Array]:
         """Add up targets that are means over a picture, such as Gram matrices."""
         _, _, height, width = whole[IMAGE].shape
-        tiling = self._tiling(terms, pooling, (height, width))
+        tiling = self.tiling(layers_of(terms), pooling, (height, width))
         inputs = TileInputs(terms, tiling, self._sides(pooling, tiling.size))
         taken = inputs.shapes(_shapes(whole)) | inputs.mask_shapes()
         session = self._sessions.tile_sums(provider.for_targets, terms, pooling, taken)
@@ -133,15 +147,6 @@ class TiledNetwork:
         elements = self._elements(pooling, (height, width))
         means = {term.name: totals[SUMS + term.name] / elements[layer_of(term)] for term in terms}
         return {TARGET + name: mean.astype(np.float32) for name, mean in means.items()}
-
-    def _tiling(self, terms: Collection[Term], pooling: Pooling, size: tuple[int, int]) -> Tiling:
-        fields = {IMAGE: IMAGE_FIELD}
-        for layer in dict.fromkeys(layer for term in terms for layer in term.layers):
-            numbers = receptive_fields(self._bundle, pooling)[layer]
-            if numbers is None:
-                raise UsageError(f"{layer} sees the whole picture, so it cannot be cut into tiles.")
-            fields[layer] = ReceptiveField(Window(*numbers[:3]), Window(*numbers[3:]))
-        return plan_tiles(size, self.side, fields)
 
     def _sides(self, pooling: Pooling, size: tuple[int, int]) -> dict[str, tuple[int, int]]:
         """Height and width of each layer, and of the image, for pictures of a size."""
@@ -155,6 +160,11 @@ class TiledNetwork:
             layer: float(channels[layer] * math.prod(sides))
             for layer, sides in self._sides(pooling, size).items()
         }
+
+
+def layers_of(terms: Iterable[Term]) -> list[str]:
+    """The layers of terms, each once."""
+    return list(dict.fromkeys(layer for term in terms for layer in term.layers))
 
 
 def _shapes(values: Mapping[str, Array]) -> dict[str, Shape]:

@@ -17,10 +17,10 @@ from nstbatch.runtime.arrays import Array, Shapes
 from nstbatch.runtime.names import ELEMENTS, GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.tiled_losses import layer_of, tiled_loss
+from nstbatch.runtime.tiles.inputs import Sums, TileInputs, added_up
+from nstbatch.runtime.tiles.plan import Tile, Tiling
 
 from .session import BoundPass, Buffer, Session, values_of
-from .tile_inputs import Sums, TileInputs, added_up
-from .tiles import Tile, Tiling
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,10 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        tile: int | None = None,
     ) -> None:
         """Choose a bundle and a device; see :class:`.system.System`."""
-        super().__init__(model, device=device, precision=precision, threads=threads)
+        super().__init__(model, device=device, precision=precision, threads=threads, tile=tile)
         self._style_columns: LruCache[Array] = LruCache(KEPT_COLUMNS)
 
     @property

@@ -52,9 +52,10 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        tile: int | None = None,
     ) -> None:
         """Choose a bundle and a device; see :class:`.system.System`."""
-        super().__init__(model, device=device, precision=precision, threads=threads)
+        super().__init__(model, device=device, precision=precision, threads=threads, tile=tile)
         self._targets = StyleTargets(self.engine)
 
     @property

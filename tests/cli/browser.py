@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,28 @@ FLAGS = (
 # Seconds for a download of 150 MB. A guess.
 PATIENCE = 300
 
-APT = "apt-get update -qq && apt-get install -qq --no-install-recommends chromium"
+APT = "apt-get update -qq && apt-get install -qq --no-install-recommends "
+
+DRIVER = (sys.executable, "-m", "playwright", "--version")
+
+
+def driver_runs() -> bool:
+    """True if Playwright's own program runs; root installs the library that it may lack."""
+    installations = _by_root("libatomic1")
+    while not _works(DRIVER):
+        if not _works(next(installations, None)):
+            return False
+    return True
+
+
+def _works(command: Sequence[str] | None) -> bool:
+    if command is None:
+        return False
+    try:
+        subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
 
 
 def launched(chromium: BrowserType) -> Browser | None:
@@ -48,8 +69,7 @@ def launched(chromium: BrowserType) -> Browser | None:
     for command in _installations():
         if browser is not None:
             break
-        with suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
+        if _works(command):
             browser = _launched_as_it_is(chromium)
     return browser
 
@@ -67,5 +87,10 @@ def _launched_as_it_is(chromium: BrowserType) -> Browser | None:
 def _installations() -> Iterator[list[str]]:
     """Yield the commands that may install a browser, the one that changes least first."""
     yield [sys.executable, "-m", "playwright", "install", "chromium"]
+    yield from _by_root("chromium")
+
+
+def _by_root(package: str) -> Iterator[list[str]]:
+    """Yield the command with which root installs a package of Debian, if this is root there."""
     if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
-        yield ["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", APT]
+        yield ["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", APT + package]

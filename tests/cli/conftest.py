@@ -109,16 +109,20 @@ REQUIRED = "NSTBATCH_TESTS_NEED_BROWSER"
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    from browser import launched
+    from browser import driver_runs, launched
     from playwright.sync_api import sync_playwright
+
+    leave_out = pytest.fail if os.environ.get(REQUIRED) else pytest.skip
 
     # One process installs at a time; pytest-xdist's have folders beside each other.
     lock = FileLock(tmp_path_factory.getbasetemp().parent / "browser.lock")
+    with lock:
+        if not driver_runs():
+            leave_out("Playwright does not run here.")
     with sync_playwright() as playwright:
         with lock:
             browser = launched(playwright.chromium)
         if browser is None:
-            leave_out = pytest.fail if os.environ.get(REQUIRED) else pytest.skip
             leave_out("there is no Chromium, Chrome or Edge here, and none can be installed.")
         yield browser
         browser.close()

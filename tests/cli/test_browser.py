@@ -55,7 +55,7 @@ def test_one_is_installed_by_playwright_or_else_by_root(commands, monkeypatch):
     assert browser.launched(Chromium()) is None
     by_playwright, by_system = commands
     assert by_playwright == f"{sys.executable} -m playwright install chromium"
-    assert by_system.endswith(browser.APT)
+    assert by_system.endswith(browser.APT + "chromium")
     commands.clear()
     monkeypatch.setattr(browser.os, "geteuid", lambda: 1000, raising=False)
     assert browser.launched(Chromium()) is None
@@ -63,3 +63,19 @@ def test_one_is_installed_by_playwright_or_else_by_root(commands, monkeypatch):
     bought = Chromium()
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: bought.installed.add(None))
     assert browser.launched(bought) == "channel None"
+
+
+def test_the_library_that_playwright_lacks_is_installed_by_root(commands, monkeypatch):
+    assert not browser.driver_runs()
+    tried, installed = commands
+    assert tried == " ".join(browser.DRIVER)
+    assert installed.endswith("libatomic1")
+    lacks = {"libatomic1"}
+
+    def run(command, **options):
+        if command == browser.DRIVER and lacks:
+            raise subprocess.CalledProcessError(127, command)
+        lacks.discard(command[-1].split()[-1])
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert browser.driver_runs()

@@ -13,7 +13,7 @@ from nstbatch.runtime.names import GUIDE, IMAGE, TARGET
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.tiled_losses import layer_of, mask_of, tiled_loss
 
-from .tiles import Tile, Tiling
+from .plan import Tile, Tiling
 
 Sums: TypeAlias = dict[str, NDArray[np.float64]]
 

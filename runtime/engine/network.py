@@ -1,0 +1,110 @@
+"""A network's targets and steps: of whole pictures, or tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from nstbatch.runtime.arrays import Array, Shapes
+from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.checks import Pooling, whole
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.names import IMAGE
+from nstbatch.runtime.objectives.terms import Term
+from nstbatch.runtime.objectives.views import View
+
+from .network_sessions import NetworkSessions
+from .session import Session
+
+if TYPE_CHECKING:
+    from .tiled_network import TiledNetwork
+
+
+class Network:
+    """Chooses between whole pictures and tiles."""
+
+    def __init__(
+        self, bundle: Bundle, sessions: NetworkSessions, provider: Provider, tile: int | None
+    ) -> None:
+        """Take a network.
+
+        Args:
+            bundle: The network.
+            sessions: Its sessions.
+            provider: The device.
+            tile: Side in pixels of the tiles of larger pictures; None for whole pictures only.
+
+        Raises:
+            UsageError: The tile is below 1, or the device has no tiles.
+        """
+        self._sessions, self.tile = sessions, tile
+        self._tiled: TiledNetwork | None = None
+        if tile is None:
+            return
+        whole("tile", tile, 1)
+        if provider.memory != "cpu":
+            raise UsageError(f"Tiles are computed on processors only, not on {provider.device}.")
+        from .tiled_network import TiledNetwork  # imports onnx, which whole pictures can do without
+
+        self._tiled = TiledNetwork(bundle, sessions, tile)
+
+    def window(
+        self, layers: Collection[str], pooling: Pooling, size: tuple[int, int]
+    ) -> tuple[int, int] | None:
+        """Return the height and width of the windows of pictures of a size; None without tiles."""
+        if self._tiled is None or not self._tiled.applies(layers, pooling, size):
+            return None
+        return self._tiled.tiling(layers, pooling, size).size
+
+    def targets(
+        self,
+        provider: Provider,
+        terms: tuple[Term, ...],
+        pooling: Pooling,
+        inputs: Mapping[str, Array],
+    ) -> Mapping[str, Array]:
+        """Compute the targets of terms.
+
+        Args:
+            provider: Runs the steps.
+            terms: Terms with a target.
+            pooling: Pooling variant of the network.
+            inputs: The reference pictures, (N, 3, H, W), and the guides of guided terms, by name.
+        """
+        shapes = {name: values.shape for name, values in inputs.items()}
+        if tiled := self._tiles(terms, pooling, shapes):
+            return tiled.targets(provider, terms, pooling, inputs)
+        image = shapes.pop(IMAGE)
+        return self._sessions.targets(provider, terms, pooling, image, shapes).run(inputs)
+
+    def step(
+        self,
+        provider: Provider,
+        terms: tuple[Term, ...],
+        views: tuple[View, ...],
+        pooling: Pooling,
+        shapes: Shapes,
+    ) -> Session:
+        """Open a step; see :meth:`.NetworkSessions.step`.
+
+        Raises:
+            UsageError: The pictures need tiles, and there are views.
+        """
+        tiled = self._tiles(terms, pooling, shapes)
+        if tiled is None:
+            return self._sessions.step(provider, terms, views, pooling, shapes)
+        if views:
+            seen = ", ".join(view.name for view in views)
+            raise UsageError(f"Pictures that the network sees through {seen} have no tiles yet.")
+        return tiled.step(provider, terms, pooling, shapes)
+
+    def _tiles(
+        self, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes
+    ) -> TiledNetwork | None:
+        """The network in tiles, if pictures of these shapes have more than one."""
+        *_, height, width = shapes[IMAGE]
+        layers = {layer for term in terms for layer in term.layers}
+        if self._tiled and self._tiled.applies(layers, pooling, (height, width)):
+            return self._tiled
+        return None
