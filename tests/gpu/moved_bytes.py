@@ -24,8 +24,8 @@ TO_USUAL, FROM_USUAL = (0, 3, 1, 2), (0, 2, 3, 1)
 def moved_by_operator(path: Path) -> dict[str, tuple[int, int]]:
     """Return the number of nodes, and the bytes that they read and write, by operator and type.
 
-    Products move none: their time is that of arithmetic. But the bias of a convolution is added to
-    its result by a pass of its own, which counts.
+    Products move none: their time is that of arithmetic. But with the channels first, the bias of a
+    convolution is added to its result by a pass of its own, which counts.
 
     Args:
         path: A model of static inputs, as ONNX Runtime has optimised it for CUDA.
@@ -112,10 +112,14 @@ def _rank(value: ir.Value | None) -> int:
 
 
 def _moved(node: ir.Node, sizes: list[int]) -> int:
+    if node.op_type == "Gather":
+        return 2 * sizes[-1]
+    if node.op_type == "ScatterND":  # in place, as L-BFGS keeps its pairs
+        return 2 * sizes[2]
     if node.op_type not in PRODUCTS:
         return sum(sizes)
-    has_bias = "Conv" in node.op_type and len(node.inputs) > 2 and node.inputs[2] is not None
-    return 2 * sizes[-1] if has_bias else 0
+    is_biased = node.op_type == "Conv" and len(node.inputs) > 2 and node.inputs[2] is not None
+    return 2 * sizes[-1] if is_biased and node.domain != CHANNELS_LAST else 0
 
 
 def _size(value: ir.Value | None) -> int:
