@@ -81,6 +81,14 @@ class Provider:
         """The provider that runs the optimiser's updates: float32, in the same memory."""
         return replace(self, device=self.memory, precision="fp32")
 
+    @property
+    def for_few_passes(self) -> Provider:
+        """The provider that runs graphs of a pass or two, such as targets: in the same precision.
+
+        TensorRT would build an engine for each of them, for minutes.
+        """
+        return replace(self, device="cuda") if self.device == "tensorrt" else self
+
     def session_options(
         self,
         threads: int | None = None,

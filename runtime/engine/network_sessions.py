@@ -73,7 +73,7 @@ class NetworkSessions:
 
             return link_targets(self._bundle.read_graph("forward", pooling), terms)
 
-        provider = replace(provider, precision="fp32")
+        provider = replace(provider.for_few_passes, precision="fp32")
         return self._kept(("targets", terms, pooling), make, {IMAGE: shape}, provider)
 
     def projection(
@@ -96,6 +96,7 @@ class NetworkSessions:
             return link(self._network(provider, rule, "max", (term.layer,)), (term,), count)
 
         parts = ("project", rule, term, count)
+        provider = provider.for_few_passes
         return self._kept(parts, make, shapes, provider, kept_in=self._projections)
 
     def step(
@@ -140,7 +141,7 @@ class NetworkSessions:
 
             return most_similar.to_model_proto()  # type: ignore[no-any-return,no-untyped-call]
 
-        provider = replace(provider, precision="fp32")
+        provider = replace(provider.for_few_passes, precision="fp32")
         return self._kept(("search",), make, shapes, provider, has_network=False)
 
     def update(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import numpy as np
@@ -13,9 +13,7 @@ import onnxruntime as ort
 from numpy.typing import ArrayLike
 
 from nstbatch.runtime.arrays import Array, Shapes
-from nstbatch.runtime.bundles.manifest import WEIGHTS
-from nstbatch.runtime.cache.cache import provider_folder
-from nstbatch.runtime.devices.providers import assert_on_device, engine_key
+from nstbatch.runtime.devices.providers import assert_on_device
 from nstbatch.runtime.errors import StoppedError
 
 from .cuda_graphs import Captures
@@ -23,6 +21,7 @@ from .one_thread import in_one_thread
 from .passes import PassOptions
 from .ready_graph import ReadyGraph
 from .session import BoundPass, Buffer
+from .tensorrt_engine import TensorRtEngine
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,23 +45,17 @@ class OnnxRuntimeSession:
             ProviderError: ONNX Runtime would run it elsewhere.
         """
         provider = graph.provider
-        engine = engine_folder = None
-        if provider.device == "tensorrt":
-            engine_folder = provider_folder("tensorrt")
-            folder = graph.weights_folder
-            weights = b"" if folder is None else (folder / WEIGHTS).read_bytes()
-            engine = engine_key(
-                graph.data + weights, graph.shapes, {"precision": provider.precision}
-            )
+        engine = TensorRtEngine.of(graph) if provider.device == "tensorrt" else None
 
         def open_session(captured: bool) -> ort.InferenceSession:
-            return self._in_thread(lambda: graph.open(options_of(captured)))
+            with nullcontext() if engine is None else engine.opening():
+                return self._in_thread(lambda: graph.open(options_of(captured)))
 
         def options_of(captured: bool) -> ort.SessionOptions:
             options = provider.session_options(
                 threads,
-                engine=engine,
-                engine_folder=engine_folder,
+                engine=None if engine is None else engine.key,
+                engine_folder=None if engine is None else engine.folder,
                 captured=captured,
                 spinning=spinning,
             )
