@@ -20,19 +20,33 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nstbatch.benchmarks.gpu.probes import CHECKS, Check, CheckJob, failed_check, run_check
-from nstbatch.benchmarks.gpu.progress import Deadline, Item, Results, results_so_far
+from nstbatch.benchmarks.gpu.probes import (
+    AFTER_FIRST_CASE,
+    AT_THE_END,
+    CHECKS,
+    Check,
+    CheckJob,
+    failed_check,
+    run_check,
+)
+from nstbatch.benchmarks.gpu.progress import (
+    Deadline,
+    Item,
+    Results,
+    read_results,
+    results_so_far,
+)
 from nstbatch.benchmarks.gpu.speed import Speed, speed_jobs
 from nstbatch.benchmarks.gpu.variants import VARIANTS, Variant
 from nstbatch.benchmarks.reports.machine import describe_machine
-from nstbatch.benchmarks.reports.report import Report, Row
+from nstbatch.benchmarks.reports.report import Case, Report, Row
 from nstbatch.benchmarks.reports.table import NOTHING, Grid, milliseconds, plus_minus
 from nstbatch.benchmarks.tasks.turns import OutOfTimeError
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.checks import one_of
 from nstbatch.runtime.devices.devices import check
 from nstbatch.runtime.devices.processor import available_cores
-from nstbatch.runtime.errors import NstbatchError
+from nstbatch.runtime.errors import NstbatchError, UsageError
 from nstbatch.runtime.files import write_atomically
 
 from .options import Entry, parse_numbers, words
@@ -40,9 +54,10 @@ from .options import Entry, parse_numbers, words
 ON_GPU = ("cuda", "tensorrt")
 FAILED, NO_GPU, UNFINISHED = 1, 3, 4
 
-# The cases of the speed table. These and the numbers of rounds and steps below are guesses.
-SIZES = "256,512,1024,2048"
-BATCHES = "1,2,4,8,16"
+# The cases of the speed table, the most telling first. These and the numbers of rounds and steps
+# below are guesses.
+SIZES = "512,1024,256,2048"
+BATCHES = "1,8,2,4,16"
 
 
 @dataclass(frozen=True)
@@ -93,10 +108,20 @@ def run(
 
 
 def items(plan: Plan, results: Results) -> Iterator[Item]:
-    """The checks and rows of a plan that are not among the results."""
+    """The checks and rows of a plan that are not among the results, the most telling first."""
+    cases = plan.speed.cases
+    late = AFTER_FIRST_CASE | AT_THE_END
+    yield from _checks(plan, results, [name for name in plan.checks if name not in late])
+    yield from _rows(plan, results, cases[:1])
+    yield from _checks(plan, results, [name for name in plan.checks if name in AFTER_FIRST_CASE])
+    yield from _rows(plan, results, cases[1:])
+    yield from _checks(plan, results, [name for name in plan.checks if name in AT_THE_END])
+
+
+def _checks(plan: Plan, results: Results, names: Sequence[str]) -> Iterator[Item]:
     made = {(check.name, check.device) for check in results.checks}
     speed = plan.speed
-    for device, name in product(plan.devices, plan.checks):
+    for device, name in product(plan.devices, names):
         if (name, device) not in made:
             sizes = (plan.check_size, plan.check_steps)
             job = CheckJob(name, device, plan.model, *sizes, speed.threads, speed.peer_device)
@@ -105,8 +130,11 @@ def items(plan: Plan, results: Results) -> Iterator[Item]:
                 lambda deadline, job=job: run_check(job, deadline.left),  # type: ignore[misc]
                 lambda reason, job=job: failed_check(job, reason),  # type: ignore[misc]
             )
+
+
+def _rows(plan: Plan, results: Results, cases: Sequence[Case]) -> Iterator[Item]:
     rows = {(row.provider, row.precision, row.case) for row in results.report.rows}
-    for job_of in speed_jobs(speed, rows):
+    for job_of in speed_jobs(plan.speed, cases, rows):
         yield Item(
             f"{job_of.case.size} pixels, batch {job_of.case.batch}: {job_of.name}",
             lambda deadline, job=job_of: job.row(lambda: deadline.left),  # type: ignore[misc]
@@ -136,17 +164,31 @@ def checks_grid(checks: Sequence[Check]) -> Grid:
 def speed_grid(rows: Sequence[Row]) -> Grid:
     """A table of contestants and cases, with the ratio to each way to run PyTorch."""
     peers = [variant.name for variant in VARIANTS if any(variant.name in r.ratio for r in rows)]
-    titles = ("contestant", "precision", "size", "batch", "ms/step", "images/s", "peak MB")
+    titles = ("contestant", "precision", "size", "batch", "ms/step", "images/s", "peak MB", "loss")
     lines = tuple((*_cells(row), *(_ratio(row, peer) for peer in peers), _why(row)) for row in rows)
     return Grid((*titles, *(f"x {peer}" for peer in peers), "status"), lines, 2, 4)
+
+
+def as_markdown(path: Path) -> str:
+    """The results in a file as Markdown, for docs/gpu.md.
+
+    Raises:
+        UsageError: It holds no results.
+    """
+    machine, results = read_results(path)
+    rows = results.report.rows
+    parts = [f"On {machine.get('gpu') or machine.get('processor')}:\n"]
+    parts += [checks_grid(results.checks).to_markdown(), speed_grid(rows).to_markdown()]
+    return "\n".join(parts)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     case = (row.provider, row.precision or NOTHING, str(row.case.size), str(row.case.batch))
     if row.ms_per_step is None or row.images_per_second is None:
-        return (*case, NOTHING, NOTHING, NOTHING)
+        return (*case, *[NOTHING] * 4)
     peak = NOTHING if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f}"
-    return (*case, milliseconds(row.ms_per_step), f"{row.images_per_second:.4g}", peak)
+    loss = NOTHING if row.loss is None else f"{row.loss:.5g}"
+    return (*case, milliseconds(row.ms_per_step), f"{row.images_per_second:.4g}", peak, loss)
 
 
 def _ratio(row: Row, peer: str) -> str:
@@ -166,6 +208,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.markdown:
+        try:
+            print(as_markdown(Path(options.out)))
+        except UsageError as error:
+            parser.error(str(error))
+        return 0
     asked = tuple(words(options.devices))
     unknown = [device for device in asked if device not in (*ON_GPU, "cpu")]
     if not Path(options.out).absolute().parent.is_dir():
@@ -219,6 +267,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     variants = ",".join(variant.name for variant in VARIANTS)
     add("--out", required=True, default=argparse.SUPPRESS, help="JSON file to write")
+    add("--markdown", action="store_true", help="only print the tables of --out in Markdown")
     add("--minutes", type=float, help="end after this time; the same command then goes on")
     add("--devices", default=",".join(ON_GPU), help="devices to check; cpu only for a try")
     add("--model", default="vgg16", help="name of a bundle, or its folder")

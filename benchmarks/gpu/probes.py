@@ -1,4 +1,4 @@
-"""Checks of correctness on a GPU: parity, freedom from NaN, CUDA graphs.
+"""Checks on a GPU: the trial, parity, CUDA graphs, kernels, freedom from NaN.
 
 Each check runs in its own process, so a check that crashes or runs out of memory counts as failed.
 All except the CUDA graphs also run on the processor, at small sizes. **Not run on a GPU yet.**
@@ -6,6 +6,7 @@ All except the CUDA graphs also run on the processor, at small sizes. **Not run 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,9 +21,13 @@ from nstbatch.benchmarks.tasks.turns import ContestantError
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.loop import StopReason, descend
 from nstbatch.runtime.descent.optimizers import LBFGS
+from nstbatch.runtime.devices import gpu_trial
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.device_descent import Descent
 from nstbatch.runtime.engine.engine import Engine
+
+from .kernels import profiled
+from .verbs import RUNS
 
 # A guess. On the processor the error is 1e-6; TF32 or a wrong layout gives far more.
 LARGEST_FP32_ERROR = 2e-4
@@ -34,6 +39,9 @@ LARGEST_FP16_LOSS_ERROR = 1e-2
 # chose differently.
 LARGEST_CAPTURE_ERROR = 1e-3
 CAPTURE_STEPS = 5
+# Guesses: enough for the mean of kernels of microseconds, and for values to grow.
+PROFILED_STEPS = 10
+SHORT_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -158,16 +166,55 @@ def recorded_and_not(job: CheckJob) -> Check:
     return _judged(job, values, values["loss_error"] <= LARGEST_CAPTURE_ERROR)
 
 
+def trial(job: CheckJob) -> Check:
+    """Compute a convolution and a product in both precisions, and compare them with NumPy's."""
+    if job.device == "cpu":
+        return _check(job, "skipped", "only GPUs are tried")
+    reason = gpu_trial.reason(job.device)
+    return _check(job, "passed" if reason is None else "failed", reason)
+
+
+def kernels_of_a_step(job: CheckJob) -> Check:
+    """Measure the kernels of a step in fp16; it passes if there are any."""
+    if job.device == "cpu":
+        return _check(job, "skipped", "a processor has no kernels")
+    descent = _descent(_task(job), engine_on(job, "fp16"))
+    _losses(descent, CAPTURE_STEPS)  # all passes are recorded
+    try:
+        values = profiled(descent.step, PROFILED_STEPS)
+    except ImportError as error:
+        return _check(job, "skipped", f"PyTorch does not load ({error})")
+    return _judged(job, values, values["launches"] > 0)
+
+
+def short_run(job: CheckJob) -> Check:
+    """Take a few steps of a verb in fp16; it passes if the losses stay finite."""
+    on = {"device": job.device, "threads": job.threads}
+    on |= {} if job.device == "cpu" else {"precision": PRECISIONS[job.name]}
+    result = RUNS[job.name](job.model, job.size, min(job.steps, SHORT_STEPS), on)
+    values = {"steps": float(result.steps), "total": result.losses["total"]}
+    passed = result.reason is StopReason.FINISHED and math.isfinite(values["total"])
+    return _judged(job, values, passed)
+
+
+# The most telling first: the time on a GPU may be short.
 CHECKS: Mapping[str, Callable[[CheckJob], Check]] = {
-    "parity-fp32": parity_with_pytorch,
+    "trial": trial,
     "parity-fp16": parity_of_half,
-    "nan-freedom": long_run_in_half,
+    "parity-fp32": parity_with_pytorch,
     "cuda-graphs": recorded_and_not,
-    "nan-freedom-lbfgs": long_run_in_half,
     "cuda-graphs-lbfgs": recorded_and_not,
+    "kernels": kernels_of_a_step,
+    "kernels-lbfgs": kernels_of_a_step,
+    **dict.fromkeys(RUNS, short_run),
+    "nan-freedom": long_run_in_half,
+    "nan-freedom-lbfgs": long_run_in_half,
 }
+# They come after the speed of the first case, and after all others.
+AFTER_FIRST_CASE = frozenset({"kernels", "kernels-lbfgs"})
+AT_THE_END = frozenset({*RUNS, "nan-freedom", "nan-freedom-lbfgs"})
 # `stylize` uses L-BFGS by default, which changes its history in place, also within a CUDA graph.
-WITH_LBFGS = frozenset({"nan-freedom-lbfgs", "cuda-graphs-lbfgs"})
+WITH_LBFGS = frozenset(name for name in CHECKS if name.endswith("-lbfgs"))
 PRECISIONS = {name: "fp32" if name == "parity-fp32" else "fp16" for name in CHECKS}
 
 
@@ -232,5 +279,5 @@ def _judged(job: CheckJob, values: Mapping[str, float], passed: bool) -> Check:
     )
 
 
-def _check(job: CheckJob, status: str, reason: str) -> Check:
+def _check(job: CheckJob, status: str, reason: str | None) -> Check:
     return Check(job.name, job.device, PRECISIONS[job.name], status, reason)

@@ -73,27 +73,35 @@ def results_so_far(path: Path, nothing: Results) -> Results:
         nothing: Results without any check or row, with the plan and the machine of this run.
 
     Raises:
-        UsageError: The file holds something else, or results of another plan or machine.
+        UsageError: It holds something else, or results of another plan or machine.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        checks = tuple(Check(**check) for check in record["checks"])
-        report = replace(nothing.report, rows=tuple(_row(row) for row in record["rows"]))
-        plan, machine = record["options"], record["machine"]
-    except FileNotFoundError:
+    if not path.exists():
         return nothing
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path} exists, and holds no results of this command. Name another file."
-        ) from error
-    if plan != json.loads(json.dumps(nothing.report.options)) or differences(
+    machine, results = read_results(path)
+    if results.report.options != json.loads(json.dumps(nothing.report.options)) or differences(
         machine, json.loads(json.dumps(nothing.report.machine))
     ):
         raise UsageError(
             f"{path} holds the results of other options or of another machine. Name another file, "
             "or delete it."
         )
-    return Results(checks, report)
+    return Results(results.checks, replace(nothing.report, rows=results.report.rows))
+
+
+def read_results(path: Path) -> tuple[Mapping[str, object], Results]:
+    """Read a file that :meth:`Results.to_json` was written to: the machine, and the results.
+
+    Raises:
+        UsageError: It is not there, or holds something else.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        checks = tuple(Check(**check) for check in record["checks"])
+        rows = tuple(_row(row) for row in record["rows"])
+        machine, options = record["machine"], record["options"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} holds no results of this command. Name another file.") from error
+    return machine, Results(checks, Report(machine, options, rows))
 
 
 def _row(record: Mapping[str, object]) -> Row:

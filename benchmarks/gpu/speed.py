@@ -16,13 +16,15 @@ from typing import TypeAlias
 import numpy as np
 
 from nstbatch.benchmarks.contest.contest import measured_row
-from nstbatch.benchmarks.contest.worker import Job, Worker, serve
+from nstbatch.benchmarks.contest.judge import JudgeJob, Verdict, serve_judge
+from nstbatch.benchmarks.contest.worker import Job, Opened, Worker, serve
 from nstbatch.benchmarks.options import Entry
 from nstbatch.benchmarks.reports.report import Case, Row
 from nstbatch.benchmarks.reports.statistics import unpaired_ratio
 from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError
 from nstbatch.runtime.devices.gpu_memory import gpu_memory
+from nstbatch.runtime.devices.processor import available_cores
 from nstbatch.runtime.engine.batch_size import OVERHEAD, bytes_of_step
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
@@ -34,6 +36,10 @@ RowKey: TypeAlias = tuple[str, str | None, Case]
 
 # Side of the picture, in pixels, from which the memory of larger ones is estimated. A guess.
 COUNTED_SIDE = 256
+
+# Larger cases are not judged: it takes the processor seconds, and their pictures come from the same
+# graphs.
+JUDGED_PIXELS = 512**2
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,12 @@ class Speed:
     threads: int
     peer_device: str
     """Device of PyTorch: "cuda", or "cpu" to try it out."""
+
+    @property
+    def cases(self) -> list[Case]:
+        """All cases, in the order of sizes and batches."""
+        pairs = product(self.sizes, self.batches)
+        return [Case("stylize", self.model, size, batch) for size, batch in pairs]
 
 
 @dataclass(frozen=True)
@@ -89,25 +101,37 @@ class SpeedJob:
         except ContestantError as error:
             status = "skipped" if _is_memory(str(error)) else error.status
             return self.unmeasured(status, str(error))
-        return measured_row(self.name, self.case, opened, turns, None)
+        return self._judged(measured_row(self.name, self.case, opened, turns, None), opened, left)
+
+    def _judged(self, row: Row, opened: Opened, left: Callable[[], float | None]) -> Row:
+        """The row with the loss of its pictures, if the case is small."""
+        if self.case.batch * self.case.size**2 > JUDGED_PIXELS:
+            return row
+        task = make_task(self.case.verb, self.case.model, self.case.size, self.case.batch)
+        job = JudgeJob(task, {self.name: opened.images}, available_cores())
+        try:
+            with Worker(serve_judge, job) as judge:
+                verdict: Verdict = judge.answer(left())
+        except ContestantError:  # the times are useful anyway
+            return row
+        return replace(row, loss=verdict.losses[self.name])
 
     def unmeasured(self, status: str, reason: str) -> Row:
         """Its row without numbers."""
         return Row(self.name, self.precision, self.case, status, reason)
 
 
-def speed_jobs(speed: Speed, done: Collection[RowKey]) -> Iterator[SpeedJob]:
+def speed_jobs(speed: Speed, cases: Sequence[Case], done: Collection[RowKey]) -> Iterator[SpeedJob]:
     """One job for each contestant in each case, without those that are done.
 
     A job of a case that does not fit into memory makes a row that says so.
     """
     one = None
-    for size, batch in product(speed.sizes, speed.batches):
-        case = Case("stylize", speed.model, size, batch)
+    for case in cases:
         jobs = [job for job in _jobs_of(case, speed) if job.key not in done]
         if jobs:
             one = bytes_of_one(speed.model) if one is None else one
-            lack = memory_lack(one, size, batch, gpu_memory("free"))
+            lack = memory_lack(one, case.size, case.batch, gpu_memory("free"))
             yield from (replace(job, lack=lack) for job in jobs)
 
 

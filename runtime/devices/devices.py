@@ -261,6 +261,7 @@ def _usable_gpu(device: str, fix: str) -> Finding:
 def _probe(device: str, fix: str | None = None) -> None:
     """Open a session of one node on a device; raise if it does not run there."""
     ort = _onnxruntime()
+    ort.set_default_logger_severity(FATAL_ONLY)  # it prints what a library lacks, in red
     options = ort.SessionOptions()
     options.log_severity_level = FATAL_ONLY  # the exception says what went wrong
     try:
@@ -268,7 +269,7 @@ def _probe(device: str, fix: str | None = None) -> None:
         session = ort.InferenceSession(RELU, options, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions have no other common base
         why = f"its session does not open: {nvidia.explained(str(error))}"
-        raise _UnusableError(why, fix) from error
+        raise _UnusableError(_missing_library(device) or why, fix) from error
     if EXECUTION_PROVIDERS[device] not in session.get_providers():
         why = "ONNX Runtime could not load it and fell back to the processor"
         raise _UnusableError(_missing_library(device) or why, fix)

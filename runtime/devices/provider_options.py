@@ -61,6 +61,7 @@ def cuda_options(precision: str, captured: bool) -> dict[str, str]:
         "cudnn_conv_use_max_workspace": "1",
         # Tensor cores need the channels last. In fp32 without TF32 they are not used.
         "prefer_nhwc": "1" if precision == "fp16" else "0",
+        "fuse_conv_bias": "1" if precision == "fp16" else "0",
         # "fp32" must mean fp32; TF32 keeps only 10 bits of the mantissa, as fp16 does. Without it
         # ONNX Runtime takes no tensor cores for any type, and so ten times as long in fp16.
         "use_tf32": "1" if precision == "fp16" else "0",

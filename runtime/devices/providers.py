@@ -84,12 +84,22 @@ class Provider:
         a picture that agrees with its targets also does so in float32:
         docs/decisions/0031-targets-in-the-precision-of-the-steps.md.
         """
-        return self if self.precision == "bf16" else replace(self, precision="fp32")
+        if self.precision == "bf16":
+            return self
+        return replace(self.for_few_passes, precision="fp32")
 
     @property
     def for_updates(self) -> Provider:
         """The provider that runs the optimiser's updates: float32, in the same memory."""
         return replace(self, device=self.memory, precision="fp32")
+
+    @property
+    def for_few_passes(self) -> Provider:
+        """The provider that runs graphs of a pass or two, such as targets: in the same precision.
+
+        TensorRT would build an engine for each of them, for minutes.
+        """
+        return replace(self, device="cuda") if self.device == "tensorrt" else self
 
     def session_options(
         self,

@@ -11,7 +11,7 @@ graphs of this project may be run again over the same buffers, L-BFGS in place a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import onnxruntime as ort
 
@@ -25,17 +25,28 @@ NOT_CAPTURED = -1
 MOST_CAPTURES = 128
 
 
+# Passes of a session before its first recording. During one, CUDA forbids more memory; and a second
+# pass may find the arena in other pieces than the first, and need more. One was enough for the case
+# that was seen (neural neighbours with AlexNet in fp16); two is a guess.
+WARM_UP = 2
+
+
 class Captures:
     """The recordings of one session."""
 
     def __init__(self) -> None:
         self._ids: dict[tuple[int, ...], int] = {}
+        self._left_of_warm_up = WARM_UP
 
     def of(self, buffers: Iterable[ort.OrtValue]) -> ort.RunOptions:
         """Return run options for a pass over these buffers, inputs and outputs in a fixed order."""
-        options = ort.RunOptions()
-        options.add_run_config_entry(GRAPH_ID, str(self.number(b.data_ptr() for b in buffers)))
-        return options
+        return _options(self.number(buffer.data_ptr() for buffer in buffers))
+
+    def warm_up(self) -> Iterator[ort.RunOptions]:
+        """Yield the options of the passes that the first recording needs before it."""
+        while self._left_of_warm_up:
+            self._left_of_warm_up -= 1
+            yield _options(NOT_CAPTURED)
 
     def number(self, addresses: Iterable[int]) -> int:
         """Return the number of the recording of these addresses; NOT_CAPTURED above the limit."""
@@ -43,3 +54,9 @@ class Captures:
         if key not in self._ids and len(self._ids) >= MOST_CAPTURES:
             return NOT_CAPTURED
         return self._ids.setdefault(key, len(self._ids) + 1)
+
+
+def _options(number: int) -> ort.RunOptions:
+    options = ort.RunOptions()
+    options.add_run_config_entry(GRAPH_ID, str(number))
+    return options

@@ -105,6 +105,7 @@ class NetworkSessions:
             return link(self._network(provider, rule, "max", (term.layer,)), (term,), count)
 
         parts = ("project", rule, term, count)
+        provider = provider.for_few_passes
         return self._kept(parts, make, shapes, provider, kept_in=self._projections)
 
     def step(
@@ -213,7 +214,7 @@ class NetworkSessions:
 
             return most_similar.to_model_proto()  # type: ignore[no-any-return,no-untyped-call]
 
-        provider = replace(provider, precision="fp32")
+        provider = replace(provider.for_few_passes, precision="fp32")
         return self._kept(("search",), make, shapes, provider, has_network=False)
 
     def update(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import numpy as np
@@ -13,9 +13,7 @@ import onnxruntime as ort
 from numpy.typing import ArrayLike
 
 from nstbatch.runtime.arrays import Array, Shapes
-from nstbatch.runtime.bundles.manifest import WEIGHTS
-from nstbatch.runtime.cache.cache import provider_folder
-from nstbatch.runtime.devices.providers import assert_on_device, engine_key
+from nstbatch.runtime.devices.providers import assert_on_device
 from nstbatch.runtime.errors import StoppedError
 
 from .cuda_graphs import Captures
@@ -23,6 +21,7 @@ from .one_thread import in_one_thread
 from .passes import PassOptions
 from .ready_graph import ReadyGraph
 from .session import BoundPass, Buffer
+from .tensorrt_engine import TensorRtEngine
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,23 +45,17 @@ class OnnxRuntimeSession:
             ProviderError: ONNX Runtime would run it elsewhere.
         """
         provider = graph.provider
-        engine = engine_folder = None
-        if provider.device == "tensorrt":
-            engine_folder = provider_folder("tensorrt")
-            folder = graph.weights_folder
-            weights = b"" if folder is None else (folder / WEIGHTS).read_bytes()
-            engine = engine_key(
-                graph.data + weights, graph.shapes, {"precision": provider.precision}
-            )
+        engine = TensorRtEngine.of(graph) if provider.device == "tensorrt" else None
 
         def open_session(captured: bool) -> ort.InferenceSession:
-            return self._in_thread(lambda: graph.open(options_of(captured)))
+            with nullcontext() if engine is None else engine.opening():
+                return self._in_thread(lambda: graph.open(options_of(captured)))
 
         def options_of(captured: bool) -> ort.SessionOptions:
             options = provider.session_options(
                 threads,
-                engine=engine,
-                engine_folder=engine_folder,
+                engine=None if engine is None else engine.key,
+                engine_folder=None if engine is None else engine.folder,
                 captured=captured,
                 spinning=spinning,
             )
@@ -114,8 +107,15 @@ class OnnxRuntimeSession:
             binding.bind_ortvalue_output(name, value)
         if self._captures is None:
             return lambda: session.run_with_iobinding(binding, self._turn.next()), False
-        capture = self._captures.of([*inputs.values(), *outputs.values()])
-        return lambda: session.run_with_iobinding(binding, capture), True
+        captures = self._captures
+        capture = captures.of([*inputs.values(), *outputs.values()])
+
+        def recorded() -> None:
+            for options in captures.warm_up():
+                session.run_with_iobinding(binding, options)
+            session.run_with_iobinding(binding, capture)
+
+        return recorded, True
 
     def pass_once(self, run: Callable[[], None], *, recorded: bool) -> None:
         """Call a function of :meth:`bound`; a StoppedError if the pass was terminated."""
@@ -221,8 +221,19 @@ class _Pass:
                 raise
             self._session.record_no_more(error)
             self._run, self._is_recorded = self._session.bound(*self._buffers)
-            self._session.pass_once(self._run, recorded=False)
+            self._repeat()
         self._has_run = True
+
+    def _repeat(self) -> None:
+        """Run once without a recording, after one that failed."""
+        try:
+            self._session.pass_once(self._run, recorded=False)
+        except StoppedError:
+            raise
+        except Exception:
+            # CUDA keeps the error of a call that it forbids until it is asked for the last error,
+            # so ONNX Runtime 1.31 may find it after the first kernel of this pass.
+            self._session.pass_once(self._run, recorded=False)
 
 
 @contextmanager

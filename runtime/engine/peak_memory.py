@@ -52,8 +52,8 @@ def columns_pass(depth: int) -> PassCost:
     return replace(GRAM_PASS, pixels=7.3 * depth / 16)
 
 
-# Values for each pixel of a whole picture in tiles: images, gradient, targets, and what reading takes.
-# Fitted at 1024 pixels: within 12 % for squeezenet1_1 with both optimisers, and for vgg16 with Adam.
+# Values for each pixel of a whole picture in tiles: images, gradient, targets, and reading.
+# Fitted at 1024 pixels: within 12 % for squeezenet1_1, and for vgg16 with Adam.
 OF_WHOLE = 100
 
 # Times the optimiser's state: that of two sizes while it is resampled, and the copies for it.

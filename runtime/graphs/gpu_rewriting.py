@@ -7,6 +7,10 @@ import onnx
 from .broadcast_products import with_single_products
 from .exact_colours import with_exact_colours
 from .gram_products import with_positions_first
+from .half_style_products import with_half_style_products
+from .max_pool_tiles import with_compared_tiles
+from .relu_steps import with_conditions
+from .repeated_maps import with_expanded_maps
 from .style_products import with_style_products
 
 
@@ -23,5 +27,7 @@ def rewritten_for_gpu(model: onnx.ModelProto, precision: str) -> onnx.ModelProto
     """
     model = with_single_products(model)
     if precision == "fp16":
-        model = with_positions_first(with_exact_colours(model))
+        model = with_half_style_products(with_exact_colours(model))
+        model = with_compared_tiles(with_conditions(model))
+        model = with_positions_first(with_expanded_maps(model))
     return with_style_products(model, channels_last=precision == "fp16")

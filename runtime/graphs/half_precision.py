@@ -15,6 +15,7 @@ the network are scaled:
 * Backward: the pass is linear in the cotangents. In every step the graph multiplies the cotangents
   of each picture by the factor that makes the largest of them :data:`LARGEST_COTANGENT`, and
   divides the gradient by the same factor. So each picture of a batch behaves as if it were alone.
+  On a GPU, :mod:`.half_style_products` replaces the largest cotangents of style losses by a bound.
 
 docs/decisions/0014-half-precision.md has the numbers. **Tested through casts on a processor, not
 on a GPU yet.**

@@ -33,12 +33,12 @@ def with_style_products(model: onnx.ModelProto, *, channels_last: bool) -> onnx.
     # The filters of a network are computed too, but from weights: cast, turned or flipped.
     varying = reached_from(graph.inputs, graph)
     for node in list(graph):
-        if _may_be_product(node) and node.inputs[1] in varying:
+        if may_be_product(node) and node.inputs[1] in varying:
             _replace(graph, node, channels_last)
     return ir.to_proto(graph_model)
 
 
-def _may_be_product(node: ir.Node) -> bool:
+def may_be_product(node: ir.Node) -> bool:
     """True if a node convolves one stack of channels with 1x1 filters."""
     if node.op_type != "Conv" or len(node.inputs) != 2:
         return False

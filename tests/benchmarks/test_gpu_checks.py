@@ -38,7 +38,7 @@ def test_without_a_gpu_it_says_so_and_writes_nothing(no_gpu, tmp_path, capsys):
 
 
 def run_in_turn(job, patience):
-    """The first check in its own process, the others here: a process takes seconds to start."""
+    """One check in its own process, the others here: a process takes seconds to start."""
     return run_check(job, patience) if job.name == "parity-fp32" else CHECKS[job.name](job)
 
 
@@ -50,23 +50,34 @@ def test_checks_and_speeds_go_into_one_json_and_tables(no_gpu, monkeypatch, tmp_
     assert main([*QUICK, "--out", str(out), *measured]) == 0
     results = json.loads(out.read_text())
     assert [(c["name"], c["status"]) for c in results["checks"]] == [
-        ("parity-fp32", "passed"),
+        ("trial", "skipped"),
         ("parity-fp16", "passed"),
-        ("nan-freedom", "passed"),
+        ("parity-fp32", "passed"),
         ("cuda-graphs", "skipped"),
-        ("nan-freedom-lbfgs", "passed"),
         ("cuda-graphs-lbfgs", "skipped"),
+        ("kernels", "skipped"),
+        ("kernels-lbfgs", "skipped"),
+        ("tileable-texture", "passed"),
+        ("guided-dream", "passed"),
+        ("class-picture", "passed"),
+        ("nan-freedom", "passed"),
+        ("nan-freedom-lbfgs", "passed"),
     ]
     assert {check["device"] for check in results["checks"]} == {"cpu"}
     rows = {row["provider"]: row for row in results["rows"]}
     assert rows["cpu"]["status"] == rows["torch"]["status"] == "done"
     assert rows["cpu"]["ratio"].keys() == {"torch"}
+    assert rows["cpu"]["loss"] == pytest.approx(rows["torch"]["loss"], rel=1e-3)
     assert rows["torch-graph"]["status"] == "absent"
     assert "GPU only" in rows["torch-graph"]["reason"]
     assert results["machine"]["cores"] >= 1
     printed = capsys.readouterr().out
     assert "gradient_cosine" in printed
     assert "absent: a CUDA graph is recorded on a GPU only" in printed
+    assert main(["--out", str(out), "--markdown"]) == 0
+    shown = capsys.readouterr().out
+    assert "| parity-fp16 | cpu | fp16 | passed | loss_error" in " ".join(shown.split())
+    assert "| torch | fp32 | 64 | 1 |" in " ".join(shown.split())
 
 
 def test_a_check_that_failed_is_the_exit_status(no_gpu, tmp_path, monkeypatch):
@@ -116,12 +127,12 @@ def test_it_writes_after_each_and_goes_on_where_it_was(no_gpu, monkeypatch, tmp_
     watch = Stopwatch(monkeypatch, out)
     watch.left = 3
     assert main(command) == 4
-    assert watch.made == ["nan-freedom", "parity-fp16", "cpu"]
+    assert watch.made == ["parity-fp16", "cpu", "torch"]
     assert watch.on_disk == [1, 2, 3]
     assert "goes on from here" in capsys.readouterr().err
     watch.left = 99
     assert main(command) == 0
-    assert watch.made[3:] == ["torch"]
+    assert watch.made[3:] == ["nan-freedom"]
     record = json.loads(out.read_text())
     assert [row["ratio"] for row in record["rows"]] == [{"torch": 2.0}, {}]
     assert [check["values"] for check in record["checks"]] == [{"loss": 1.5}] * 2
@@ -139,7 +150,7 @@ def test_what_alone_takes_all_the_time_has_failed(no_gpu, monkeypatch, tmp_path)
     Stopwatch(monkeypatch, out).left = 0
     assert main([*command, "--minutes", "0.5"]) == 1
     checks = json.loads(out.read_text())["checks"]
-    assert [(c["name"], c["status"]) for c in checks] == [("nan-freedom", "failed")]
+    assert [(c["name"], c["status"]) for c in checks] == [("parity-fp16", "failed")]
     assert checks[0]["reason"] == "it did not end within 0.5 minutes"
 
 
@@ -156,6 +167,21 @@ def test_another_file_is_not_overwritten(tmp_path):
     out.write_text("[]")
     with pytest.raises(UsageError, match="no results of this command"):
         results_so_far(out, Results((), Report({}, {}, ())))
+
+
+def test_the_most_telling_comes_first(no_gpu, monkeypatch, tmp_path):
+    out = tmp_path / "results.json"
+    watch = Stopwatch(monkeypatch, out)
+    command = [*QUICK, "--out", str(out), "--checks", "nan-freedom,kernels,parity-fp16"]
+    assert main([*command, "--sizes", "64,32", "--batches", "1", "--against", "torch"]) == 0
+    rows = ["cpu", "torch"]
+    assert watch.made == ["parity-fp16", *rows, "kernels", *rows, "nan-freedom"]
+
+
+def test_markdown_needs_results(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path / "results.json"), "--markdown"])
+    assert "no results of this command" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(

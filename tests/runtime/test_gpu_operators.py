@@ -7,11 +7,13 @@ costs copies and splits the graph into small engines.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
+import every_graph
 import onnx
 import onnx_ir as ir
 import pytest
+from every_graph import MODELS
 from onnx.shape_inference import infer_shapes
 
 from nstbatch.runtime.deconvnet.deconvnet_options import RULES
@@ -24,20 +26,8 @@ from nstbatch.runtime.graphs.broadcast_products import shape_of
 from nstbatch.runtime.graphs.gpu_rewriting import rewritten_for_gpu
 from nstbatch.runtime.graphs.half_precision import reached_from
 from nstbatch.runtime.graphs.specialise import specialise
-from nstbatch.runtime.pictures.synthetic import photo_like
-from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
-from nstbatch.runtime.systems.class_picture import ClassPicture
-from nstbatch.runtime.systems.deepdream import DeepDream
-from nstbatch.runtime.systems.dream_options import PRIORS, ClassPictureOptions, DreamOptions
-from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
-from nstbatch.runtime.systems.reconstruction import Reconstruction
-from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
-from nstbatch.runtime.systems.style_transfer import StyleTransfer
-from nstbatch.runtime.systems.texture import Texture
-from nstbatch.runtime.systems.texture_options import TextureOptions
+from nstbatch.runtime.systems.dream_options import PRIORS
 
-MODELS = ("alexnet", "squeezenet1_1", "vgg16")
 PROVIDERS = (Provider("cpu", "fp32"), Provider("cpu", "fp16"))
 
 FLOATS = frozenset({"FLOAT", "FLOAT16"})
@@ -132,10 +122,6 @@ def opened(monkeypatch) -> list[onnx.ModelProto]:
     return graphs
 
 
-def photo(height: int = 64, width: int = 80, seed: int = 0) -> np.ndarray:
-    return photo_like(np.random.default_rng(seed), height, width).transpose(1, 2, 0)
-
-
 def check(opened: list[onnx.ModelProto], at_least: int) -> None:
     assert len(opened) >= at_least
     for precision in ("fp32", "fp16"):
@@ -168,99 +154,68 @@ def name_of(value: object) -> str | None:
     return value.precision if isinstance(value, Provider) else None
 
 
-def each(names: str, *choices: tuple[object, ...]) -> pytest.MarkDecorator:
+def each(*choices: object) -> pytest.MarkDecorator:
     """Every network with every choice, and either of them in both precisions, by turns."""
     cases = [
-        (PROVIDERS[(row + column) % 2], model, *choice)
+        (PROVIDERS[(row + column) % 2], model, choice)
         for row, model in enumerate(MODELS)
         for column, choice in enumerate(choices)
     ]
-    return pytest.mark.parametrize(f"provider,model,{names}", cases, ids=name_of)
+    return pytest.mark.parametrize(("provider", "model", "choice"), cases, ids=name_of)
 
 
-def on(system, provider: Provider):
-    """Make a system run on a provider."""
-    system.engine.provider = provider
-    return system
+def on(provider: Provider) -> every_graph.On:
+    """A function that makes systems, or engines, that run on a provider."""
+
+    def made(kind: Any, *arguments: Any) -> Any:
+        system = kind(*arguments, device="cpu", threads=1)
+        engine = system if isinstance(system, Engine) else system.engine
+        engine.provider = provider
+        return system
+
+    return made
 
 
-@each("optimizer,pooling", ("adam", "avg"), ("lbfgs", "max"))
-def test_stylize(opened, provider, model, optimizer, pooling):
-    options = StyleTransferOptions(
-        size=80, scales=1, iterations=1, optimizer=optimizer, pooling=pooling
-    )
-    on(StyleTransfer(model, device="cpu", threads=1), provider)(photo(), photo(seed=1), options)
+@each(*every_graph.STYLES)
+def test_stylize(opened, provider, model, choice):
+    every_graph.stylize(on(provider), model, *choice)
     check(opened, 4)  # content, style, step, update
 
 
-@each("pooling", ("avg",), ("max",))
-def test_stylize_by_nearest_neighbours(opened, provider, model, pooling):
-    options = NearestNeighborOptions(size=80, scales=1, iterations=1, pooling=pooling)
-    system = on(NearestNeighborStyle(model, device="cpu", threads=1), provider)
-    system(photo(), photo(seed=1), options)
+@each(*every_graph.POOLINGS)
+def test_stylize_by_nearest_neighbours(opened, provider, model, choice):
+    every_graph.nearest_neighbours(on(provider), model, choice)
     check(opened, 6)  # columns of both, search, self-similarity, step, update
 
 
-@each("tileable", (False,), (True,))
-def test_texture(opened, provider, model, tileable):
-    options = TextureOptions(
-        width=96, height=80, scales=1, iterations=1, tileable=tileable, pooling="max"
-    )
-    # Layers with small receptive fields, so that a small exemplar is enough.
-    layers = {"vgg16": "relu3_1", "alexnet": "relu2", "squeezenet1_1": "fire3/concat"}
-    texture = on(Texture(model, device="cpu", threads=1), provider)
-    texture(photo(160, 160), TextureOptions(**{**vars(options), "up_to": layers[model]}))
+@each(False, True)
+def test_texture(opened, provider, model, choice):
+    every_graph.texture(on(provider), model, choice)
     check(opened, 3)
 
 
-@each("optimizer,tv_beta", ("adam", 2.0), ("lbfgs", 1.5))
-def test_reconstruct(opened, provider, model, optimizer, tv_beta):
-    layers = {"vgg16": "relu3_1", "alexnet": "pool5", "squeezenet1_1": "pool10"}
-    options = ReconstructionOptions(
-        layers=(layers[model],),
-        size=80,
-        iterations=4,
-        optimizer=optimizer,
-        tv_weights=(0.05,),
-        tv_beta=tv_beta,
-        alpha_weight=1.0,
-        jitter=4 if optimizer == "adam" else 0,
-    )
-    on(Reconstruction(model, device="cpu", threads=1), provider)(photo(80, 80), options)
+@each(*every_graph.RECONSTRUCTIONS)
+def test_reconstruct(opened, provider, model, choice):
+    every_graph.reconstruct(on(provider), model, *choice)
     check(opened, 3)
 
 
-@each("guided", (False,), (True,))
-def test_dream(opened, provider, model, guided):
-    options = DreamOptions(size=80, octaves=1, iterations=1, jitter=4)
-    dream = on(DeepDream(model, device="cpu", threads=1), provider)
-    dream(photo(80, 80), options, guide_image=photo(80, 80, seed=1) if guided else None)
+@each(False, True)
+def test_dream(opened, provider, model, choice):
+    every_graph.dream(on(provider), model, choice)
     check(opened, 2)
 
 
 @pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("provider", PROVIDERS, ids=name_of)
 def test_class_pictures(opened, provider, prior):
-    options = ClassPictureOptions(size=80, iterations=1, prior=prior, crops=2, transparency=True)
-    on(ClassPicture(device="cpu", threads=1), provider)("tabby", options)
+    every_graph.class_picture(on(provider), prior)
     check(opened, 2)
 
 
-@each("rule", *((rule,) for rule in RULES))
-def test_deconv(opened, provider, model, rule):
-    layer = {"vgg16": "pool5", "alexnet": "pool5", "squeezenet1_1": "fire9/concat"}[model]
-    engine = Engine(model, device="cpu", threads=1)
-    engine.provider = provider
-    images = photo(80, 72).transpose(2, 0, 1)[None]
-    channels = engine.bundle.layer(layer).channels
-    forward = engine.bundle.read_graph("forward", "max")
-    shape = specialise(forward, {"image": images.shape}).graph
-    sizes = {
-        value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
-        for value in (*shape.output, *shape.value_info)
-    }
-    assert sizes[layer][1] == channels
-    engine.project(rule, layer, np.ones(sizes[layer], np.float32), np.ascontiguousarray(images))
+@each(*RULES)
+def test_deconv(opened, provider, model, choice):
+    every_graph.project(on(provider), model, choice)
     check(opened, 1)
 
 

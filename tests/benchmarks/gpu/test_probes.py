@@ -19,6 +19,7 @@ from nstbatch.benchmarks.gpu.probes import (
     run_check,
     serve_check,
 )
+from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.graphs import half_precision
 
@@ -133,6 +134,37 @@ def test_tf32_is_forbidden_only_where_the_provider_has_no_switch(
     monkeypatch.setitem(CHECKS, name, lambda job: seen.append(os.environ.get(variable)))
     serve_check(SimpleNamespace(send=lambda _: None), replace(JOB, device=device, name=name))
     assert seen == [override]
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [(None, "passed"), ("its product is wrong", "failed")]
+)
+def test_the_trial_of_a_gpu_is_a_check(monkeypatch, reason, status):
+    monkeypatch.setattr(probes.gpu_trial, "reason", lambda device: reason)
+    found = check("trial", device="cuda")
+    assert (found.status, found.reason) == (status, reason)
+
+
+def test_kernels_are_those_of_a_recorded_step(monkeypatch):
+    monkeypatch.setattr(probes, "engine_on", lambda job, precision: engine_on(JOB, precision))
+    taken = []
+
+    def profiled(step, steps):
+        taken.extend(step() for _ in range(steps))
+        return {"launches": 3.0, "ms": 1.0}
+
+    monkeypatch.setattr(probes, "profiled", profiled)
+    found = check("kernels", device="cuda")
+    assert found.status == "passed"
+    assert found.values == {"launches": 3.0, "ms": 1.0}
+    assert len(taken) == probes.PROFILED_STEPS
+
+
+@pytest.mark.parametrize("total", [np.nan, np.inf])
+def test_a_short_run_that_is_not_finite_fails(monkeypatch, total):
+    result = SimpleNamespace(steps=3, losses={"total": total}, reason=StopReason.FINISHED)
+    monkeypatch.setitem(probes.RUNS, "guided-dream", lambda *job: result)
+    assert check("guided-dream").status == "failed"
 
 
 def test_measures():

@@ -63,9 +63,10 @@ def test_what_is_counted_is_more_for_a_larger_network():
 def test_cases_without_memory_are_rows_with_a_reason(monkeypatch):
     monkeypatch.setattr(speed, "bytes_of_one", lambda model: 10**9)
     monkeypatch.setattr(speed, "gpu_memory", lambda which: 10**9)
-    first, *others = speed_jobs(SPEED, ())
+    first, *others = speed_jobs(SPEED, SPEED.cases, ())
     assert first.lack is None
-    rows = [job.row(lambda: None) for job in speed_jobs(SPEED, {first.key, others[0].key})]
+    jobs = speed_jobs(SPEED, SPEED.cases, {first.key, others[0].key})
+    rows = [job.row(lambda: None) for job in jobs]
     assert [(row.provider, row.case.batch, row.status) for row in rows] == [
         ("cpu", 16, "skipped"),
         ("torch", 16, "skipped"),

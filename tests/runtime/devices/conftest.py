@@ -26,6 +26,9 @@ class FakeRuntime:
     def get_available_providers(self) -> list[str]:
         return [*self.providers, "CPUExecutionProvider"]
 
+    def set_default_logger_severity(self, severity: int) -> None:
+        """Write nothing in any case."""
+
 
 @pytest.fixture
 def use_runtime(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeRuntime]:

@@ -11,12 +11,13 @@ import pytest
 
 from nstbatch.runtime.devices.providers import DEVICES, Provider, resolve
 from nstbatch.runtime.engine import cuda_graphs, onnxruntime_session
-from nstbatch.runtime.engine.cuda_graphs import GRAPH_ID, NOT_CAPTURED, Captures
+from nstbatch.runtime.engine.cuda_graphs import GRAPH_ID, NOT_CAPTURED, WARM_UP, Captures
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.engine.passes import PassOptions
 from nstbatch.runtime.errors import StoppedError
 
 CPU = resolve("cpu")
+WITHOUT = (None, str(NOT_CAPTURED))
 DOUBLE = """
     <ir_version: 9, opset_import: ["" : 20]>
     double (float[N] x) => (float[N] y) { y = Add(x, x) }
@@ -63,6 +64,24 @@ def test_passes_over_other_buffers_are_other_recordings(recording, monkeypatch):
     there()
     back()
     np.testing.assert_array_equal(one.numpy(), [4, 8, 12])
+
+
+def test_the_arena_grows_before_the_first_recording(recording, monkeypatch):
+    """During one, CUDA gives no memory."""
+    numbers = []
+    run = ort.InferenceSession.run_with_iobinding
+
+    def noted(session, binding, options):
+        numbers.append(options.get_run_config_entry(GRAPH_ID))
+        run(session, binding, options)
+
+    monkeypatch.setattr(ort.InferenceSession, "run_with_iobinding", noted)
+    one, two = recording.buffer([1, 2, 3]), recording.buffer([0, 0, 0])
+    there, back = recording.bind({"x": one}, {"y": two}), recording.bind({"x": two}, {"y": one})
+    there()
+    there()
+    back()
+    assert numbers == [str(NOT_CAPTURED)] * WARM_UP + ["1", "1", "2"]
 
 
 def test_a_recorded_pass_can_be_terminated_before_it_begins():
@@ -117,19 +136,23 @@ def test_a_session_that_cannot_be_recorded_opens_without(monkeypatch, caplog):
 
 
 class Failing(ort.InferenceSession):
-    """A session whose recorded passes fail, from one on."""
+    """A session whose recorded passes fail, from one on, and leave an error behind."""
 
     fails_from = 1
+    left_behind: ClassVar[list[str]] = []
 
     def __init__(self, *arguments, **others):
         super().__init__(*arguments, **others)
         self.recorded = 0
 
     def run_with_iobinding(self, binding, options=None):
-        if options is not None and options.get_run_config_entry(GRAPH_ID):
+        if options is not None and options.get_run_config_entry(GRAPH_ID) not in WITHOUT:
             self.recorded += 1
             if self.recorded >= self.fails_from:
-                raise RuntimeError("operation not permitted when stream is capturing")
+                self.left_behind.append("operation not permitted when stream is capturing")
+                raise RuntimeError(self.left_behind[-1])
+        elif self.left_behind:
+            raise RuntimeError(self.left_behind.pop())
         super().run_with_iobinding(binding, options)
 
 
@@ -156,6 +179,7 @@ def failing(monkeypatch):
 
     def opened(fails_from):
         monkeypatch.setattr(Failing, "fails_from", fails_from)
+        monkeypatch.setattr(Failing, "left_behind", [])
         graph = onnx.parser.parse_model(DOUBLE)
         provider = OnProcessor("cpu", "fp32")
         return open_session(graph, {"x": (3,)}, provider, threads=1, captured=True)

@@ -1,5 +1,6 @@
 """A float16 network between an objective and an image in float32, on extreme pictures.
 
+The graphs are those that a GPU runs, with all rewritings.
 On a processor ONNX Runtime computes float16 nodes in float32 and casts the results back, but it
 removes the casts between two such nodes. The tests put a Transpose that changes nothing after each
 node, so that every result is rounded to float16 and overflows as it does on a GPU.
@@ -14,6 +15,7 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx.shape_inference import infer_shapes
 
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.cache.stored_graph import WEIGHTS_FOLDER
@@ -24,6 +26,7 @@ from nstbatch.runtime.engine.activation_scale import activation_scale, extreme_p
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.graphs.gpu_rewriting import rewritten_for_gpu
 from nstbatch.runtime.graphs.half_precision import half_precision
 from nstbatch.runtime.graphs.link import GRADIENT, IMAGE, LOSSES, link
 from nstbatch.runtime.graphs.specialise import specialise
@@ -73,8 +76,12 @@ class Pair:
         self.shapes = shapes | {IMAGE: (pictures, 3, SIDE, SIDE)}
         full = link(graph, objective.terms, pictures)
         self.full = open_session(full, self.shapes, CPU, weights_folder=self.bundle.path, threads=1)
-        self.graph, self.operators = with_rounding(specialise(self.halved, self.shapes))
+        self.graph, self.operators = with_rounding(self.rewritten())
         self.half = self.open(self.graph)
+
+    def rewritten(self) -> onnx.ModelProto:
+        """The graph that a GPU runs, with the types of all values."""
+        return infer_shapes(rewritten_for_gpu(specialise(self.halved, self.shapes), "fp16"))
 
     def open(self, graph: onnx.ModelProto) -> ort.InferenceSession:
         options = ort.SessionOptions()

@@ -1,0 +1,10 @@
+/* NVIDIA's driver, as far as it is asked which GPU there is. */
+
+int cuInit(unsigned flags) { return 0; }
+int cuDeviceGetCount(int *count) { *count = 1; return 0; }
+int cuDriverGetVersion(int *version) { *version = setting("STUB_DRIVER", 13000); return 0; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    int generation = setting("STUB_GENERATION", 90);
+    *value = attribute == 75 ? generation / 10 : generation % 10; /* CUdevice_attribute in cuda.h */
+    return 0;
+}
