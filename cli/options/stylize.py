@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
 from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
@@ -18,9 +18,13 @@ from nstbatch.runtime.style.shared_style_options import ColorMode
 from nstbatch.runtime.style.style_transfer_options import (
     ERRORS,
     INITS,
+    STYLE_LOSSES,
+    WEIGHTINGS,
     Error,
     Init,
+    StyleLoss,
     StyleTransferOptions,
+    Weighting,
 )
 
 from .masks import ContentMask, Mask, StyleMask
@@ -62,6 +66,32 @@ ErrorName = Annotated[
         rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,
+]
+StyleLossName = Annotated[
+    str,
+    typer.Option(
+        "--style-loss",
+        metavar="|".join(STYLE_LOSSES),
+        help="What is compared of the style: Gram matrices; means and deviations, for colours and "
+        "soft texture; or Gaussians.",
+        autocompletion=complete(STYLE_LOSSES),
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
+WeightingName = Annotated[
+    str,
+    typer.Option(
+        "--weighting",
+        metavar="|".join(WEIGHTINGS),
+        help="relative divides each loss by the size of its target; plain leaves it, for weights "
+        "of other programs.",
+        autocompletion=complete(WEIGHTINGS),
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
 ]
 ContentWeight = Annotated[
     float,
@@ -141,6 +171,8 @@ class Stylizing:
     optimizer: Optimizer = DEFAULTS.optimizer
     learning_rate: LearningRate = DEFAULTS.learning_rate
     error: ErrorName = DEFAULTS.error
+    style_loss: StyleLossName = DEFAULTS.style_loss
+    weighting: WeightingName = DEFAULTS.weighting
     content_weight: ContentWeight = DEFAULTS.content_weight
     style_weight: StyleWeight = DEFAULTS.style_weight
     tv_weight: TvWeight = DEFAULTS.tv_weight
@@ -190,6 +222,8 @@ class Stylizing:
             optimizer=cast("OptimizerName", self.optimizer),
             learning_rate=self.learning_rate,
             error=cast("Error", self.error),
+            style_loss=cast("StyleLoss", self.style_loss),
+            weighting=cast("Weighting", self.weighting),
             content_weight=self.content_weight,
             style_weight=self.style_weight,
             style_layers=parse_weighted_layers(self.style_layers),

@@ -26,6 +26,8 @@ from nstbatch.runtime.graphs.half_precision import reached_from
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.pictures.synthetic import photo_like
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import Style
+from nstbatch.runtime.style.regions import Masks
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.class_picture import ClassPicture
 from nstbatch.runtime.systems.deepdream import DeepDream
@@ -191,6 +193,26 @@ def test_stylize(opened, provider, model, optimizer, pooling):
     )
     on(StyleTransfer(model, device="cpu", threads=1), provider)(photo(), photo(seed=1), options)
     check(opened, 4)  # content, style, step, update
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=name_of)
+@pytest.mark.parametrize("style_loss", ["moments", "wasserstein"])
+def test_style_losses(opened, provider, style_loss):
+    options = StyleTransferOptions(size=80, scales=1, iterations=1, style_loss=style_loss)
+    system = on(StyleTransfer("squeezenet1_1", device="cpu", threads=1), provider)
+    system(photo(), photo(seed=1), options)
+    check(opened, 4)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=name_of)
+def test_regions(opened, provider):
+    system = on(StyleTransfer("squeezenet1_1", device="cpu", threads=1), provider)
+    mask = np.zeros((64, 80, 3), np.float32)
+    mask[:32] = 1
+    masks = Masks(mask, mask)
+    options = StyleTransferOptions(size=80, scales=1, iterations=1)
+    system(photo(), Style(photo(seed=1), mask=mask), options, masks=masks)
+    check(opened, 4)
 
 
 @each("pooling", ("avg",), ("max",))
