@@ -10,7 +10,7 @@ import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
-from nstbatch.cli.parsing.panels import PICTURE, complete
+from nstbatch.cli.parsing.panels import LOSSES, PICTURE, complete
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
@@ -63,7 +63,7 @@ ErrorName = Annotated[
         metavar="|".join(ERRORS),
         help="Error of content and style; scaled-mse pulls about as hard on every layer.",
         autocompletion=complete(ERRORS),
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -75,7 +75,7 @@ StyleLossName = Annotated[
         help="What is compared of the style: Gram matrices; means and deviations, for colours and "
         "soft texture; or Gaussians.",
         autocompletion=complete(STYLE_LOSSES),
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
     NEUTRAL,
@@ -88,7 +88,7 @@ WeightingName = Annotated[
         help="relative divides each loss by the size of its target; plain leaves it, for weights "
         "of other programs.",
         autocompletion=complete(WEIGHTINGS),
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
     NEUTRAL,
@@ -99,7 +99,7 @@ ContentWeight = Annotated[
         "--content-weight",
         metavar="X",
         help="Weight of the content: more keeps more of the photo.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -109,7 +109,7 @@ StyleWeight = Annotated[
         "--style-weight",
         metavar="X",
         help="Weight of the style: more takes more of its colours and strokes.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -119,7 +119,7 @@ TvWeight = Annotated[
         "--tv-weight",
         metavar="X",
         help="Weight of the total variation: more is smoother.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -130,7 +130,7 @@ StyleLayers = Annotated[
         metavar="LAYER[=WEIGHT],...",
         help="Layers that compare the style. Default: the network's own. May be repeated.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -141,7 +141,7 @@ ContentLayers = Annotated[
         metavar="LAYER,...",
         help="Layers that compare the content. Default: the network's own. May be repeated.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
