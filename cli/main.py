@@ -18,6 +18,7 @@ import typer
 import nstbatch
 from nstbatch.cli.jobs.invocation import PROGRAM, Call
 from nstbatch.cli.parsing.repeated import WithCheckpoints
+from nstbatch.cli.parsing.short_help import ShortHelpCommand
 from nstbatch.cli.parsing.switches import PlainCommand, PlainGroup
 from nstbatch.cli.verbs.bench import bench
 from nstbatch.cli.verbs.deconv import deconv
@@ -45,11 +46,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (
-    *(stylize, texture, reconstruct, deconv, dream),
-    *(report, recipe, retry, export, models, doctor),
-):
-    app.command(cls=WithCheckpoints if verb is deconv else PlainCommand)(verb)
+for verb in (stylize, texture, reconstruct, deconv, dream):
+    app.command(cls=WithCheckpoints if verb is deconv else ShortHelpCommand)(verb)
+for verb in (report, recipe, retry, export, models, doctor):
+    app.command(cls=PlainCommand)(verb)
 app.add_typer(bench, name="bench")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
-from nstbatch.cli.parsing.panels import PICTURE
+from nstbatch.cli.parsing.panels import STYLE
 
 Mask = Annotated[
     Path | None,
@@ -19,7 +19,7 @@ Mask = Annotated[
         "without --style-mask all but black get the style. A folder has a mask of each photo's "
         "name.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=STYLE,
     ),
     Scope.PICTURE,
     NEUTRAL,
@@ -32,7 +32,7 @@ StyleMask = Annotated[
         help="Regions of the style, in the colours of --mask. Repeated for several styles, in "
         "their order.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=STYLE,
     ),
     Scope.PICTURE,
     NEUTRAL,
@@ -44,7 +44,7 @@ ContentMask = Annotated[
         metavar="IMAGE|FOLDER",
         help="Where the photo's content counts, such as faces: white fully, black not at all.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=STYLE,
     ),
     Scope.PICTURE,
     NEUTRAL,

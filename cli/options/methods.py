@@ -12,7 +12,8 @@ GATYS, NNST = METHODS
 OTHERS: dict[Method, tuple[str, ...]] = {
     GATYS: ("stylization",),
     NNST: (
-        *("error", "optimizer", "style_weight", "tv_weight", "content_layers"),
+        *("error", "style_loss", "weighting", "optimizer"),
+        *("style_weight", "tv_weight", "content_layers"),
         *("mask", "style_mask", "content_mask", "tile"),
     ),
 }

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
-from nstbatch.cli.parsing.panels import PICTURE, complete
+from nstbatch.cli.parsing.panels import OPTIMIZATION, PICTURE, complete
 from nstbatch.runtime.checks import OPTIMIZER_NAMES, OWN, POOLINGS, Own
 
 
@@ -91,7 +91,7 @@ Scales = Annotated[
         "--scales",
         metavar="N",
         help="Number of scales: sizes to work through, from small to full size.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=OPTIMIZATION,
     ),
     Scope.PICTURE,
 ]
@@ -102,7 +102,7 @@ Optimizer = Annotated[
         metavar="|".join(OPTIMIZER_NAMES),
         help="Optimisation method.",
         autocompletion=complete(OPTIMIZER_NAMES),
-        rich_help_panel=PICTURE,
+        rich_help_panel=OPTIMIZATION,
     ),
     Scope.PICTURE,
 ]
@@ -113,7 +113,7 @@ LearningRate = Annotated[
         metavar="X",
         help="Step size. Default: the optimiser's own.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=OPTIMIZATION,
     ),
     Scope.PICTURE,
 ]
@@ -125,7 +125,7 @@ Tolerance = Annotated[
         help="End a scale early when the loss falls by less than this share in 20 steps, such as "
         "0.01. Default: take all steps.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=OPTIMIZATION,
     ),
     Scope.PICTURE,
 ]
@@ -135,7 +135,7 @@ Seed = Annotated[
         "--seed",
         metavar="N",
         help="Random seed; another one gives other noise to start from.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=OPTIMIZATION,
     ),
     Scope.PICTURE,
 ]
@@ -146,7 +146,7 @@ PoolingName = Annotated[
         metavar="|".join(POOLINGS),
         help="Pooling of the network: average or maximum.",
         autocompletion=complete(POOLINGS),
-        rich_help_panel=PICTURE,
+        rich_help_panel=OPTIMIZATION,
     ),
     Scope.PICTURE,
 ]

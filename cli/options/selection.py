@@ -10,6 +10,7 @@ import typer
 
 from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.cli.parsing.panels import SELECTION
+from nstbatch.cli.parsing.short_help import show_all
 
 from .config import Config
 from .defaults import NoDefaults
@@ -112,6 +113,16 @@ FailFast = Annotated[
     typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=SELECTION),
     Scope.BATCH,
 ]
+HelpAll = Annotated[
+    bool,
+    typer.Option(
+        "--help-all",
+        callback=show_all,
+        is_eager=True,
+        help="Show all options, by theme, and exit.",
+    ),
+    Scope.CALL,
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,3 +140,4 @@ class Selection:
     fail_fast: FailFast = False
     config: Config = None
     no_defaults: NoDefaults = False
+    help_all: HelpAll = False

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
-from nstbatch.cli.parsing.panels import PICTURE, complete
+from nstbatch.cli.parsing.panels import STYLE, complete
 from nstbatch.runtime.style.shared_style_options import COLOR_MODES, SharedStyleOptions
 
 TRIMS = ("auto", "off")
 
 Styles = Annotated[
-    list[str],
+    list[Path],
     typer.Option(
         "--style",
         "-s",
@@ -28,7 +29,7 @@ EachStyle = Annotated[
     typer.Option(
         "--each-style",
         help="Paint every photo in every style, in place of one blend, and make a sheet of all.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=STYLE,
     ),
     Scope.MAKING,
 ]
@@ -39,7 +40,7 @@ TrimStyle = Annotated[
         metavar="|".join(TRIMS),
         help="auto cuts a plain frame off the style, such as a scan's black border.",
         autocompletion=complete(TRIMS),
-        rich_help_panel=PICTURE,
+        rich_help_panel=STYLE,
     ),
     Scope.PICTURE,
     NEUTRAL,
@@ -53,7 +54,7 @@ Color = Annotated[
         "with a run on luminance alone, or given to the style before (histogram, covariance); or "
         "none.",
         autocompletion=complete(COLOR_MODES),
-        rich_help_panel=PICTURE,
+        rich_help_panel=STYLE,
     ),
     Scope.PICTURE,
     NEUTRAL,
@@ -64,7 +65,7 @@ StyleScale = Annotated[
         "--style-scale",
         metavar="X",
         help="Size of the style as a multiple of the picture's: more gives larger strokes.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=STYLE,
     ),
     Scope.PICTURE,
     NEUTRAL,
@@ -76,7 +77,7 @@ StyleSize = Annotated[
         metavar="PIXELS",
         help="Long side of the style at the last scale, in place of --style-scale.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=STYLE,
     ),
     Scope.PICTURE,
     NEUTRAL,

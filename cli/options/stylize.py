@@ -8,9 +8,9 @@ from typing import Annotated, cast
 
 import typer
 
-from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
-from nstbatch.cli.parsing.panels import PICTURE, complete
+from nstbatch.cli.parsing.panels import LOSSES, PICTURE, complete
 from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
@@ -18,9 +18,13 @@ from nstbatch.runtime.style.shared_style_options import ColorMode
 from nstbatch.runtime.style.style_transfer_options import (
     ERRORS,
     INITS,
+    STYLE_LOSSES,
+    WEIGHTINGS,
     Error,
     Init,
+    StyleLoss,
     StyleTransferOptions,
+    Weighting,
 )
 
 from .masks import ContentMask, Mask, StyleMask
@@ -59,9 +63,35 @@ ErrorName = Annotated[
         metavar="|".join(ERRORS),
         help="Error of content and style; scaled-mse pulls about as hard on every layer.",
         autocompletion=complete(ERRORS),
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
+]
+StyleLossName = Annotated[
+    str,
+    typer.Option(
+        "--style-loss",
+        metavar="|".join(STYLE_LOSSES),
+        help="What is compared of the style: Gram matrices; means and deviations, for colours and "
+        "soft texture; or Gaussians.",
+        autocompletion=complete(STYLE_LOSSES),
+        rich_help_panel=LOSSES,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
+WeightingName = Annotated[
+    str,
+    typer.Option(
+        "--weighting",
+        metavar="|".join(WEIGHTINGS),
+        help="relative divides each loss by the size of its target; plain leaves it, for weights "
+        "of other programs.",
+        autocompletion=complete(WEIGHTINGS),
+        rich_help_panel=LOSSES,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
 ]
 ContentWeight = Annotated[
     float,
@@ -69,7 +99,7 @@ ContentWeight = Annotated[
         "--content-weight",
         metavar="X",
         help="Weight of the content: more keeps more of the photo.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -79,7 +109,7 @@ StyleWeight = Annotated[
         "--style-weight",
         metavar="X",
         help="Weight of the style: more takes more of its colours and strokes.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -89,7 +119,7 @@ TvWeight = Annotated[
         "--tv-weight",
         metavar="X",
         help="Weight of the total variation: more is smoother.",
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -100,7 +130,7 @@ StyleLayers = Annotated[
         metavar="LAYER[=WEIGHT],...",
         help="Layers that compare the style. Default: the network's own. May be repeated.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -111,7 +141,7 @@ ContentLayers = Annotated[
         metavar="LAYER,...",
         help="Layers that compare the content. Default: the network's own. May be repeated.",
         show_default=False,
-        rich_help_panel=PICTURE,
+        rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,
 ]
@@ -141,6 +171,8 @@ class Stylizing:
     optimizer: Optimizer = DEFAULTS.optimizer
     learning_rate: LearningRate = DEFAULTS.learning_rate
     error: ErrorName = DEFAULTS.error
+    style_loss: StyleLossName = DEFAULTS.style_loss
+    weighting: WeightingName = DEFAULTS.weighting
     content_weight: ContentWeight = DEFAULTS.content_weight
     style_weight: StyleWeight = DEFAULTS.style_weight
     tv_weight: TvWeight = DEFAULTS.tv_weight
@@ -190,6 +222,8 @@ class Stylizing:
             optimizer=cast("OptimizerName", self.optimizer),
             learning_rate=self.learning_rate,
             error=cast("Error", self.error),
+            style_loss=cast("StyleLoss", self.style_loss),
+            weighting=cast("Weighting", self.weighting),
             content_weight=self.content_weight,
             style_weight=self.style_weight,
             style_layers=parse_weighted_layers(self.style_layers),

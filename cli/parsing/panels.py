@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 
 SELECTION = "Input and output"
 PICTURE = "Picture"
+STYLE = "Styles, regions and colours"
+LOSSES = "Losses and layers"
+OPTIMIZATION = "Optimisation"
 COMPUTING = "Network and device"
 WRITING = "Picture files"
 REPORTING = "Progress and reports"

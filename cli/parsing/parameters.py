@@ -11,17 +11,18 @@ from nstbatch.cli.jobs.parameters import Neutral, Parameter, Scope, as_json
 Mark = TypeVar("Mark")
 
 CONFIG = "config"
+HELP = ("help", "help_all")
 
 # Metavars of parameters that take a path; beside another word, a path is one of several values.
 _PLACES = {"INPUT", "EXEMPLAR", "IMAGE", "PICTURE", "FOLDER", "FILE"}
 
 
 def parameters(command: Any) -> list[Parameter]:
-    """Return the parameters of a verb, without ``--config`` and ``--help``."""
+    """Return the parameters of a verb, without ``--config`` and those that show help."""
     scopes = dict(_marks(command, Scope))
     neutral = dict(_marks(command, Neutral))
     found = [_parameter(made, scopes, made.name in neutral) for made in command.params]
-    return [each for each in found if each.name not in (CONFIG, "help")]
+    return [each for each in found if each.name not in (CONFIG, *HELP)]
 
 
 def _marks(command: Any, kind: type[Mark]) -> Iterator[tuple[str, Mark]]:

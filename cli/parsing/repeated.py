@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .switches import PlainCommand
+from .short_help import ShortHelpCommand
 
 # What tells a checkpoint from a photo behind it; see nstbatch.exporter.networks.weights.read_state.
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
-class WithCheckpoints(PlainCommand):
+class WithCheckpoints(ShortHelpCommand):
     """A command whose option ``--checkpoints`` takes all the files of weights that follow it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -9,9 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nstbatch.cli.exit_codes import DONE, FAILED
-from nstbatch.cli.jobs.mask_files import mask_of, masks_of_styles
 from nstbatch.cli.jobs.parameters import Setting
-from nstbatch.cli.jobs.style_files import style_files
 from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.stylize import Stylizing
 from nstbatch.cli.output.style_sheet import NAME as SHEET
@@ -45,7 +44,7 @@ Options = TypeVar("Options", StyleTransferOptions, NearestNeighborOptions)
 def style_work(
     system: Callable[..., StyleSystem[Options]],
     options: Options,
-    style: list[str],
+    style: list[Path],
     inputs: list[Path] | None,
     stylizing: Stylizing,
     computing: ComputingTogether,
@@ -96,7 +95,7 @@ class Styles:
     """The styles of a batch: one blend for all photos, or each by itself."""
 
     def __init__(
-        self, given: list[str], size: int | str, stylizing: Stylizing, batch: BatchOptions
+        self, given: list[Path], size: int | str, stylizing: Stylizing, batch: BatchOptions
     ) -> None:
         """Find the files, and read those of a blend.
 
@@ -109,9 +108,11 @@ class Styles:
         Raises:
             UsageError: A style of the blend cannot be read, or ``--each-style`` cannot be followed.
         """
+        from nstbatch.cli.jobs.mask_files import masks_of_styles
+        from nstbatch.cli.jobs.style_files import style_files
         from nstbatch.runtime.style.paintings import Style
 
-        self.files: list[tuple[Path, float]] = style_files(given)
+        self.files: list[tuple[Path, float]] = style_files([os.fspath(each) for each in given])
         self.paths: list[Path] = [path for path, _ in self.files]
         self.each: list[Path] = self.paths if stylizing.each_style else []
         self.keep: list[Path] = [*self.paths, batch.out / SHEET] if self.each else self.paths
@@ -137,6 +138,8 @@ class Styles:
         return replace(plan, jobs=tuple(map(self._masked, plan.jobs)))
 
     def _masked(self, job: Job) -> Job:
+        from nstbatch.cli.jobs.mask_files import mask_of
+
         of_photo = {
             name: mask_of(job.input, given) for name, given in self._of_photo.items() if given
         }

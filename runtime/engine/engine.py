@@ -102,12 +102,13 @@ class Engine:
 
     @contextmanager
     def in_fp32(self) -> Iterator[None]:
-        """Compute in fp32 within a ``with`` block, in this thread only."""
+        """Compute in fp32 within a ``with`` block, in this thread only; blocks may be nested."""
+        before: Provider | None = getattr(self._of_thread, "provider", None)
         self._of_thread.provider = replace(self._provider, precision="fp32")
         try:
             yield
         finally:
-            del self._of_thread.provider
+            self._of_thread.provider = before
 
     def best_batch(
         self,

@@ -26,8 +26,15 @@ Init = Literal["photo", "recolored", "noise", "image"]
 
 Error = Literal["mse", "scaled-mse"]
 
+# Each has its formulas in runtime/formulas/, and its terms in runtime/style/style_objective.py.
+StyleLoss = Literal["gram", "moments", "wasserstein"]
+
+Weighting = Literal["relative", "plain"]
+
 ERRORS: tuple[Error, ...] = get_args(Error)
 INITS: tuple[Init, ...] = get_args(Init)
+WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
+STYLE_LOSSES: tuple[StyleLoss, ...] = get_args(StyleLoss)
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,15 @@ class StyleTransferOptions(SharedStyleOptions):
         learning_rate: Step size of the optimiser; None for the optimiser's default.
         error: Error of the content and style losses: "mse", the mean squared difference, or
             "scaled-mse", which pulls about as hard on every layer, far from its target and near.
+        style_loss: What the style loss compares in each layer: "gram", Gram matrices; "moments",
+            means and deviations of the channels; "wasserstein", Gaussians with their means and
+            covariances, by a distance that takes the place of the error.
+        weighting: "relative", each loss is divided by the size of its target, so that weights mean
+            the same for every network and painting; "plain", none is, as in other programs.
         content_weight: Weight of the content loss.
         style_weight: Weight of the style loss.
         style_layers: Weight of each style layer; None for the bundle's, with equal weights
-            under "mse", and smaller ones for deep layers under "scaled-mse".
+            under "mse", and smaller ones for deep layers under "scaled-mse", by the weighting.
         content_layers: Layers of the content loss; None for the bundle's.
         tv_weight: Weight of the total variation.
         tolerance: Continue with the next scale if the loss has fallen by less than this share in
@@ -74,6 +86,8 @@ class StyleTransferOptions(SharedStyleOptions):
     optimizer: OptimizerName = "lbfgs"
     learning_rate: float | None = None
     error: Error = "scaled-mse"  # docs/decisions/0030-the-default-picture.md
+    style_loss: StyleLoss = "gram"
+    weighting: Weighting = "relative"
     # Losses are relative to their targets, so other programs' weights do not apply as they are.
     # These are style-transfer-pytorch's, converted: docs/decisions/0030-the-default-picture.md.
     content_weight: float = 1.0
@@ -101,6 +115,8 @@ class StyleTransferOptions(SharedStyleOptions):
         super().__post_init__()
         shared_fields(self)
         one_of("error", self.error, ERRORS)
+        one_of("weighting", self.weighting, WEIGHTINGS)
+        one_of("style_loss", self.style_loss, STYLE_LOSSES)
         one_of("init", self.init, INITS)
         if self.style_layers is not None:
             weights("style_layers", self.style_layers)

@@ -9,8 +9,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
-Preset = Literal["fast", "default", "fine", "gatys"]
+Preset = Literal["fast", "default", "fine", "gatys", "gatys2016", "johnson", "crowson"]
 PRESET_NAMES: tuple[Preset, ...] = get_args(Preset)
+
+# A network that takes levels up to 255, less their mean, has activations so many times as large as
+# one that takes them divided by the deviation, 0.226 of torchvision's three colours on average.
+OF_LEVELS = 255 * 0.226
+# neural-style's total variation is a sum over a picture, and ours a mean: values of 512x512 pixels.
+PIXELS = 3 * 512 * 512
 
 PRESETS: Mapping[Preset, Mapping[str, str | float]] = MappingProxyType(
     {
@@ -31,6 +37,52 @@ PRESETS: Mapping[Preset, Mapping[str, str | float]] = MappingProxyType(
             "pooling": "avg",
             "init": "photo",
             "iterations": 300,
+        },
+        # The authors' own PyTorch notebook, NeuralStyleTransfer.ipynb: content 1, and style
+        # 1e3 / C^2 on Gram matrices of C channels that are divided by H W, which is 1e3 on ours,
+        # for each of five layers; L-BFGS for 500 steps, from the photo at one size, maxima.
+        "gatys2016": {
+            "weighting": "plain",
+            "error": "mse",
+            "content_weight": 1.0,
+            "style_weight": 5 * 1e3,
+            "tv_weight": 0.0,
+            "optimizer": "lbfgs",
+            "init": "photo",
+            "iterations": 500,
+            "scales": 1,
+            "pooling": "max",
+        },
+        # neural-style, neural_style.lua, its defaults: content 5, style 100 for each of five
+        # layers, total variation 1e-3, 1000 steps of L-BFGS from noise at one size, maxima. Its
+        # network takes levels up to 255: docs/decisions/0035-presets-of-other-programs.md.
+        "johnson": {
+            "weighting": "plain",
+            "error": "mse",
+            "content_weight": 5.0,
+            "style_weight": 5 * 100 * OF_LEVELS**2,
+            "tv_weight": 1e-3 / 2 * 255**2 / OF_LEVELS**2 * PIXELS,
+            "optimizer": "lbfgs",
+            "init": "noise",
+            "iterations": 1000,
+            "scales": 1,
+            "pooling": "max",
+        },
+        # style-transfer-pytorch, style_transfer.py: content 0.015, total variation 2, style layers
+        # 256:64:16:4:1, Adam of 0.02 from the photo, 1000 steps at 128 pixels and 500 at each of
+        # four sizes up to 512, maxima. Its mean of iterates is left out.
+        "crowson": {
+            "weighting": "plain",
+            "error": "scaled-mse",
+            "content_weight": 0.015,
+            "style_weight": 1.0,
+            "tv_weight": 2.0,
+            "optimizer": "adam",
+            "learning_rate": 0.02,
+            "init": "photo",
+            "iterations": 1000 + 4 * 500,
+            "scales": 5,
+            "pooling": "max",
         },
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Generic, TypeVar
@@ -134,7 +135,12 @@ class StyleSystem(System, Generic[Options]):
         """
         options = options_or_default(options, self.options_class)
         plan = partial(self._plan, photo, style, options, init_image, masks, checkpoint)
-        return self._carry_out(plan, progress, stop)
+        with self.engine.in_fp32() if self.needs_fp32(options) else nullcontext():
+            return self._carry_out(plan, progress, stop)
+
+    def needs_fp32(self, options: Options) -> bool:
+        """Return True if a picture is computed in fp32, whatever the precision of the engine."""
+        return False
 
     def check_style(self, style: StyleLike, options: Options) -> None:
         """Raise the ImageError of any photo: a style cannot be read, or is too small for a layer.

@@ -18,6 +18,7 @@ from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
+from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.sizes import resize
@@ -75,6 +76,8 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         options: StyleTransferOptions,
     ) -> Run:
         """Describe the run over these sizes of pictures."""
+        if given.regions and options.style_loss != "gram":
+            raise UsageError("Regions have Gram matrices, so they need the style_loss 'gram'.")
         optimizer = _optimizer(options)
         areas = {name: float(region.mean()) for name, region in given.regions.items()}
         weights = given.content_weights
@@ -93,6 +96,10 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
             ),
             photo=given.photo,
         )
+
+    def needs_fp32(self, options: StyleTransferOptions) -> bool:
+        """Return True for roots of matrices, of which bf16 leaves nothing."""
+        return options.style_loss == "wasserstein"
 
     def peak_memory(
         self, options: StyleTransferOptions, shape: tuple[int, int], pictures: int = 1

@@ -18,6 +18,8 @@ from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.pictures.synthetic import photo_like
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.paintings import Style
+from nstbatch.runtime.style.regions import Masks
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.class_picture import ClassPicture
 from nstbatch.runtime.systems.deepdream import DeepDream
@@ -42,6 +44,7 @@ BATCH = "batch of four"
 
 # The choices of each verb that shape its graphs.
 STYLES = (("adam", "avg", "mse"), ("lbfgs", "max", "scaled-mse"))
+STYLE_LOSSES = ("moments", "wasserstein")
 POOLINGS = ("avg", "max")
 RECONSTRUCTIONS = (("adam", 2.0), ("lbfgs", 1.5))
 
@@ -65,6 +68,21 @@ def stylize(on: On, model: str, optimizer: str, pooling: str, error: str, side: 
         size=side, scales=1, iterations=1, optimizer=optimizer, pooling=pooling, error=error
     )
     on(StyleTransfer, model)(*pair(side), options)
+
+
+def style_loss(on: On, loss: str, side: int = SIDE) -> None:
+    options = StyleTransferOptions(size=side, scales=1, iterations=1, style_loss=loss)
+    on(StyleTransfer, "squeezenet1_1")(*pair(side), options)
+
+
+def regions(on: On, side: int = SIDE) -> None:
+    """Two regions, each with a style of its own."""
+    content, painting = pair(side)
+    mask = np.zeros(content.shape, np.float32)
+    mask[: side // 2] = 1
+    options = StyleTransferOptions(size=side, scales=1, iterations=1)
+    system = on(StyleTransfer, "squeezenet1_1")
+    system(content, Style(painting, mask=mask), options, masks=Masks(mask, mask))
 
 
 def batch_of_four(on: On, model: str, side: int = SIDE) -> None:
@@ -151,6 +169,9 @@ def runs() -> Iterator[tuple[str, Run]]:
             yield f"{'guided ' * guided}dream {model}", _run(dream, model, guided)
         for rule in ("gradient", *RULES):
             yield f"project {model} {rule}", _run(project, model, rule)
+    for loss in STYLE_LOSSES:
+        yield f"style loss {loss}", _run(style_loss, loss)
+    yield "regions", _run(regions)
     yield BATCH, _run(batch_of_four, "squeezenet1_1")
     for prior in PRIORS:
         yield f"class picture {prior}", _run(class_picture, prior)

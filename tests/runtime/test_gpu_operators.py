@@ -182,6 +182,19 @@ def test_stylize(opened, provider, model, choice):
     check(opened, 4)  # content, style, step, update
 
 
+@pytest.mark.parametrize("provider", PROVIDERS, ids=name_of)
+@pytest.mark.parametrize("style_loss", every_graph.STYLE_LOSSES)
+def test_style_losses(opened, provider, style_loss):
+    every_graph.style_loss(on(provider), style_loss)
+    check(opened, 4)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=name_of)
+def test_regions(opened, provider):
+    every_graph.regions(on(provider))
+    check(opened, 4)
+
+
 @each(*every_graph.POOLINGS)
 def test_stylize_by_nearest_neighbours(opened, provider, model, choice):
     every_graph.nearest_neighbours(on(provider), model, choice)

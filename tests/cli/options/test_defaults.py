@@ -96,7 +96,7 @@ def test_paths_start_from_the_file_or_from_home_but_for_the_output(file, monkeyp
     file.write_text('out = "painted"\n[stylize]\nstyle = "~/monet.jpg"\ninit = "./start.jpg"')
     found = values("a.jpg")
     assert found["out"] == "painted"
-    assert found["style"] == os.path.normpath("/home/me/monet.jpg")
+    assert found["style"] == [os.path.normpath("/home/me/monet.jpg")]
     assert found["init"] == str(file.parent / "start.jpg")
 
 

@@ -35,10 +35,11 @@ def test_all_options_come_along_under_their_long_names(called):
     options = {option for p in stylize.params for option in p.opts if option[:2] == "--"}
     assert {f"--{name.replace('_', '-')}" for name in found.settings} == options - {
         "--help",
+        "--help-all",
         "--config",
     }
     assert found.verb == "stylize"
-    assert found.settings["style"] == "monet.jpg"
+    assert found.settings["style"] == ["monet.jpg"]
     assert found.settings["tv_weight"] == 3.0
     assert found.settings["iterations"] == 7
     assert found.settings["recursive"] is True

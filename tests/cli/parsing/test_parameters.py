@@ -41,7 +41,7 @@ def test_names_are_the_long_ones():
     assert {"inputs", "style", "tv_weight", "format", "json"} <= set(known)
     assert known["json"].key == "as_json"
     assert known["tv_weight"].option == "--tv-weight"
-    assert not {"config", "help"} & set(known)
+    assert not {"config", "help", "help_all"} & set(known)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -65,7 +65,7 @@ SCOPES = {
     "preset_table preview preview_as",
     Scope.BATCH: "out recursive fail_fast from_file null include exclude snapshots",
     Scope.MAKING: "model device precision threads batch format name variations class no_defaults "
-    "max_pixels",
+    "max_pixels each_style",
 }
 
 
@@ -98,7 +98,7 @@ def test_settings_are_all_values_of_a_run():
         "a.jpg", "b", "-s", "s.png", "--size", "64", "--style-layers", "x=2", "-q"
     ).values
     assert settings["inputs"] == ["a.jpg", "b"]
-    assert settings["style"] == "s.png"
+    assert settings["style"] == ["s.png"]
     assert (settings["size"], settings["seed"]) == (64, 0)
     assert settings["style_layers"] == ["x=2"]
     assert (settings["quiet"], settings["verbose"]) == (True, False)

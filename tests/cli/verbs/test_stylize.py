@@ -221,6 +221,8 @@ def test_layers_and_weights_reach_the_objective(capsys):
         ("--style-weight", "1e6"),
         ("--tv-weight", "1e5"),
         ("--color", "luminance"),
+        ("--style-loss", "moments"),
+        ("--style-loss", "wasserstein"),
         ("--style-scale", "0.5"),
         ("--style-size", "40"),
         ("--pooling", "avg"),

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from first_step import first_step
 from PIL import Image
 
 from nstbatch.exporter.checks.pictures import photo_like
@@ -16,7 +17,6 @@ from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine import network_sessions
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
-from nstbatch.runtime.names import GRADIENT, IMAGE, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import CONTENT_TARGET
 from nstbatch.runtime.pictures.colours import grey, luminance, recolored
 from nstbatch.runtime.pictures.images import Picture, read
@@ -536,24 +536,9 @@ def halves(left, right, shape=(96, 128)):
 
 
 def gradient(transfer, options, photo, style, masks):
-    """(3, H, W) of the first step from the photo, without the margin."""
-    runs = []
-    transfer._descend = lambda run, *others: runs.append(run) or (_ for _ in ()).throw(EOFError)
-    with pytest.raises(EOFError):
-        transfer(photo, style, options, masks=masks)
-    del transfer._descend
-    (run,) = runs
-    targets = run.targets(run.levels[0], run.images)
-    weights = {
-        WEIGHT + term.name: term.graph_weight(weight, targets.get(TARGET + term.name), 1)
-        for weight, term in run.objective.weighted
-    }
-    inputs = {IMAGE: run.images, **targets, **weights}
-    shapes = {name: values.shape for name, values in inputs.items()}
-    session = transfer.engine._sessions.step(
-        transfer.engine.provider, run.objective.terms, (), run.pooling, shapes
-    )
-    return run.levels[0].cut(session.run(inputs)[GRADIENT])[0]
+    """(3, H, W) of the first step, without the margin."""
+    step = first_step(transfer, photo, style, options, masks=masks)
+    return step.run.levels[0].cut(step.gradient)[0]
 
 
 def test_a_region_of_the_style_changes_its_region_of_the_photo_alone():
@@ -648,3 +633,21 @@ def test_the_style_gets_the_photos_colours_before(transfer, color):
     wanted = photo.mean((0, 1))
     assert np.abs(mean - wanted).max() < 0.05
     assert np.abs(plain - wanted).max() > 0.1
+
+
+def test_regions_need_gram_matrices(transfer):
+    options = replace(QUICK, style_loss="moments")
+    with pytest.raises(UsageError, match="need the style_loss 'gram'"):
+        transfer(PHOTO, PAINTING, options, masks=Masks(halves(1, 0, (80, 100))))
+
+
+def test_roots_of_matrices_are_computed_in_fp32(transfer, monkeypatch):
+    monkeypatch.setattr(transfer.engine, "_provider", Provider("cpu", "bf16"))
+    options = replace(QUICK, scales=1, iterations=1)
+    roots = replace(options, style_loss="wasserstein")
+    assert transfer(PHOTO, PAINTING, options).precision == "bf16"
+    with transfer.engine.in_fp32():  # as a second try after a loss that was not finite
+        assert transfer(PHOTO, PAINTING, roots).precision == "fp32"
+        assert transfer.engine.provider.precision == "fp32"
+    assert transfer(PHOTO, PAINTING, roots).precision == "fp32"
+    assert transfer.engine.provider.precision == "bf16"

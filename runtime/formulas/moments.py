@@ -1,0 +1,66 @@
+"""The style loss on means and standard deviations of channels, as ONNX.
+
+Li, Wang, Liu & Hou 2017, "Demystifying Neural Style Transfer", call it the matching of batch
+normalisation statistics. :mod:`nstbatch.runtime.objectives.terms` documents inputs and outputs.
+"""
+
+from __future__ import annotations
+
+import onnxscript
+from onnxscript import FLOAT, script
+
+from .notation import Tensor, op
+from .scaled import scaled_error
+
+DOMAIN = onnxscript.values.Opset("nstbatch.moments", 1)
+
+
+@script(DOMAIN, default_opset=op)
+def centred(activation: Tensor) -> tuple[Tensor, Tensor]:
+    """Features less their means, (N, C, H W), and the means over positions, (N, C, 1)."""
+    features = op.Reshape(activation, [0, 0, -1])
+    means = op.ReduceMean(features, [2])
+    return features - means, means
+
+
+@script(DOMAIN, default_opset=op)
+def moments(activation: Tensor) -> Tensor:
+    """Mean and standard deviation of each channel, (N, 2, C); the variance is at least 1e-8.
+
+    The small number, a guess, keeps the derivative of a channel without variance finite.
+    """
+    deviations, means = centred(activation)
+    variances = op.ReduceMean(deviations * deviations, [2]) + 1e-8
+    return op.Transpose(op.Concat(means, op.Sqrt(variances), axis=2), perm=[0, 2, 1])
+
+
+@script(DOMAIN, default_opset=op)
+def moments_back(activation: Tensor, found: Tensor, slope: Tensor) -> Tensor:
+    """The derivative in F, from that in the moments m and s: (dm + ds (F - m) / s) / (H W)."""
+    deviations, _ = centred(activation)
+    of_mean, of_deviation = op.Split(op.Transpose(slope, perm=[0, 2, 1]), num_outputs=2, axis=2)
+    _, deviation = op.Split(op.Transpose(found, perm=[0, 2, 1]), num_outputs=2, axis=2)
+    positions = op.Cast(op.ReduceProd(op.Shape(activation, start=2)), to=FLOAT.dtype)
+    back = (of_mean + of_deviation / deviation * deviations) / positions
+    return op.Reshape(back, op.Shape(activation))
+
+
+@script(DOMAIN, default_opset=op)
+def moments_loss(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """L = w mean (M - M*)^2, over the 2 C moments M."""
+    found = moments(activation)
+    difference = found - target
+    loss = weight * op.ReduceMean(difference * difference, [1, 2], keepdims=0)
+    elements = op.Cast(op.ReduceProd(op.Shape(target, start=1)), to=FLOAT.dtype)
+    slope = difference * op.Unsqueeze(2.0 * weight / elements, [1, 2])
+    return loss, moments_back(activation, found, slope)
+
+
+@script(DOMAIN, default_opset=op)
+def scaled_moments_loss(
+    activation: Tensor, target: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """L = E(M - M*), the scaled squared error of the moments; see :mod:`.scaled`."""
+    found = moments(activation)
+    loss, slope = scaled_error(found - target, weight)
+    return loss, moments_back(activation, found, slope)
