@@ -11,8 +11,15 @@ import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.cli.parsing.layers import parse_weighted_layers
-from nstbatch.cli.parsing.panels import PICTURE
-from nstbatch.runtime.checks import OWN, OptimizerName, Own, Pooling
+from nstbatch.cli.parsing.panels import PICTURE, complete
+from nstbatch.runtime.checks import (
+    OWN,
+    STYLE_LOSS_NAMES,
+    OptimizerName,
+    Own,
+    Pooling,
+    StyleLoss,
+)
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.systems.texture_options import TextureOptions
 
@@ -107,6 +114,29 @@ UpTo = Annotated[
     ),
     Scope.PICTURE,
 ]
+StyleLossName = Annotated[
+    str,
+    typer.Option(
+        "--style-loss",
+        metavar="|".join(STYLE_LOSS_NAMES),
+        help="What of a layer is compared; shifted-gram keeps what repeats at a distance.",
+        autocompletion=complete(STYLE_LOSS_NAMES),
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
+SpectrumWeight = Annotated[
+    float,
+    typer.Option(
+        "--spectrum-weight",
+        metavar="X",
+        help="Weight of the Fourier magnitudes, such as 0.1: keeps regular patterns straight.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
 Tileable = Annotated[
     bool,
     typer.Option(
@@ -137,6 +167,8 @@ class Synthesis:
     exemplar_size: ExemplarSize = DEFAULTS.exemplar_size
     layers: Layers = None
     up_to: UpTo = DEFAULTS.up_to
+    style_loss: StyleLossName = DEFAULTS.style_loss
+    spectrum_weight: SpectrumWeight = DEFAULTS.spectrum_weight
     iterations: Iterations = DEFAULTS.iterations
     scales: Scales = DEFAULTS.scales
     optimizer: Optimizer = DEFAULTS.optimizer
@@ -162,6 +194,8 @@ class Synthesis:
             exemplar_size=self.exemplar_size,
             layers=parse_weighted_layers(self.layers),
             up_to=self.up_to,
+            style_loss=cast("StyleLoss", self.style_loss),
+            spectrum_weight=self.spectrum_weight,
             iterations=self.iterations,
             scales=self.scales,
             optimizer=cast("OptimizerName", self.optimizer),

@@ -94,7 +94,7 @@ def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.
     editor = _Editor(forward_graph)
     return editor.finish(
         {
-            TARGET + term.name: editor.call(term.target, editor.add_seen(term)[0])[0]
+            TARGET + term.name: editor.add_target(term, term.target)
             for term in terms
             if term.target is not None and term.layers
         }
@@ -183,6 +183,12 @@ class _Editor:
             self.call(term.joint.see, self.values[layer], image)[0] for layer in term.joint.layers
         ]
         return self.add("Concat", *parts, axis=1), parts
+
+    def add_target(self, term: Term, target: Formula) -> ir.Value:
+        """Append the target of a term, from the activation of a reference picture."""
+        declared = target.load().function_ir.attributes
+        constants = {name: value for name, value in term.attributes if name in declared}
+        return self.call(target, self.add_seen(term)[0], **constants)[0]
 
     def add_loss(self, term: Term, pictures: int) -> Sequence[ir.Value]:
         """Append a term, with its target and weight as new inputs.

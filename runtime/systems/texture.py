@@ -26,7 +26,10 @@ from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.objectives.terms import Objective, Term, style
+from nstbatch.runtime.names import TARGET
+from nstbatch.runtime.objectives.magnitudes import magnitudes, waves_of
+from nstbatch.runtime.objectives.style_losses import SHIFTS, STYLE_LOSSES
+from nstbatch.runtime.objectives.terms import Objective, Term
 from nstbatch.runtime.objectives.views import View, wrapped
 from nstbatch.runtime.pictures.colours import match_histogram
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
@@ -111,14 +114,14 @@ class Texture(System):
         picture = as_picture(exemplar, size).pixels
         shape = texture_shape(picture.shape, options)
         if options.given_shape is None:
-            self.engine.limits.check_side("texture", shape, objective.layers, options.pooling)
+            self._check_shape(shape, objective, options)
         pixels = self._exemplar(picture, objective, options)
         levels = self._levels(shape, pixels, objective, options)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
         def targets(level: Level, begun: Array) -> Targets:
             share = max(level.height, level.width) / max(shape)
-            return self._targets_at(share, pixels, objective.terms, options.pooling)
+            return self._targets_at(share, level, pixels, objective.terms, options.pooling)
 
         def finish(images: Array) -> Array:
             image = from_nchw(images)
@@ -147,13 +150,13 @@ class Texture(System):
             UnknownNameError: There is no such layer, or the bundle lacks the pooling.
             UsageError: No layer is left, none has a weight, or the texture is too small for one.
         """
-        layers = self.objective(options).layers
+        objective = self.objective(options)
         self.engine.bundle.graph_path("gradient", options.pooling)
         if options.given_shape is None:  # it depends on the exemplar
             return
         try:
             shape = texture_shape(options.given_shape, options)
-            self.engine.limits.check_side("texture", shape, layers, options.pooling)
+            self._check_shape(shape, objective, options)
         except ImageError as error:
             raise UsageError(str(error)) from error
 
@@ -178,8 +181,16 @@ class Texture(System):
             raise UsageError("At least one layer needs a weight above 0.")
         objective = Objective()
         for layer, weight in weights.items():
-            objective += weight / total * style(layer)
+            objective += weight / total * self._style_loss(layer, options)
+        if options.spectrum_weight > 0:
+            objective += options.spectrum_weight * magnitudes()
         return objective
+
+    def _style_loss(self, layer: str, options: TextureOptions) -> Objective:
+        stride = self.engine.bundle.layer(layer).stride
+        if stride is None and options.style_loss == "shifted-gram":
+            raise UsageError(f"{layer} has no places that could be shifted; leave it out.")
+        return STYLE_LOSSES[options.style_loss](layer, stride or 1)
 
     def _layer_weights(self, options: TextureOptions) -> Mapping[str, float]:
         """Return the weights of the chosen layers, or the bundle's, down to ``up_to``."""
@@ -196,6 +207,17 @@ class Texture(System):
             raise UsageError(f"No layer is left up to {options.up_to}: the first one is {first}.")
         return wanted
 
+    def _check_shape(
+        self, shape: tuple[int, int], objective: Objective, options: TextureOptions
+    ) -> None:
+        """Raise an ImageError if a texture (height, width) is too small for the objective."""
+        self.engine.limits.check_side("texture", shape, objective.layers, options.pooling)
+        if min(shape) < _shifted(options):
+            raise ImageError(
+                f"The texture is {shape[1]}x{shape[0]} pixels; shifted-gram needs at least "
+                f"{_shifted(options)}x{_shifted(options)}."
+            )
+
     def _exemplar(self, pixels: Array, objective: Objective, options: TextureOptions) -> Array:
         """Return the exemplar (H, W, 3) at its size; an ImageError if that is too small.
 
@@ -205,11 +227,11 @@ class Texture(System):
         if options.exemplar_size is not None:
             height, width = fit_long_side(height, width, options.exemplar_size)
             pixels = resize(pixels, (height, width))
-        field, layer = self._receptive_field(objective, options.pooling)
-        if min(height, width) < field:
+        need, why, advice = self._need(objective, options)
+        if min(height, width) < need:
             raise ImageError(
-                f"The exemplar is {width}x{height} pixels; {layer} sees {field}x{field} at once. "
-                "Take a larger one, enlarge it, or leave out the deeper layers."
+                f"The exemplar is {width}x{height} pixels; {why}. "
+                f"Take a larger one, enlarge it, or {advice}."
             )
         return pixels
 
@@ -222,40 +244,54 @@ class Texture(System):
     ) -> list[Level]:
         """Plan the sizes; at each, texture and exemplar are large enough for every layer."""
         smallest, _ = self.engine.limits.largest_need(objective.layers, options.pooling)
-        field, _ = self._receptive_field(objective, options.pooling)
+        need, *_ = self._need(objective, options)
         ratio = min(shape) / min(exemplar.shape[:2])
         return plan_levels(
             *shape,
             size=max(shape),
             scales=options.scales,
             steps=options.iterations,
-            smallest=max(smallest, math.ceil(field * ratio)),
+            smallest=max(smallest, math.ceil(need * ratio), _shifted(options)),
             margin=0 if options.tileable else MARGIN,
             power=COARSE_LONGER,
         )
 
-    def _receptive_field(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
-        """Return the side of the largest receptive field, in pixels, and its layer.
+    def _need(self, objective: Objective, options: TextureOptions) -> tuple[int, str, str]:
+        """Return the smallest side of an exemplar, in pixels, the reason, and what to do otherwise.
 
         A layer that sees the whole picture counts with its smallest picture side.
         """
-        layers = [self.engine.bundle.layer(name) for name in objective.layers]
-        return max(
+        limits, bundle = self.engine.limits, self.engine.bundle
+        field, name = max(
             (
-                layer.receptive_field or self.engine.limits.smallest_side(layer.name, pooling),
-                layer.name,
+                bundle.layer(name).receptive_field or limits.smallest_side(name, options.pooling),
+                name,
             )
-            for layer in layers
+            for name in objective.layers
         )
+        shifted = _shifted(options)
+        if shifted > field:
+            return shifted, f"shifted-gram needs {shifted}x{shifted}", "take another style loss"
+        return field, f"{name} sees {field}x{field} at once", "leave out the deeper layers"
 
     def _targets_at(
-        self, share: float, exemplar: Array, terms: tuple[Term, ...], pooling: Pooling
+        self,
+        share: float,
+        level: Level,
+        exemplar: Array,
+        terms: tuple[Term, ...],
+        pooling: Pooling,
     ) -> Targets:
-        """Return the Gram matrices of the exemplar at a share of its size."""
+        """Return the targets of a level: the exemplar's statistics at a share of its size."""
         height, width, _ = exemplar.shape
-        shrunk = to_nchw(resize(exemplar, (round(share * height), round(share * width))))
-        key = (hashlib.sha256(shrunk.tobytes()).digest(), shrunk.shape, terms, pooling)
-        return self._targets.get(key, lambda: self.engine.targets(terms, shrunk, pooling))
+        shrunk = resize(exemplar, (round(share * height), round(share * width)))
+        of_layers = tuple(term for term in terms if not term.given)
+        key = (hashlib.sha256(shrunk.tobytes()).digest(), shrunk.shape, of_layers, pooling)
+        targets = self._targets.get(
+            key, lambda: self.engine.targets(of_layers, to_nchw(shrunk), pooling)
+        )
+        waves = {TARGET + term.name: waves_of(shrunk, level.canvas) for term in terms if term.given}
+        return {**targets, **waves}
 
 
 def texture_shape(exemplar: tuple[int, ...], options: TextureOptions) -> tuple[int, int]:
@@ -263,6 +299,11 @@ def texture_shape(exemplar: tuple[int, ...], options: TextureOptions) -> tuple[i
     height, width = options.given_shape or exemplar[:2]
     longest = max(height, width)
     return fit_long_side(height, width, min(longest, options.max_size or longest))
+
+
+def _shifted(options: TextureOptions) -> int:
+    """Return the smallest side for shifted copies, which must share half of themselves; else 0."""
+    return 2 * max(SHIFTS) if options.style_loss == "shifted-gram" else 0
 
 
 def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:

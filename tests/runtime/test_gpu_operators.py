@@ -54,8 +54,8 @@ ON_FLOATS = (
 ON_NUMBERS = (
     "Abs", "Add", "ArgMax", "DepthToSpace", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
     "LessOrEqual", "Max", "Min", "Mod", "Mul", "Neg", "Pad", "Pow", "Range", "ReduceL2",
-    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "ScatterND",
-    "Sign", "SpaceToDepth", "Sub", "Sum",
+    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "ScatterElements",
+    "ScatterND", "Sign", "SpaceToDepth", "Sub", "Sum", "TopK",
 )  # fmt: skip
 ON_ALL = (
     "Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather",
@@ -70,7 +70,10 @@ SUPPORTED = {
 }
 # Operators whose later inputs have types of their own: indices, shapes, conditions, scales.
 FREE = {"Gather", "Slice", "Pad", "Where", "Reshape", "Resize", "Expand", "ScatterND", "Unsqueeze"}
-FREE |= {"Squeeze", "Split", "Tile", "ConstantOfShape", "Cast", "Shape", "Size"}
+FREE |= {"Squeeze", "Split", "Tile", "ConstantOfShape", "Cast", "Shape", "Size", "TopK"}
+FREE |= {"ScatterElements"}
+# TensorRT's ITopKLayer: "K is limited to 3840".
+LARGEST_K = 3840
 COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
 CONSTANT_AXES = frozenset({"Squeeze", "Unsqueeze"})
 
@@ -103,8 +106,12 @@ def _complaints(node: ir.Node) -> Iterator[str]:
             yield f"{kind}: 2D or 3D only"
         if "dilations" in node.attributes and set(node.attributes["dilations"].as_ints()) != {1}:
             yield f"{kind}: dilations"
-    if kind == "ScatterND" and _text(node, "reduction", "none") != "none":
-        yield "ScatterND: reduction"
+    if kind == "TopK":
+        most = ir.convenience.get_const_tensor(node.inputs[1])
+        if most is None or most.numpy().max() > LARGEST_K:
+            yield f"TopK: more than {LARGEST_K}"
+    if kind in ("ScatterND", "ScatterElements") and _text(node, "reduction", "none") != "none":
+        yield f"{kind}: reduction"
     if kind == "Resize":
         if _text(node, "mode", "nearest") not in ("nearest", "linear"):
             yield "Resize: mode"
@@ -201,10 +208,17 @@ def test_stylize_by_nearest_neighbours(opened, provider, model, pooling):
     check(opened, 6)  # columns of both, search, self-similarity, step, update
 
 
-@each("tileable", (False,), (True,))
-def test_texture(opened, provider, model, tileable):
+@each("tileable,loss", (False, "gram"), (True, "gram"), (False, "sliced"), (True, "shifted-gram"))
+def test_texture(opened, provider, model, tileable, loss):
     options = TextureOptions(
-        width=96, height=80, scales=1, iterations=1, tileable=tileable, pooling="max"
+        width=136 if loss == "shifted-gram" else 96,
+        height=128 if loss == "shifted-gram" else 80,
+        scales=1,
+        iterations=1,
+        tileable=tileable,
+        pooling="max",
+        style_loss=loss,
+        spectrum_weight=0.0 if loss == "gram" else 0.1,
     )
     # Layers with small receptive fields, so that a small exemplar is enough.
     layers = {"vgg16": "relu3_1", "alexnet": "relu2", "squeezenet1_1": "fire3/concat"}

@@ -82,6 +82,19 @@ def test_options_reach_the_objective_and_the_report(capsys):
     assert done["losses"]["total"] > 0
 
 
+def test_the_style_loss_and_the_spectrum_reach_the_objective(capsys):
+    save("cloth/wool.jpg")
+    save("cloth/large.jpg", (140, 130))
+    of_layer = ("--layers", "pool1", "--json", "--spectrum-weight", "0.1")
+    assert texture("cloth/wool.jpg", *of_layer, "--style-loss", "sliced") == 0
+    large = (*of_layer, "--style-loss", "shifted-gram", "--size", "130x128")
+    assert texture("cloth/large.jpg", *large) == 0
+    sliced, shifted = (list(record["losses"]) for record in records(capsys))
+    assert sliced == ["sliced/pool1", "spectrum", "total"]
+    shifts = [f"shifted-{places}/pool1" for places in (4, 8, 16)]
+    assert shifted == ["style/pool1", *shifts, "spectrum", "total"]
+
+
 def test_a_bad_exemplar_does_not_stop_the_others(capsys, write_bad_inputs):
     reasons = write_bad_inputs(Path("cloth"))
     del reasons["truncated.jpg"]  # would become the same picture as truncated.png
@@ -111,6 +124,10 @@ def test_a_bad_exemplar_does_not_stop_the_others(capsys, write_bad_inputs):
         (("--size", "6"), "The texture is 6x6 pixels; fire5/concat needs at least"),
         (("--size", "0x9"), "width must be a whole number of at least 1"),
         (("--pooling", "median"), "Unknown pooling 'median'"),
+        (("--style-loss", "grim"), "Unknown style_loss 'grim'. Did you mean 'gram'?"),
+        (("--style-loss", "shifted-gram"), "The texture is 80x64 pixels; shifted-gram needs"),
+        (("--spectrum-weight", "-1"), "spectrum_weight must be a number of at least 0"),
+        (("--layers", "pool10", "--style-loss", "shifted-gram"), "pool10 has no places"),
     ],
 )
 def test_what_would_be_wrong_with_every_exemplar_ends_the_command(capsys, options, message):
