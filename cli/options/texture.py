@@ -137,6 +137,18 @@ SpectrumWeight = Annotated[
     Scope.PICTURE,
     NEUTRAL,
 ]
+Mix = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mix",
+        metavar="IMAGE[=WEIGHT]",
+        help="A further exemplar to mix in, and its weight beside 1. May be repeated.",
+        show_default=False,
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
 Tileable = Annotated[
     bool,
     typer.Option(
@@ -165,6 +177,7 @@ class Synthesis:
     size: Size = f"{DEFAULTS.width}x{DEFAULTS.height}"
     max_size: MaxSize = DEFAULTS.max_size
     exemplar_size: ExemplarSize = DEFAULTS.exemplar_size
+    mix: Mix = None
     layers: Layers = None
     up_to: UpTo = DEFAULTS.up_to
     style_loss: StyleLossName = DEFAULTS.style_loss
@@ -206,6 +219,19 @@ class Synthesis:
             seed=self.seed,
             pooling=cast("Pooling", self.pooling),
         )
+
+
+def parse_mixed(values: list[str] | None) -> list[tuple[Path, float]]:
+    """Read ``["a.png", "b.png=0.5"]`` as ``[(a.png, 1.0), (b.png, 0.5)]``.
+
+    A name may have an equals sign of its own: only a number after the last one is a weight.
+    """
+    mixed = []
+    for value in values or ():
+        name, _, weight = value.rpartition("=")
+        found = re.fullmatch(r"\d+(\.\d*)?|\.\d+", weight) if name else None
+        mixed.append((Path(name), float(weight)) if found else (Path(value), 1.0))
+    return mixed
 
 
 def parse_size(text: str) -> tuple[int | Own, int | Own]:

@@ -2,7 +2,8 @@
 
 Berger & Memisevic 2016, "Incorporating long-range consistency in CNN-based texture generation". A
 Gram matrix says which features occur together at one place; a shifted one says which occur together
-``shift`` places apart, so it knows repetitions. :mod:`.style_losses` defines the terms.
+``shift`` places apart, so it knows repetitions. The terms are in
+:mod:`nstbatch.runtime.objectives.style_losses`.
 """
 
 from __future__ import annotations

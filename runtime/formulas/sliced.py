@@ -2,7 +2,7 @@
 
 Heitz, Vanhoey, Chambon & Belcour 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis":
 the columns of a layer are projected on unit directions, as many as it has channels, and sorted;
-compared are the sorted values. :mod:`.style_losses` defines the term.
+compared are the sorted values. :mod:`nstbatch.runtime.objectives.style_losses` has the term.
 
 TensorRT sorts no more than 3840 values. So the places of a layer are dealt out to an odd number of
 hands of about 1024 places, and each hand is sorted for itself and compared with the mean hand of

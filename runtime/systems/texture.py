@@ -12,14 +12,14 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.cache.lru_cache import LruCache
-from nstbatch.runtime.checks import Pooling, options_or_default, whole
+from nstbatch.runtime.checks import Pooling, above, options_or_default, whole
 from nstbatch.runtime.descent.optimizers import optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
@@ -31,9 +31,9 @@ from nstbatch.runtime.objectives.magnitudes import magnitudes, waves_of
 from nstbatch.runtime.objectives.style_losses import SHIFTS, STYLE_LOSSES
 from nstbatch.runtime.objectives.terms import Objective, Term
 from nstbatch.runtime.objectives.views import View, wrapped
-from nstbatch.runtime.pictures.colours import match_histogram
+from nstbatch.runtime.pictures.colours import match_histogram, pooled
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
-from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, resize_batch, to_nchw
+from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, resize_tile, to_nchw
 
 from .system import Result, Run, System
 from .texture_options import TextureOptions
@@ -69,6 +69,7 @@ class Texture(System):
         exemplar: ImageLike,
         options: TextureOptions | None = None,
         *,
+        others: Sequence[tuple[ImageLike, float]] = (),
         variation: int = 0,
         checkpoint: str | os.PathLike[str] | None = None,
         progress: ProgressCallback | None = None,
@@ -79,6 +80,8 @@ class Texture(System):
         Args:
             exemplar: The model of the texture: a path, or an array (H, W, 3), RGB in [0, 1].
             options: The options; the defaults if None.
+            others: Further exemplars, and their weights beside 1 for the first. The statistics are
+                mixed, so the texture has the forms and colours of all.
             variation: Number of the variation, from 0; each starts from its own noise.
             checkpoint: A file to save the run to, once a minute, and to resume from if it holds
                 this run; it is removed when the run is finished.
@@ -90,55 +93,66 @@ class Texture(System):
 
         Raises:
             UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
-            UsageError: No layer is left, none has a weight, or the texture is too small for one.
-            ImageError: The exemplar cannot be read, is smaller than the receptive field of a
+            UsageError: No layer is left, none has a weight, or the texture is too small for one;
+                or a spectrum is asked for of several exemplars, whose waves have no mean.
+            ImageError: An exemplar cannot be read, is smaller than the receptive field of a
                 layer, or is an array of another kind.
         """
         options = options_or_default(options, TextureOptions)
         whole("variation", variation, 0)
-        plan = partial(self._plan, exemplar, options, variation, checkpoint)
+        for _, weight in others:
+            above("weight of an exemplar", weight, 0)
+        if others and options.spectrum_weight > 0:
+            raise UsageError("The spectrum of several exemplars has no mean: leave it out.")
+        exemplars = ((exemplar, 1.0), *others)
+        plan = partial(self._plan, exemplars, options, variation, checkpoint)
         return self._carry_out(plan, progress, stop)
 
     def _plan(
         self,
-        exemplar: ImageLike,
+        exemplars: Sequence[tuple[ImageLike, float]],
         options: TextureOptions,
         variation: int,
         checkpoint: str | os.PathLike[str] | None,
     ) -> Run:
-        """Read the exemplar and describe the run; see :meth:`__call__`."""
+        """Read the exemplars and describe the run; see :meth:`__call__`."""
         objective = self.objective(options)
         self.check(options)
         # A texture of the exemplar's own size needs all of its pixels, to know it.
         size = None if options.given_shape is None else options.exemplar_size
-        picture = as_picture(exemplar, size).pixels
-        shape = texture_shape(picture.shape, options)
+        read = [as_picture(exemplar, size).pixels for exemplar, _ in exemplars]
+        weights = [weight for _, weight in exemplars]
+        shape = texture_shape(read[0].shape, options)
         if options.given_shape is None:
             self._check_shape(shape, objective, options)
-        pixels = self._exemplar(picture, objective, options)
-        levels = self._levels(shape, pixels, objective, options)
+        pictures = [self._exemplar(picture, objective, options) for picture in read]
+        smallest = min(pictures, key=lambda pixels: min(pixels.shape[:2]))
+        levels = self._levels(shape, smallest, objective, options)
+        colours = pooled(pictures, weights)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
         def targets(level: Level, begun: Array) -> Targets:
             share = max(level.height, level.width) / max(shape)
-            return self._targets_at(share, level, pixels, objective.terms, options.pooling)
+            about = (objective.terms, options.pooling)
+            found = [self._targets_at(share, level, each, *about) for each in pictures]
+            return _mean(found, weights)
 
         def finish(images: Array) -> Array:
             image = from_nchw(images)
-            return match_histogram(image, pixels) if options.histogram else image
+            return match_histogram(image, colours) if options.histogram else image
 
         return Run(
             objective=objective,
             levels=levels,
-            images=_noise(pixels, levels[0].canvas, (options.seed, variation)),
+            images=_noise(colours, levels[0].canvas, (options.seed, variation)),
             optimizer=optimizer,
             pooling=options.pooling,
             targets=targets,
             views=lambda level: _views(level, options),
-            enlarge=_enlarged_tile if options.tileable else None,
+            enlarge=_enlarged if options.tileable else None,
             tolerance=options.tolerance,
             checkpoint=self._checkpoint_file(
-                checkpoint, options, optimizer, levels, variation, pixels
+                checkpoint, options, optimizer, levels, variation, *pictures, *weights[1:]
             ),
             finish=finish,
         )
@@ -301,6 +315,16 @@ def texture_shape(exemplar: tuple[int, ...], options: TextureOptions) -> tuple[i
     return fit_long_side(height, width, min(longest, options.max_size or longest))
 
 
+def _mean(targets: Sequence[Targets], weights: Sequence[float]) -> Targets:
+    """Return the weighted mean of the targets of several exemplars; of one, its own."""
+    if len(targets) == 1:
+        return targets[0]
+    return {
+        name: np.average([each[name] for each in targets], 0, weights).astype(np.float32)
+        for name in targets[0]
+    }
+
+
 def _shifted(options: TextureOptions) -> int:
     """Return the smallest side for shifted copies, which must share half of themselves; else 0."""
     return 2 * max(SHIFTS) if options.style_loss == "shifted-gram" else 0
@@ -312,16 +336,8 @@ def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:
     return (wrapped(min(WRAPPED_MARGIN, level.height, level.width)),)
 
 
-def _enlarged_tile(images: Array, level: Level) -> Array:
-    """(N, 3, H, W) -> (N, 3, *canvas): resize between copies of itself, along either axis.
-
-    Alone, it would be continued by its outermost pixels, and show a seam.
-    """
-    height, width = level.canvas
-    tall = resize_batch(np.tile(images, (1, 1, 3, 1)), (3 * height, images.shape[3]))
-    tall = tall[:, :, height : 2 * height]
-    wide = resize_batch(np.tile(tall, (1, 1, 1, 3)), (height, 3 * width))
-    return np.ascontiguousarray(wide[:, :, :, width : 2 * width])
+def _enlarged(images: Array, level: Level) -> Array:
+    return resize_tile(images, level.canvas)
 
 
 def _noise(exemplar: Array, canvas: tuple[int, int], seed: tuple[int, int]) -> Array:

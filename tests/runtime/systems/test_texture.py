@@ -239,6 +239,28 @@ def test_the_spectrum_makes_the_waves_of_the_exemplar(synthesis, tileable, least
     assert share(options) < 0.2
 
 
+def test_several_exemplars_are_mixed_by_weight(synthesis):
+    """The texture's Gram matrices lie by the mean of those of both, and its colours by weight."""
+    red, blue = waves(96, 96) * [1, 0.2, 0.2], np.transpose(waves(96, 96), (1, 0, 2)) * [0, 0.3, 1]
+    red, blue = red.astype(np.float32), blue.astype(np.float32)
+    options = replace(QUICK, width=96, height=96, iterations=60, scales=1, histogram=True)
+    mixed = synthesis(red, options, others=[(blue, 3.0)]).image
+    mean = (red.mean((0, 1)) + 3 * blue.mean((0, 1))) / 4
+    np.testing.assert_allclose(mixed.mean((0, 1)), mean, atol=0.02)
+    terms = synthesis.objective(options).terms
+    grams = [synthesis.engine.targets(terms, to_nchw(each), "avg") for each in (red, blue, mixed)]
+    for name, of_red in grams[0].items():
+        wanted = (of_red + 3 * grams[1][name]) / 4
+        off = np.square(grams[2][name] - wanted).mean()
+        assert off < 0.5 * np.square(of_red - wanted).mean(), name
+    with pytest.raises(UsageError, match="spectrum of several exemplars has no mean"):
+        synthesis(red, replace(options, spectrum_weight=1.0), others=[(blue, 1.0)])
+    with pytest.raises(UsageError, match="weight of an exemplar must be a number above 0"):
+        synthesis(red, options, others=[(blue, 0.0)])
+    with pytest.raises(ImageError, match="The exemplar is 96x50 pixels"):
+        synthesis(red, options, others=[(blue[:50], 1.0)])
+
+
 def test_an_exemplar_must_hold_the_longest_shift_twice(synthesis):
     options = replace(QUICK, up_to="fire3/concat", style_loss="shifted-gram")
     with pytest.raises(ImageError, match="is 127x140 pixels; shifted-gram needs 128x128"):
