@@ -39,7 +39,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "exporter": (("exporter.checks",), ("exporter",), ("exporter.networks",)),
     "runtime": (
-        ("runtime.systems", "runtime.deconvnet"),
+        ("runtime.systems", "runtime.deconvnet", "runtime.filling"),
         ("runtime.engine",),
         ("runtime.cache", "runtime.descent"),
         ("runtime.graphs",),
@@ -273,7 +273,7 @@ def too_large(root: Path) -> list[str]:
 VERBS = {
     f"cli.verbs.{name}"
     for name in (
-        *("stylize", "texture", "reconstruct", "dream", "deconv"),
+        *("stylize", "texture", "fill", "reconstruct", "dream", "deconv"),
         *("report", "recipe", "retry", "export", "models", "doctor", "bench"),
     )
 }

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from nstbatch.cli.jobs.effort import effort_of_photos
 from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.stylize import Stylizing
 from nstbatch.cli.text import printable
@@ -15,7 +16,6 @@ from nstbatch.runtime.systems.nearest_neighbor_options import NearestNeighborOpt
 from nstbatch.runtime.systems.style_transfer_options import StyleTransferOptions
 
 from .carry_out import Work
-from .efforts import effort_of_photos
 from .prepare import BatchOptions, find_photos, painting_of, read_picture, share
 
 if TYPE_CHECKING:

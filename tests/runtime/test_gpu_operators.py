@@ -19,6 +19,8 @@ from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.filling.filling import Filling
+from nstbatch.runtime.filling.filling_options import FillingOptions
 from nstbatch.runtime.graphs import specialise as specialise_module
 from nstbatch.runtime.graphs.broadcast_products import shape_of
 from nstbatch.runtime.graphs.gpu_rewriting import rewritten_for_gpu
@@ -225,6 +227,19 @@ def test_texture(opened, provider, model, tileable, loss):
     texture = on(Texture(model, device="cpu", threads=1), provider)
     texture(photo(160, 160), TextureOptions(**{**vars(options), "up_to": layers[model]}))
     check(opened, 3)
+
+
+@each("tiles", (False,), (True,))
+def test_fill(opened, provider, model, tiles):
+    filling = on(Filling(model, device="cpu", threads=1), provider)
+    mask = np.zeros((96, 96), np.float32)
+    mask[40:60, 40:60] = 1
+    options = FillingOptions(iterations=1)
+    if tiles:
+        filling.tiled(photo(96, 96), options)
+    else:
+        filling(photo(96, 96), mask, options)
+    check(opened, 2)  # columns, search
 
 
 @each("optimizer,tv_beta", ("adam", 2.0), ("lbfgs", 1.5))
