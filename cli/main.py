@@ -25,6 +25,7 @@ from nstbatch.cli.verbs.deconv import deconv
 from nstbatch.cli.verbs.doctor import doctor
 from nstbatch.cli.verbs.dream import dream
 from nstbatch.cli.verbs.export import export
+from nstbatch.cli.verbs.fill import fill
 from nstbatch.cli.verbs.models import models
 from nstbatch.cli.verbs.recipe import recipe
 from nstbatch.cli.verbs.reconstruct import reconstruct
@@ -46,7 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (stylize, texture, reconstruct, deconv, dream):
+for verb in (stylize, texture, fill, reconstruct, deconv, dream):
     app.command(cls=WithCheckpoints if verb is deconv else ShortHelpCommand)(verb)
 for verb in (report, recipe, retry, export, models, doctor):
     app.command(cls=PlainCommand)(verb)

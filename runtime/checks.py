@@ -16,12 +16,14 @@ from .errors import UnknownNameError, UsageError
 Own = Literal["own"]
 OptimizerName = Literal["adam", "lbfgs"]
 Pooling = Literal["avg", "max"]
+StyleLoss = Literal["gram", "shifted-gram", "sliced"]
 
 OWN: Own = "own"
 """A size: that of each picture itself."""
 
 OPTIMIZER_NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+STYLE_LOSS_NAMES: tuple[StyleLoss, ...] = get_args(StyleLoss)
 
 Options = TypeVar("Options")
 

@@ -39,10 +39,11 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "exporter": (("exporter.checks",), ("exporter",), ("exporter.networks",)),
     "runtime": (
-        ("runtime.systems", "runtime.deconvnet"),
+        ("runtime.systems", "runtime.deconvnet", "runtime.filling"),
         ("runtime.style",),
         ("runtime.engine",),
         ("runtime.cache", "runtime.descent", "runtime.tiles"),
+        ("runtime.gpu_graphs",),
         ("runtime.graphs",),
         ("runtime.objectives",),
         ("runtime.formulas",),
@@ -274,7 +275,7 @@ def too_large(root: Path) -> list[str]:
 VERBS = {
     f"cli.verbs.{name}"
     for name in (
-        *("stylize", "texture", "reconstruct", "dream", "deconv"),
+        *("stylize", "texture", "fill", "reconstruct", "dream", "deconv"),
         *("report", "recipe", "retry", "export", "models", "doctor", "bench"),
     )
 }

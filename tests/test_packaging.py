@@ -29,7 +29,7 @@ PACKAGE_FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
 LAYERS = ("cli", "benchmarks", "exporter", "runtime")
 TORCH_USERS = {"exporter"}
 # The baselines that steps are timed against; imported by a contestant's own process alone.
-TORCH_MODULES = {"benchmarks/gpu/peers.py"} | {
+TORCH_MODULES = {"benchmarks/gpu/kernels.py", "benchmarks/gpu/peers.py"} | {
     f"benchmarks/peers/{name}.py" for name in ("optimizers", "peers", "products", "terms")
 }
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from nstbatch.runtime.checks import OWN, Own
+
 Shape: TypeAlias = tuple[int, int]
 """Height and width in pixels."""
 
@@ -47,3 +49,25 @@ class Effort:
 
         apart = 1 if self.follows_photos else -(-len(photos) // SAMPLE) or 1
         return [self.shape_of(dimensions(photo) or TYPICAL_PHOTO) for photo in photos[::apart]]
+
+
+def effort_of_photos(
+    size: int | Own,
+    max_size: int | None,
+    steps: int,
+    memory: Callable[[Shape, int], int | None],
+) -> Effort:
+    """Return the effort for pictures with the proportions of their photos.
+
+    Args:
+        size: Long side of the pictures, or "own".
+        max_size: Its upper bound.
+        steps: Optimiser steps for each picture.
+        memory: See :class:`Effort`.
+    """
+    from nstbatch.runtime.pictures.sizes import resized_shape
+
+    def shape_of(photo: Shape) -> Shape:
+        return resized_shape(*photo, size, max_size)
+
+    return Effort(steps, shape_of, memory, follows_photos=size == OWN or max_size is not None)

@@ -11,8 +11,15 @@ import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.cli.parsing.layers import parse_weighted_layers
-from nstbatch.cli.parsing.panels import PICTURE
-from nstbatch.runtime.checks import OWN, OptimizerName, Own, Pooling
+from nstbatch.cli.parsing.panels import PICTURE, complete
+from nstbatch.runtime.checks import (
+    OWN,
+    STYLE_LOSS_NAMES,
+    OptimizerName,
+    Own,
+    Pooling,
+    StyleLoss,
+)
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.systems.texture_options import TextureOptions
 
@@ -107,6 +114,41 @@ UpTo = Annotated[
     ),
     Scope.PICTURE,
 ]
+StyleLossName = Annotated[
+    str,
+    typer.Option(
+        "--style-loss",
+        metavar="|".join(STYLE_LOSS_NAMES),
+        help="What of a layer is compared; shifted-gram keeps what repeats at a distance.",
+        autocompletion=complete(STYLE_LOSS_NAMES),
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
+SpectrumWeight = Annotated[
+    float,
+    typer.Option(
+        "--spectrum-weight",
+        metavar="X",
+        help="Weight of the Fourier magnitudes, such as 0.1: keeps regular patterns straight.",
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
+Mix = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mix",
+        metavar="IMAGE[=WEIGHT]",
+        help="A further exemplar to mix in, and its weight beside 1. May be repeated.",
+        show_default=False,
+        rich_help_panel=PICTURE,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
 Tileable = Annotated[
     bool,
     typer.Option(
@@ -135,8 +177,11 @@ class Synthesis:
     size: Size = f"{DEFAULTS.width}x{DEFAULTS.height}"
     max_size: MaxSize = DEFAULTS.max_size
     exemplar_size: ExemplarSize = DEFAULTS.exemplar_size
+    mix: Mix = None
     layers: Layers = None
     up_to: UpTo = DEFAULTS.up_to
+    style_loss: StyleLossName = DEFAULTS.style_loss
+    spectrum_weight: SpectrumWeight = DEFAULTS.spectrum_weight
     iterations: Iterations = DEFAULTS.iterations
     scales: Scales = DEFAULTS.scales
     optimizer: Optimizer = DEFAULTS.optimizer
@@ -162,6 +207,8 @@ class Synthesis:
             exemplar_size=self.exemplar_size,
             layers=parse_weighted_layers(self.layers),
             up_to=self.up_to,
+            style_loss=cast("StyleLoss", self.style_loss),
+            spectrum_weight=self.spectrum_weight,
             iterations=self.iterations,
             scales=self.scales,
             optimizer=cast("OptimizerName", self.optimizer),
@@ -172,6 +219,19 @@ class Synthesis:
             seed=self.seed,
             pooling=cast("Pooling", self.pooling),
         )
+
+
+def parse_mixed(values: list[str] | None) -> list[tuple[Path, float]]:
+    """Read ``["a.png", "b.png=0.5"]`` as ``[(a.png, 1.0), (b.png, 0.5)]``.
+
+    A name may have an equals sign of its own: only a number after the last one is a weight.
+    """
+    mixed = []
+    for value in values or ():
+        name, _, weight = value.rpartition("=")
+        found = re.fullmatch(r"\d+(\.\d*)?|\.\d+", weight) if name else None
+        mixed.append((Path(name), float(weight)) if found else (Path(value), 1.0))
+    return mixed
 
 
 def parse_size(text: str) -> tuple[int | Own, int | Own]:

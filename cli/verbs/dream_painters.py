@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nstbatch.cli.jobs.effort import Effort
+from nstbatch.cli.jobs.effort import Effort, effort_of_photos
 from nstbatch.cli.text import printable
 from nstbatch.runtime.checks import OWN, at_least
 from nstbatch.runtime.errors import ImageError, UsageError
@@ -21,7 +21,6 @@ from nstbatch.runtime.systems.dream_options import (
 )
 
 from .carry_out import Work
-from .efforts import effort_of_photos
 from .prepare import BatchOptions, check_finished, chosen, find_photos, painting_of, read_picture
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from nstbatch.cli.jobs.effort import effort_of_photos
 from nstbatch.cli.options.computing import Computing
 from nstbatch.cli.options.reconstruct import DEFAULT_OUT, Reconstructing
 from nstbatch.cli.options.reporting import StepReporting
@@ -20,7 +21,6 @@ from nstbatch.runtime.errors import NonFiniteError, UsageError
 
 from .batch_verb import batch_options
 from .carry_out import Work, carry_out
-from .efforts import effort_of_photos
 from .prepare import check_finished, find_photos
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nstbatch.cli.exit_codes import DONE, FAILED
+from nstbatch.cli.jobs.effort import effort_of_photos
 from nstbatch.cli.jobs.parameters import Setting
 from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.stylize import Stylizing
@@ -20,7 +21,6 @@ from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptio
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 from .carry_out import Work
-from .efforts import effort_of_photos
 from .prepare import BatchOptions, find_photos, painting_of, read_picture, share
 
 if TYPE_CHECKING:

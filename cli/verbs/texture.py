@@ -11,18 +11,19 @@ from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Selection
-from nstbatch.cli.options.texture import DEFAULT_OUT, Exemplars, Synthesis
+from nstbatch.cli.options.texture import DEFAULT_OUT, Exemplars, Synthesis, parse_mixed
 from nstbatch.cli.options.writing import PhotoWriting
 from nstbatch.cli.parsing.with_groups import with_groups
 
 from .batch_verb import batch_options
 from .carry_out import Work, carry_out
-from .prepare import find_photos, painting_of, share
+from .prepare import find_photos, painting_of, read_picture, share
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painter, Painting, Stop
     from nstbatch.cli.jobs.plan import Job
     from nstbatch.runtime.descent.progress import ProgressCallback
+    from nstbatch.runtime.pictures.images import Picture
     from nstbatch.runtime.systems.texture import Texture
     from nstbatch.runtime.systems.texture_options import TextureOptions
 
@@ -49,7 +50,9 @@ def texture(
 
     batch = batch_options(context, selection, writing, reporting)
     options = synthesis.options
-    plan = find_photos(inputs, batch, suffix=".png", variations=synthesis.variations)
+    mixed = _read_mixed(synthesis, options)
+    keep = [path for path, _ in parse_mixed(synthesis.mix)]
+    plan = find_photos(inputs, batch, keep, suffix=".png", variations=synthesis.variations)
     system = Texture(computing.model, **computing.place)
     system.check(options)
     objective = system.objective(options)
@@ -61,8 +64,9 @@ def texture(
     )
     work = Work(
         plan,
-        _painter(system, options),
+        _painter(system, options, mixed),
         engines=[system.engine],
+        sources={f"mix-{number}": path for number, path in enumerate(keep, start=1)},
         effort=effort,
         at_once=share(
             system.engine,
@@ -76,11 +80,23 @@ def texture(
     raise typer.Exit(carry_out(work, batch))
 
 
-def _painter(system: Texture, options: TextureOptions) -> Painter:
+def _read_mixed(synthesis: Synthesis, options: TextureOptions) -> list[tuple[Picture, float]]:
+    """Read the further exemplars once for all textures; a UsageError for one that is unreadable."""
+    size = None if options.given_shape is None else options.exemplar_size
+    return [
+        (read_picture(path, "a further exemplar", size), weight)
+        for path, weight in parse_mixed(synthesis.mix)
+    ]
+
+
+def _painter(
+    system: Texture, options: TextureOptions, mixed: list[tuple[Picture, float]]
+) -> Painter:
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
         result = system(
             job.file,
             options,
+            others=mixed,
             variation=job.variation,
             checkpoint=job.checkpoint,
             progress=progress,

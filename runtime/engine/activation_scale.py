@@ -18,7 +18,7 @@ from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.graphs.half_precision import reached_from
+from nstbatch.runtime.gpu_graphs.half_precision import reached_from
 from nstbatch.runtime.graphs.smallest_side import smallest_side
 from nstbatch.runtime.names import IMAGE
 

@@ -308,7 +308,7 @@ class NetworkSessions:
         graph = self._bundle.read_graph(rule, pooling)
         if provider.precision != "fp16":
             return graph
-        from nstbatch.runtime.graphs.half_precision import half_precision
+        from nstbatch.runtime.gpu_graphs.half_precision import half_precision
 
         from .activation_scale import activation_scale
 

@@ -89,7 +89,7 @@ class ReadyGraph:
     def _make(self) -> Model:
         import onnx
 
-        from nstbatch.runtime.graphs.gpu_rewriting import rewritten_for_gpu
+        from nstbatch.runtime.gpu_graphs.gpu_rewriting import rewritten_for_gpu
         from nstbatch.runtime.graphs.gram_products import with_positions_first
         from nstbatch.runtime.graphs.relu_steps import with_comparisons
         from nstbatch.runtime.graphs.specialise import specialise

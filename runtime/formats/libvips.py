@@ -31,7 +31,14 @@ _MOST_THREADS = 4
 # ends the process, so these get a copy.
 _MAPPING = {"jpegload", "webpload", "gifload"}
 
-_FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
+FORMATS: dict[np.dtype[Any], str] = {
+    np.dtype(np.uint8): "uchar",
+    np.dtype(np.uint16): "ushort",
+    np.dtype(np.float32): "float",
+}
+"""The kinds of samples that pass between numpy and libvips, and libvips' names for them."""
+
+_DTYPES = {name: dtype for dtype, name in FORMATS.items()}
 
 pyvips.cache_set_max(0)
 pyvips.block_untrusted_set(True)
@@ -77,15 +84,14 @@ def from_levels(levels: Levels, interpretation: str) -> Image:
     """A picture of samples (H, W, C)."""
     height, width, bands = levels.shape
     image = pyvips.Image.new_from_memory(
-        np.ascontiguousarray(levels), width, height, bands, _FORMATS[levels.dtype]
+        np.ascontiguousarray(levels), width, height, bands, FORMATS[levels.dtype]
     )
     return image.copy(interpretation=interpretation)
 
 
 def levels_of(image: Image) -> Levels:
     """Compute a picture's samples (H, W, C)."""
-    dtype = np.uint16 if image.format == "ushort" else np.uint8
-    levels: Levels = np.frombuffer(image.write_to_memory(), dtype)
+    levels: Levels = np.frombuffer(image.write_to_memory(), _DTYPES[image.format])
     return levels.reshape(image.height, image.width, image.bands)
 
 

@@ -13,7 +13,9 @@ import onnxscript
 if TYPE_CHECKING:
     Tensor: TypeAlias = Any
     Mask: TypeAlias = Any
+    Whole: TypeAlias = Any
 else:
     Tensor = onnxscript.FLOAT[...]
     Mask = onnxscript.BOOL[...]
+    Whole = onnxscript.INT64[...]
 op: Any = onnxscript.opset20

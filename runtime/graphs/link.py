@@ -95,7 +95,7 @@ def link_targets(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.
     editor = Editor(forward_graph)
     return editor.finish(
         {
-            TARGET + term.name: editor.add_target(term)
+            TARGET + term.name: editor.add_target(term, term.target)
             for term in terms
             if term.target is not None and term.layers
         }
@@ -211,11 +211,12 @@ class Editor:
         guide = self.add_input(GUIDE + term.name)
         return self.add("Mul", activation, guide), guide
 
-    def add_target(self, term: Term) -> ir.Value:
-        """Append the target of a term and return it."""
-        assert term.target is not None
+    def add_target(self, term: Term, target: Formula) -> ir.Value:
+        """Append the target of a term, from the activation of a reference picture."""
+        declared = target.load().function_ir.attributes
+        constants = {name: value for name, value in term.attributes if name in declared}
         activation, _ = self.add_guide(term, self.add_seen(term)[0])
-        return self.call(term.target, activation)[0]
+        return self.call(target, activation, **constants)[0]
 
     def add_loss(self, term: Term, pictures: int) -> Sequence[ir.Value]:
         """Append a term, with its target and weight as new inputs.

@@ -6,7 +6,7 @@ layout of its convolutions. Other providers need another form:
 * OpenVINO (2026.4) computes a ``HardSigmoid`` whose beta is 0 with ONNX's default of 0.5, so half
   of a cotangent passes where the activation is 0. It also runs it in float32 and in a layout of its
   own, which was 10 % of a step of VGG16 in bf16. It fuses a comparison with the product after it.
-* float16 cannot represent so steep a slope, so :mod:`.half_precision` writes the mask of a ReLU as
+* float16 cannot represent so steep a slope, so half precision writes the mask of a ReLU as
   ``Sign`` of its output, and multiplies a cotangent by it. On a GPU a condition is better: it takes
   one byte a value instead of two.
 """

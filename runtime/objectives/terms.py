@@ -53,7 +53,8 @@ class Term:
         given: True if the caller gives the target, instead of a reference picture.
         relative: True if the loss is divided by the mean of |target|^degree.
         degree: Power by which the loss grows with the scale of activation and target.
-        attributes: Constants that ``loss`` is called with; a change of one needs a new graph.
+        attributes: Constants that ``loss`` is called with, and ``target`` with those that it
+            declares; a change of one needs a new graph.
         joint: Several layers whose activations it takes as one; ``layer`` is None then.
         part: The part of the picture or of the style that it is for, if there are several terms of
             a kind on one layer; one word, also in its name.

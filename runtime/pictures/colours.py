@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,6 +64,23 @@ def match_histogram(pixels: Array, reference: Array) -> Array:
     # In float32, so that values which differ only by the rounding of the rotations are equal again.
     colours = (rotated @ axes.T).astype(np.float32)
     return _matched(colours, wanted).reshape(pixels.shape).astype(np.float32)
+
+
+def pooled(pictures: Sequence[Array], weights: Sequence[float]) -> Array:
+    """The colours of several pictures (H, W, 3) in one, by weight: (P, 1, 3), or the only picture.
+
+    It has as many pixels as the first picture, each chosen at random from the picture of its share.
+    """
+    if len(pictures) == 1:
+        return pictures[0]
+    random = np.random.default_rng(0)
+    pixels = pictures[0].shape[0] * pictures[0].shape[1]
+    shares = [max(1, round(pixels * weight / sum(weights))) for weight in weights]
+    chosen = [
+        random.choice(picture.reshape(-1, 3), share)
+        for picture, share in zip(pictures, shares, strict=True)
+    ]
+    return np.concatenate(chosen)[:, None]
 
 
 def _matched(colours: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -74,3 +74,15 @@ def resize_batch(images: Array, size: tuple[int, int]) -> Array:
     """(N, 3, H, W) in [0, 1] -> (N, 3, *size); see :func:`resize`."""
     resized = [resize(image.transpose(1, 2, 0), size).transpose(2, 0, 1) for image in images]
     return np.ascontiguousarray(np.stack(resized))
+
+
+def resize_tile(images: Array, size: tuple[int, int]) -> Array:
+    """(N, C, H, W) -> (N, C, *size): resize between copies of itself, along either axis.
+
+    Alone, a tile would be continued by its outermost pixels, and show a seam.
+    """
+    height, width = size
+    tall = resize_batch(np.tile(images, (1, 1, 3, 1)), (3 * height, images.shape[3]))
+    tall = tall[:, :, height : 2 * height]
+    wide = resize_batch(np.tile(tall, (1, 1, 1, 3)), (height, 3 * width))
+    return np.ascontiguousarray(wide[:, :, :, width : 2 * width])

@@ -12,25 +12,28 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.cache.lru_cache import LruCache
-from nstbatch.runtime.checks import Pooling, options_or_default, whole
+from nstbatch.runtime.checks import Pooling, above, options_or_default, whole
 from nstbatch.runtime.descent.optimizers import optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.objectives.terms import Objective, Term, style
+from nstbatch.runtime.names import TARGET
+from nstbatch.runtime.objectives.magnitudes import magnitudes, waves_of
+from nstbatch.runtime.objectives.style_losses import SHIFTS, STYLE_LOSSES
+from nstbatch.runtime.objectives.terms import Objective, Term
 from nstbatch.runtime.objectives.views import View, wrapped
-from nstbatch.runtime.pictures.colours import match_histogram
+from nstbatch.runtime.pictures.colours import match_histogram, pooled
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
-from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, resize_batch, to_nchw
+from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, resize_tile, to_nchw
 
 from .system import Result, Run, System
 from .texture_options import TextureOptions
@@ -67,6 +70,7 @@ class Texture(System):
         exemplar: ImageLike,
         options: TextureOptions | None = None,
         *,
+        others: Sequence[tuple[ImageLike, float]] = (),
         variation: int = 0,
         checkpoint: str | os.PathLike[str] | None = None,
         progress: ProgressCallback | None = None,
@@ -77,6 +81,8 @@ class Texture(System):
         Args:
             exemplar: The model of the texture: a path, or an array (H, W, 3), RGB in [0, 1].
             options: The options; the defaults if None.
+            others: Further exemplars, and their weights beside 1 for the first. The statistics are
+                mixed, so the texture has the forms and colours of all.
             variation: Number of the variation, from 0; each starts from its own noise.
             checkpoint: A file to save the run to, once a minute, and to resume from if it holds
                 this run; it is removed when the run is finished.
@@ -88,55 +94,66 @@ class Texture(System):
 
         Raises:
             UnknownNameError: The options name a layer that the bundle lacks; lists those it has.
-            UsageError: No layer is left, none has a weight, or the texture is too small for one.
-            ImageError: The exemplar cannot be read, is smaller than the receptive field of a
+            UsageError: No layer is left, none has a weight, or the texture is too small for one;
+                or a spectrum is asked for of several exemplars, whose waves have no mean.
+            ImageError: An exemplar cannot be read, is smaller than the receptive field of a
                 layer, or is an array of another kind.
         """
         options = options_or_default(options, TextureOptions)
         whole("variation", variation, 0)
-        plan = partial(self._plan, exemplar, options, variation, checkpoint)
+        for _, weight in others:
+            above("weight of an exemplar", weight, 0)
+        if others and options.spectrum_weight > 0:
+            raise UsageError("The spectrum of several exemplars has no mean: leave it out.")
+        exemplars = ((exemplar, 1.0), *others)
+        plan = partial(self._plan, exemplars, options, variation, checkpoint)
         return self._carry_out(plan, progress, stop)
 
     def _plan(
         self,
-        exemplar: ImageLike,
+        exemplars: Sequence[tuple[ImageLike, float]],
         options: TextureOptions,
         variation: int,
         checkpoint: str | os.PathLike[str] | None,
     ) -> Run:
-        """Read the exemplar and describe the run; see :meth:`__call__`."""
+        """Read the exemplars and describe the run; see :meth:`__call__`."""
         objective = self.objective(options)
         self.check(options)
         # A texture of the exemplar's own size needs all of its pixels, to know it.
         size = None if options.given_shape is None else options.exemplar_size
-        picture = as_picture(exemplar, size).pixels
-        shape = texture_shape(picture.shape, options)
+        read = [as_picture(exemplar, size).pixels for exemplar, _ in exemplars]
+        weights = [weight for _, weight in exemplars]
+        shape = texture_shape(read[0].shape, options)
         if options.given_shape is None:
-            self.engine.limits.check_side("texture", shape, objective.layers, options.pooling)
-        pixels = self._exemplar(picture, objective, options)
-        levels = self._levels(shape, pixels, objective, options)
+            self._check_shape(shape, objective, options)
+        pictures = [self._exemplar(picture, objective, options) for picture in read]
+        smallest = min(pictures, key=lambda pixels: min(pixels.shape[:2]))
+        levels = self._levels(shape, smallest, objective, options)
+        colours = pooled(pictures, weights)
         optimizer = optimizer_named(options.optimizer, options.learning_rate)
 
         def targets(level: Level, begun: Array) -> Targets:
             share = max(level.height, level.width) / max(shape)
-            return self._targets_at(share, pixels, objective.terms, options.pooling)
+            about = (objective.terms, options.pooling)
+            found = [self._targets_at(share, level, each, *about) for each in pictures]
+            return _mean(found, weights)
 
         def finish(images: Array) -> Array:
             image = from_nchw(images)
-            return match_histogram(image, pixels) if options.histogram else image
+            return match_histogram(image, colours) if options.histogram else image
 
         return Run(
             objective=objective,
             levels=levels,
-            images=_noise(pixels, levels[0].canvas, (options.seed, variation)),
+            images=_noise(colours, levels[0].canvas, (options.seed, variation)),
             optimizer=optimizer,
             pooling=options.pooling,
             targets=targets,
             views=lambda level: _views(level, options),
-            enlarge=_enlarged_tile if options.tileable else None,
+            enlarge=_enlarged if options.tileable else None,
             tolerance=options.tolerance,
             checkpoint=self._checkpoint_file(
-                checkpoint, options, optimizer, levels, variation, pixels
+                checkpoint, options, optimizer, levels, variation, *pictures, *weights[1:]
             ),
             finish=finish,
         )
@@ -148,13 +165,13 @@ class Texture(System):
             UnknownNameError: There is no such layer, or the bundle lacks the pooling.
             UsageError: No layer is left, none has a weight, or the texture is too small for one.
         """
-        layers = self.objective(options).layers
+        objective = self.objective(options)
         self.engine.bundle.graph_path("gradient", options.pooling)
         if options.given_shape is None:  # it depends on the exemplar
             return
         try:
             shape = texture_shape(options.given_shape, options)
-            self.engine.limits.check_side("texture", shape, layers, options.pooling)
+            self._check_shape(shape, objective, options)
         except ImageError as error:
             raise UsageError(str(error)) from error
 
@@ -179,8 +196,16 @@ class Texture(System):
             raise UsageError("At least one layer needs a weight above 0.")
         objective = Objective()
         for layer, weight in weights.items():
-            objective += weight / total * style(layer)
+            objective += weight / total * self._style_loss(layer, options)
+        if options.spectrum_weight > 0:
+            objective += options.spectrum_weight * magnitudes()
         return objective
+
+    def _style_loss(self, layer: str, options: TextureOptions) -> Objective:
+        stride = self.engine.bundle.layer(layer).stride
+        if stride is None and options.style_loss == "shifted-gram":
+            raise UsageError(f"{layer} has no places that could be shifted; leave it out.")
+        return STYLE_LOSSES[options.style_loss](layer, stride or 1)
 
     def _layer_weights(self, options: TextureOptions) -> Mapping[str, float]:
         """Return the weights of the chosen layers, or the bundle's, down to ``up_to``."""
@@ -197,6 +222,17 @@ class Texture(System):
             raise UsageError(f"No layer is left up to {options.up_to}: the first one is {first}.")
         return wanted
 
+    def _check_shape(
+        self, shape: tuple[int, int], objective: Objective, options: TextureOptions
+    ) -> None:
+        """Raise an ImageError if a texture (height, width) is too small for the objective."""
+        self.engine.limits.check_side("texture", shape, objective.layers, options.pooling)
+        if min(shape) < _shifted(options):
+            raise ImageError(
+                f"The texture is {shape[1]}x{shape[0]} pixels; shifted-gram needs at least "
+                f"{_shifted(options)}x{_shifted(options)}."
+            )
+
     def _exemplar(self, pixels: Array, objective: Objective, options: TextureOptions) -> Array:
         """Return the exemplar (H, W, 3) at its size; an ImageError if that is too small.
 
@@ -206,11 +242,11 @@ class Texture(System):
         if options.exemplar_size is not None:
             height, width = fit_long_side(height, width, options.exemplar_size)
             pixels = resize(pixels, (height, width))
-        field, layer = self._receptive_field(objective, options.pooling)
-        if min(height, width) < field:
+        need, why, advice = self._need(objective, options)
+        if min(height, width) < need:
             raise ImageError(
-                f"The exemplar is {width}x{height} pixels; {layer} sees {field}x{field} at once. "
-                "Take a larger one, enlarge it, or leave out the deeper layers."
+                f"The exemplar is {width}x{height} pixels; {why}. "
+                f"Take a larger one, enlarge it, or {advice}."
             )
         return pixels
 
@@ -223,41 +259,55 @@ class Texture(System):
     ) -> list[Level]:
         """Plan the sizes; at each, texture and exemplar are large enough for every layer."""
         smallest, _ = self.engine.limits.largest_need(objective.layers, options.pooling)
-        field, _ = self._receptive_field(objective, options.pooling)
+        need, *_ = self._need(objective, options)
         ratio = min(shape) / min(exemplar.shape[:2])
         return plan_levels(
             *shape,
             size=max(shape),
             scales=options.scales,
             steps=options.iterations,
-            smallest=max(smallest, math.ceil(field * ratio)),
+            smallest=max(smallest, math.ceil(need * ratio), _shifted(options)),
             margin=0 if options.tileable else MARGIN,
             power=COARSE_LONGER,
         )
 
-    def _receptive_field(self, objective: Objective, pooling: Pooling) -> tuple[int, str]:
-        """Return the side of the largest receptive field, in pixels, and its layer.
+    def _need(self, objective: Objective, options: TextureOptions) -> tuple[int, str, str]:
+        """Return the smallest side of an exemplar, in pixels, the reason, and what to do otherwise.
 
         A layer that sees the whole picture counts with its smallest picture side.
         """
-        layers = [self.engine.bundle.layer(name) for name in objective.layers]
-        return max(
+        limits, bundle = self.engine.limits, self.engine.bundle
+        field, name = max(
             (
-                layer.receptive_field or self.engine.limits.smallest_side(layer.name, pooling),
-                layer.name,
+                bundle.layer(name).receptive_field or limits.smallest_side(name, options.pooling),
+                name,
             )
-            for layer in layers
+            for name in objective.layers
         )
+        shifted = _shifted(options)
+        if shifted > field:
+            return shifted, f"shifted-gram needs {shifted}x{shifted}", "take another style loss"
+        return field, f"{name} sees {field}x{field} at once", "leave out the deeper layers"
 
     def _targets_at(
-        self, share: float, exemplar: Array, terms: tuple[Term, ...], pooling: Pooling
+        self,
+        share: float,
+        level: Level,
+        exemplar: Array,
+        terms: tuple[Term, ...],
+        pooling: Pooling,
     ) -> Targets:
-        """Return the Gram matrices of the exemplar at a share of its size."""
+        """Return the targets of a level: the exemplar's statistics at a share of its size."""
         height, width, _ = exemplar.shape
-        shrunk = to_nchw(resize(exemplar, (round(share * height), round(share * width))))
+        shrunk = resize(exemplar, (round(share * height), round(share * width)))
+        of_layers = tuple(term for term in terms if not term.given)
         seen = (shrunk.shape, hashlib.sha256(shrunk.tobytes()).digest())
-        key = (self.engine.provider.for_targets, *seen, terms, pooling)
-        return self._targets.get(key, lambda: self.engine.targets(terms, shrunk, pooling))
+        targets = self._targets.get(
+            (self.engine.provider.for_targets, *seen, of_layers, pooling),
+            lambda: self.engine.targets(of_layers, to_nchw(shrunk), pooling),
+        )
+        waves = {TARGET + term.name: waves_of(shrunk, level.canvas) for term in terms if term.given}
+        return {**targets, **waves}
 
 
 def texture_shape(exemplar: tuple[int, ...], options: TextureOptions) -> tuple[int, int]:
@@ -267,22 +317,29 @@ def texture_shape(exemplar: tuple[int, ...], options: TextureOptions) -> tuple[i
     return fit_long_side(height, width, min(longest, options.max_size or longest))
 
 
+def _mean(targets: Sequence[Targets], weights: Sequence[float]) -> Targets:
+    """Return the weighted mean of the targets of several exemplars; of one, its own."""
+    if len(targets) == 1:
+        return targets[0]
+    return {
+        name: np.average([each[name] for each in targets], 0, weights).astype(np.float32)
+        for name in targets[0]
+    }
+
+
+def _shifted(options: TextureOptions) -> int:
+    """Return the smallest side for shifted copies, which must share half of themselves; else 0."""
+    return 2 * max(SHIFTS) if options.style_loss == "shifted-gram" else 0
+
+
 def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:
     if not options.tileable:
         return ()
     return (wrapped(min(WRAPPED_MARGIN, level.height, level.width)),)
 
 
-def _enlarged_tile(images: Array, level: Level) -> Array:
-    """(N, 3, H, W) -> (N, 3, *canvas): resize between copies of itself, along either axis.
-
-    Alone, it would be continued by its outermost pixels, and show a seam.
-    """
-    height, width = level.canvas
-    tall = resize_batch(np.tile(images, (1, 1, 3, 1)), (3 * height, images.shape[3]))
-    tall = tall[:, :, height : 2 * height]
-    wide = resize_batch(np.tile(tall, (1, 1, 1, 3)), (height, 3 * width))
-    return np.ascontiguousarray(wide[:, :, :, width : 2 * width])
+def _enlarged(images: Array, level: Level) -> Array:
+    return resize_tile(images, level.canvas)
 
 
 def _noise(exemplar: Array, canvas: tuple[int, int], seed: tuple[int, int]) -> Array:

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 from nstbatch.runtime.checks import (
     OWN,
+    STYLE_LOSS_NAMES,
     OptimizerName,
     Own,
     Pooling,
+    StyleLoss,
+    at_least,
     flag,
+    one_of,
     shared_fields,
     side,
     text,
@@ -36,6 +40,11 @@ class TextureOptions:
             A larger exemplar gives larger structures in the texture.
         layers: Weight of each layer; None for the bundle's style layers, with equal weights.
         up_to: Deepest layer to use; deeper ones are left out.
+        style_loss: What of each layer is compared: "gram", the Gram matrix; "shifted-gram", also
+            those between the layer and shifted copies, for patterns that repeat; or "sliced", the
+            sliced Wasserstein distance.
+        spectrum_weight: Weight of the loss on Fourier magnitudes, beside 1 for all layers together;
+            it holds regular patterns straight.
         iterations: Optimiser steps over all scales.
         scales: Number of sizes to work through, coarse to fine; 1 is the full size alone.
         optimizer: "adam" or "lbfgs".
@@ -57,6 +66,8 @@ class TextureOptions:
     exemplar_size: int | None = None
     layers: Mapping[str, float] | None = None
     up_to: str | None = None
+    style_loss: StyleLoss = "gram"
+    spectrum_weight: float = 0.0
     # Chosen by eye, as a compromise with time: docs/decisions/0009-texture-defaults.md.
     iterations: int = 300
     scales: int = 4  # from 181 to 512 pixels, as for a style transfer
@@ -70,6 +81,8 @@ class TextureOptions:
 
     def __post_init__(self) -> None:
         shared_fields(self)
+        one_of("style_loss", self.style_loss, STYLE_LOSS_NAMES)
+        at_least("spectrum_weight", self.spectrum_weight, 0)
         for name in ("width", "height"):
             side(name, getattr(self, name))
         if (self.width == OWN) != (self.height == OWN):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions
     from nstbatch.runtime.descent.progress import Progress
     from nstbatch.runtime.errors import NstbatchError
+    from nstbatch.runtime.filling.filling import Filled, Filling
+    from nstbatch.runtime.filling.filling_options import FillingOptions
     from nstbatch.runtime.formats.metadata import Metadata, read_metadata, read_recipe
     from nstbatch.runtime.pictures.images import Picture, read, write
     from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
@@ -63,6 +65,9 @@ __all__ = [
     "DeepDream",
     "DreamOptions",
     "DreamResult",
+    "Filled",
+    "Filling",
+    "FillingOptions",
     "Masks",
     "Metadata",
     "NearestNeighborOptions",
@@ -102,6 +107,9 @@ _HOMES = {
     "DeepDream": "systems.deepdream",
     "DreamOptions": "systems.dream_options",
     "DreamResult": "systems.deepdream",
+    "Filled": "filling.filling",
+    "Filling": "filling.filling",
+    "FillingOptions": "filling.filling_options",
     "Result": "systems.system",
     "Metadata": "formats.metadata",
     "NearestNeighborOptions": "style.nearest_neighbor_options",

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from nstbatch.runtime.deconvnet.deconvnet_options import RULES
 from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.filling.filling import Filling
+from nstbatch.runtime.filling.filling_options import FillingOptions
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.pictures.synthetic import photo_like
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
@@ -46,6 +48,8 @@ BATCH = "batch of four"
 STYLES = (("adam", "avg", "mse"), ("lbfgs", "max", "scaled-mse"))
 STYLE_LOSSES = ("moments", "wasserstein")
 POOLINGS = ("avg", "max")
+TEXTURES = (("gram", False), ("gram", True), ("sliced", False), ("shifted-gram", True))
+FILLINGS = (False, True)
 RECONSTRUCTIONS = (("adam", 2.0), ("lbfgs", 1.5))
 
 # Layers with small receptive fields, so that a small exemplar is enough.
@@ -101,7 +105,8 @@ def nearest_neighbours(on: On, model: str, pooling: str, side: int = SIDE) -> No
     on(NearestNeighborStyle, model)(*pair(side), options)
 
 
-def texture(on: On, model: str, tileable: bool, side: int = SIDE) -> None:
+def texture(on: On, model: str, loss: str, tileable: bool, side: int = SIDE) -> None:
+    side = side * 8 // 5 if loss == "shifted-gram" else side  # it needs larger textures
     options = TextureOptions(
         width=side * 6 // 5,
         height=side,
@@ -110,8 +115,22 @@ def texture(on: On, model: str, tileable: bool, side: int = SIDE) -> None:
         tileable=tileable,
         pooling="max",
         up_to=TEXTURE_LAYERS[model],
+        style_loss=loss,
+        spectrum_weight=0.0 if loss == "gram" else 0.1,
     )
     on(Texture, model)(photo(2 * side, 2 * side), options)
+
+
+def fill(on: On, model: str, tiles: bool, side: int = SIDE) -> None:
+    """A hole filled, or the seams of a tile."""
+    picture, options = photo(side * 6 // 5, side * 6 // 5), FillingOptions(iterations=1)
+    mask = np.zeros(picture.shape[:2], np.float32)
+    mask[side // 2 : side * 3 // 4, side // 2 : side * 3 // 4] = 1
+    filling = on(Filling, model)
+    if tiles:
+        filling.tiled(picture, options)
+    else:
+        filling(picture, mask, options)
 
 
 def reconstruct(on: On, model: str, optimizer: str, tv_beta: float, side: int = SIDE) -> None:
@@ -159,9 +178,11 @@ def runs() -> Iterator[tuple[str, Run]]:
             yield f"stylize {model} {' '.join(style)}", _run(stylize, model, *style)
         for pooling in POOLINGS:
             yield f"neighbours {model} {pooling}", _run(nearest_neighbours, model, pooling)
-        for tileable in (False, True):
+        for loss, tileable in TEXTURES:
             name = "tileable texture" if tileable else "texture"
-            yield f"{name} {model}", _run(texture, model, tileable)
+            yield f"{name} {model} {loss}", _run(texture, model, loss, tileable)
+        for tiles in FILLINGS:
+            yield f"fill {model}{' tile' * tiles}", _run(fill, model, tiles)
         for optimizer, beta in RECONSTRUCTIONS:
             name = f"reconstruct {model} {optimizer}"
             yield name, _run(reconstruct, model, optimizer, beta)

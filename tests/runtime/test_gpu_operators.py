@@ -21,10 +21,10 @@ from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.gpu_graphs.gpu_rewriting import rewritten_for_gpu
+from nstbatch.runtime.gpu_graphs.half_precision import reached_from
 from nstbatch.runtime.graphs import specialise as specialise_module
 from nstbatch.runtime.graphs.broadcast_products import shape_of
-from nstbatch.runtime.graphs.gpu_rewriting import rewritten_for_gpu
-from nstbatch.runtime.graphs.half_precision import reached_from
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.systems.dream_options import PRIORS
 
@@ -44,8 +44,8 @@ ON_FLOATS = (
 ON_NUMBERS = (
     "Abs", "Add", "ArgMax", "DepthToSpace", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
     "LessOrEqual", "Max", "Min", "Mod", "Mul", "Neg", "Pad", "Pow", "Range", "ReduceL2",
-    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "ScatterND",
-    "Sign", "SpaceToDepth", "Sub", "Sum",
+    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "ScatterElements",
+    "ScatterND", "Sign", "SpaceToDepth", "Sub", "Sum", "TopK",
 )  # fmt: skip
 ON_ALL = (
     "Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather",
@@ -60,7 +60,10 @@ SUPPORTED = {
 }
 # Operators whose later inputs have types of their own: indices, shapes, conditions, scales.
 FREE = {"Gather", "Slice", "Pad", "Where", "Reshape", "Resize", "Expand", "ScatterND", "Unsqueeze"}
-FREE |= {"Squeeze", "Split", "Tile", "ConstantOfShape", "Cast", "Shape", "Size"}
+FREE |= {"Squeeze", "Split", "Tile", "ConstantOfShape", "Cast", "Shape", "Size", "TopK"}
+FREE |= {"ScatterElements"}
+# TensorRT's ITopKLayer: "K is limited to 3840".
+LARGEST_K = 3840
 COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
 CONSTANT_AXES = frozenset({"Squeeze", "Unsqueeze"})
 
@@ -93,8 +96,12 @@ def _complaints(node: ir.Node) -> Iterator[str]:
             yield f"{kind}: 2D or 3D only"
         if "dilations" in node.attributes and set(node.attributes["dilations"].as_ints()) != {1}:
             yield f"{kind}: dilations"
-    if kind == "ScatterND" and _text(node, "reduction", "none") != "none":
-        yield "ScatterND: reduction"
+    if kind == "TopK":
+        most = ir.convenience.get_const_tensor(node.inputs[1])
+        if most is None or most.numpy().max() > LARGEST_K:
+            yield f"TopK: more than {LARGEST_K}"
+    if kind in ("ScatterND", "ScatterElements") and _text(node, "reduction", "none") != "none":
+        yield f"{kind}: reduction"
     if kind == "Resize":
         if _text(node, "mode", "nearest") not in ("nearest", "linear"):
             yield "Resize: mode"
@@ -201,10 +208,16 @@ def test_stylize_by_nearest_neighbours(opened, provider, model, choice):
     check(opened, 6)  # columns of both, search, self-similarity, step, update
 
 
-@each(False, True)
+@each(*every_graph.TEXTURES)
 def test_texture(opened, provider, model, choice):
-    every_graph.texture(on(provider), model, choice)
+    every_graph.texture(on(provider), model, *choice)
     check(opened, 3)
+
+
+@each(*every_graph.FILLINGS)
+def test_fill(opened, provider, model, choice):
+    every_graph.fill(on(provider), model, choice)
+    check(opened, 2)  # columns, search
 
 
 @each(*every_graph.RECONSTRUCTIONS)

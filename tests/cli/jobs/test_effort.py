@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nstbatch.cli.jobs.effort import SAMPLE, TYPICAL_PHOTO, Effort
-from nstbatch.cli.verbs.efforts import effort_of_photos
+from nstbatch.cli.jobs.effort import SAMPLE, TYPICAL_PHOTO, Effort, effort_of_photos
 from nstbatch.runtime.pictures import images
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from nstbatch.cli.main import run
-from nstbatch.cli.options.texture import parse_size
+from nstbatch.cli.options.texture import parse_mixed, parse_size
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures import images
 
@@ -82,6 +82,45 @@ def test_options_reach_the_objective_and_the_report(capsys):
     assert done["losses"]["total"] > 0
 
 
+def test_the_style_loss_and_the_spectrum_reach_the_objective(capsys):
+    save("cloth/wool.jpg")
+    save("cloth/large.jpg", (140, 130))
+    of_layer = ("--layers", "pool1", "--json", "--spectrum-weight", "0.1")
+    assert texture("cloth/wool.jpg", *of_layer, "--style-loss", "sliced") == 0
+    large = (*of_layer, "--style-loss", "shifted-gram", "--size", "130x128")
+    assert texture("cloth/large.jpg", *large) == 0
+    sliced, shifted = (list(record["losses"]) for record in records(capsys))
+    assert sliced == ["sliced/pool1", "spectrum", "total"]
+    shifts = [f"shifted-{places}/pool1" for places in (4, 8, 16)]
+    assert shifted == ["style/pool1", *shifts, "spectrum", "total"]
+
+
+def test_further_exemplars_are_mixed_in(capsys):
+    save("cloth/wool.jpg")
+    save("linen.png", seed=1)
+    assert texture("cloth", "-o", "plain") == 0
+    assert texture("cloth", "--mix", "linen.png=0.5") == 0
+    assert texture("cloth", "-o", "again", "--mix", "linen.png=0.5") == 0
+    plain, mixed, again = (Path(out, "wool.png") for out in ("plain", "textures", "again"))
+    assert plain.read_bytes() != mixed.read_bytes() == again.read_bytes()
+    save("linen.png", seed=2)  # another picture by now
+    assert texture("cloth", "--mix", "linen.png=0.5") == 2
+    capsys.readouterr()
+    assert texture("cloth", "--mix", "none.png", "-o", "none") == 2
+    assert "none.png cannot be a further exemplar" in capsys.readouterr().err
+
+
+def test_the_weight_of_an_exemplar_follows_the_last_equals_sign():
+    names = ["a.png", "b.png=0.5", "c=d.png", "e=f.png=2", "g=.25"]
+    assert parse_mixed(names) == [
+        (Path("a.png"), 1.0),
+        (Path("b.png"), 0.5),
+        (Path("c=d.png"), 1.0),
+        (Path("e=f.png"), 2.0),
+        (Path("g"), 0.25),
+    ]
+
+
 def test_a_bad_exemplar_does_not_stop_the_others(capsys, write_bad_inputs):
     reasons = write_bad_inputs(Path("cloth"))
     del reasons["truncated.jpg"]  # would become the same picture as truncated.png
@@ -111,6 +150,10 @@ def test_a_bad_exemplar_does_not_stop_the_others(capsys, write_bad_inputs):
         (("--size", "6"), "The texture is 6x6 pixels; fire5/concat needs at least"),
         (("--size", "0x9"), "width must be a whole number of at least 1"),
         (("--pooling", "median"), "Unknown pooling 'median'"),
+        (("--style-loss", "grim"), "Unknown style_loss 'grim'. Did you mean 'gram'?"),
+        (("--style-loss", "shifted-gram"), "The texture is 80x64 pixels; shifted-gram needs"),
+        (("--spectrum-weight", "-1"), "spectrum_weight must be a number of at least 0"),
+        (("--layers", "pool10", "--style-loss", "shifted-gram"), "pool10 has no places"),
     ],
 )
 def test_what_would_be_wrong_with_every_exemplar_ends_the_command(capsys, options, message):

@@ -13,6 +13,7 @@ from nstbatch.runtime.pictures.sizes import (
     long_side,
     resize,
     resize_batch,
+    resize_tile,
     resized_shape,
     to_nchw,
 )
@@ -125,3 +126,14 @@ def test_the_long_side_that_options_ask_for(size: int, max_size: int | None, exp
 @given(height=st.integers(1, 5000), width=st.integers(1, 5000))
 def test_a_pictures_own_size_is_its_own_to_the_pixel(height: int, width: int) -> None:
     assert resized_shape(height, width, "own") == (height, width)
+
+
+def test_a_tile_is_resized_as_a_part_of_its_tiling():
+    """Rolled by half before or after, it is the same; alone, its edges would differ."""
+    images = np.random.default_rng(0).random((2, 3, 12, 16), dtype=np.float32)
+    large = resize_tile(images, (24, 32))
+    assert large.shape == (2, 3, 24, 32)
+    rolled = resize_tile(np.roll(images, (6, 8), (2, 3)), (24, 32))
+    np.testing.assert_allclose(np.roll(large, (12, 16), (2, 3)), rolled, atol=1e-5)
+    alone = resize_batch(np.roll(images, (6, 8), (2, 3)), (24, 32))
+    assert np.abs(np.roll(large, (12, 16), (2, 3)) - alone).max() > 0.01

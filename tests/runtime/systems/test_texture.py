@@ -203,6 +203,74 @@ def test_of_the_layers_chosen_those_up_to_one_are_taken(synthesis):
     assert synthesis.objective(options).weights == {"style/pool3": 0.5, "style/pool1": 0.5}
 
 
+@pytest.mark.parametrize("loss", ["shifted-gram", "sliced"])
+def test_other_losses_make_textures_too(synthesis, loss):
+    """Looked at by the Gram matrices, which none of them compares alone."""
+    options = TextureOptions(
+        width=128, height=128, iterations=60, scales=1, up_to="fire4/concat", style_loss=loss
+    )
+    exemplar = waves(128, 128)
+    grams = synthesis.objective(TextureOptions(up_to="fire4/concat")).terms
+    wanted = synthesis.engine.targets(grams, to_nchw(exemplar), "avg")
+    made = synthesis.engine.targets(grams, to_nchw(synthesis(exemplar, options).image), "avg")
+    noise = np.random.default_rng(0).choice(exemplar.reshape(-1, 3), (128, 128))
+    before = synthesis.engine.targets(grams, to_nchw(noise), "avg")
+    for name, gram in wanted.items():
+        difference, first = (np.square(seen[name] - gram).mean() for seen in (made, before))
+        assert difference < 0.3 * first, name
+
+
+@pytest.mark.parametrize(("tileable", "least"), [(True, 0.9), (False, 0.4)])
+def test_the_spectrum_makes_the_waves_of_the_exemplar(synthesis, tileable, least):
+    """Stripes of ten pixels: how much of a texture's variance is in waves of about their period.
+
+    A texture that does not tile is cut out of a larger one, so its waves are not whole ones.
+    """
+    stripes = np.repeat(np.sin(np.arange(160) * np.pi / 5)[None, :, None] / 4 + 0.5, 160, 0)
+    stripes = np.repeat(stripes, 3, 2).astype(np.float32)
+    options = replace(QUICK, width=100, height=80, iterations=40, tileable=tileable)
+
+    def share(options):
+        image = synthesis(stripes, options).image[..., 1]
+        power = np.square(np.abs(np.fft.rfft2(image - image.mean())[:, 1:]))
+        return power[0, 8:11].sum() / power.sum()
+
+    assert share(replace(options, spectrum_weight=1.0)) > least
+    assert share(options) < 0.2
+
+
+def test_several_exemplars_are_mixed_by_weight(synthesis):
+    """The texture's Gram matrices lie by the mean of those of both, and its colours by weight."""
+    red, blue = waves(96, 96) * [1, 0.2, 0.2], np.transpose(waves(96, 96), (1, 0, 2)) * [0, 0.3, 1]
+    red, blue = red.astype(np.float32), blue.astype(np.float32)
+    options = replace(QUICK, width=96, height=96, iterations=60, scales=1, histogram=True)
+    mixed = synthesis(red, options, others=[(blue, 3.0)]).image
+    mean = (red.mean((0, 1)) + 3 * blue.mean((0, 1))) / 4
+    np.testing.assert_allclose(mixed.mean((0, 1)), mean, atol=0.02)
+    terms = synthesis.objective(options).terms
+    grams = [synthesis.engine.targets(terms, to_nchw(each), "avg") for each in (red, blue, mixed)]
+    for name, of_red in grams[0].items():
+        wanted = (of_red + 3 * grams[1][name]) / 4
+        off = np.square(grams[2][name] - wanted).mean()
+        assert off < 0.5 * np.square(of_red - wanted).mean(), name
+    with pytest.raises(UsageError, match="spectrum of several exemplars has no mean"):
+        synthesis(red, replace(options, spectrum_weight=1.0), others=[(blue, 1.0)])
+    with pytest.raises(UsageError, match="weight of an exemplar must be a number above 0"):
+        synthesis(red, options, others=[(blue, 0.0)])
+    with pytest.raises(ImageError, match="The exemplar is 96x50 pixels"):
+        synthesis(red, options, others=[(blue[:50], 1.0)])
+
+
+def test_an_exemplar_must_hold_the_longest_shift_twice(synthesis):
+    options = replace(QUICK, up_to="fire3/concat", style_loss="shifted-gram")
+    with pytest.raises(ImageError, match="is 127x140 pixels; shifted-gram needs 128x128"):
+        synthesis(picture(140, 127), replace(options, width=128, height=128))
+    with pytest.raises(UsageError, match="80x64 pixels; shifted-gram needs at least 128x128"):
+        synthesis.check(options)
+    with pytest.raises(UsageError, match="pool10 has no places that could be shifted"):
+        synthesis.check(replace(options, layers={"pool10": 1.0}, up_to=None))
+
+
 # --- Scales -----------------------------------------------------------------------------------
 
 
@@ -312,6 +380,8 @@ def test_a_choice_that_leaves_no_layer_is_refused(synthesis):
         ("layers", {"pool1": -1.0}),
         ("optimizer", "sgd"),
         ("pooling", "median"),
+        ("style_loss", "wasserstone"),
+        ("spectrum_weight", -0.1),
     ],
 )
 def test_options_out_of_range_are_refused_by_name(option, value):

@@ -15,8 +15,8 @@ import pytest
 from onnx.external_data_helper import load_external_data_for_model
 
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.graphs.gpu_rewriting import rewritten_for_gpu
-from nstbatch.runtime.graphs.half_precision import half_precision
+from nstbatch.runtime.gpu_graphs.gpu_rewriting import rewritten_for_gpu
+from nstbatch.runtime.gpu_graphs.half_precision import half_precision
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from nstbatch.runtime.graphs.repeated_maps import with_expanded_maps
+from nstbatch.runtime.gpu_graphs.repeated_maps import with_expanded_maps
 
 NEAREST = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
 

@@ -25,7 +25,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.tape import Tape
 
-from .broadcast_products import shape_of
+from nstbatch.runtime.graphs.broadcast_products import shape_of
+
 from .style_products import may_be_product
 
 # The root of the sum of all squares is divided by it, and taken for the largest value. So the

@@ -7,9 +7,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from nstbatch.runtime.gpu_graphs.style_products import with_style_products
 from nstbatch.runtime.graphs.link import link
 from nstbatch.runtime.graphs.specialise import specialise
-from nstbatch.runtime.graphs.style_products import with_style_products
 from nstbatch.runtime.names import IMAGE, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import scaled_style, style
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx_ir.convenience import replace_nodes_and_values
 from onnx_ir.tape import Tape
 
-from .smallest_side import ints
+from nstbatch.runtime.graphs.smallest_side import ints
 
 COLOURS = 3
 AS_COLUMN = np.array([1, COLOURS, 1, 1])

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from nstbatch.runtime.graphs.exact_colours import with_exact_colours
+from nstbatch.runtime.gpu_graphs.exact_colours import with_exact_colours
 
 FLIPPED = (0, 0, 255, 0, 255, 0, 255, 0, 0)
 SCALED = (4.4, 0, 0, 0, 4.5, 0, 0, 0, -4.4)

@@ -26,8 +26,8 @@ from nstbatch.runtime.engine.activation_scale import activation_scale, extreme_p
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.graphs.gpu_rewriting import rewritten_for_gpu
-from nstbatch.runtime.graphs.half_precision import half_precision
+from nstbatch.runtime.gpu_graphs.gpu_rewriting import rewritten_for_gpu
+from nstbatch.runtime.gpu_graphs.half_precision import half_precision
 from nstbatch.runtime.graphs.link import GRADIENT, IMAGE, LOSSES, link
 from nstbatch.runtime.graphs.specialise import specialise
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
@@ -177,14 +177,14 @@ def test_nothing_comes_near_the_end_of_float16(pair):
 
 def test_without_scaling_float16_overflows(monkeypatch):
     """This shows that values are rounded to float16 here, so the tests above can fail."""
-    monkeypatch.setattr("nstbatch.runtime.graphs.half_precision.LARGEST_COTANGENT", 3e4)
+    monkeypatch.setattr("nstbatch.runtime.gpu_graphs.half_precision.LARGEST_COTANGENT", 3e4)
     both = Pair("vgg16", "max")
     _, half = both.both(photos(1))
     assert not np.isfinite(half[GRADIENT]).all()
 
 
 def test_without_scaling_cotangents_vanish(monkeypatch):
-    monkeypatch.setattr("nstbatch.runtime.graphs.half_precision.LARGEST_COTANGENT", 1e-6)
+    monkeypatch.setattr("nstbatch.runtime.gpu_graphs.half_precision.LARGEST_COTANGENT", 1e-6)
     both = Pair("alexnet", "avg")
     full, half = both.both(photos(1))
     assert cosine(full[GRADIENT], half[GRADIENT]) < 0.99

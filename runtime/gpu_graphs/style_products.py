@@ -13,7 +13,8 @@ import onnx_ir as ir
 from onnx_ir.convenience import replace_nodes_and_values
 from onnx_ir.tape import Tape
 
-from .broadcast_products import shape_of
+from nstbatch.runtime.graphs.broadcast_products import shape_of
+
 from .half_precision import reached_from
 
 

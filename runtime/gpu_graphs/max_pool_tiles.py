@@ -18,8 +18,8 @@ import onnx_ir as ir
 from onnx_ir.convenience import replace_nodes_and_values
 from onnx_ir.tape import Tape
 
-from .broadcast_products import shape_of
-from .smallest_side import ints
+from nstbatch.runtime.graphs.broadcast_products import shape_of
+from nstbatch.runtime.graphs.smallest_side import ints
 
 
 def with_compared_tiles(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -107,7 +107,7 @@ def _pooling_of(shuffle: ir.Node) -> tuple[ir.Value, ir.Value, ir.Value] | None:
 def _mask_of(result: ir.Value, values: ir.Value) -> ir.Node | None:
     """The mask of a ReLU that alone reads the cotangent of its output; None if there is none.
 
-    See :func:`.relu_steps.with_conditions`; a ``Pad`` may come before it.
+    See :func:`nstbatch.runtime.graphs.relu_steps.with_conditions`; a ``Pad`` may come before it.
     """
     readers = [reader for reader, _ in result.uses()]
     if len(readers) == 1 and readers[0].op_type == "Pad":

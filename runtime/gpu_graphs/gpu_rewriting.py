@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import onnx
 
-from .broadcast_products import with_single_products
+from nstbatch.runtime.graphs.broadcast_products import with_single_products
+from nstbatch.runtime.graphs.gram_products import with_positions_first
+from nstbatch.runtime.graphs.relu_steps import with_conditions
+
 from .exact_colours import with_exact_colours
-from .gram_products import with_positions_first
 from .half_style_products import with_half_style_products
 from .max_pool_tiles import with_compared_tiles
-from .relu_steps import with_conditions
 from .repeated_maps import with_expanded_maps
 from .style_products import with_style_products
 

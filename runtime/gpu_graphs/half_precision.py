@@ -33,9 +33,8 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.graphs.relu_steps import is_step
 from nstbatch.runtime.names import COTANGENT, GRADIENT
-
-from .relu_steps import is_step
 
 # In the backward pass cotangents were seen to grow 113-fold (decision 0014). This value leaves room
 # for growth by 8188, and for values 2^17 times smaller before a float16 loses digits. Gradients

@@ -1,0 +1,76 @@
+"""The formulas of Gram matrices between a layer and shifted copies of it, as ONNX.
+
+Berger & Memisevic 2016, "Incorporating long-range consistency in CNN-based texture generation". A
+Gram matrix says which features occur together at one place; a shifted one says which occur together
+``shift`` places apart, so it knows repetitions. The terms are in
+:mod:`nstbatch.runtime.objectives.style_losses`.
+"""
+
+from __future__ import annotations
+
+import onnxscript
+from onnxscript import FLOAT, INT64, script
+
+from .notation import Tensor, op
+
+DOMAIN = onnxscript.values.Opset("nstbatch.correlations", 1)
+
+
+@script(DOMAIN, default_opset=op)
+def pair(activation: Tensor, axis: int, shift: int) -> tuple[Tensor, Tensor]:
+    """The activation without its first ``shift`` places along an axis, and without its last ones.
+
+    Both are divided by the root of their number of values: (N, C, P).
+    """
+    along, reach = op.Reshape(axis, [1]), op.Reshape(shift, [1])
+    later = op.Slice(activation, reach, [2147483647], along)
+    earlier = op.Slice(activation, [0], -reach, along)
+    scale = op.Sqrt(op.Cast(op.ReduceProd(op.Shape(later, start=1)), to=FLOAT.dtype))
+    return op.Reshape(later, [0, 0, -1]) / scale, op.Reshape(earlier, [0, 0, -1]) / scale
+
+
+@script(DOMAIN, default_opset=op)
+def shifted_gram(activation: Tensor, axis: int, shift: int) -> Tensor:
+    """G = F(p + shift) F(p)^T / (C P) over the P places p that have such a neighbour, (N, C, C)."""
+    later, earlier = pair(activation, axis=axis, shift=shift)
+    return op.MatMul(later, op.Transpose(earlier, perm=[0, 2, 1]))
+
+
+@script(DOMAIN, default_opset=op)
+def shifted_grams(activation: Tensor, shift: int = 1) -> Tensor:
+    """The shifted Gram matrices down and to the right, one above the other: (N, 2 C, C)."""
+    down = shifted_gram(activation, axis=2, shift=shift)
+    right = shifted_gram(activation, axis=3, shift=shift)
+    return op.Concat(down, right, axis=1)
+
+
+@script(DOMAIN, default_opset=op)
+def pulled_apart(activation: Tensor, slope: Tensor, axis: int, shift: int) -> Tensor:
+    """The derivative of <slope, G> in F: slope F(p) at p + shift, and slope^T F(p + shift) at p.
+
+    The pads are for all four axes; see ``folded`` in :mod:`.views`.
+    """
+    later, earlier = pair(activation, axis=axis, shift=shift)
+    scale = op.Sqrt(op.Cast(op.ReduceProd(op.Shape(later, start=1)), to=FLOAT.dtype))
+    along = op.Reshape(axis, [1])
+    pads = op.Reshape(shift, [1]) * op.Cast(op.Equal([0, 1, 2, 3], along), to=INT64.dtype)
+    size = op.Shape(activation) - pads
+    of_later = op.Reshape(op.MatMul(slope, earlier), size)
+    of_earlier = op.Reshape(op.MatMul(op.Transpose(slope, perm=[0, 2, 1]), later), size)
+    at_later = op.Pad(of_later, op.Concat(pads, [0, 0, 0, 0], axis=0))
+    at_earlier = op.Pad(of_earlier, op.Concat([0, 0, 0, 0], pads, axis=0))
+    return (at_later + at_earlier) / scale
+
+
+@script(DOMAIN, default_opset=op)
+def shifted_gram_loss(
+    activation: Tensor, target: Tensor, weight: Tensor, shift: int = 1
+) -> tuple[Tensor, Tensor]:
+    """L = w mean (G - A)^2 over both matrices; dL/dG = w (G - A) / C^2."""
+    difference = shifted_grams(activation, shift=shift) - target
+    loss = weight * op.ReduceMean(difference * difference, [1, 2], keepdims=0)
+    elements = op.Cast(op.ReduceProd(op.Shape(target, start=1)), to=FLOAT.dtype)
+    slope = difference * op.Unsqueeze(2.0 * weight / elements, [1, 2])
+    down, right = op.Split(slope, axis=1, num_outputs=2)
+    of_down = pulled_apart(activation, down, axis=2, shift=shift)
+    return loss, of_down + pulled_apart(activation, right, axis=3, shift=shift)
