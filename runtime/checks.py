@@ -16,13 +16,15 @@ from .errors import UnknownNameError, UsageError
 Own = Literal["own"]
 OptimizerName = Literal["adam", "lbfgs"]
 Pooling = Literal["avg", "max"]
-StyleLoss = Literal["gram", "shifted-gram", "sliced"]
+Error = Literal["mse", "scaled-mse"]
+StyleLoss = Literal["gram", "shifted-gram", "moments", "wasserstein", "sliced"]
 
 OWN: Own = "own"
 """A size: that of each picture itself."""
 
 OPTIMIZER_NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+ERRORS: tuple[Error, ...] = get_args(Error)
 STYLE_LOSS_NAMES: tuple[StyleLoss, ...] = get_args(StyleLoss)
 
 Options = TypeVar("Options")

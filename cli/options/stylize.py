@@ -11,18 +11,22 @@ import typer
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
 from nstbatch.cli.parsing.panels import LOSSES, PICTURE, complete
-from nstbatch.runtime.checks import OptimizerName, Pooling, one_of
+from nstbatch.runtime.checks import (
+    ERRORS,
+    STYLE_LOSS_NAMES,
+    Error,
+    OptimizerName,
+    Pooling,
+    StyleLoss,
+    one_of,
+)
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.style.shared_style_options import ColorMode
 from nstbatch.runtime.style.style_transfer_options import (
-    ERRORS,
     INITS,
-    STYLE_LOSSES,
     WEIGHTINGS,
-    Error,
     Init,
-    StyleLoss,
     StyleTransferOptions,
     Weighting,
 )
@@ -71,10 +75,10 @@ StyleLossName = Annotated[
     str,
     typer.Option(
         "--style-loss",
-        metavar="|".join(STYLE_LOSSES),
-        help="What is compared of the style: Gram matrices; means and deviations, for colours and "
-        "soft texture; or Gaussians.",
-        autocompletion=complete(STYLE_LOSSES),
+        metavar="|".join(STYLE_LOSS_NAMES),
+        help="What is compared of the style: Gram matrices; also shifted ones, for patterns that "
+        "repeat; means and deviations, for colours and soft texture; Gaussians; or all columns.",
+        autocompletion=complete(STYLE_LOSS_NAMES),
         rich_help_panel=LOSSES,
     ),
     Scope.PICTURE,

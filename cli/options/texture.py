@@ -14,14 +14,13 @@ from nstbatch.cli.parsing.layers import parse_weighted_layers
 from nstbatch.cli.parsing.panels import PICTURE, complete
 from nstbatch.runtime.checks import (
     OWN,
-    STYLE_LOSS_NAMES,
     OptimizerName,
     Own,
     Pooling,
     StyleLoss,
 )
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.systems.texture_options import TextureOptions
+from nstbatch.runtime.systems.texture_options import TEXTURE_LOSSES, TextureOptions
 
 from .optimization import (
     Iterations,
@@ -118,9 +117,9 @@ StyleLossName = Annotated[
     str,
     typer.Option(
         "--style-loss",
-        metavar="|".join(STYLE_LOSS_NAMES),
+        metavar="|".join(TEXTURE_LOSSES),
         help="What of a layer is compared; shifted-gram keeps what repeats at a distance.",
-        autocompletion=complete(STYLE_LOSS_NAMES),
+        autocompletion=complete(TEXTURE_LOSSES),
         rich_help_panel=PICTURE,
     ),
     Scope.PICTURE,

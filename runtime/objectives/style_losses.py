@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
-from nstbatch.runtime.checks import StyleLoss
+from nstbatch.runtime.checks import Error, StyleLoss
 from nstbatch.runtime.formulas.formula import Formula
 
-from .terms import Objective, Term, style
+from .style_terms import moments, scaled_moments, wasserstein
+from .terms import Objective, Term, scaled_style, style
+
+OfLayer: TypeAlias = Callable[[str, int], Objective]
 
 # Pixels; the exemplar is compared with itself so far to the right and down. Chosen by eye:
 # docs/decisions/0036-regular-textures.md.
@@ -50,9 +54,25 @@ def _shifted_grams(layer: str, stride: int) -> Objective:
     return objective
 
 
-STYLE_LOSSES: Mapping[StyleLoss, Callable[[str, int], Objective]] = {
-    "gram": lambda layer, stride: style(layer),
-    "shifted-gram": _shifted_grams,
-    "sliced": lambda layer, stride: sliced(layer),
+def least_side(loss: StyleLoss) -> int:
+    """Return the smallest side of a picture in pixels: shifted copies must share half of it."""
+    return 2 * max(SHIFTS) if loss == "shifted-gram" else 0
+
+
+def _one(objective: Callable[[str], Objective]) -> OfLayer:
+    return lambda layer, stride: objective(layer)
+
+
+def _with_any_error(of_layer: OfLayer) -> Mapping[Error, OfLayer]:
+    """A loss that has an error of its own."""
+    return {"mse": of_layer, "scaled-mse": of_layer}
+
+
+STYLE_LOSSES: Mapping[StyleLoss, Mapping[Error, OfLayer]] = {
+    "gram": {"mse": _one(style), "scaled-mse": _one(scaled_style)},
+    "shifted-gram": _with_any_error(_shifted_grams),
+    "moments": {"mse": _one(moments), "scaled-mse": _one(scaled_moments)},
+    "wasserstein": _with_any_error(_one(wasserstein)),
+    "sliced": _with_any_error(_one(sliced)),
 }
-"""The objective of a layer and its stride in pixels, by the name of the loss; weights sum to 1."""
+"""The objective of a layer and its stride in pixels, by the names of loss and error."""

@@ -9,30 +9,22 @@ import numpy as np
 
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.bundles.manifest import Layer
+from nstbatch.runtime.checks import Error
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.objectives.style_terms import moments, scaled_moments, wasserstein
+from nstbatch.runtime.objectives.style_losses import STYLE_LOSSES
 from nstbatch.runtime.objectives.terms import (
     Objective,
     content,
     scaled_content,
-    scaled_style,
-    style,
     total_variation,
 )
 
-from .style_transfer_options import Error, StyleLoss, StyleTransferOptions, Weighting
+from .style_transfer_options import StyleTransferOptions, Weighting
 
 CONTENT: Mapping[Error, Callable[[str], Objective]] = {
     "mse": content,
     "scaled-mse": scaled_content,
 }
-# The distance of Gaussians is an error of its own, so it has no other.
-STYLE: Mapping[StyleLoss, Mapping[Error, Callable[[str], Objective]]] = {
-    "gram": {"mse": style, "scaled-mse": scaled_style},
-    "moments": {"mse": moments, "scaled-mse": scaled_moments},
-    "wasserstein": {"mse": wasserstein, "scaled-mse": wasserstein},
-}
-
 # Weights of the style layers with the scaled error, from shallow to deep. style-transfer-pytorch's
 # 256:64:16:4:1 come to these shares once each loss is relative to its target, with VGG16 and three
 # paintings: docs/decisions/0030-the-default-picture.md.
@@ -58,14 +50,14 @@ def style_objective(bundle: Bundle, options: StyleTransferOptions) -> Objective:
     total = sum(of_style.values())
     if total == 0:
         raise UsageError("At least one style layer needs a weight above 0.")
-    of_layer = STYLE[options.style_loss][options.error]
+    of_layer = STYLE_LOSSES[options.style_loss][options.error]
     objective = Objective()
     for name in of_content:
         share = options.content_weight / len(of_content)
         objective += share * CONTENT[options.error](bundle.layer(name).name)
     for name, weight in of_style.items():
         layer, share = bundle.layer(name), options.style_weight * weight / total
-        objective += share * _unit(layer, options) * of_layer(layer.name)
+        objective += share * _unit(layer, options) * of_layer(layer.name, layer.stride or 1)
     if options.tv_weight > 0:
         objective += options.tv_weight * total_variation()
     return plain(objective) if options.weighting == "plain" else objective

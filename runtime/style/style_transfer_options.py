@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from nstbatch.runtime.checks import (
+    ERRORS,
+    STYLE_LOSS_NAMES,
+    Error,
     OptimizerName,
     Own,
     Pooling,
+    StyleLoss,
     layer_names,
     one_of,
     shared_fields,
@@ -24,17 +28,10 @@ from .style_transfer_presets import PRESET_NAMES, PRESETS, Preset
 
 Init = Literal["photo", "recolored", "noise", "image"]
 
-Error = Literal["mse", "scaled-mse"]
-
-# Each has its formulas in runtime/formulas/, and its terms in runtime/style/style_objective.py.
-StyleLoss = Literal["gram", "moments", "wasserstein"]
-
 Weighting = Literal["relative", "plain"]
 
-ERRORS: tuple[Error, ...] = get_args(Error)
 INITS: tuple[Init, ...] = get_args(Init)
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
-STYLE_LOSSES: tuple[StyleLoss, ...] = get_args(StyleLoss)
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,10 @@ class StyleTransferOptions(SharedStyleOptions):
         learning_rate: Step size of the optimiser; None for the optimiser's default.
         error: Error of the content and style losses: "mse", the mean squared difference, or
             "scaled-mse", which pulls about as hard on every layer, far from its target and near.
-        style_loss: What the style loss compares in each layer: "gram", Gram matrices; "moments",
-            means and deviations of the channels; "wasserstein", Gaussians with their means and
+        style_loss: What the style loss compares in each layer: "gram", Gram matrices;
+            "shifted-gram", also those with shifted copies, for patterns that repeat; "sliced", the
+            sliced Wasserstein distance of all columns; "moments", means and deviations of the
+            channels; "wasserstein", Gaussians with their means and
             covariances, by a distance that takes the place of the error.
         weighting: "relative", each loss is divided by the size of its target, so that weights mean
             the same for every network and painting; "plain", none is, as in other programs.
@@ -116,7 +115,7 @@ class StyleTransferOptions(SharedStyleOptions):
         shared_fields(self)
         one_of("error", self.error, ERRORS)
         one_of("weighting", self.weighting, WEIGHTINGS)
-        one_of("style_loss", self.style_loss, STYLE_LOSSES)
+        one_of("style_loss", self.style_loss, STYLE_LOSS_NAMES)
         one_of("init", self.init, INITS)
         if self.style_layers is not None:
             weights("style_layers", self.style_layers)

@@ -177,7 +177,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         """
         matching, *others = objective.terms
         name = TARGET + matching.name
-        smallest = self._smallest(objective.layers, options.pooling)
+        smallest = self._smallest(objective.layers, options)
         side = round(given.style_scale * max(photo.shape[2:]))
         resized = [painting_at(each.pixels, side, smallest) for each in given.paintings]
         seen = tuple((hashlib.sha256(each.tobytes()).digest(), each.shape) for each in resized)

@@ -11,10 +11,10 @@ from functools import partial
 from typing import ClassVar, Generic, TypeVar
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.checks import Pooling, options_or_default
+from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import FACTOR, MARGIN, Level, plan_levels
-from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
 from nstbatch.runtime.pictures.sizes import long_side
@@ -142,6 +142,10 @@ class StyleSystem(System, Generic[Options]):
         """Return True if a picture is computed in fp32, whatever the precision of the engine."""
         return False
 
+    def least_side(self, options: Options) -> int:
+        """Return the smallest side of a picture, in pixels, that the style loss accepts."""
+        return 0
+
     def check_style(self, style: StyleLike, options: Options) -> None:
         """Raise the ImageError of any photo: a style cannot be read, or is too small for a layer.
 
@@ -156,6 +160,7 @@ class StyleSystem(System, Generic[Options]):
         paintings = read_paintings(style, options.style_reading_size)
         for each in paintings:
             self.engine.limits.check_side("style", each.pixels.shape, layers, options.pooling)
+            self._check_style_loss("style", each.pixels.shape, options)
         return paintings
 
     def _plan(
@@ -202,15 +207,27 @@ class StyleSystem(System, Generic[Options]):
             size=long_side(height, width, options.size, options.max_size),
             scales=options.scales,
             steps=options.iterations,
-            smallest=self._smallest(layers, options.pooling),
+            smallest=self._smallest(layers, options),
             margin=MARGIN,
             factor=self.level_factor,
             power=self.level_power,
         )
         finest = (levels[-1].height, levels[-1].width)
         self.engine.limits.check_picture((height, width), finest, layers, options.pooling)
+        self._check_style_loss("picture at the size asked for", finest, options)
         return levels
 
-    def _smallest(self, layers: Sequence[str], pooling: Pooling) -> int:
-        """Return the smallest side of a picture that all layers accept."""
-        return self.engine.limits.largest_need(layers, pooling)[0]
+    def _smallest(self, layers: Sequence[str], options: Options) -> int:
+        """Return the smallest side of a picture that all layers and the style loss accept."""
+        side, _ = self.engine.limits.largest_need(layers, options.pooling)
+        return max(side, self.least_side(options))
+
+    def _check_style_loss(self, what: str, size: tuple[int, ...], options: Options) -> None:
+        """Raise an ImageError if a picture is too small for the style loss."""
+        height, width, *_ = size
+        least = self.least_side(options)
+        if min(height, width) < least:
+            raise ImageError(
+                f"The {what} is {width}x{height} pixels; "
+                f"its style loss needs at least {least} on each side."
+            )

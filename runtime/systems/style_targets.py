@@ -33,10 +33,17 @@ class StyleTargets:
         self._engine = engine
         self._of_style: LruCache[Targets] = LruCache(KEPT_TARGETS)
 
-    def at(self, level: Level, objective: Objective, given: Given, pooling: Pooling) -> Targets:
+    def at(
+        self,
+        level: Level,
+        objective: Objective,
+        given: Given,
+        pooling: Pooling,
+        smallest: int,
+    ) -> Targets:
         """Return targets and guides: photo at this size, paintings at theirs.
 
-        A long and narrow painting is larger, if the layers need a longer short side.
+        A long and narrow painting is larger, so that its short side is not below ``smallest``.
         """
         of_content = tuple(term for term in objective.terms if term.target == CONTENT_TARGET)
         # Whatever else has a target takes it from the paintings, a new loss too.
@@ -45,7 +52,6 @@ class StyleTargets:
         )
         guides = self._guides(level, of_content + of_style, given, pooling)
         of_photo = {GUIDE + term.name for term in of_content} & guides.keys()
-        smallest, _ = self._engine.limits.largest_need(objective.layers, pooling)
         side = round(given.style_scale * max(level.height, level.width))
         resized = [painting_at(each.pixels, side, smallest) for each in given.paintings]
         return {

@@ -19,6 +19,7 @@ from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_name
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.objectives.style_losses import least_side
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.sizes import resize
@@ -78,6 +79,7 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         """Describe the run over these sizes of pictures."""
         if given.regions and options.style_loss != "gram":
             raise UsageError("Regions have Gram matrices, so they need the style_loss 'gram'.")
+        smallest = self._smallest(objective.layers, options)
         optimizer = _optimizer(options)
         areas = {name: float(region.mean()) for name, region in given.regions.items()}
         weights = given.content_weights
@@ -89,13 +91,19 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
             images=first_images(options, given, levels[0]),
             optimizer=optimizer,
             pooling=options.pooling,
-            targets=lambda level, begun: self._targets.at(level, objective, given, options.pooling),
+            targets=lambda level, begun: self._targets.at(
+                level, objective, given, options.pooling, smallest
+            ),
             tolerance=options.tolerance,
             checkpoint=self._checkpoint_file(
                 given.checkpoint, options, optimizer, levels, *given.identity
             ),
             photo=given.photo,
         )
+
+    def least_side(self, options: StyleTransferOptions) -> int:
+        """Return the smallest side of a picture, in pixels, that the style loss accepts."""
+        return least_side(options.style_loss)
 
     def needs_fp32(self, options: StyleTransferOptions) -> bool:
         """Return True for roots of matrices, of which bf16 leaves nothing."""

@@ -28,7 +28,7 @@ from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.magnitudes import magnitudes, waves_of
-from nstbatch.runtime.objectives.style_losses import SHIFTS, STYLE_LOSSES
+from nstbatch.runtime.objectives.style_losses import STYLE_LOSSES, least_side
 from nstbatch.runtime.objectives.terms import Objective, Term
 from nstbatch.runtime.objectives.views import View, wrapped
 from nstbatch.runtime.pictures.colours import match_histogram, pooled
@@ -205,7 +205,7 @@ class Texture(System):
         stride = self.engine.bundle.layer(layer).stride
         if stride is None and options.style_loss == "shifted-gram":
             raise UsageError(f"{layer} has no places that could be shifted; leave it out.")
-        return STYLE_LOSSES[options.style_loss](layer, stride or 1)
+        return STYLE_LOSSES[options.style_loss]["mse"](layer, stride or 1)
 
     def _layer_weights(self, options: TextureOptions) -> Mapping[str, float]:
         """Return the weights of the chosen layers, or the bundle's, down to ``up_to``."""
@@ -227,10 +227,10 @@ class Texture(System):
     ) -> None:
         """Raise an ImageError if a texture (height, width) is too small for the objective."""
         self.engine.limits.check_side("texture", shape, objective.layers, options.pooling)
-        if min(shape) < _shifted(options):
+        if min(shape) < least_side(options.style_loss):
             raise ImageError(
                 f"The texture is {shape[1]}x{shape[0]} pixels; shifted-gram needs at least "
-                f"{_shifted(options)}x{_shifted(options)}."
+                f"{least_side(options.style_loss)}x{least_side(options.style_loss)}."
             )
 
     def _exemplar(self, pixels: Array, objective: Objective, options: TextureOptions) -> Array:
@@ -266,7 +266,7 @@ class Texture(System):
             size=max(shape),
             scales=options.scales,
             steps=options.iterations,
-            smallest=max(smallest, math.ceil(need * ratio), _shifted(options)),
+            smallest=max(smallest, math.ceil(need * ratio), least_side(options.style_loss)),
             margin=0 if options.tileable else MARGIN,
             power=COARSE_LONGER,
         )
@@ -284,7 +284,7 @@ class Texture(System):
             )
             for name in objective.layers
         )
-        shifted = _shifted(options)
+        shifted = least_side(options.style_loss)
         if shifted > field:
             return shifted, f"shifted-gram needs {shifted}x{shifted}", "take another style loss"
         return field, f"{name} sees {field}x{field} at once", "leave out the deeper layers"
@@ -325,11 +325,6 @@ def _mean(targets: Sequence[Targets], weights: Sequence[float]) -> Targets:
         name: np.average([each[name] for each in targets], 0, weights).astype(np.float32)
         for name in targets[0]
     }
-
-
-def _shifted(options: TextureOptions) -> int:
-    """Return the smallest side for shifted copies, which must share half of themselves; else 0."""
-    return 2 * max(SHIFTS) if options.style_loss == "shifted-gram" else 0
 
 
 def _views(level: Level, options: TextureOptions) -> tuple[View, ...]:

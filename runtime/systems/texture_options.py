@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from nstbatch.runtime.checks import (
     OWN,
-    STYLE_LOSS_NAMES,
     OptimizerName,
     Own,
     Pooling,
@@ -25,6 +24,8 @@ from nstbatch.runtime.checks import (
     whole,
 )
 from nstbatch.runtime.errors import UsageError
+
+TEXTURE_LOSSES: tuple[StyleLoss, ...] = ("gram", "shifted-gram", "sliced")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class TextureOptions:
 
     def __post_init__(self) -> None:
         shared_fields(self)
-        one_of("style_loss", self.style_loss, STYLE_LOSS_NAMES)
+        one_of("style_loss", self.style_loss, TEXTURE_LOSSES)
         at_least("spectrum_weight", self.spectrum_weight, 0)
         for name in ("width", "height"):
             side(name, getattr(self, name))

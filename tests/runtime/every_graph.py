@@ -46,7 +46,7 @@ BATCH = "batch of four"
 
 # The choices of each verb that shape its graphs.
 STYLES = (("adam", "avg", "mse"), ("lbfgs", "max", "scaled-mse"))
-STYLE_LOSSES = ("moments", "wasserstein")
+STYLE_LOSSES = ("moments", "wasserstein", "sliced")
 POOLINGS = ("avg", "max")
 TEXTURES = (("gram", False), ("gram", True), ("sliced", False), ("shifted-gram", True))
 FILLINGS = (False, True)

@@ -493,7 +493,7 @@ def test_a_blend_lies_between_its_styles(transfer):
 
     def targets(styles):
         given = Given(Picture(PHOTO), read_paintings(styles), 1.0, {}, None, PHOTO, None)
-        return transfer._targets.at(levels[0], transfer.objective(options), given, "max")
+        return transfer._targets.at(levels[0], transfer.objective(options), given, "max", 1)
 
     one, two, both = targets(PAINTING), targets(other), targets([PAINTING, Style(other, 3)])
     for name, target in both.items():
@@ -651,3 +651,18 @@ def test_roots_of_matrices_are_computed_in_fp32(transfer, monkeypatch):
         assert transfer.engine.provider.precision == "fp32"
     assert transfer(PHOTO, PAINTING, roots).precision == "fp32"
     assert transfer.engine.provider.precision == "bf16"
+
+
+@pytest.mark.parametrize("loss", ["shifted-gram", "sliced"])
+def test_every_style_loss_paints(transfer, loss):
+    options = replace(QUICK, size=160, iterations=4, scales=1, style_loss=loss)
+    reports = []
+    transfer(picture(130, 160), picture(150, 140, seed=1), options, progress=reports.append)
+    first, last = (report.losses["total"] for report in (reports[0], reports[-1]))
+    assert last < first
+
+
+def test_shifted_copies_need_a_larger_picture(transfer):
+    options = replace(QUICK, style_loss="shifted-gram")
+    with pytest.raises(ImageError, match="its style loss needs at least 128 on each side"):
+        transfer(PHOTO, PAINTING, options)
