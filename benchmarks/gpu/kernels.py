@@ -1,15 +1,11 @@
-"""The time of each kernel of a step on a GPU, measured by PyTorch's profiler.
-
-The profiler sees all kernels of its process, also those that a CUDA graph launches, whoever made
-them. **Not run on a GPU yet.**
-"""
+"""The time of each kernel of a step on a GPU, from what PyTorch's profiler has seen."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 # Kernels with a value of their own; the time of the others is one value. A guess.
 MOST_KERNELS = 25
@@ -22,24 +18,6 @@ class Event(Protocol):
     count: int
     self_device_time_total: float
     """Microseconds."""
-
-
-def profiled(step: Callable[[], object], steps: int) -> Mapping[str, float]:
-    """Take steps under the profiler, and return :func:`times_by_kernel`.
-
-    Raises:
-        ImportError: PyTorch does not load.
-    """
-    import torch
-    from torch.profiler import ProfilerActivity, profile
-
-    torch.cuda.init()  # type: ignore[no-untyped-call]
-    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-        for _ in range(steps):
-            step()
-        torch.cuda.synchronize()
-    events: Any = profiler.key_averages()
-    return times_by_kernel(events, steps)
 
 
 def times_by_kernel(events: Iterable[Event], steps: int) -> Mapping[str, float]:

@@ -1,10 +1,11 @@
-"""PyTorch on a GPU: in TF32, under autocast, compiled, or as one CUDA graph.
+"""PyTorch on a GPU: in TF32, under autocast, compiled, or as one CUDA graph; and its profiler.
 
 **Not run on a GPU yet**; the parts that run on a processor are tested there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from nstbatch.benchmarks.contest.worker import open_warm, reporting_failures
 from nstbatch.benchmarks.peers.peers import Peer
@@ -20,6 +22,7 @@ from nstbatch.benchmarks.tasks.matrix_rate import Product
 from nstbatch.benchmarks.tasks.tasks import AdamSettings, Task
 from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError, take_turn
 
+from .kernels import times_by_kernel
 from .variants import Variant, VariantJob
 
 # Factor of the loss before it goes back through float16; the gradient is divided by it. A guess
@@ -131,3 +134,16 @@ def serve_variant(pipe: Connection, job: VariantJob) -> None:
         pipe.send(opened)
         while pipe.recv():
             pipe.send(take_turn(peer.step, (), job.steps))
+
+
+def profiled(step: Callable[[], object], steps: int) -> Mapping[str, float]:
+    """Take steps under PyTorch's profiler, and return :func:`.kernels.times_by_kernel`.
+
+    It sees all kernels of this process, also those that a CUDA graph launches, whoever made them.
+    """
+    torch.cuda.init()  # type: ignore[no-untyped-call]
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        for _ in range(steps):
+            step()
+        torch.cuda.synchronize()
+    return times_by_kernel(profiler.key_averages(), steps)

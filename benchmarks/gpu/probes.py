@@ -26,7 +26,6 @@ from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.device_descent import Descent
 from nstbatch.runtime.engine.engine import Engine
 
-from .kernels import profiled
 from .verbs import RUNS
 
 # A guess. On the processor the error is 1e-6; TF32 or a wrong layout gives far more.
@@ -178,12 +177,13 @@ def kernels_of_a_step(job: CheckJob) -> Check:
     """Measure the kernels of a step in fp16; it passes if there are any."""
     if job.device == "cpu":
         return _check(job, "skipped", "a processor has no kernels")
-    descent = _descent(_task(job), engine_on(job, "fp16"))
-    _losses(descent, CAPTURE_STEPS)  # all passes are recorded
     try:
-        values = profiled(descent.step, PROFILED_STEPS)
+        from . import peers
     except ImportError as error:
         return _check(job, "skipped", f"PyTorch does not load ({error})")
+    descent = _descent(_task(job), engine_on(job, "fp16"))
+    _losses(descent, CAPTURE_STEPS)  # all passes are recorded
+    values = peers.profiled(descent.step, PROFILED_STEPS)
     return _judged(job, values, values["launches"] > 0)
 
 

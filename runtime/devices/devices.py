@@ -23,7 +23,7 @@ from typing import Any
 from nstbatch.runtime.errors import UnknownNameError
 from nstbatch.runtime.installing import install, install_in_place
 
-from . import nvidia
+from . import nvidia, tensorrt_rtx
 from .openvino import core, openvino
 from .processor import has_bf16
 from .provider_options import EXECUTION_PROVIDERS, add_provider
@@ -45,6 +45,7 @@ CPU = ("onnxruntime>=1.30",)
 OPENVINO = ("openvino>=2026.4",)
 GPU = ("onnxruntime-gpu[cuda,cudnn]>=1.30",)
 TENSORRT = (*GPU, "tensorrt-cu13>=10.13,<11")
+TENSORRT_RTX = (*GPU, "onnxruntime-ep-nv-tensorrt-rtx>=0.5")
 
 # The command for Ubuntu's package of the first driver that runs CUDA 13.
 APT_DRIVER = f"sudo apt-get install nvidia-driver-{nvidia.FIRST_DRIVER}"
@@ -173,11 +174,27 @@ def _check_tensorrt() -> Finding:
     return _usable_gpu("tensorrt", in_place(*TENSORRT))
 
 
+def _check_tensorrt_rtx() -> Finding:
+    fix = in_place(*TENSORRT_RTX)
+    _nvidia_driver(fix)
+    _built_with("cuda", fix)
+    try:
+        _onnxruntime().preload_dlls()  # finds the CUDA libraries that pip installed
+        tensorrt_rtx.cards()
+    except ImportError as error:
+        raise _UnusableError(f"TensorRT for RTX does not load ({error})", fix) from error
+    except RuntimeError as error:
+        why = nvidia.explained(str(error))
+        raise _UnusableError(f"TensorRT for RTX does not start: {why}") from error
+    return _usable_gpu("tensorrt-rtx", fix)
+
+
 _CHECKS: dict[str, Callable[[], Finding]] = {
     "cpu": _check_cpu,
     "openvino": _check_openvino,
     "cuda": _check_cuda,
     "tensorrt": _check_tensorrt,
+    "tensorrt-rtx": _check_tensorrt_rtx,
 }
 
 
@@ -276,7 +293,12 @@ def _probe(device: str, fix: str | None = None) -> None:
 
 
 def _missing_library(device: str) -> str | None:
-    """A sentence about the library that a device's provider lacks; None if it is not known."""
+    """A sentence about the library that a device's provider lacks; None if it is not known.
+
+    The provider of a plugin is loaded by the plugin, so its sentence is that of CUDA's.
+    """
+    if device == "tensorrt-rtx":
+        device = "cuda"
     name = EXECUTION_PROVIDERS[device].removesuffix("ExecutionProvider").lower()
     place = Path(_onnxruntime().__file__).parent / "capi" / f"libonnxruntime_providers_{name}.so"
     try:

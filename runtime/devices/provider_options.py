@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import tensorrt_rtx
+
 if TYPE_CHECKING:
     import onnxruntime as ort
 
@@ -19,7 +21,10 @@ EXECUTION_PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
+    "tensorrt-rtx": tensorrt_rtx.NAME,
 }
+# The devices whose nodes and buffers that are not TensorRT's are CUDA's.
+BY_TENSORRT = ("tensorrt", "tensorrt-rtx")
 
 
 def add_provider(
@@ -42,13 +47,16 @@ def add_provider(
         precision: "fp32" or "fp16". Half precision is written into the graph, so that the objective
             stays fp32; CUDA also chooses its layout by it.
         engine: The :func:`engine_key` for TensorRT; without one its engines are not cached.
-        engine_folder: Folder of TensorRT's engine and timing caches; without one neither is kept.
+        engine_folder: Folder of TensorRT's engine and timing caches, or of what TensorRT for RTX
+            has compiled; without one nothing is kept.
         captured: True if CUDA records passes as CUDA graphs.
     """
     if device == "tensorrt":
         chosen = tensorrt_options(engine, engine_folder)
         options.add_provider(EXECUTION_PROVIDERS["tensorrt"], chosen)
-    if device in ("cuda", "tensorrt"):  # CUDA also runs the nodes that TensorRT does not take
+    if device == "tensorrt-rtx":
+        tensorrt_rtx.add_to(options, engine_folder)
+    if device in ("cuda", *BY_TENSORRT):  # CUDA also runs the nodes that TensorRT does not take
         options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options(precision, captured))
 
 

@@ -15,7 +15,7 @@ from nstbatch.runtime.errors import ProviderError, UnknownNameError
 from . import gpu_probe, openvino_probe
 from .devices import FATAL_ONLY, Finding, check, conflicting_packages, within_reach
 from .processor import available_cores, threads_within
-from .provider_options import EXECUTION_PROVIDERS, add_provider, engine_key
+from .provider_options import BY_TENSORRT, EXECUTION_PROVIDERS, add_provider, engine_key
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -34,11 +34,11 @@ __all__ = [
     "within_reach",
 ]
 
-DEVICES = ("auto", "cpu", "openvino", "cuda", "tensorrt")
+DEVICES = ("auto", "cpu", "openvino", "cuda", "tensorrt", "tensorrt-rtx")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 # "auto" takes the first usable one. TensorRT is left out: it builds an engine for minutes before
-# its first step, so the user must choose it.
+# its first step, so the user must choose it; and TensorRT for RTX is an early version.
 AUTO_ORDER = ("cuda", "openvino", "cpu")
 
 # Devices that "auto" takes only after a trial on this machine.
@@ -57,7 +57,7 @@ class Provider:
     @property
     def memory(self) -> str:
         """The memory that its buffers are in, by ONNX Runtime's name: "cpu" or "cuda"."""
-        return "cuda" if self.device in ("cuda", "tensorrt") else "cpu"
+        return "cuda" if self.device in ("cuda", *BY_TENSORRT) else "cpu"
 
     @property
     def captures(self) -> bool:
@@ -99,7 +99,7 @@ class Provider:
 
         TensorRT would build an engine for each of them, for minutes.
         """
-        return replace(self, device="cuda") if self.device == "tensorrt" else self
+        return replace(self, device="cuda") if self.device in BY_TENSORRT else self
 
     def session_options(
         self,

@@ -21,7 +21,7 @@ from .one_thread import in_one_thread
 from .passes import PassOptions
 from .ready_graph import ReadyGraph
 from .session import BoundPass, Buffer
-from .tensorrt_engine import TensorRtEngine
+from .tensorrt_engine import TensorRtEngine, compiled_folder
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,6 +46,9 @@ class OnnxRuntimeSession:
         """
         provider = graph.provider
         engine = TensorRtEngine.of(graph) if provider.device == "tensorrt" else None
+        folder = None if engine is None else engine.folder
+        if provider.device == "tensorrt-rtx":
+            folder = compiled_folder(graph)
 
         def open_session(captured: bool) -> ort.InferenceSession:
             with nullcontext() if engine is None else engine.opening():
@@ -55,7 +58,7 @@ class OnnxRuntimeSession:
             options = provider.session_options(
                 threads,
                 engine=None if engine is None else engine.key,
-                engine_folder=None if engine is None else engine.folder,
+                engine_folder=folder,
                 captured=captured,
                 spinning=spinning,
             )

@@ -42,11 +42,8 @@ class TensorRtEngine:
     @classmethod
     def of(cls, graph: ReadyGraph) -> TensorRtEngine:
         """Return the place of a graph's engine."""
-        weights = graph.weights_folder
-        data = graph.data + (b"" if weights is None else (weights / WEIGHTS).read_bytes())
-        key = engine_key(data, graph.shapes, {"precision": graph.provider.precision})
         picture = graph.shapes.get(IMAGE) or next(iter(graph.shapes.values()))
-        return cls(key, provider_folder("tensorrt"), picture)
+        return cls(_key(graph), provider_folder("tensorrt"), picture)
 
     @property
     def is_built(self) -> bool:
@@ -79,3 +76,18 @@ class TensorRtEngine:
         )
         yield
         log.warning("TensorRT has built it in %.0f s.", time.monotonic() - began)
+
+
+def compiled_folder(graph: ReadyGraph) -> Path | None:
+    """Return the folder of what TensorRT for RTX compiles for a graph; None if nothing is kept.
+
+    Each graph has one of its own, since the plugin does not say what its files depend on.
+    """
+    folder = provider_folder("tensorrt-rtx")
+    return None if folder is None else folder / _key(graph)
+
+
+def _key(graph: ReadyGraph) -> str:
+    weights = graph.weights_folder
+    data = graph.data + (b"" if weights is None else (weights / WEIGHTS).read_bytes())
+    return engine_key(data, graph.shapes, {"precision": graph.provider.precision})

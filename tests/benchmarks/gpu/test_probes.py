@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nstbatch.benchmarks.gpu import probes
+from nstbatch.benchmarks.gpu import peers, probes
 from nstbatch.benchmarks.gpu.probes import (
     CHECKS,
     CheckJob,
@@ -153,7 +153,7 @@ def test_kernels_are_those_of_a_recorded_step(monkeypatch):
         taken.extend(step() for _ in range(steps))
         return {"launches": 3.0, "ms": 1.0}
 
-    monkeypatch.setattr(probes, "profiled", profiled)
+    monkeypatch.setattr(peers, "profiled", profiled)
     found = check("kernels", device="cuda")
     assert found.status == "passed"
     assert found.values == {"launches": 3.0, "ms": 1.0}

@@ -25,7 +25,7 @@ def test_a_run_succeeds_whatever_is_absent(measured):
     code, files = measured
     assert code == 0
     rows = json.loads(files["json"].read_text())["rows"]
-    names = ["cpu", "openvino", "cuda", "tensorrt", "torch"]
+    names = ["cpu", "openvino", "cuda", "tensorrt", "tensorrt-rtx", "torch"]
     assert [row["provider"] for row in rows] == names
     for row in rows[:4]:
         finding = providers.check(row["provider"])

@@ -21,7 +21,7 @@ def home(tmp_path, monkeypatch) -> Path:
 def test_every_device_is_usable_or_has_a_reason(capsys):
     assert run(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    for device in ("cpu", "openvino", "cuda", "tensorrt"):
+    for device in ("cpu", "openvino", "cuda", "tensorrt", "tensorrt-rtx"):
         finding = providers.check(device)
         (line,) = [line for line in lines[: lines.index("Models")] if line.split()[:1] == [device]]
         assert line.split()[1] == ("usable" if finding.usable else "no")

@@ -410,7 +410,7 @@ def test_fail_fast_stops_at_the_first(capsys):
         (("--model", "no/such/folder"), "There is no bundle at"),
         (("--style-layers", "relu9_9"), "relu1_1, "),
         (("--content-layers", "relu9_9"), "relu1_1, "),
-        (("--device", "gpu"), "auto, cpu, openvino, cuda, tensorrt"),
+        (("--device", "gpu"), "auto, cpu, openvino, cuda, tensorrt, tensorrt-rtx"),
         (("--device", "cpu", "--precision", "fp16"), "'cpu' computes in fp32 here"),
         (("--optimizer", "sgd"), "adam, lbfgs"),
         (("--pooling", "min"), "avg, max"),

@@ -102,7 +102,7 @@ def test_unknown_names_list_the_right_ones() -> None:
         resolve("cudda")
     with pytest.raises(UnknownNameError, match="auto, fp32, bf16, fp16"):
         resolve("cpu", "int8")
-    with pytest.raises(UnknownNameError, match="cpu, openvino, cuda, tensorrt"):
+    with pytest.raises(UnknownNameError, match="cpu, openvino, cuda, tensorrt, tensorrt-rtx"):
         check("auto")
 
 

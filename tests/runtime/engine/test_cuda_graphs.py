@@ -256,4 +256,4 @@ def test_sessions_on_a_gpu_run_in_one_thread(kind, monkeypatch):
 
 def test_which_devices_run_in_one_thread():
     found = {name for name in DEVICES if name != "auto" and Provider(name, "fp32").in_one_thread}
-    assert found == {"cuda", "tensorrt"}
+    assert found == {"cuda", "tensorrt", "tensorrt-rtx"}
