@@ -91,11 +91,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a batch in their order, and the folders and photos that fail without a try."""
+    """The jobs of a batch in their order, and the folders and photos that fail without a try.
+
+    ``others`` are the jobs of the same command that a call is not for, such as one of retry.
+    """
 
     jobs: tuple[Job, ...]
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut = field(default_factory=LeftOut, compare=False)
+    others: tuple[Job, ...] = field(default=(), compare=False)
 
 
 def make_plan(

@@ -10,7 +10,7 @@ import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.cli.parsing.layers import parse_layers, parse_weighted_layers
-from nstbatch.cli.parsing.panels import LOSSES, PICTURE, complete
+from nstbatch.cli.parsing.panels import LOSSES, complete
 from nstbatch.runtime.checks import (
     ERRORS,
     STYLE_LOSS_NAMES,
@@ -22,11 +22,9 @@ from nstbatch.runtime.checks import (
 )
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.style.shared_style_options import ColorMode
+from nstbatch.runtime.style.shared_style_options import INITS, ColorMode, Init, Noise
 from nstbatch.runtime.style.style_transfer_options import (
-    INITS,
     WEIGHTINGS,
-    Init,
     StyleTransferOptions,
     Weighting,
 )
@@ -46,6 +44,7 @@ from .optimization import (
     Tolerance,
 )
 from .preset import PresetName, PresetTable
+from .starts import Histogram, InitNoise, NoiseName, Sharpen, Start
 from .styles import (
     DEFAULT_COLOR,
     DEFAULT_SCALE,
@@ -149,16 +148,6 @@ ContentLayers = Annotated[
     ),
     Scope.PICTURE,
 ]
-Start = Annotated[
-    str,
-    typer.Option(
-        "--init",
-        metavar="photo|recolored|noise|IMAGE",
-        help="Picture to start from; recolored is the photo in the style's colours.",
-        rich_help_panel=PICTURE,
-    ),
-    Scope.PICTURE,
-]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,6 +173,10 @@ class Stylizing:
     style_layers: StyleLayers = None
     content_layers: ContentLayers = None
     init: Start = DEFAULTS.init
+    init_noise: InitNoise = DEFAULTS.init_noise
+    noise: NoiseName = DEFAULTS.noise
+    histogram: Histogram = DEFAULTS.histogram
+    sharpen: Sharpen = DEFAULTS.sharpen
     seed: Seed = DEFAULTS.seed
     pooling: PoolingName = DEFAULTS.pooling
     trim_style: TrimStyle = "auto"
@@ -238,6 +231,10 @@ class Stylizing:
             color=cast("ColorMode", self.color),
             style_scale=self.style_scale,
             style_size=self.style_size,
+            init_noise=self.init_noise,
+            noise=cast("Noise", self.noise),
+            histogram=self.histogram,
+            sharpen=self.sharpen,
             seed=self.seed,
             pooling=cast("Pooling", self.pooling),
         )
@@ -266,6 +263,10 @@ class Stylizing:
             color=cast("ColorMode", self.color),
             style_scale=self.style_scale,
             style_size=self.style_size,
+            init_noise=self.init_noise,
+            noise=cast("Noise", self.noise),
+            histogram=self.histogram,
+            sharpen=self.sharpen,
             seed=self.seed,
             pooling=cast("Pooling", self.pooling),
         )

@@ -30,8 +30,9 @@ def write_sheet(out: Path, jobs: Sequence[Job]) -> Path | None:
     from nstbatch.runtime.pictures.contact_sheet import contact_sheet
     from nstbatch.runtime.pictures.images import write
 
-    styles = list(dict.fromkeys(job.sources["style"] for job in jobs))
-    photos = list(dict.fromkeys(job.input for job in jobs))
+    # By name: a call for a part of the pictures, such as retry's, has them in another order.
+    styles = sorted({job.sources["style"] for job in jobs}, key=lambda path: path.name)
+    photos = sorted({job.input for job in jobs})
     shown = {(job.input, job.sources["style"]): _shown(job.output) for job in jobs}
     # The column of a style that cannot be read is left out.
     columns = [style for style in styles if any(shown.get((photo, style)) for photo in photos)]

@@ -193,7 +193,9 @@ def chosen(plan: Plan, batch: BatchOptions) -> Plan:
     jobs = {key_of(job.output, batch.out): job for job in plan.jobs}
     for key in sorted(only - jobs.keys()):
         print(f"nstbatch: The photo of {printable(batch.out / key)} is gone.", file=sys.stderr)
-    return replace(plan, jobs=tuple(job for key, job in jobs.items() if key in only))
+    wanted = tuple(job for key, job in jobs.items() if key in only)
+    others = tuple(job for key, job in jobs.items() if key not in only)
+    return replace(plan, jobs=wanted, others=others)
 
 
 def check_finished(reason: StopReason) -> None:

@@ -19,6 +19,7 @@ from nstbatch.cli.text import count, printable, shell
 from nstbatch.runtime.errors import UsageError
 
 if TYPE_CHECKING:
+    from nstbatch.cli.output.fingerprint import Source
     from nstbatch.cli.output.ledger import Ledger
     from nstbatch.cli.output.ledger_lines import PictureLine, RunLine
 
@@ -91,11 +92,33 @@ def _commands(
 
 def _changed_files(run: RunLine) -> str:
     """Return the options whose files have changed since the run; empty if none have."""
-    from nstbatch.cli.output.fingerprint import hash_file
+    from nstbatch.cli.output.fingerprint import hash_source
 
-    now = {name: hash_file(run.path(str(run.settings.get(name)))) for name in run.files}
-    changed = [name for name, found in now.items() if found and found.sha256 != run.files[name]]
-    return ", ".join(f"--{name}" for name in changed)
+    now = {name: hash_source(_source(run, name)) for name in run.files}
+    changed = [name for name, sha256 in now.items() if sha256 and sha256 != run.files[name]]
+    return ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+
+
+def _source(run: RunLine, name: str) -> Source:
+    """Return the files that an option of a run names, with their weights; none if one is gone."""
+    from nstbatch.cli.jobs.mask_files import masks_of_styles
+    from nstbatch.cli.jobs.style_files import style_files
+
+    paths = _paths(run, name)
+    try:
+        if name == "style":
+            return style_files(list(map(os.fspath, paths)))
+        if name == "style_mask":
+            styles = [path for path, _ in style_files(list(map(os.fspath, _paths(run, "style"))))]
+            return [(mask, 1.0) for mask in masks_of_styles(styles, paths) if mask]
+    except UsageError:
+        return None
+    return paths[0]
+
+
+def _paths(run: RunLine, name: str) -> list[Path]:
+    value = run.settings.get(name)
+    return [run.path(str(each)) for each in (value if isinstance(value, list) else [value])]
 
 
 def _call_again(

@@ -81,7 +81,8 @@ def style_work(
 
 def finish_sheet(work: Work, code: int, batch: BatchOptions) -> None:
     """Write the sheet of a batch of all photos in all styles, unless it was interrupted."""
-    crossed = [job for job in work.plan.jobs if "style" in job.sources]
+    everything = (*work.plan.jobs, *work.plan.others)
+    crossed = [job for job in everything if "style" in job.sources]
     if batch.dry_run or not crossed or code not in (DONE, FAILED):
         return
     from nstbatch.cli.output.style_sheet import write_sheet
@@ -115,11 +116,12 @@ class Styles:
         self.files: list[tuple[Path, float]] = style_files([os.fspath(each) for each in given])
         self.paths: list[Path] = [path for path, _ in self.files]
         self.each: list[Path] = self.paths if stylizing.each_style else []
-        self.keep: list[Path] = [*self.paths, batch.out / SHEET] if self.each else self.paths
         if self.each:
             _check_each(self.files, batch)
         self._of_photo = {"mask": stylizing.mask, "content_mask": stylizing.content_mask}
         self._masks = masks_of_styles(self.paths, stylizing.style_mask or [])
+        others = (*self._masks, *self._of_photo.values(), batch.out / SHEET if self.each else None)
+        self.keep = [*self.paths, *(path for path in others if path is not None)]
         self._read = lru_cache(KEPT_STYLES)(partial(_style, size, stylizing.trims_style, batch))
         self.blend: tuple[Style, ...] = tuple(
             Style(self._usable(path), weight, mask)

@@ -21,7 +21,7 @@ from nstbatch.runtime.errors import UsageError
 
 from .nearest_neighbor_presets import PRESETS
 from .shared_style_options import SharedStyleOptions
-from .style_transfer_options import INITS, Init, StyleTransferOptions
+from .style_transfer_options import StyleTransferOptions
 from .style_transfer_presets import Preset
 
 
@@ -46,13 +46,9 @@ class NearestNeighborOptions(SharedStyleOptions):
         layers: Layers of the columns; None for the bundle's style layers, without the coarsest.
         tolerance: Continue with the next scale if the loss has fallen by less than this share in
             20 steps; None to take all steps.
-        init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
-            colours), "noise", or "image", another image that is given separately.
-        color: See :class:`.shared_style_options.SharedStyleOptions`.
-        style_size: Likewise.
-        style_scale: Likewise.
-        seed: Random seed for the initial noise.
         pooling: Pooling variant of the network, "avg" or "max".
+        init, init_noise, noise, seed, histogram, sharpen, color, style_size, style_scale: See
+            :class:`.shared_style_options.SharedStyleOptions`.
 
     Raises:
         UsageError: For a value of another type or out of range, naming the option.
@@ -71,8 +67,6 @@ class NearestNeighborOptions(SharedStyleOptions):
     content_weight: float = StyleTransferOptions.content_weight
     layers: tuple[str, ...] | None = None
     tolerance: float | None = StyleTransferOptions.tolerance
-    init: Init = StyleTransferOptions.init
-    seed: int = StyleTransferOptions.seed
     pooling: Pooling = StyleTransferOptions.pooling
 
     @classmethod
@@ -89,7 +83,6 @@ class NearestNeighborOptions(SharedStyleOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         shared_fields(self)
-        one_of("init", self.init, INITS)
         within("stylization", self.stylization, 0, 1)
         if self.layers is not None:
             layer_names("layers", self.layers)

@@ -212,7 +212,8 @@ def _main_colours(pixels: Array) -> list[NDArray[np.float64]]:
 
 
 def _name(colour: NDArray[np.float64]) -> str:
-    levels = np.rint(np.asarray(colour) * 255).astype(int)
+    """The colour in hexadecimal, rounded so that JPEG's noise gives no other name."""
+    levels = 255 // (_LEVELS - 1) * np.rint(np.asarray(colour) * (_LEVELS - 1)).astype(int)
     text = "".join(f"{level:02x}" for level in levels)
     return {"ffffff": WHITE, "000000": BLACK}.get(text, text)
 

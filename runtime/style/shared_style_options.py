@@ -9,18 +9,30 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nstbatch.runtime.checks import Own, above, bound, one_of
+from nstbatch.runtime.checks import Own, above, at_least, bound, flag, one_of, within
 from nstbatch.runtime.errors import UsageError
 
 ColorMode = Literal["style", "photo", "luminance", "histogram", "covariance", "grey"]
+Init = Literal["photo", "recolored", "noise", "image"]
+Noise = Literal["white", "pink", "brown"]
+
 COLOR_MODES: tuple[ColorMode, ...] = get_args(ColorMode)
+INITS: tuple[Init, ...] = get_args(Init)
+NOISES: tuple[Noise, ...] = get_args(Noise)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedStyleOptions:
-    """The size at which the style is seen, and the colours of the result.
+    """The start, the size at which the style is seen, and the colours of the result.
 
     Attributes:
+        init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
+            colours), "noise", or "image", another image that is given separately.
+        init_noise: Share of noise in a start from a picture, from 0 to 1.
+        noise: Spectrum of the noise: "white"; "pink" or "brown", with more of the large waves.
+        seed: Random seed for the noise.
+        histogram: True to match the colours of the style at the end.
+        sharpen: How much of the fine detail is added at the end; 0 for nothing.
         color: Colours of the result: "style", those of the style; "photo", the photo's chroma with
             the luminance of the result; "luminance", likewise, after a run on luminances alone;
             "histogram" and "covariance", those of the photo, which the style is given before the
@@ -34,11 +46,22 @@ class SharedStyleOptions:
     """
 
     size: int | Own
+    init: Init = "recolored"  # docs/decisions/0030-the-default-picture.md
+    init_noise: float = 0.0
+    noise: Noise = "white"
+    seed: int = 0
+    histogram: bool = False
+    sharpen: float = 0.0
     color: ColorMode = "style"
     style_size: int | None = None
     style_scale: float = 1.0  # neural-style: -style_scale
 
     def __post_init__(self) -> None:
+        one_of("init", self.init, INITS)
+        within("init_noise", self.init_noise, 0, 1)
+        one_of("noise", self.noise, NOISES)
+        flag("histogram", self.histogram)
+        at_least("sharpen", self.sharpen, 0)
         one_of("color", self.color, COLOR_MODES)
         bound("style_size", self.style_size)
         above("style_scale", self.style_scale, 0)

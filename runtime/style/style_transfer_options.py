@@ -26,11 +26,8 @@ from nstbatch.runtime.checks import (
 from .shared_style_options import SharedStyleOptions
 from .style_transfer_presets import PRESET_NAMES, PRESETS, Preset
 
-Init = Literal["photo", "recolored", "noise", "image"]
-
 Weighting = Literal["relative", "plain"]
 
-INITS: tuple[Init, ...] = get_args(Init)
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
 
@@ -63,13 +60,9 @@ class StyleTransferOptions(SharedStyleOptions):
         tv_weight: Weight of the total variation.
         tolerance: Continue with the next scale if the loss has fallen by less than this share in
             20 steps; None to take all steps.
-        init: Start: "photo", "recolored" (the photo with the mean and covariance of the style's
-            colours), "noise", or "image", another image that is given separately.
-        color: See :class:`.shared_style_options.SharedStyleOptions`.
-        style_size: Likewise.
-        style_scale: Likewise.
-        seed: Random seed for the initial noise.
         pooling: Pooling variant of the network, "avg" or "max".
+        init, init_noise, noise, seed, histogram, sharpen, color, style_size, style_scale: See
+            :class:`.shared_style_options.SharedStyleOptions`.
 
     Raises:
         UsageError: For a value of another type or out of range, naming the option.
@@ -95,8 +88,6 @@ class StyleTransferOptions(SharedStyleOptions):
     content_layers: tuple[str, ...] | None = None
     tv_weight: float = 150.0
     tolerance: float | None = None
-    init: Init = "recolored"  # docs/decisions/0030-the-default-picture.md
-    seed: int = 0
     pooling: Pooling = "max"  # style-transfer-pytorch
 
     @classmethod
@@ -116,7 +107,6 @@ class StyleTransferOptions(SharedStyleOptions):
         one_of("error", self.error, ERRORS)
         one_of("weighting", self.weighting, WEIGHTINGS)
         one_of("style_loss", self.style_loss, STYLE_LOSS_NAMES)
-        one_of("init", self.init, INITS)
         if self.style_layers is not None:
             weights("style_layers", self.style_layers)
         if self.content_layers is not None:

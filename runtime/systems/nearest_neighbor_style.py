@@ -32,12 +32,12 @@ from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.objectives.views import View
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.sizes import from_nchw
+from nstbatch.runtime.style.first_images import first_images
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.style.paintings import Painting, StyleLike, painting_at, palette
 
 from .packed_levels import AdamOfLevel, PackedLevel, enlarger, packed_levels
 from .style_system import Given, StyleSystem
-from .style_transfer import first_images
 from .system import Run
 
 # NNST, styleTransfer.py: 2e-3, for 200 steps at each size. Twice that looks the same after 25
@@ -90,7 +90,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         if given.regions or given.content_weights is not None:
             raise UsageError("Nearest neighbours are sought for the whole photo, without masks.")
         pixels, colours = given.photo.pixels, palette(given.paintings)
-        first = first_images(options, given, levels[0])
+        first = first_images(options, given.start, given.paintings, levels[0])
         packed = packed_levels(levels)
         optimizer = self.optimizer(options)
 

@@ -18,7 +18,8 @@ from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
 from nstbatch.runtime.pictures.sizes import long_side
-from nstbatch.runtime.style.color_modes import after_run, before_run, paintings_before_run
+from nstbatch.runtime.style.color_modes import before_run, paintings_before_run
+from nstbatch.runtime.style.finish import finished
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.style.paintings import Painting, StyleLike, read_paintings
 from nstbatch.runtime.style.regions import Masks, Regions, read_weights, regions_of_photo
@@ -196,7 +197,10 @@ class StyleSystem(System, Generic[Options]):
             checkpoint,
         )
         run = self._run(given, levels, objective, options)
-        return replace(run, finish=lambda images: after_run(color, run.finish(images), seen))
+        return replace(
+            run,
+            finish=lambda images: finished(options, run.finish(images), given.paintings, seen),
+        )
 
     def _levels(self, photo: Array, layers: Sequence[str], options: Options) -> list[Level]:
         """Plan the sizes; an ImageError if the photo is too small for a layer."""

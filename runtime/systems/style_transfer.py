@@ -12,20 +12,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-import numpy as np
-
-from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.objectives.style_losses import least_side
 from nstbatch.runtime.objectives.terms import Objective
-from nstbatch.runtime.pictures.colours import recolored
-from nstbatch.runtime.pictures.sizes import resize
+from nstbatch.runtime.style.first_images import first_images
 from nstbatch.runtime.style.guided_objective import guided_objective
-from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.style.paintings import palette
 from nstbatch.runtime.style.style_objective import style_objective
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
@@ -88,7 +82,7 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         return Run(
             objective=objective,
             levels=levels,
-            images=first_images(options, given, levels[0]),
+            images=first_images(options, given.start, given.paintings, levels[0]),
             optimizer=optimizer,
             pooling=options.pooling,
             targets=lambda level, begun: self._targets.at(
@@ -129,17 +123,3 @@ def _optimizer(options: StyleTransferOptions) -> Optimizer:
     if isinstance(optimizer, LBFGS):
         return replace(optimizer, longest_move=LONGEST_MOVE, neighbourhood=NEIGHBOURHOOD)
     return optimizer
-
-
-def first_images(
-    options: StyleTransferOptions | NearestNeighborOptions, given: Given, level: Level
-) -> Array:
-    """Return the first images, (1, 3, H, W): the given picture, recolored if asked, or noise."""
-    if options.init == "noise":
-        random = np.random.default_rng(options.seed)
-        return random.random((1, 3, *level.canvas), dtype=np.float32)
-    start = given.start
-    if options.init == "recolored":
-        colours = palette(given.paintings, max(level.height, level.width))
-        start = recolored(resize(start, (level.height, level.width)), colours)
-    return level.fit(start)

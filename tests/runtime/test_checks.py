@@ -25,7 +25,7 @@ KINDS: tuple[Any, ...] = (
 )
 ALL = [(kind, field.name, field.type) for kind in KINDS for field in fields(kind)]
 WHOLE = [(kind, name) for kind, name, of in ALL if of.removesuffix(" | None") == "int"]
-SHARES = {"smallest_crop", "largest_crop", "stylization"}
+SHARES = {"smallest_crop", "largest_crop", "stylization", "init_noise"}
 FLOATS = [(kind, name) for kind, name, of in ALL if of.removesuffix(" | None") == "float"]
 NUMBERS = [(kind, name) for kind, name in FLOATS if name not in SHARES]
 OPTIONAL = {(kind, name) for kind, name, of in ALL if of.endswith("| None")}

@@ -14,6 +14,7 @@ from nstbatch.cli.output.fingerprint import (
     CLOCK_TICK,
     Origin,
     hash_file,
+    hash_source,
     origin_of,
 )
 from nstbatch.cli.output.fingerprint import stamp as stamp_of
@@ -153,3 +154,22 @@ def test_nothing_is_hashed_that_is_no_file(tmp_path):
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "gone"):
         assert hash_file(path) is None
         assert stamp_of(path) is None
+
+
+def test_several_pictures_count_by_their_bytes_order_and_weights(tmp_path):
+    one, two = tmp_path / "one.jpg", tmp_path / "two.jpg"
+    one.write_bytes(b"1")
+    two.write_bytes(b"2")
+    single = hash_source(one)
+    assert hash_source([(one, 7.0)]) == single == hash_file(one).sha256
+    several = {
+        hash_source(each)
+        for each in (
+            [(one, 1.0), (two, 1.0)],
+            [(one, 1.0), (two, 2.0)],
+            [(two, 1.0), (one, 1.0)],
+        )
+    }
+    assert len(several) == 3
+    assert hash_source([]) is hash_source(None) is None
+    assert hash_source([(one, 1.0), (tmp_path / "missing", 1.0)]) is None

@@ -114,6 +114,30 @@ def test_each_picture_is_that_of_its_style_alone(capsys):
     assert "2 pictures done, 4 already there" in capsys.readouterr().err
 
 
+def test_a_style_that_was_mended_is_retried_and_put_on_the_sheet(capsys):
+    whole = Path(STYLES[1]).read_bytes()
+    assert stylize("-s", "styles", "--each-style", out="whole") == 0
+    Path(STYLES[1]).write_bytes(whole[:500])
+    assert stylize("-s", "styles", "--each-style") == 1
+    before = Path("stylized", SHEET).read_bytes()
+    Path(STYLES[1]).write_bytes(whole)
+    assert run(["retry", "stylized"]) == 0
+    assert bytes_in("stylized") == bytes_in("whole")
+    assert Path("stylized", SHEET).read_bytes() == Path("whole", SHEET).read_bytes() != before
+
+
+def test_a_style_of_a_blend_that_has_changed_is_not_retried(capsys):
+    Path("photos/b.png").write_bytes(b"")
+    assert stylize("-s", STYLES[0], "-s", f"{STYLES[1]}=2") == 1
+    Image.new("RGB", (64, 64)).save("photos/b.png")
+    assert run(["retry", "stylized"]) == 0
+    Path("photos/b.png").write_bytes(b"")
+    assert stylize("-s", STYLES[0], "-s", f"{STYLES[1]}=2", out="more") == 1
+    Image.new("RGB", (64, 64)).save(STYLES[1])
+    assert run(["retry", "more"]) == 1
+    assert "the file given as --style has changed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

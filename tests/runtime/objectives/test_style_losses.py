@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_term import assert_same, autograd, gram, only, random, run_target, run_term
 
-from nstbatch.runtime.checks import STYLE_LOSS_NAMES
+from nstbatch.runtime.checks import ERRORS, STYLE_LOSS_NAMES
 from nstbatch.runtime.objectives.style_losses import (
     STYLE_LOSSES,
     shifted_gram,
@@ -138,10 +138,11 @@ def test_the_sliced_loss_does_not_know_where_a_column_lies():
 # --- The table --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("name", STYLE_LOSS_NAMES)
 @pytest.mark.parametrize("stride", [1, 8, 32])
-def test_the_weights_of_every_loss_sum_to_one(name, stride):
-    objective = STYLE_LOSSES[name]("feature", stride)
+def test_the_weights_of_every_loss_sum_to_one(name, stride, error):
+    objective = STYLE_LOSSES[name][error]("feature", stride)
     assert sum(objective.weights.values()) == pytest.approx(1)
     assert len(objective.weights) == len(objective.terms)
     assert objective.layers == ["feature"] * len(objective.terms)
