@@ -54,7 +54,7 @@ Also = Annotated[
     list[Path] | None,
     typer.Option(
         "--also",
-        metavar="MAP",
+        metavar="IMAGE",
         help="A map of the same size that is filled in the same way: PNG, TIFF or EXR. May be "
         "repeated.",
         show_default=False,

@@ -45,8 +45,8 @@ def fill(
 ) -> None:
     """Fill a hole of a picture with its own texture, or its seams, so that it tiles.
 
-    Pixels outside the hole stay as they are. Further maps of the picture can be filled in the same
-    way; those of wall.png with --also normal.png become wall.normal.png.
+    Pixels outside the hole stay as they are. --also fills further maps of the
+    picture in the same way: for wall.png, normal.png becomes wall.normal.png.
 
     Prints the path of each new picture, or with --json one line for each picture.
     Messages go to standard error. Pictures that are already there are skipped.

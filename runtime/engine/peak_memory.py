@@ -8,7 +8,7 @@ vgg16 and squeezenet1_1 within 20 %. Other networks count by their own weights a
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from .network_sessions import KEPT_SESSIONS
 
 if TYPE_CHECKING:
     from nstbatch.runtime.bundles.bundle import Bundle
-    from nstbatch.runtime.checks import Pooling
+    from nstbatch.runtime.checks import Pooling, StyleLoss
     from nstbatch.runtime.descent.optimizers import Optimizer
 
 FLOAT = 4
@@ -41,6 +41,12 @@ class PassCost:
 GRAM_PASS = PassCost(4.4, 5.5, 0)
 DREAM_PASS = PassCost(6.0, 1.4, 350)
 CONTENT_PASS = PassCost(4.4, 2.7, 200)
+STYLE_PASSES: Mapping[StyleLoss, PassCost] = {
+    "gram": GRAM_PASS,
+    # docs/decisions/0036-regular-textures.md has the measurements.
+    "shifted-gram": replace(GRAM_PASS, activations=10),
+    "sliced": replace(GRAM_PASS, activations=7),
+}
 SEARCH_PASS = PassCost(8.8, 0.53, 0)
 
 

@@ -24,7 +24,7 @@ from nstbatch.runtime.descent.optimizers import optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
+from nstbatch.runtime.engine.peak_memory import SCALES_KEPT, STYLE_PASSES
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.objectives.magnitudes import magnitudes, waves_of
@@ -181,9 +181,8 @@ class Texture(System):
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
         steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)
         optimizer = optimizer_named(options.optimizer)
-        return self.engine.peak_of_descent(
-            steps, GRAM_PASS, optimizer, options.pooling, shape, pictures
-        )
+        cost = STYLE_PASSES[options.style_loss]
+        return self.engine.peak_of_descent(steps, cost, optimizer, options.pooling, shape, pictures)
 
     def objective(self, options: TextureOptions) -> Objective:
         """Return the weighted terms of the options; UnknownNameError for an unknown layer.

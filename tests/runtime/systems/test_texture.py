@@ -239,6 +239,15 @@ def test_the_spectrum_makes_the_waves_of_the_exemplar(synthesis, tileable, least
     assert share(options) < 0.2
 
 
+def test_the_estimate_of_memory_follows_the_style_loss(synthesis):
+    """As measured: docs/decisions/0036-regular-textures.md."""
+    options = TextureOptions(scales=1)
+    measured = {"gram": 742, "shifted-gram": 1276, "sliced": 1060}
+    for loss, peak in measured.items():
+        estimate = synthesis.peak_memory(replace(options, style_loss=loss), (512, 512))
+        assert 0.9 * peak < estimate / 2**20 < 1.25 * peak
+
+
 def test_several_exemplars_are_mixed_by_weight(synthesis):
     """The texture's Gram matrices lie by the mean of those of both, and its colours by weight."""
     red, blue = waves(96, 96) * [1, 0.2, 0.2], np.transpose(waves(96, 96), (1, 0, 2)) * [0, 0.3, 1]
