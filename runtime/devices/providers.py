@@ -82,7 +82,7 @@ class Provider:
 
         With its weights rounded to bf16 a network is another one. Measured by the same network,
         a picture that agrees with its targets also does so in float32:
-        docs/decisions/0031-targets-in-the-precision-of-the-steps.md.
+        docs/decisions/0032-targets-in-the-precision-of-the-steps.md.
         """
         if self.precision == "bf16":
             return self
