@@ -127,4 +127,4 @@ def _size(value: ir.Value | None) -> int:
         return 0
     assert value.shape is not None, value.name
     assert value.dtype is not None, value.name
-    return math.prod(value.shape.numpy()) * value.dtype.itemsize
+    return int(math.prod(value.shape.numpy()) * value.dtype.itemsize)

@@ -13,7 +13,6 @@ import json
 import os
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -41,7 +40,6 @@ class SessionFacts:
     recordings: int = 0
     launches: list[int] = field(default_factory=list)
     """Kernels and calls of libraries, in each recording."""
-    kernels: dict[str, int] = field(default_factory=dict)
     forbidden: list[str] = field(default_factory=list)
 
 
@@ -130,7 +128,6 @@ class Witness:
 def _add(session: SessionFacts, recording: Sequence[str]) -> None:
     session.recordings += 1
     session.launches.append(len(recording))
-    session.kernels = dict(Counter(recording))
 
 
 def _kind(session: OnnxRuntimeSession) -> str:
@@ -171,7 +168,13 @@ def main() -> None:
                 error = f"{type(problem).__name__}: {problem}"
             seconds = time.monotonic() - began
             sessions = [asdict(one) for one in witness.facts()]
-            found[name] = {"error": error, "seconds": seconds, "sessions": sessions}
+            found[name] = {
+                "error": error,
+                "seconds": seconds,
+                "sessions": sessions,
+                # Which pictures of a batch step together depends on when their threads come.
+                "is_steady": name != every_graph.BATCH,
+            }
     arguments.out.write_text(json.dumps(found, indent=1))
 
 

@@ -89,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = recorded(made_in(Path(folder)), arguments.names, precisions, arguments.side)
     counts = {
-        precision: {name: counts_of(run) for name, run in runs.items()}
+        precision: {name: counts_of(run) for name, run in runs.items() if run["is_steady"]}
         for precision, runs in found.items()
     }
     if arguments.names or arguments.side or arguments.precision:
