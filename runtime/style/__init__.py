@@ -1,1 +1,1 @@
-"""The parts of a style transfer that need no network run: options, presets, objective."""
+"""The parts of a style transfer that run no network: options, objective, paintings, colours."""
