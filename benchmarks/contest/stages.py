@@ -22,10 +22,12 @@ from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.device_descent import Descent
 from nstbatch.runtime.engine.engine import Engine, Targets
+from nstbatch.runtime.engine.network import Network
 from nstbatch.runtime.engine.network_sessions import NetworkSessions
 from nstbatch.runtime.engine.session import Session
 from nstbatch.runtime.pictures import images, sizes
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.systems.style_targets import StyleTargets
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 
 from .worker import Worker, reporting_failures
@@ -114,8 +116,7 @@ def stages_of(job: StageJob, folder: Path) -> Stages:
 
     watch = Stopwatch()
     with watch.stage(OPEN):
-        transfer = StyleTransfer(job.model, device=device, precision=precision)
-        transfer.engine = TimedEngine(job, watch)
+        transfer = TimedTransfer(job, watch)
     with watch.stage(READ):
         photo, style = images.read(photo_path), images.read(style_path)
     result = transfer(photo, style, options)
@@ -128,6 +129,16 @@ def stages_of(job: StageJob, folder: Path) -> Stages:
 # --- Timed from outside -----------------------------------------------------------------------
 
 
+class TimedTransfer(StyleTransfer):
+    """A style transfer with a timed engine."""
+
+    def __init__(self, job: StageJob, watch: Stopwatch) -> None:
+        device, precision = job.provider.device, job.provider.precision
+        super().__init__(job.model, device=device, precision=precision)
+        self.engine = TimedEngine(job, watch)
+        self._targets = StyleTargets(self.engine)
+
+
 class TimedEngine(Engine):
     """An engine whose calls are timed."""
 
@@ -135,6 +146,7 @@ class TimedEngine(Engine):
         device, precision = job.provider.device, job.provider.precision
         super().__init__(job.model, device=device, precision=precision, threads=job.threads)
         self._sessions = TimedSessions(self.bundle, job.threads, watch)
+        self._network = Network(self.bundle, self._sessions, self.provider, tile_size=None)
         self._watch = watch
 
     def targets(self, *args: Any, **kwargs: Any) -> Targets:

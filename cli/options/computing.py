@@ -70,10 +70,10 @@ Together = Annotated[
     ),
     Scope.MAKING,
 ]
-Tile = Annotated[
+TileSize = Annotated[
     int | None,
     typer.Option(
-        "--tile",
+        "--tile-size",
         min=1,
         metavar="PIXELS",
         help="Compute pictures larger than this in tiles of this side: the same picture, with the "
@@ -105,9 +105,9 @@ class ComputingTogether(Computing):
     """The same for verbs that optimise several pictures at a time."""
 
     together: Together = None
-    tile: Tile = None
+    tile_size: TileSize = None
 
     @property
     def place(self) -> dict[str, Any]:
         """The same as for other verbs, and the side of the tiles."""
-        return {**super().place, "tile": self.tile}
+        return {**super().place, "tile_size": self.tile_size}

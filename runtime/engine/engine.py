@@ -60,7 +60,7 @@ class Engine:
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        tile: int | None = None,
+        tile_size: int | None = None,
     ) -> None:
         """Load a bundle and choose a device.
 
@@ -69,14 +69,15 @@ class Engine:
             device: "auto", "cpu", "openvino", "cuda" or "tensorrt".
             precision: "auto", "fp32", "bf16" or "fp16"; precision of the convolutions.
             threads: Number of threads; at most, and by default, one for each core of this process.
-            tile: Side in pixels of the tiles of larger pictures; see :mod:`.tiled_step`. None to
-                compute every picture as a whole.
+            tile_size: Side in pixels of the tiles of larger pictures, see :mod:`.tiled_step`; None
+                to compute every picture as a whole.
 
         Raises:
             UnknownNameError: There is no such bundle, device or precision.
             BundleError: The bundle is damaged.
             ProviderError: The device cannot be used; says why.
-            UsageError: The number of threads or the tile is below 1, or the device has no tiles.
+            UsageError: The number of threads or the tile size is below 1, or the device has no
+                tiles.
         """
         self.bundle = Bundle.load(model)
         # 10 to 90 ms, against a second and more until the first step. A bundle that was cut short
@@ -86,7 +87,7 @@ class Engine:
         self._provider = resolve(device, precision)
         self._threads = threads_within(available_cores(), threads)
         self._sessions = NetworkSessions(self.bundle, self._threads)
-        self._network = Network(self.bundle, self._sessions, self._provider, tile)
+        self._network = Network(self.bundle, self._sessions, self._provider, tile_size)
         self._batcher: Batcher | None = None
         self._of_thread = threading.local()
 
@@ -227,7 +228,7 @@ class Engine:
             return {}
         if not keep:
             return compute()
-        computed = (self.provider.for_targets, self._threads, self._network.tile)
+        computed = (self.provider.for_targets, self._threads, self._network.tile_size)
         about = (self.bundle.sha256, terms, pooling, *computed)
         seen = (
             part

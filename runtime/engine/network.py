@@ -25,7 +25,7 @@ class Network:
     """Chooses between whole pictures and tiles."""
 
     def __init__(
-        self, bundle: Bundle, sessions: NetworkSessions, provider: Provider, tile: int | None
+        self, bundle: Bundle, sessions: NetworkSessions, provider: Provider, tile_size: int | None
     ) -> None:
         """Take a network.
 
@@ -33,21 +33,21 @@ class Network:
             bundle: The network.
             sessions: Its sessions.
             provider: The device.
-            tile: Side in pixels of the tiles of larger pictures; None for whole pictures only.
+            tile_size: Side in pixels of the tiles of larger pictures; None for whole pictures only.
 
         Raises:
-            UsageError: The tile is below 1, or the device has no tiles.
+            UsageError: The tile_size is below 1, or the device has no tiles.
         """
-        self._sessions, self.tile = sessions, tile
+        self._sessions, self.tile_size = sessions, tile_size
         self._tiled: TiledNetwork | None = None
-        if tile is None:
+        if tile_size is None:
             return
-        whole("tile", tile, 1)
+        whole("tile_size", tile_size, 1)
         if provider.memory != "cpu":
             raise UsageError(f"Tiles are computed on processors only, not on {provider.device}.")
         from .tiled_network import TiledNetwork  # imports onnx, which whole pictures can do without
 
-        self._tiled = TiledNetwork(bundle, sessions, tile)
+        self._tiled = TiledNetwork(bundle, sessions, tile_size)
 
     def window(
         self, layers: Collection[str], pooling: Pooling, size: tuple[int, int]

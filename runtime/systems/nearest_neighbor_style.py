@@ -68,10 +68,12 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        tile: int | None = None,
+        tile_size: int | None = None,
     ) -> None:
         """Choose a bundle and a device; see :class:`.system.System`."""
-        super().__init__(model, device=device, precision=precision, threads=threads, tile=tile)
+        super().__init__(
+            model, device=device, precision=precision, threads=threads, tile_size=tile_size
+        )
         self._style_columns: LruCache[Array] = LruCache(KEPT_COLUMNS)
 
     @property

@@ -95,7 +95,7 @@ class System:
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        tile: int | None = None,
+        tile_size: int | None = None,
     ) -> None:
         """Choose a bundle and a device; see :class:`nstbatch.runtime.engine.engine.Engine`.
 
@@ -104,10 +104,13 @@ class System:
             device: The device.
             precision: Precision of the convolutions.
             threads: Number of threads; None for all cores of this process.
-            tile: Side in pixels of the tiles of larger pictures; None to compute them as a whole.
+            tile_size: Side in pixels of the tiles of larger pictures; None to compute every
+                picture as a whole.
         """
         model = self.default_model if model is None else model
-        self.engine = Engine(model, device=device, precision=precision, threads=threads, tile=tile)
+        self.engine = Engine(
+            model, device=device, precision=precision, threads=threads, tile_size=tile_size
+        )
 
     def _carry_out(
         self,

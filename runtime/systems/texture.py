@@ -59,10 +59,12 @@ class Texture(System):
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        tile: int | None = None,
+        tile_size: int | None = None,
     ) -> None:
         """Choose a bundle and a device; see :class:`.system.System`."""
-        super().__init__(model, device=device, precision=precision, threads=threads, tile=tile)
+        super().__init__(
+            model, device=device, precision=precision, threads=threads, tile_size=tile_size
+        )
         self._targets: LruCache[Targets] = LruCache(KEPT_TARGETS)
 
     def __call__(

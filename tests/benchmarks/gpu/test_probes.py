@@ -21,7 +21,7 @@ from nstbatch.benchmarks.gpu.probes import (
 )
 from nstbatch.runtime.descent.loop import StopReason
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.graphs import half_precision
+from nstbatch.runtime.gpu_graphs import half_precision
 
 JOB = CheckJob("parity-fp16", "cpu", "alexnet", 64, 10, 1, "cpu")
 

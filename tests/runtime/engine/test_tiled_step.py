@@ -142,7 +142,7 @@ def test_guides_are_cut_like_the_picture():
 def test_a_descent_in_tiles_ends_where_that_of_the_whole_ends(optimizer, bound):
     images = []
     for tile in (40, None):
-        engine = Engine("squeezenet1_1", device="cpu", threads=1, tile=tile)
+        engine = Engine("squeezenet1_1", device="cpu", threads=1, tile_size=tile)
         objective = style_transfer(engine.bundle)
         photo, painting = pictures(1, 120, 167), pictures(1, 110, 90, seed=1)
         targets = {}
@@ -184,11 +184,11 @@ def test_views_and_gpus_have_no_tiles():
     with pytest.raises(UsageError, match="on processors only, not on cuda"):
         Network(bundle, NetworkSessions(bundle, 1), Provider("cuda", "fp16"), 64)
     with pytest.raises(UsageError, match="tile"):
-        Engine("alexnet", device="cpu", tile=0)
+        Engine("alexnet", device="cpu", tile_size=0)
 
 
 def test_a_terminated_engine_ends_between_tiles():
-    engine = Engine("squeezenet1_1", device="cpu", threads=1, tile=40)
+    engine = Engine("squeezenet1_1", device="cpu", threads=1, tile_size=40)
     objective, images = texture(engine.bundle), pictures(1, 167, 210)
     targets = engine.targets(objective.terms, images, "avg")
     state = Adam().initial_state(images.shape)

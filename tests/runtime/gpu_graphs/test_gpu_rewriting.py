@@ -12,7 +12,6 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 import pytest
-from onnx.external_data_helper import load_external_data_for_model
 
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.gpu_graphs.gpu_rewriting import rewritten_for_gpu
@@ -57,10 +56,9 @@ def step(
 
 def exact(graph: onnx.ModelProto, weights: Path) -> onnx.ModelProto:
     """The graph with float32 in the place of float16."""
-    loaded = onnx.ModelProto()
-    loaded.CopyFrom(graph)
-    load_external_data_for_model(loaded, str(weights))
-    model = ir.from_proto(loaded)
+    model = ir.from_proto(graph)
+    ir.external_data.set_base_dir(model.graph, weights)
+    ir.external_data.load_to_model(model)
     for node in model.graph:
         if node.op_type == "Cast" and node.attributes["to"].as_int() == ir.DataType.FLOAT16:
             node.attributes["to"] = ir.AttrInt64("to", int(ir.DataType.FLOAT))

@@ -36,7 +36,8 @@ def test_the_scaled_content_loss_is_pytorchs(shape, seed):
 @given(shape=SHAPES, seed=st.integers(0, 99))
 @settings(max_examples=15)
 def test_the_scaled_style_loss_is_pytorchs(shape, seed):
-    image, painting = random(*shape, seed=seed), random(*shape, seed=seed + 100)
+    # Brighter, since a difference of almost equal matrices would be that of their rounding.
+    image, painting = random(*shape, seed=seed), 4 + random(*shape, seed=seed + 100)
     target = run_target(only(style("feature")), painting)
     weight = np.abs(random(shape[0], seed=seed)) + 0.1
     ours = run_term(only(scaled_style("feature")), image, target, weight)
