@@ -24,6 +24,7 @@ from moved_bytes import moved_bytes
 
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.onnxruntime_session import OnnxRuntimeSession
+from nstbatch.runtime.engine.session import BoundPass
 from nstbatch.runtime.names import LOSSES
 
 
@@ -37,6 +38,8 @@ class SessionFacts:
     is_to_be_captured: bool
     is_captured: bool
     moved_bytes: int
+    passes: int = 0
+    """Passes over fixed buffers: two for each batch of pictures, there and back."""
     recordings: int = 0
     launches: list[int] = field(default_factory=list)
     """Kernels and calls of libraries, in each recording."""
@@ -91,6 +94,14 @@ class Witness:
         OnnxRuntimeSession.__init__ = init  # type: ignore[method-assign]
 
     def _watch_passes(self) -> None:
+        bind = OnnxRuntimeSession.bind
+
+        def bound(session: OnnxRuntimeSession, *args: Any, **choices: Any) -> BoundPass:
+            if (number := self._numbers.get(id(session))) is not None:
+                self.sessions[number].passes += 1
+            return bind(session, *args, **choices)
+
+        OnnxRuntimeSession.bind = bound  # type: ignore[method-assign]
         pass_once = OnnxRuntimeSession.pass_once
 
         def passed(session: OnnxRuntimeSession, run: Callable[[], None], **choices: Any) -> None:

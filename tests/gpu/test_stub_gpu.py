@@ -77,8 +77,11 @@ def test_a_batch_of_four_threads_records_each_pass_once(
     found: Mapping[str, Mapping[str, Run]], precision: str
 ) -> None:
     sessions = found[precision][every_graph.BATCH]["sessions"]
-    recordings = [one["recordings"] for one in sessions if one["is_captured"]]
-    assert max(recordings) == 2  # there and back, whichever thread takes the step
+    captured = [one for one in sessions if one["is_captured"]]
+    # Which pictures meet in a batch depends on the threads; whichever takes the step, a pass is
+    # recorded at most once.
+    assert all(one["recordings"] <= one["passes"] for one in captured)
+    assert max(one["recordings"] for one in captured) >= 2
 
 
 def test_a_run_goes_on_if_nothing_can_be_recorded(gpu: StubGpu) -> None:
