@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -16,13 +16,12 @@ from nstbatch.runtime.checks import (
     STYLE_LOSS_NAMES,
     Error,
     OptimizerName,
-    Pooling,
     StyleLoss,
     one_of,
 )
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.style.shared_style_options import INITS, ColorMode, Init, Noise
+from nstbatch.runtime.style.shared_style_options import INITS
 from nstbatch.runtime.style.style_transfer_options import (
     WEIGHTINGS,
     StyleTransferOptions,
@@ -212,31 +211,15 @@ class Stylizing:
             UsageError: One of them is out of range.
         """
         return StyleTransferOptions(
-            size=self.size,
-            max_size=self.max_size,
-            iterations=self.iterations,
-            scales=self.scales,
+            **self._of_every_method,
             optimizer=cast("OptimizerName", self.optimizer),
-            learning_rate=self.learning_rate,
             error=cast("Error", self.error),
             style_loss=cast("StyleLoss", self.style_loss),
             weighting=cast("Weighting", self.weighting),
-            content_weight=self.content_weight,
             style_weight=self.style_weight,
             style_layers=parse_weighted_layers(self.style_layers),
             content_layers=parse_layers(self.content_layers),
             tv_weight=self.tv_weight,
-            tolerance=self.tolerance,
-            init="image" if self.init_path else cast("Init", self.init),
-            color=cast("ColorMode", self.color),
-            style_scale=self.style_scale,
-            style_size=self.style_size,
-            init_noise=self.init_noise,
-            noise=cast("Noise", self.noise),
-            histogram=self.histogram,
-            sharpen=self.sharpen,
-            seed=self.seed,
-            pooling=cast("Pooling", self.pooling),
         )
 
     @property
@@ -250,23 +233,30 @@ class Stylizing:
         if any("=" in layer for layer in layers or ()):
             raise UsageError(f"With --method {NNST}, --style-layers takes no weights.")
         return NearestNeighborOptions(
-            size=self.size,
-            max_size=self.max_size,
-            iterations=self.iterations,
-            scales=self.scales,
-            learning_rate=self.learning_rate,
+            **self._of_every_method,
             stylization=self.stylization,
-            content_weight=self.content_weight,
             layers=layers,
-            tolerance=self.tolerance,
-            init="image" if self.init_path else cast("Init", self.init),
-            color=cast("ColorMode", self.color),
-            style_scale=self.style_scale,
-            style_size=self.style_size,
-            init_noise=self.init_noise,
-            noise=cast("Noise", self.noise),
-            histogram=self.histogram,
-            sharpen=self.sharpen,
-            seed=self.seed,
-            pooling=cast("Pooling", self.pooling),
         )
+
+    @property
+    def _of_every_method(self) -> dict[str, Any]:
+        """The options that every method has, as keyword arguments of its options."""
+        return {
+            "size": self.size,
+            "max_size": self.max_size,
+            "iterations": self.iterations,
+            "scales": self.scales,
+            "learning_rate": self.learning_rate,
+            "content_weight": self.content_weight,
+            "tolerance": self.tolerance,
+            "init": "image" if self.init_path else self.init,
+            "color": self.color,
+            "style_scale": self.style_scale,
+            "style_size": self.style_size,
+            "init_noise": self.init_noise,
+            "noise": self.noise,
+            "histogram": self.histogram,
+            "sharpen": self.sharpen,
+            "seed": self.seed,
+            "pooling": self.pooling,
+        }

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nstbatch.runtime.arrays import Array, Shapes
+from nstbatch.runtime.bundles.bundle import Bundle
 
 from .session import Session
 
 QUERIES, CANDIDATES = "queries", "candidates"
 
+# NNST leaves out the last block of VGG16, whose stride is 16: "increases speed without harming
+# quality".
+COARSEST_STRIDE = 8
+
 # Products of a tile, 64 MiB. A guess: a tile fills a device, and leaves its memory alone.
 TILE = 2**24
+
+
+def layers_of_columns(bundle: Bundle, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the layers whose columns are compared, each once.
+
+    Args:
+        bundle: The network.
+        names: Those asked for; None for the style layers, without those of a stride above
+            :data:`COARSEST_STRIDE` if that leaves any.
+
+    Raises:
+        UnknownNameError: The bundle lacks a layer; lists those it has.
+    """
+    if names is not None:
+        return tuple(dict.fromkeys(bundle.layer(name).name for name in names))
+    strides = {name: bundle.layer(name).stride or 1 for name in bundle.style_layers}
+    fine = tuple(name for name, stride in strides.items() if stride <= COARSEST_STRIDE)
+    return fine or tuple(strides)
 
 
 def nearest(

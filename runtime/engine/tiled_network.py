@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -54,8 +54,9 @@ class TiledNetwork:
             UsageError: A layer sees the whole picture.
         """
         fields = {IMAGE: IMAGE_FIELD}
+        found = receptive_fields(self._bundle, pooling)
         for layer in layers:
-            numbers = receptive_fields(self._bundle, pooling)[layer]
+            numbers = found[layer]
             if numbers is None:
                 raise UsageError(f"{layer} sees the whole picture, so it cannot be cut into tiles.")
             fields[layer] = ReceptiveField(Window(*numbers[:3]), Window(*numbers[3:]))
@@ -66,8 +67,7 @@ class TiledNetwork:
     ) -> TiledStep:
         """Return the step of whole pictures; see :meth:`.NetworkSessions.step`."""
         count, _, height, width = shapes[IMAGE]
-        tiling = self.tiling(layers_of(terms), pooling, (height, width))
-        inputs = TileInputs(terms, tiling, self._sides(pooling, tiling.size))
+        tiling, inputs = self._cut(terms, pooling, (height, width))
         between: dict[str, Shape] = {}
         for term in terms:
             between |= {WEIGHT + term.name: (count,), ELEMENTS + term.name: (1,)}
@@ -109,8 +109,7 @@ class TiledNetwork:
     ) -> dict[str, Array]:
         """Put targets with positions together from those of the tiles."""
         _, _, height, width = whole[IMAGE].shape
-        tiling = self.tiling(layers_of(terms), pooling, (height, width))
-        inputs = TileInputs(terms, tiling, self._sides(pooling, tiling.size))
+        tiling, inputs = self._cut(terms, pooling, (height, width))
         image, guides = _parted(inputs.shapes(_shapes(whole)))
         session = self._sessions.targets(provider, terms, pooling, image, guides)
         sides = self._sides(pooling, (height, width))
@@ -137,8 +136,7 @@ class TiledNetwork:
     ) -> dict[str, Array]:
         """Add up targets that are means over a picture, such as Gram matrices."""
         _, _, height, width = whole[IMAGE].shape
-        tiling = self.tiling(layers_of(terms), pooling, (height, width))
-        inputs = TileInputs(terms, tiling, self._sides(pooling, tiling.size))
+        tiling, inputs = self._cut(terms, pooling, (height, width))
         taken = inputs.shapes(_shapes(whole)) | inputs.mask_shapes()
         session = self._sessions.tile_sums(provider.for_targets, terms, pooling, taken)
         totals = added_up(
@@ -147,6 +145,14 @@ class TiledNetwork:
         elements = self._elements(pooling, (height, width))
         means = {term.name: totals[SUMS + term.name] / elements[layer_of(term)] for term in terms}
         return {TARGET + name: mean.astype(np.float32) for name, mean in means.items()}
+
+    def _cut(
+        self, terms: Sequence[Term], pooling: Pooling, size: tuple[int, int]
+    ) -> tuple[Tiling, TileInputs]:
+        """The tiles of pictures of a height and width, and what cuts the terms' inputs to them."""
+        layers = dict.fromkeys(layer for term in terms for layer in term.layers)
+        tiling = self.tiling(layers, pooling, size)
+        return tiling, TileInputs(terms, tiling, self._sides(pooling, tiling.size))
 
     def _sides(self, pooling: Pooling, size: tuple[int, int]) -> dict[str, tuple[int, int]]:
         """Height and width of each layer, and of the image, for pictures of a size."""
@@ -160,11 +166,6 @@ class TiledNetwork:
             layer: float(channels[layer] * math.prod(sides))
             for layer, sides in self._sides(pooling, size).items()
         }
-
-
-def layers_of(terms: Iterable[Term]) -> list[str]:
-    """The layers of terms, each once."""
-    return list(dict.fromkeys(layer for term in terms for layer in term.layers))
 
 
 def _shapes(values: Mapping[str, Array]) -> dict[str, Shape]:

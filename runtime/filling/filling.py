@@ -25,6 +25,7 @@ from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.descent.progress import Progress, ProgressCallback
 from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.engine.nearest import layers_of_columns
 from nstbatch.runtime.errors import ImageError, StoppedError
 from nstbatch.runtime.objectives.hypercolumns import matched_columns
 from nstbatch.runtime.objectives.terms import Term
@@ -43,9 +44,6 @@ COARSEST = 128
 # Above this long side the network is not asked; the place is known from the size before, and the
 # columns of a larger picture would take gigabytes.
 LARGEST_ASKED = 512
-
-# NNST leaves out coarser layers too: docs/decisions/0028-nearest-neighbors.md.
-COARSEST_STRIDE = 8
 
 # Pixels of a tile beyond its edges that the network sees; more than shallow layers look at once.
 MARGIN = 32
@@ -220,13 +218,7 @@ class Filling:
         return [ground.pool[self.engine.nearest(at(ground.queries), at(ground.pool))]]
 
     def _term(self, options: FillingOptions) -> Term:
-        bundle = self.engine.bundle
-        if options.layers is not None:
-            layers = tuple(dict.fromkeys(bundle.layer(name).name for name in options.layers))
-        else:
-            strides = {name: bundle.layer(name).stride or 1 for name in bundle.style_layers}
-            fine = tuple(name for name, stride in strides.items() if stride <= COARSEST_STRIDE)
-            layers = fine or tuple(strides)
+        layers = layers_of_columns(self.engine.bundle, options.layers)
         (term,) = matched_columns(layers).terms
         return term
 

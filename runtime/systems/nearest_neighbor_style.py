@@ -24,6 +24,7 @@ from nstbatch.runtime.cache.lru_cache import LruCache
 from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Targets
+from nstbatch.runtime.engine.nearest import layers_of_columns
 from nstbatch.runtime.engine.peak_memory import SCALES_KEPT, columns_pass
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
@@ -47,10 +48,6 @@ BETAS = (0.9, 0.999)  # torch.optim.Adam
 
 # NNST halves the size for each scale.
 FACTOR = 2.0
-
-# NNST leaves out the last block of VGG16, whose stride is 16: "increases speed without harming
-# quality".
-COARSEST_STRIDE = 8
 
 # Photos of one size share the style's columns: one set for each scale.
 KEPT_COLUMNS = 6
@@ -143,12 +140,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         return AdamOfLevel(learning_rate=rate, betas=BETAS)
 
     def _layers(self, options: NearestNeighborOptions) -> tuple[str, ...]:
-        bundle = self.engine.bundle
-        if options.layers is not None:
-            return tuple(dict.fromkeys(bundle.layer(name).name for name in options.layers))
-        strides = {name: bundle.layer(name).stride or 1 for name in bundle.style_layers}
-        fine = tuple(name for name, stride in strides.items() if stride <= COARSEST_STRIDE)
-        return fine or tuple(strides)
+        return layers_of_columns(self.engine.bundle, options.layers)
 
     def peak_memory(
         self, options: NearestNeighborOptions, shape: tuple[int, int], pictures: int = 1
