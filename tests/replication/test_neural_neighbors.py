@@ -16,12 +16,13 @@ from neural_neighbors import NeuralNeighbors
 
 from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.pictures.colours import recolored
-from nstbatch.runtime.pictures.images import read
+from nstbatch.runtime.pictures.images import Picture, read
 from nstbatch.runtime.pictures.sizes import from_nchw, resize_batch
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.style.paintings import painting_at
+from nstbatch.runtime.style.paintings import painting_at, read_paintings
 from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
 from nstbatch.runtime.systems.packed_levels import packed_levels
+from nstbatch.runtime.systems.style_system import Given
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
@@ -54,7 +55,17 @@ class Ours:
 
     def paint(self, level, photo, image, sought):
         transfer = self.transfer
-        targets = transfer._targets(self.objective, photo, sought, self.painting, OPTIONS)
+        pixels = from_nchw(photo)
+        given = Given(
+            photo=Picture(pixels),
+            paintings=read_paintings(self.painting),
+            style_scale=OPTIONS.style_scale,
+            regions={},
+            content_weights=None,
+            start=pixels,
+            checkpoint=None,
+        )
+        targets = transfer._targets(self.objective, photo, sought, given, OPTIONS)
         laplacian, optimizer = level.laplacian, transfer.optimizer(OPTIONS)
         packed = laplacian.pack(image)
         descent = transfer.engine.descent(
