@@ -39,6 +39,7 @@ def _machine() -> Iterator[str]:
 
 def _devices(findings: list[Finding]) -> Iterator[str]:
     yield "Devices"
+    trials = {each.device: _trial(each.device) for each in findings if each.usable}
     rows = [
         (finding.device, "usable" if finding.usable else "no", _describe(finding))
         for finding in findings
@@ -47,23 +48,23 @@ def _devices(findings: list[Finding]) -> Iterator[str]:
         yield f"  {line}"
         if finding.fix:
             yield f"      to change that: {finding.fix}"
-        if finding.usable:
-            yield from _trial(finding.device)
+        if reason := trials.get(finding.device):
+            yield f"      not taken by --device auto: {reason}"
 
 
-def _trial(device: str) -> Iterator[str]:
+def _trial(device: str) -> str | None:
     """Try a device anew: a machine may have been busy when it was tried before."""
     from nstbatch.runtime.devices.providers import TRIALS
 
-    reason = TRIALS[device].try_now() if device in TRIALS else None
-    if reason is not None:
-        yield f"      not taken by --device auto: {reason}"
+    return TRIALS[device].try_now() if device in TRIALS else None
 
 
 def _describe(finding: Finding) -> str:
+    from nstbatch.runtime.devices.providers import precisions_here
+
     if not finding.usable:
         return finding.detail
-    default, *others = finding.precisions
+    default, *others = precisions_here(finding)
     precisions = ", ".join([f"{default} by default", *others] if others else [default])
     return f"{precisions} ({finding.detail})"
 

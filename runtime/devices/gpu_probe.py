@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from .nvidia import NoDriverError, driver
-from .trial import place_of, remembered_or, tried_and_remembered
+from .trial import place_of, remembered, tried_and_remembered
 
 COMMAND = (sys.executable, "-m", "nstbatch.runtime.devices.gpu_trial")
 
@@ -26,12 +26,13 @@ def reason_against() -> str | None:
     The answer is remembered in the cache, for this driver, this generation of GPU and this version
     of ONNX Runtime; see :func:`.openvino_probe.reason_against`.
     """
-    return remembered_or(try_now, _place())
+    trial = remembered(_place())
+    return trial.reason if trial else try_now()
 
 
 def try_now() -> str | None:
     """Try CUDA whatever is remembered, and remember the result; see :func:`reason_against`."""
-    return tried_and_remembered(COMMAND, PATIENCE_SECONDS, _place())
+    return tried_and_remembered(COMMAND, PATIENCE_SECONDS, _place()).reason
 
 
 def _place() -> Path | None:

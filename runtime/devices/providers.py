@@ -30,6 +30,7 @@ __all__ = [
     "check",
     "conflicting_packages",
     "engine_key",
+    "precisions_here",
     "resolve",
     "within_reach",
 ]
@@ -159,7 +160,7 @@ def resolve(device: str = "auto", precision: str = "auto") -> Provider:
 
     The device "auto" is the first usable one of CUDA, OpenVINO and the processor; CUDA and OpenVINO
     must have passed a trial on this machine (:mod:`.gpu_probe`, :mod:`.openvino_probe`). The
-    precision "auto" is the first that the device offers (:attr:`.devices.Finding.precisions`).
+    precision "auto" is the first of :func:`precisions_here`.
 
     Raises:
         UnknownNameError: A name is not in :data:`DEVICES` or :data:`PRECISIONS`.
@@ -176,9 +177,22 @@ def resolve(device: str = "auto", precision: str = "auto") -> Provider:
         if reason is None and device == "auto" and candidate in TRIALS:
             reason = _distrust(candidate)
         if reason is None:
-            return Provider(candidate, finding.precisions[0] if precision == "auto" else precision)
+            default = precisions_here(finding)[0] if precision == "auto" else precision
+            return Provider(candidate, default)
         reasons.append(reason)
     raise ProviderError("\n".join(reasons))
+
+
+def precisions_here(finding: Finding) -> tuple[str, ...]:
+    """Return the precisions of a usable device, the default first.
+
+    It is bf16 where the processor has it and is faster in it than in fp32. Intel's processors with
+    AVX512-BF16 take twice as long in bf16 where AMX is missing, as on many virtual machines:
+    docs/decisions/0046-bf16-where-it-is-faster.md.
+    """
+    if finding.device == "openvino" and len(finding.precisions) > 1:
+        return openvino_probe.fastest_first(finding.precisions)
+    return finding.precisions
 
 
 def assert_on_device(session: ort.InferenceSession, provider: Provider) -> None:

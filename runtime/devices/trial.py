@@ -9,7 +9,7 @@ import hashlib
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,15 +34,17 @@ class Trial:
 
     Attributes:
         reason: The reason why "auto" should not take the device; None if there is none.
+        said: The text that a trial printed which found no such reason.
         lasts: False if another trial may go otherwise: when memory or the disk was full.
     """
 
     reason: str | None
+    said: str = ""
     lasts: bool = True
 
 
 def tried(command: Sequence[str], patience: float) -> Trial:
-    """Run a trial: a program that prints the reason, if there is one, and fails then.
+    """Run a trial: a program that prints the reason and fails, or prints what else it found.
 
     Args:
         command: The program and its arguments.
@@ -61,13 +63,14 @@ def tried(command: Sequence[str], patience: float) -> Trial:
     except OSError as error:
         return Trial(f"a trial of it did not start ({error.strerror})", lasts=False)
     code = trial.returncode
+    said = trial.stdout.decode(errors="replace").strip()
     if code == 0:
-        return Trial(None)
+        return Trial(None, said)
     if code in CRASHES:
         return Trial(f"a trial of it crashed ({_signal(-code)})")
     if code < 0:
         return Trial(f"a trial of it was ended ({_signal(-code)})", lasts=False)
-    if said := trial.stdout.decode(errors="replace").strip():
+    if said:
         return Trial(said)
     errors = trial.stderr.decode(errors="replace").strip().splitlines()
     reason = f"a trial of it failed ({errors[-1] if errors else code})"
@@ -88,8 +91,8 @@ def place_of(device: str, about: Sequence[Any]) -> Path | None:
     return folder / device / f"trial-{key}.json"
 
 
-def tried_and_remembered(command: Sequence[str], patience: float, place: Path | None) -> str | None:
-    """Run a trial, write down how it went if that lasts, and return the reason; see :func:`tried`.
+def tried_and_remembered(command: Sequence[str], patience: float, place: Path | None) -> Trial:
+    """Run a trial, and write down how it went if that lasts; see :func:`tried`.
 
     Args:
         command: The program and its arguments.
@@ -98,27 +101,24 @@ def tried_and_remembered(command: Sequence[str], patience: float, place: Path | 
     """
     trial = tried(command, patience)
     if place is not None and trial.lasts:
+        result = {"reason": trial.reason, "said": trial.said}
         with suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, json.dumps({"reason": trial.reason or ""}).encode())
-    return trial.reason
+            write_atomically(place, json.dumps(result).encode())
+    return trial
 
 
-def remembered_or(try_now: Callable[[], str | None], place: Path | None) -> str | None:
-    """Return the reason that is remembered, None if there was none; else try now."""
-    known = remembered(place)
-    return try_now() if known is None else known or None
-
-
-def remembered(place: Path | None) -> str | None:
-    """Return what is remembered: a reason, "" if there was none; None if nothing is."""
+def remembered(place: Path | None) -> Trial | None:
+    """Return the trial that is remembered; None if none is."""
     if place is None:
         return None
     try:
-        reason = json.loads(place.read_bytes())["reason"]
+        result = json.loads(place.read_bytes())
+        reason, said = result["reason"], result["said"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return reason if isinstance(reason, str) else None
+    is_sound = isinstance(reason, str | None) and isinstance(said, str)
+    return Trial(reason, said) if is_sound else None
 
 
 def _signal(number: int) -> str:

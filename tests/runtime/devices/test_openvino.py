@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from nstbatch.runtime.devices import devices, openvino
+from nstbatch.runtime.devices import devices, openvino, openvino_probe
 from nstbatch.runtime.devices.openvino import properties
 from nstbatch.runtime.devices.providers import Provider, check, resolve
+from nstbatch.runtime.devices.trial import Trial
 from nstbatch.runtime.errors import ProviderError
 
 
@@ -40,13 +41,24 @@ def test_openvino_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     [(True, ("bf16", "fp32")), (False, ("fp32",)), (None, ("fp32", "bf16"))],
 )
 @pytest.mark.usefixtures("use_openvino")
-def test_openvino_defaults_to_bf16_where_the_processor_has_it(
+def test_openvino_offers_bf16_unless_the_processor_lacks_it(
     monkeypatch: pytest.MonkeyPatch, bf16: bool | None, precisions: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(devices, "has_bf16", lambda: bf16)
     finding = check("openvino")
     assert finding == devices.Finding("openvino", True, "OpenVINO 2026.4.1", None, precisions)
-    assert resolve("openvino") == Provider("openvino", precisions[0])
+
+
+@pytest.mark.parametrize(("fastest", "default"), [("bf16", "bf16"), ("fp32", "fp32"), ("", "bf16")])
+@pytest.mark.usefixtures("use_openvino")
+def test_openvino_defaults_to_the_precision_that_the_trial_found_faster(
+    monkeypatch: pytest.MonkeyPatch, fastest: str, default: str
+) -> None:
+    """A trial that failed has not measured; who asks for OpenVINO all the same gets bf16."""
+    monkeypatch.setattr(devices, "has_bf16", lambda: True)
+    monkeypatch.setattr(openvino_probe, "_known", lambda: Trial(None, fastest))
+    assert resolve("openvino") == Provider("openvino", default)
+    assert resolve("openvino", "bf16") == Provider("openvino", "bf16")
 
 
 @pytest.mark.usefixtures("use_openvino")

@@ -38,9 +38,9 @@ def forgetful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     usable = {"cuda": Finding("cuda", False, "no GPU")}
     usable |= {"openvino": Finding("openvino", True, "", None, ("bf16", "fp32"))}
     monkeypatch.setattr(providers, "check", lambda device: usable.get(device) or check(device))
-    openvino_probe.reason_against.cache_clear()
+    openvino_probe.of_process.clear()
     yield
-    openvino_probe.reason_against.cache_clear()
+    openvino_probe.of_process.clear()
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_auto_takes_openvino_only_after_a_trial_and_remembers_it(
     assert resolve("openvino").device == "openvino"  # who asks for it gets it
     found = openvino_probe.reason_against()
     assert found == reason if reason is None else re.search(reason, found or "")
-    openvino_probe.reason_against.cache_clear()
+    openvino_probe.of_process.clear()
     use_trial("raise SystemExit('a second trial')")
     assert resolve().device == expected  # remembered
 
@@ -82,7 +82,7 @@ def test_a_trial_that_failed_for_want_of_something_is_not_remembered(
     assert re.search(reason, openvino_probe.reason_against() or "")
     use_trial("raise SystemExit('a second trial')")
     assert resolve().device == "cpu"  # by this process it is
-    openvino_probe.reason_against.cache_clear()
+    openvino_probe.of_process.clear()
     use_trial("")
     assert resolve().device == "openvino"
 
@@ -96,7 +96,7 @@ def test_who_forgets_tries_again(monkeypatch: pytest.MonkeyPatch, use_trial: Any
     use_trial("print('wrong'); exit(1)")
 
     def reason() -> str | None:
-        openvino_probe.reason_against.cache_clear()
+        openvino_probe.of_process.clear()
         return openvino_probe.reason_against()
 
     assert reason() is None

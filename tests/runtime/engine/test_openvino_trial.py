@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nstbatch.runtime.devices.openvino_probe import try_now
+from nstbatch.runtime.devices.openvino_probe import fastest_first, try_now
 from nstbatch.runtime.devices.providers import check
 from nstbatch.runtime.engine import openvino_trial
 
@@ -14,6 +16,20 @@ pytestmark = pytest.mark.skipif(not check("openvino").usable, reason="OpenVINO i
 
 def test_the_trial_passes_in_a_process_of_its_own() -> None:
     assert try_now() is None
+    offered = check("openvino").precisions
+    assert sorted(fastest_first(offered)) == sorted(offered)
+
+
+def test_the_precision_of_the_fastest_turn_is_the_fastest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first turn does not count: it may be slow. Nor does a turn that something disturbed."""
+    turns = {"bf16": iter([9, 5, 2, 8]), "fp32": iter([1.5, 4, 3, 3])}
+    monkeypatch.setattr(openvino_trial, "TURNS", 3)
+    monkeypatch.setattr(openvino_trial, "_compiled", lambda node, value, precision: precision)
+    monkeypatch.setattr(openvino_trial, "_seconds", lambda precision, maps: next(turns[precision]))
+    monkeypatch.setattr(
+        openvino_trial, "check", lambda device: replace(check(device), precisions=tuple(turns))
+    )
+    assert openvino_trial.fastest() == "bf16"
 
 
 @pytest.mark.parametrize("computed", ["product", "convolution"])
