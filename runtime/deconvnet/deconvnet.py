@@ -23,6 +23,7 @@ import numpy as np
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.engine.engine import Engine
+from nstbatch.runtime.engine.opened import Opened
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.graphs.link import link_targets
 from nstbatch.runtime.graphs.receptive_field import Box, ReceptiveField, receptive_field
@@ -81,7 +82,7 @@ class Projection:
         return drawn(self.projected)
 
 
-class Deconvnet:
+class Deconvnet(Opened):
     """A bundle on a device, ready to visualise its filters."""
 
     def __init__(

@@ -170,6 +170,8 @@ class Engine:
             UsageError: It is below 1.
         """
         at_least("batch", batch, 1)
+        if self._batcher is not None and self._batcher.most == batch:
+            return
         self._batcher = Batcher(batch)
         self._sessions.keep(KEPT_SESSIONS * batch.bit_length())
 
@@ -193,6 +195,10 @@ class Engine:
         May be called from any thread; see :class:`.session.Session`.
         """
         self._sessions.terminate()
+
+    def close(self) -> None:
+        """Terminate, free all sessions, and open none any more: later calls raise a UsageError."""
+        self._sessions.close()
 
     def drop_sessions(self) -> None:
         """Free the memory of the sessions that are kept for further pictures of their shape."""

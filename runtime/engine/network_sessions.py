@@ -13,6 +13,7 @@ from nstbatch.runtime.cache.lru_cache import LruCache
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.optimizers import Optimizer
 from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, SLOPE, STATE
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View
@@ -58,6 +59,7 @@ class NetworkSessions:
         self._sessions: LruCache[Session] = LruCache(KEPT_SESSIONS)
         self._projections: LruCache[Session] = LruCache(KEPT_PROJECTIONS)
         self._scales: dict[Pooling, float] = {}
+        self._is_closed = False
 
     def targets(
         self,
@@ -260,6 +262,12 @@ class NetworkSessions:
         """End the running pass and all later ones with a StoppedError; from any thread."""
         self._run_options.terminate = True
 
+    def close(self) -> None:
+        """Terminate, drop all sessions, and open none any more."""
+        self._is_closed = True
+        self.terminate()
+        self.clear()
+
     def _kept(
         self,
         parts: tuple[Any, ...],
@@ -286,6 +294,8 @@ class NetworkSessions:
         """
 
         def opened() -> Session:
+            if self._is_closed:
+                raise UsageError("This network was closed. Load it again to go on.")
             about = (self._bundle.sha256, *parts) if has_network else parts
             return open_session(
                 Recipe(about, make),

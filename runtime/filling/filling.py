@@ -26,10 +26,12 @@ from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.descent.progress import Progress, ProgressCallback
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.engine.nearest import layers_of_columns
+from nstbatch.runtime.engine.opened import Opened
 from nstbatch.runtime.errors import ImageError, StoppedError
 from nstbatch.runtime.objectives.hypercolumns import matched_columns
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
+from nstbatch.runtime.pictures.made_picture import MadePicture
 from nstbatch.runtime.pictures.sizes import resize, to_nchw
 
 from .field import Field
@@ -50,7 +52,7 @@ MARGIN = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filled:
+class Filled(MadePicture):
     """A picture without its hole, and how it was made."""
 
     image: Array
@@ -66,7 +68,7 @@ class Filled:
     precision: str
 
 
-class Filling:
+class Filling(Opened):
     """A bundle on a device, ready to fill holes; pictures of one size share their sessions."""
 
     def __init__(

@@ -38,6 +38,7 @@ from nstbatch.runtime.pictures.sizes import from_nchw, to_nchw
 from .class_names import find_class
 from .class_priors import canvas, side_seen
 from .dream_options import LEARNING_RATES, ClassPictureOptions
+from .streams import Streaming
 from .system import Result, Run, System
 from .transparency import Transparency
 
@@ -52,7 +53,7 @@ class ClassPictureResult(Result):
     """The class's probability of this picture, after the softmax over all classes."""
 
 
-class ClassPicture(System):
+class ClassPicture(System, Streaming["str | int", ClassPictureOptions, ClassPictureResult]):
     """A classifier on a device, ready to make pictures of its classes."""
 
     default_model: ClassVar[str] = "squeezenet1_1"  # the built-in one with classes

@@ -31,6 +31,7 @@ from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, long_side, resize, resize_batch, to_nchw
 
 from .dream_options import DREAM_LAYERS, GUIDE_SIZE, DreamOptions
+from .streams import Streaming
 from .system import Result, Run, System
 
 
@@ -42,7 +43,7 @@ class DreamResult(Result):
     """Channels that were amplified, the strongest first if the photo chose them; None for all."""
 
 
-class DeepDream(System):
+class DeepDream(System, Streaming[ImageLike, DreamOptions, DreamResult]):
     """A bundle on a device, ready to dream; photos of the same shape share their sessions."""
 
     default_model: ClassVar[str] = "squeezenet1_1"  # the fastest of the built-in ones

@@ -42,6 +42,7 @@ from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import from_nchw, resize, resized_shape, to_nchw
 
 from .reconstruction_options import ReconstructionOptions
+from .streams import Streaming
 from .system import Run, System, never
 
 ALL_LAYERS = "all"
@@ -101,7 +102,7 @@ class _Phase:
     varying: Varying = nothing_varies
 
 
-class Reconstruction(System):
+class Reconstruction(System, Streaming[ImageLike, ReconstructionOptions, ReconstructionResult]):
     """A bundle on a device, ready to reconstruct images; those of one shape share sessions."""
 
     def __call__(

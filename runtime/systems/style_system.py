@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +25,7 @@ from nstbatch.runtime.style.paintings import Painting, StyleLike, read_paintings
 from nstbatch.runtime.style.regions import Masks, Regions, read_weights, regions_of_photo
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
+from .streams import Made, Stop, stream
 from .system import Result, Run, System
 
 Options = TypeVar("Options", StyleTransferOptions, NearestNeighborOptions)
@@ -138,6 +139,39 @@ class StyleSystem(System, Generic[Options]):
         plan = partial(self._plan, photo, style, options, init_image, masks, checkpoint)
         with self.engine.in_fp32() if self.needs_fp32(options) else nullcontext():
             return self._carry_out(plan, progress, stop)
+
+    def map(
+        self,
+        photos: Iterable[ImageLike],
+        style: StyleLike,
+        options: Options | None = None,
+        *,
+        together: int = 1,
+        in_order: bool = True,
+    ) -> Generator[Made[ImageLike, Result]]:
+        """Paint many photos in one style; see :func:`.streams.stream`.
+
+        Args:
+            photos: The source.
+            style: See :meth:`__call__`.
+            options: The options; the defaults if None.
+            together: Largest number of photos to step as one batch; see
+                :meth:`nstbatch.runtime.engine.engine.Engine.share`. Twice as many are worked on.
+            in_order: See :func:`.streams.stream`.
+
+        Raises:
+            UnknownNameError, UsageError: See :meth:`__call__`; or ``together`` is no whole number
+                above 0.
+            ImageError: A style cannot be read.
+        """
+        chosen = options_or_default(options, self.options_class)
+        self.check_style(style, chosen)
+        self.engine.share(together)
+
+        def paint(photo: ImageLike, stop: Stop) -> Result:
+            return self(photo, style, chosen, stop=stop)
+
+        return stream(paint, photos, at_once=2 * together, in_order=in_order)
 
     def needs_fp32(self, options: Options) -> bool:
         """Return True if a picture is computed in fp32, whatever the precision of the engine."""

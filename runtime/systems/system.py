@@ -27,14 +27,16 @@ from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.descent.progress import ProgressCallback, named_losses, reporter
 from nstbatch.runtime.descent.pyramid import Level, Report, coarse_to_fine
 from nstbatch.runtime.engine.engine import Engine, Targets
+from nstbatch.runtime.engine.opened import Opened
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.objectives.views import View
 from nstbatch.runtime.pictures.images import Picture
+from nstbatch.runtime.pictures.made_picture import MadePicture
 from nstbatch.runtime.pictures.sizes import from_nchw
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(MadePicture):
     """A picture, and how it was made."""
 
     image: Array
@@ -83,7 +85,7 @@ class Run:
     """Turns the last images, (1, 3, H, W) without margin, into the picture (H, W, 3)."""
 
 
-class System:
+class System(Opened):
     """A bundle on a device, ready to make pictures; those of one shape share their sessions."""
 
     default_model: ClassVar[str] = "vgg16"

@@ -35,6 +35,7 @@ from nstbatch.runtime.pictures.colours import match_histogram, pooled
 from nstbatch.runtime.pictures.images import ImageLike, as_picture
 from nstbatch.runtime.pictures.sizes import fit_long_side, from_nchw, resize, resize_tile, to_nchw
 
+from .streams import Streaming
 from .system import Result, Run, System
 from .texture_options import TextureOptions
 
@@ -49,7 +50,7 @@ COARSE_LONGER = -1.0
 KEPT_TARGETS = 16
 
 
-class Texture(System):
+class Texture(System, Streaming[ImageLike, TextureOptions, Result]):
     """A bundle on a device, ready to make textures; those of one size share their sessions."""
 
     def __init__(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.style.paintings import Style
     from nstbatch.runtime.style.regions import Masks
     from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+    from nstbatch.runtime.systems.async_streams import run_async, stream_async
     from nstbatch.runtime.systems.class_picture import ClassPicture, ClassPictureResult
     from nstbatch.runtime.systems.deepdream import DeepDream, DreamResult
     from nstbatch.runtime.systems.dream_options import (
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         ReconstructionResult,
     )
     from nstbatch.runtime.systems.reconstruction_options import ReconstructionOptions
+    from nstbatch.runtime.systems.streams import Made, stream
     from nstbatch.runtime.systems.style_transfer import StyleTransfer
     from nstbatch.runtime.systems.system import Result
     from nstbatch.runtime.systems.texture import Texture
@@ -68,6 +70,7 @@ __all__ = [
     "Filled",
     "Filling",
     "FillingOptions",
+    "Made",
     "Masks",
     "Metadata",
     "NearestNeighborOptions",
@@ -92,6 +95,9 @@ __all__ = [
     "read",
     "read_metadata",
     "read_recipe",
+    "run_async",
+    "stream",
+    "stream_async",
     "write",
 ]
 
@@ -121,6 +127,7 @@ _HOMES = {
     "Reconstruction": "systems.reconstruction",
     "ReconstructionOptions": "systems.reconstruction_options",
     "ReconstructionResult": "systems.reconstruction",
+    "Made": "systems.streams",
     "Masks": "style.regions",
     "Style": "style.paintings",
     "StyleTransfer": "systems.style_transfer",
@@ -133,6 +140,9 @@ _HOMES = {
     "read": "pictures.images",
     "read_metadata": "formats.metadata",
     "read_recipe": "formats.metadata",
+    "run_async": "systems.async_streams",
+    "stream": "systems.streams",
+    "stream_async": "systems.async_streams",
     "write": "pictures.images",
 }
 
