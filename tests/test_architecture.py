@@ -21,7 +21,7 @@ HOUSES = ("cli", "benchmarks", "exporter", "runtime")
 LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "cli": (
         ("cli.main",),
-        ("cli.verbs",),
+        ("cli.verbs", "cli.library"),
         ("cli.deconv", "cli.console", "cli.report"),
         ("cli.batch",),
         ("cli.output", "cli.options"),

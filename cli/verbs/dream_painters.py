@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nstbatch.cli.batch.painted import check_finished, painting_of
 from nstbatch.cli.jobs.effort import Effort, effort_of_photos
 from nstbatch.cli.text import printable
 from nstbatch.runtime.checks import OWN, at_least
@@ -21,7 +22,7 @@ from nstbatch.runtime.systems.dream_options import (
 )
 
 from .carry_out import Work
-from .prepare import BatchOptions, check_finished, chosen, find_photos, painting_of, read_picture
+from .prepare import BatchOptions, chosen, find_photos, read_picture
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painting, Stop

@@ -14,7 +14,7 @@ import typer
 from nstbatch.cli.exit_codes import NOTHING_MATCHED
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.text import printable
-from nstbatch.runtime.errors import ImageError, NonFiniteError, NstbatchError, UsageError
+from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.formats.picture_options import PictureOptions
 
 from .input_options import InputOptions
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
     from nstbatch.cli.console.results import Results
     from nstbatch.cli.jobs.left_out import LeftOut
     from nstbatch.cli.jobs.naming import Naming
-    from nstbatch.cli.jobs.painting import Painting
     from nstbatch.cli.jobs.plan import Plan
     from nstbatch.cli.jobs.search import Search
     from nstbatch.runtime.checks import Pooling
-    from nstbatch.runtime.descent.loop import StopReason
     from nstbatch.runtime.engine.engine import Engine
     from nstbatch.runtime.objectives.terms import Objective
     from nstbatch.runtime.pictures.images import Picture
-    from nstbatch.runtime.systems.system import Result
 
     from .alone import Alone
 
@@ -196,34 +193,6 @@ def chosen(plan: Plan, batch: BatchOptions) -> Plan:
     wanted = tuple(job for key, job in jobs.items() if key in only)
     others = tuple(job for key, job in jobs.items() if key not in only)
     return replace(plan, jobs=wanted, others=others)
-
-
-def check_finished(reason: StopReason) -> None:
-    """Raise the error of a painter whose run ended early."""
-    from nstbatch.runtime.descent.loop import StopReason
-
-    if reason is StopReason.STOPPED:
-        raise KeyboardInterrupt
-    if reason is StopReason.NON_FINITE:
-        raise NonFiniteError(reason.value)
-    if not reason.is_success:
-        raise NstbatchError(reason.value)
-
-
-def painting_of(result: Result) -> Painting:
-    """Return the picture of a finished run; see :func:`check_finished`."""
-    from nstbatch.cli.jobs.painting import Painting
-
-    check_finished(result.reason)
-    return Painting(
-        result.image,
-        result.alpha,
-        result.losses,
-        result.steps,
-        result.provider,
-        result.precision,
-        seconds=result.seconds,
-    )
 
 
 def share(

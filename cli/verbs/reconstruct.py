@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from nstbatch.cli.batch.painted import check_finished
 from nstbatch.cli.jobs.effort import effort_of_photos
 from nstbatch.cli.options.computing import Computing
 from nstbatch.cli.options.reconstruct import DEFAULT_OUT, Reconstructing
@@ -21,7 +22,7 @@ from nstbatch.runtime.errors import NonFiniteError, UsageError
 
 from .batch_verb import batch_options
 from .carry_out import Work, carry_out
-from .prepare import check_finished, find_photos
+from .prepare import find_photos
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painter, Painting, Stop

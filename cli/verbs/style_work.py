@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from nstbatch.cli.batch.painted import painting_of
 from nstbatch.cli.exit_codes import DONE, FAILED
 from nstbatch.cli.jobs.effort import effort_of_photos
 from nstbatch.cli.jobs.parameters import Setting
@@ -21,7 +22,7 @@ from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptio
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 from .carry_out import Work
-from .prepare import BatchOptions, find_photos, painting_of, read_picture, share
+from .prepare import BatchOptions, find_photos, read_picture, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from nstbatch.cli.batch.painted import painting_of
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.reporting import StepReporting
@@ -17,7 +18,7 @@ from nstbatch.cli.parsing.with_groups import with_groups
 
 from .batch_verb import batch_options
 from .carry_out import Work, carry_out
-from .prepare import find_photos, painting_of, read_picture, share
+from .prepare import find_photos, read_picture, share
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painter, Painting, Stop

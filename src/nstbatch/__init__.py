@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 from nstbatch.runtime.telemetry import switch_off
 
 if TYPE_CHECKING:
+    from nstbatch.cli.batch.batch import Summary
+    from nstbatch.cli.jobs.painting import Outcome
+    from nstbatch.cli.library.batch import Batch, PictureRun
     from nstbatch.runtime.bundles.bundle import Bundle
     from nstbatch.runtime.deconvnet.deconvnet import Deconvnet
     from nstbatch.runtime.deconvnet.deconvnet_options import DeconvnetOptions
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.filling.filling import Filled, Filling
     from nstbatch.runtime.filling.filling_options import FillingOptions
     from nstbatch.runtime.formats.metadata import Metadata, read_metadata, read_recipe
+    from nstbatch.runtime.formats.picture_options import PictureOptions
     from nstbatch.runtime.pictures.images import Picture, read, write
     from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
     from nstbatch.runtime.style.paintings import Style
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
 switch_off()
 
 __all__ = [
+    "Batch",
     "Bundle",
     "ClassPicture",
     "ClassPictureOptions",
@@ -76,7 +81,10 @@ __all__ = [
     "NearestNeighborOptions",
     "NearestNeighborStyle",
     "NstbatchError",
+    "Outcome",
     "Picture",
+    "PictureOptions",
+    "PictureRun",
     "Progress",
     "ReconstructedLayer",
     "Reconstruction",
@@ -86,6 +94,7 @@ __all__ = [
     "Style",
     "StyleTransfer",
     "StyleTransferOptions",
+    "Summary",
     "Texture",
     "TextureOptions",
     "ZoomOptions",
@@ -104,46 +113,51 @@ __all__ = [
 # The module of each public name. It is imported when the name is first used, so that the command
 # line starts without numpy and ONNX Runtime.
 _HOMES = {
-    "Bundle": "bundles.bundle",
-    "Deconvnet": "deconvnet.deconvnet",
-    "DeconvnetOptions": "deconvnet.deconvnet_options",
-    "ClassPicture": "systems.class_picture",
-    "ClassPictureOptions": "systems.dream_options",
-    "ClassPictureResult": "systems.class_picture",
-    "DeepDream": "systems.deepdream",
-    "DreamOptions": "systems.dream_options",
-    "DreamResult": "systems.deepdream",
-    "Filled": "filling.filling",
-    "Filling": "filling.filling",
-    "FillingOptions": "filling.filling_options",
-    "Result": "systems.system",
-    "Metadata": "formats.metadata",
-    "NearestNeighborOptions": "style.nearest_neighbor_options",
-    "NearestNeighborStyle": "systems.nearest_neighbor_style",
-    "NstbatchError": "errors",
-    "Picture": "pictures.images",
-    "Progress": "descent.progress",
-    "ReconstructedLayer": "systems.reconstruction",
-    "Reconstruction": "systems.reconstruction",
-    "ReconstructionOptions": "systems.reconstruction_options",
-    "ReconstructionResult": "systems.reconstruction",
-    "Made": "systems.streams",
-    "Masks": "style.regions",
-    "Style": "style.paintings",
-    "StyleTransfer": "systems.style_transfer",
-    "StyleTransferOptions": "style.style_transfer_options",
-    "Texture": "systems.texture",
-    "TextureOptions": "systems.texture_options",
-    "ZoomOptions": "systems.dream_options",
-    "ZoomResult": "systems.zoom",
-    "dream_frames": "systems.zoom",
-    "read": "pictures.images",
-    "read_metadata": "formats.metadata",
-    "read_recipe": "formats.metadata",
-    "run_async": "systems.async_streams",
-    "stream": "systems.streams",
-    "stream_async": "systems.async_streams",
-    "write": "pictures.images",
+    "Batch": "cli.library.batch",
+    "Outcome": "cli.jobs.painting",
+    "PictureRun": "cli.library.batch",
+    "PictureOptions": "runtime.formats.picture_options",
+    "Summary": "cli.batch.batch",
+    "Bundle": "runtime.bundles.bundle",
+    "Deconvnet": "runtime.deconvnet.deconvnet",
+    "DeconvnetOptions": "runtime.deconvnet.deconvnet_options",
+    "ClassPicture": "runtime.systems.class_picture",
+    "ClassPictureOptions": "runtime.systems.dream_options",
+    "ClassPictureResult": "runtime.systems.class_picture",
+    "DeepDream": "runtime.systems.deepdream",
+    "DreamOptions": "runtime.systems.dream_options",
+    "DreamResult": "runtime.systems.deepdream",
+    "Filled": "runtime.filling.filling",
+    "Filling": "runtime.filling.filling",
+    "FillingOptions": "runtime.filling.filling_options",
+    "Result": "runtime.systems.system",
+    "Metadata": "runtime.formats.metadata",
+    "NearestNeighborOptions": "runtime.style.nearest_neighbor_options",
+    "NearestNeighborStyle": "runtime.systems.nearest_neighbor_style",
+    "NstbatchError": "runtime.errors",
+    "Picture": "runtime.pictures.images",
+    "Progress": "runtime.descent.progress",
+    "ReconstructedLayer": "runtime.systems.reconstruction",
+    "Reconstruction": "runtime.systems.reconstruction",
+    "ReconstructionOptions": "runtime.systems.reconstruction_options",
+    "ReconstructionResult": "runtime.systems.reconstruction",
+    "Made": "runtime.systems.streams",
+    "Masks": "runtime.style.regions",
+    "Style": "runtime.style.paintings",
+    "StyleTransfer": "runtime.systems.style_transfer",
+    "StyleTransferOptions": "runtime.style.style_transfer_options",
+    "Texture": "runtime.systems.texture",
+    "TextureOptions": "runtime.systems.texture_options",
+    "ZoomOptions": "runtime.systems.dream_options",
+    "ZoomResult": "runtime.systems.zoom",
+    "dream_frames": "runtime.systems.zoom",
+    "read": "runtime.pictures.images",
+    "read_metadata": "runtime.formats.metadata",
+    "read_recipe": "runtime.formats.metadata",
+    "run_async": "runtime.systems.async_streams",
+    "stream": "runtime.systems.streams",
+    "stream_async": "runtime.systems.async_streams",
+    "write": "runtime.pictures.images",
 }
 
 
@@ -154,4 +168,4 @@ def __getattr__(name: str) -> object:
         return version("nstbatch")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"nstbatch.runtime.{_HOMES[name]}"), name)
+    return getattr(import_module(f"nstbatch.{_HOMES[name]}"), name)
