@@ -101,13 +101,19 @@ class Computing:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ComputingTogether(Computing):
-    """The same for verbs that optimise several pictures at a time."""
+class ComputingInTiles(Computing):
+    """The same for verbs whose pictures may be larger than memory."""
 
-    together: Together = None
     tile_size: TileSize = None
 
     @property
     def place(self) -> dict[str, Any]:
         """The same as for other verbs, and the side of the tiles."""
         return {**super().place, "tile_size": self.tile_size}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ComputingTogether(ComputingInTiles):
+    """The same for verbs that optimise several pictures at a time."""
+
+    together: Together = None

@@ -213,7 +213,7 @@ def _style(size: int | str, trims: bool, batch: BatchOptions, path: Path) -> Pic
 
 def _objective(transfer: StyleSystem[Options], options: Options) -> Objective:
     """Return the objective; check now that the network has what the options name."""
-    from nstbatch.runtime.engine.network_facts import check_graph
+    from nstbatch.runtime.needs.network_facts import check_graph
 
     objective = transfer.objective(options)
     check_graph(transfer.engine.bundle, "gradient", options.pooling)

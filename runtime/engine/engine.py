@@ -30,17 +30,22 @@ from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.devices.processor import available_cores, threads_within
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.names import GRADIENT, IMAGE, TARGET, WEIGHT
+from nstbatch.runtime.needs.batch_size import best_batch
+from nstbatch.runtime.needs.peak_memory import (
+    KEPT_SESSIONS,
+    PassCost,
+    peak_of_descent,
+    peak_of_search,
+)
+from nstbatch.runtime.needs.size_limits import SizeLimits
 from nstbatch.runtime.objectives.terms import Objective, Term, projection
 from nstbatch.runtime.objectives.views import View
 
-from .batch_size import best_batch
 from .batching import Batcher, Start
 from .device_descent import LOOK_EVERY, Descent
 from .nearest import nearest
 from .network import Network
-from .network_sessions import KEPT_SESSIONS, NetworkSessions
-from .peak_memory import PassCost, peak_of_descent, peak_of_search
-from .size_limits import SizeLimits
+from .network_sessions import NetworkSessions
 
 Targets: TypeAlias = Mapping[str, Array]
 
@@ -120,7 +125,7 @@ class Engine:
     ) -> int:
         """Return the default batch size for pictures up to a size, (height, width).
 
-        See :func:`.batch_size.best_batch`.
+        See :func:`nstbatch.runtime.needs.batch_size.best_batch`.
         """
         terms = objective.terms
         return best_batch(self.bundle, self.provider, terms, optimizer, pooling, size)
@@ -136,7 +141,7 @@ class Engine:
     ) -> int | None:
         """Return the estimated peak of this process's memory, in bytes; None on a GPU.
 
-        See :func:`.peak_memory.peak_of_descent`.
+        See :func:`nstbatch.runtime.needs.peak_memory.peak_of_descent`.
         """
         if self.provider.memory != "cpu":
             return None
@@ -154,7 +159,7 @@ class Engine:
     ) -> int | None:
         """Return the estimated peak of this process's memory, in bytes; None on a GPU.
 
-        See :func:`.peak_memory.peak_of_search`.
+        See :func:`nstbatch.runtime.needs.peak_memory.peak_of_search`.
         """
         if self.provider.memory != "cpu":
             return None

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from nstbatch.runtime.arrays import Array, Shapes
-from nstbatch.runtime.names import ELEMENTS, GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.objectives.terms import Term
-from nstbatch.runtime.objectives.tiled_losses import layer_of, tiled_loss
+from nstbatch.runtime.objectives.tiled_losses import tiled_loss
 from nstbatch.runtime.tiles.inputs import Sums, TileInputs, added_up
 from nstbatch.runtime.tiles.plan import Tile, Tiling
 
@@ -43,7 +44,7 @@ class TiledStep:
         terms: Sequence[Term],
         tiling: Tiling,
         inputs: TileInputs,
-        elements: Mapping[str, float],
+        elements: Mapping[str, Array],
         shape: tuple[int, ...],
     ) -> None:
         """Take sessions for the tiles of pictures.
@@ -53,13 +54,12 @@ class TiledStep:
             terms: Terms of the objective.
             tiling: The tiles.
             inputs: Cuts the inputs of the terms.
-            elements: C H W of the whole picture, by layer, and for the image.
+            elements: See :func:`nstbatch.runtime.objectives.tiled_losses.elements_of`, by the names
+                of the inputs.
             shape: Of the pictures, (N, 3, H, W).
         """
         self._sessions, self._tiling, self._inputs = sessions, tiling, inputs
-        self._elements = {
-            ELEMENTS + term.name: np.array([elements[layer_of(term)]], np.float32) for term in terms
-        }
+        self._elements = elements
         self._between = [WEIGHT + term.name for term in terms]
         self._between += [
             TARGET + term.name
@@ -79,7 +79,13 @@ class TiledStep:
 
     def bind(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> BoundPass:
         """Make a pass over fixed buffers; see :meth:`.session.Session.bind`."""
-        return _Pass(self, inputs, outputs)
+        return partial(self._pass, inputs, outputs)
+
+    def _pass(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> None:
+        read = {name: values_of(buffer) for name, buffer in inputs.items()}
+        gradient = values_of(outputs[GRADIENT])
+        gradient.fill(0)
+        values_of(outputs[LOSSES])[:] = self.add_to(gradient, read)
 
     def add_to(self, gradient: Array, whole: Mapping[str, Array]) -> Array:
         """Add the gradient of the images to an array of zeros, and return the losses (N, T)."""
@@ -98,21 +104,3 @@ class TiledStep:
         sums = {name: values.astype(np.float32) for name, values in totals.items()}
         given = {name: whole[name] for name in self._between}
         return self._sessions.finish.run({**sums, **given, **self._elements})
-
-
-class _Pass:
-    """A tiled step over fixed buffers."""
-
-    def __init__(
-        self, step: TiledStep, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]
-    ) -> None:
-        self._step = step
-        self._held = (inputs, outputs)  # the arrays know only the buffers' addresses
-        self._read = {name: values_of(buffer) for name, buffer in inputs.items()}
-        self._written = {name: values_of(buffer) for name, buffer in outputs.items()}
-
-    def __call__(self) -> None:
-        """Run once; a StoppedError if it was terminated: the outputs are then undefined."""
-        gradient = self._written[GRADIENT]
-        gradient.fill(0)
-        self._written[LOSSES][:] = self._step.add_to(gradient, self._read)

@@ -24,9 +24,9 @@ from nstbatch.runtime.descent.optimizers import optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.peak_memory import SCALES_KEPT, STYLE_PASSES
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.names import TARGET
+from nstbatch.runtime.needs.peak_memory import SCALES_KEPT, STYLE_PASSES
 from nstbatch.runtime.objectives.magnitudes import magnitudes, waves_of
 from nstbatch.runtime.objectives.style_losses import STYLE_LOSSES, least_side
 from nstbatch.runtime.objectives.terms import Objective, Term

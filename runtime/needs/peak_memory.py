@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .network_facts import network_loads
-from .network_sessions import KEPT_SESSIONS
 
 if TYPE_CHECKING:
     from nstbatch.runtime.bundles.bundle import Bundle
@@ -64,6 +63,11 @@ OF_WHOLE = 100
 
 # Times the optimiser's state: that of two sizes while it is resampled, and the copies for it.
 OF_STATE = 2.2
+
+# Photos of one shape share their sessions: four for each scale, and a run has four scales by
+# default. More would keep the activations of shapes that may never come again. A shared engine
+# keeps as many again for every batch size, see :mod:`nstbatch.runtime.engine.batching`.
+KEPT_SESSIONS = 16
 
 # Sessions of steps that are kept at most, each with that of its updates.
 MOST_STEPS = KEPT_SESSIONS // 2
