@@ -54,7 +54,7 @@ OF_PHOTOS = (
 )
 OF_CLASSES = ("prior", "transparency")
 OF_FILMS = ("zoom", "video", "fps")
-OF_TILES = ("tile_size",)
+OF_TILES = ("tile_size", "memory")
 OF_PICTURES = ("format_", "quality", "preserve", "strip")
 
 

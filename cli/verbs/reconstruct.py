@@ -60,6 +60,7 @@ def reconstruct(
     reconstruction = _load(computing, options)
     layer_runs = len(reconstruction.layers(options)) * len(options.tv_weights or (1,))
     memory = partial(reconstruction.peak_memory, options)
+    has_tiles = all(layer.stride is not None for layer in reconstruction.layers(options))
     work = Work(
         plan,
         _painter(reconstruction, options),
@@ -67,6 +68,7 @@ def reconstruct(
         effort=effort_of_photos(
             options.size, options.max_size, options.iterations * layer_runs, memory
         ),
+        budget=computing.budget(has_tiles=has_tiles),
     )
     code = carry_out(work, batch)
     rows = [] if batch.dry_run or batch.alone else read_rows(batch.out)

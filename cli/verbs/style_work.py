@@ -51,6 +51,8 @@ def style_work(
     batch: BatchOptions,
 ) -> Work:
     """Read the pictures, load the network, and return what is to be painted."""
+    from nstbatch.runtime.objectives.tiled_losses import have_tiles
+
     init_path = stylizing.init_path
     styles: Styles = Styles(style, options.style_reading_size, stylizing, batch)
     init_picture = read_picture(init_path, "the --init image", options.size) if init_path else None
@@ -76,6 +78,7 @@ def style_work(
             options.pooling,
             effort.largest([job.file for job in plan.jobs]),
         ),
+        budget=computing.budget(has_tiles=have_tiles(objective.terms)),
     )
 
 

@@ -30,14 +30,10 @@ from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.devices.processor import available_cores, threads_within
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.names import GRADIENT, IMAGE, TARGET, WEIGHT
+from nstbatch.runtime.needs import peak_memory
 from nstbatch.runtime.needs.batch_size import best_batch
-from nstbatch.runtime.needs.peak_memory import (
-    KEPT_SESSIONS,
-    PassCost,
-    peak_of_descent,
-    peak_of_search,
-)
 from nstbatch.runtime.needs.size_limits import SizeLimits
+from nstbatch.runtime.needs.tile_choice import LARGE_TILE
 from nstbatch.runtime.objectives.terms import Objective, Term, projection
 from nstbatch.runtime.objectives.views import View
 
@@ -106,6 +102,15 @@ class Engine:
     def provider(self, provider: Provider) -> None:
         self._provider = provider
 
+    @property
+    def tile_size(self) -> int | None:
+        """Side in pixels of the tiles of larger pictures; None for whole pictures only."""
+        return self._network.tile_size
+
+    @tile_size.setter
+    def tile_size(self, side: int | None) -> None:
+        self._network = Network(self.bundle, self._sessions, self._provider, side)
+
     @contextmanager
     def in_fp32(self) -> Iterator[None]:
         """Compute in fp32 within a ``with`` block, in this thread only; blocks may be nested."""
@@ -133,7 +138,7 @@ class Engine:
     def peak_of_descent(
         self,
         steps: Sequence[Collection[str]],
-        cost: PassCost,
+        cost: peak_memory.PassCost,
         optimizer: Optimizer,
         pooling: Pooling,
         shape: tuple[int, int],
@@ -152,7 +157,7 @@ class Engine:
         network = (self.bundle, steps, cost, optimizer, pooling)
         layers = {layer for of_step in steps for layer in of_step}
         window = self._network.window(layers, pooling, shape)
-        return peak_of_descent(*network, shape, together, begun, window)
+        return peak_memory.peak_of_descent(*network, shape, together, begun, window)
 
     def peak_of_search(
         self, layers: Collection[str], batch: int, shape: tuple[int, int]
@@ -163,7 +168,7 @@ class Engine:
         """
         if self.provider.memory != "cpu":
             return None
-        return peak_of_search(self.bundle, layers, shape, batch)
+        return peak_memory.peak_of_search(self.bundle, layers, shape, batch)
 
     def share(self, batch: int) -> None:
         """Batch the pictures of several threads from now on; see :mod:`.batching`.
@@ -176,12 +181,19 @@ class Engine:
         """
         at_least("batch", batch, 1)
         self._batcher = Batcher(batch)
-        self._sessions.keep(KEPT_SESSIONS * batch.bit_length())
+        self._sessions.keep(peak_memory.KEPT_SESSIONS * batch.bit_length())
 
-    def step_fewer_together(self) -> None:
-        """Halve the batches from now on, after one did not fit into memory."""
-        if self._batcher is not None:
-            self._batcher.most = max(1, self._batcher.most // 2)
+    def drop_sessions(self) -> None:
+        """Free the memory of the sessions that are kept for further pictures of their shape."""
+        self._sessions.clear()
+
+    def use_less_memory(self, *, has_tiles: bool = False) -> None:
+        """Drop all sessions, and halve the batches from now on; else use tiles, if it can."""
+        self.drop_sessions()
+        if self._batcher is not None and self._batcher.most > 1:
+            self._batcher.most //= 2
+        elif has_tiles and self.tile_size is None and self._provider.memory == "cpu":
+            self.tile_size = LARGE_TILE
 
     def picture(self) -> AbstractContextManager[None]:
         """Work on one picture within a ``with`` block; see :meth:`.Batcher.picture`."""
@@ -198,10 +210,6 @@ class Engine:
         May be called from any thread; see :class:`.session.Session`.
         """
         self._sessions.terminate()
-
-    def drop_sessions(self) -> None:
-        """Free the memory of the sessions that are kept for further pictures of their shape."""
-        self._sessions.clear()
 
     def targets(
         self,

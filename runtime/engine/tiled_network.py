@@ -29,8 +29,11 @@ from nstbatch.runtime.tiles.plan import Tiling, plan_tiles
 from .network_sessions import NetworkSessions
 from .session import Session
 from .tiled_sessions import TiledNetworkSessions
-from .tiled_step import TiledStep
+from .tiled_step import TiledStep, TileParts
 from .viewed_step import ViewedStep
+
+# Pixels. A guess: below, windows are nearly all overlap.
+SMALLEST_TILE = 64
 
 # A total variation compares a pixel with its neighbours.
 IMAGE_FIELD = ReceptiveField(Window(1, -1, 1), Window(1, -1, 1))
@@ -114,16 +117,27 @@ class TiledNetwork:
         self, provider: Provider, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes
     ) -> TiledStep:
         count, _, height, width = shapes[IMAGE]
-        tiling, inputs = self._cut(terms, pooling, (height, width))
         elements = self._elements(terms, pooling, (height, width))
         between = _shapes(elements)
         for term in terms:
             between[WEIGHT + term.name] = (count,)
             if term.has_target and not tiled_loss(term).is_local:
                 between[TARGET + term.name] = shapes[TARGET + term.name]
-        taken = inputs.shapes(shapes) | inputs.mask_shapes()
-        sessions = self._tiled.tiles(provider, terms, pooling, taken, between)
-        return TiledStep(sessions, terms, tiling, inputs, elements, shapes[IMAGE])
+
+        def parts() -> TileParts:
+            tiling, inputs = self._cut(terms, pooling, (height, width))
+            taken = inputs.shapes(shapes) | inputs.mask_shapes()
+            sessions = self._tiled.tiles(provider, terms, pooling, taken, between)
+            return TileParts(sessions, tiling, inputs)
+
+        def smaller() -> TileParts:
+            if self._side <= SMALLEST_TILE:
+                raise MemoryError(f"There is not enough memory for tiles of {self._side} pixels.")
+            self._side //= 2
+            self._sessions.clear()
+            return parts()
+
+        return TiledStep(parts(), terms, elements, shapes[IMAGE], smaller)
 
     def targets(
         self,

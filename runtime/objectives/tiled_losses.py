@@ -103,12 +103,17 @@ def tiled_loss(term: Term) -> TiledLoss:
     Raises:
         UsageError: Its loss depends on the whole picture at once.
     """
-    if term.loss.name not in _TILED or term.joint is not None:
+    if not have_tiles([term]):
         raise UsageError(
             f"The loss {term.name} depends on the whole picture at once, so it cannot be computed "
             "in tiles. Choose another loss, or a smaller picture."
         )
     return _TILED[term.loss.name]
+
+
+def have_tiles(terms: Iterable[Term]) -> bool:
+    """True if the losses of all terms can be computed in tiles."""
+    return all(term.loss.name in _TILED and term.joint is None for term in terms)
 
 
 def layer_of(term: Term) -> str:

@@ -277,3 +277,43 @@ def test_a_terminated_engine_ends_between_tiles():
     engine.terminate()
     with pytest.raises(StoppedError):
         descent.evaluate()
+
+
+class Failing:
+    """A session that has no memory for the first passes."""
+
+    def __init__(self, session, times):
+        self._session, self.left = session, times
+
+    def run(self, inputs):
+        if self.left:
+            self.left -= 1
+            raise MemoryError
+        return self._session.run(inputs)
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+
+def test_without_memory_the_tiles_are_halved_and_the_step_goes_on():
+    made, (height, width) = texture(Bundle.load("squeezenet1_1")), (300, 260)
+    images, reference = pictures(1, height, width), pictures(1, height, width, seed=1)
+    tiled, whole = network("squeezenet1_1", 128), network("squeezenet1_1", None)
+    expected = computed(whole, made, "avg", images, reference)
+    inputs = {IMAGE: images, **expected[0]}
+    inputs |= {
+        WEIGHT + term.name: term.graph_weight(weight, expected[0][TARGET + term.name], 1)
+        for weight, term in made.weighted
+    }
+    shapes = {name: values.shape for name, values in inputs.items()}
+    step = tiled.step(CPU, made.terms, (), "avg", shapes)
+    parts = step._parts
+    pulls = Failing(parts.sessions.pulls, 1)
+    step._parts = replace(parts, sessions=replace(parts.sessions, pulls=pulls))
+    found = step.run(inputs)
+    assert step._parts.tiling.size < parts.tiling.size
+    difference = np.linalg.norm(found[GRADIENT] - expected[2])
+    assert difference < 1e-5 * np.linalg.norm(expected[2])
+    step._parts = replace(parts, sessions=replace(parts.sessions, pulls=Failing(pulls, 9)))
+    with pytest.raises(MemoryError, match="tiles of 64 pixels"):
+        step.run(inputs)
