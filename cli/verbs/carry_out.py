@@ -91,7 +91,7 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
         jobs = Batch(
             entries(), painter, folder, origin, photos, plan.unreadable, begin, work.at_once
         )
-        said = _fit(work, jobs.entries)
+        said = _fit(work, jobs.entries, batch)
         if said is not None and not batch.quiet:
             print(f"nstbatch: {said}", file=sys.stderr)
         summary, lost = _paint(jobs, batch, partial(terminate, work.engines))
@@ -119,7 +119,7 @@ def _show(
     from nstbatch.cli.output.survey import refuse_outdated, refuse_unknown
 
     show(work.plan, entries, as_json=batch.as_json, quiet=batch.quiet)
-    said = _fit(work, entries)
+    said = _fit(work, entries, batch)
     if not batch.quiet:
         if said is not None:
             print(f"nstbatch: {said}", file=sys.stderr)
@@ -183,7 +183,7 @@ def _watched(console: Reporter, to_do: int, batch: BatchOptions) -> Iterator[Rep
         yield Tee(console, live)
 
 
-def _fit(work: Work, entries: Sequence[Entry]) -> str | None:
+def _fit(work: Work, entries: Sequence[Entry], batch: BatchOptions) -> str | None:
     """Choose tiles by the memory that there is, and return a sentence about it; None without."""
     from nstbatch.cli.output.survey import Standing
 
@@ -191,7 +191,7 @@ def _fit(work: Work, entries: Sequence[Entry]) -> str | None:
     if work.effort is None or not photos:
         return None
     engine = work.engines[0] if work.engines else None
-    return work.budget.fit(engine, work.effort, photos)
+    return work.budget.fit(engine, work.effort, photos, batch.out)
 
 
 def _print_what_is_faster(batch: BatchOptions) -> None:

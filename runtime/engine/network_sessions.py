@@ -22,6 +22,7 @@ from .open_session import open_session
 from .passes import PassOptions
 from .ready_graph import Recipe
 from .session import Session
+from .strip_update import STRIP, StripUpdate
 
 if TYPE_CHECKING:
     import onnx
@@ -160,6 +161,11 @@ class NetworkSessions:
             state: Shape of every part of the optimiser's state, by name.
         """
         n, c, height, width = image_shape
+        whole = c * height * width
+        if optimizer.is_elementwise and provider.memory == "cpu" and n == 1 and whole > STRIP:
+            strip = (1, c, 1, STRIP // c)
+            of_strip = self.update(provider, optimizer, strip, optimizer.state_shapes(strip))
+            return StripUpdate(of_strip, whole, image_shape)
         shapes = dict.fromkeys((IMAGE, GRADIENT), image_shape) | dict.fromkeys(SCALARS, ())
         shapes |= {STATE + name: shape for name, shape in state.items()}
         return self.kept(

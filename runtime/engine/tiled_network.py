@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array, Shape, Shapes
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.checks import Pooling
@@ -188,7 +189,7 @@ class TiledNetwork:
         session = self._sessions.targets(provider, terms, pooling, image, guides)
         sides = self._sides(pooling, (height, width))
         targets = {
-            name: np.empty((*shape[:2], *sides[layer_of(term)]), np.float32)
+            name: scratch.zeros((*shape[:2], *sides[layer_of(term)]))
             for term in terms
             for name, shape in [_target_of(term, session.output_shapes)]
         }
