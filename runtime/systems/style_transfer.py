@@ -13,7 +13,7 @@ import os
 from dataclasses import replace
 
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
-from nstbatch.runtime.descent.pyramid import Level
+from nstbatch.runtime.descent.pyramid import DEAR, Level
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.needs.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.objectives.style_losses import least_side
@@ -40,6 +40,7 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
     """A bundle on a device, ready to paint; photos of the same shape share their sessions."""
 
     level_power = FINE_LONGER
+    few_above = DEAR
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from nstbatch.runtime.cache.lru_cache import LruCache
 from nstbatch.runtime.checks import Pooling, above, options_or_default, whole
 from nstbatch.runtime.descent.optimizers import optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
-from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
+from nstbatch.runtime.descent.pyramid import DEAR, MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.names import TARGET
@@ -270,6 +270,7 @@ class Texture(System):
             smallest=max(smallest, math.ceil(need * ratio), least_side(options.style_loss)),
             margin=0 if options.tileable else MARGIN,
             power=COARSE_LONGER,
+            few_above=DEAR,
         )
 
     def _need(self, objective: Objective, options: TextureOptions) -> tuple[int, str, str]:
