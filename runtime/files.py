@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(
-    path: Path, data: bytes, token: str | None = None, *, modified_ns: int | None = None
+    path: Path,
+    data: bytes | Callable[[BinaryIO], object],
+    token: str | None = None,
+    *,
+    modified_ns: int | None = None,
 ) -> None:
     """Write a file; an existing file of that name stays until the new one is complete and on disk.
 
     Args:
         path: The file to write; its folder must exist.
-        data: The whole content.
+        data: The whole content, or what writes it to a file.
         token: Part of the temporary file's name, see :func:`temporary_name`; random by default.
             A caller that chooses it can find the temporary file of a process that was killed.
         modified_ns: Modification time to set, in nanoseconds since 1970; None for now.
@@ -28,7 +34,10 @@ def write_atomically(
     temporary = path.with_name(temporary_name(token or secrets.token_hex(8)))
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            if callable(data):
+                data(file)
+            else:
+                file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if modified_ns is not None:

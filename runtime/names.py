@@ -24,6 +24,9 @@ MASK = "mask/"
 SLOPE = "slope/"
 SUMS = "sums/"
 
+SEEN = "seen"
+"""Of views alone, see :mod:`.graphs.view_graphs`."""
+
 STATE = "state/"
 STATE_OUT = "state_out/"
 SCALARS = ("learning_rate", "lower", "upper")

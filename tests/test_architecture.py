@@ -42,6 +42,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("runtime.systems", "runtime.deconvnet", "runtime.filling"),
         ("runtime.style",),
         ("runtime.engine",),
+        ("runtime.needs",),
         ("runtime.cache", "runtime.descent", "runtime.tiles"),
         ("runtime.gpu_graphs",),
         ("runtime.graphs",),

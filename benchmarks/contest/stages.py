@@ -169,9 +169,10 @@ class TimedSessions(NetworkSessions):
         super().__init__(bundle, threads)
         self._watch = watch
 
-    def _kept(self, *args: Any, **kwargs: Any) -> Session:
+    def kept(self, *args: Any, **kwargs: Any) -> Session:
+        """As in :class:`NetworkSessions`; time to open a session counts as opening."""
         with self._watch.stage(OPEN):
-            return super()._kept(*args, **kwargs)
+            return super().kept(*args, **kwargs)
 
 
 class TimedDescent(Descent):

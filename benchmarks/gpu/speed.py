@@ -25,7 +25,7 @@ from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.benchmarks.tasks.turns import AbsentError, ContestantError
 from nstbatch.runtime.devices.gpu_memory import gpu_memory
 from nstbatch.runtime.devices.processor import available_cores
-from nstbatch.runtime.engine.batch_size import OVERHEAD, bytes_of_step
+from nstbatch.runtime.needs.batch_size import OVERHEAD, bytes_of_step
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 

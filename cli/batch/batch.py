@@ -24,9 +24,10 @@ from nstbatch.cli.jobs.search import Unreadable
 from nstbatch.cli.output.fingerprint import Hashed, Origin
 from nstbatch.cli.output.survey import Entry, Photos, Standing
 from nstbatch.cli.text import printable
+from nstbatch.runtime.devices.out_of_memory import is_out_of_memory
 from nstbatch.runtime.errors import NstbatchError, StoppedError, UsageError
 
-from .faults import end_of_batch, is_out_of_memory
+from .faults import end_of_batch
 from .loss_curve import Curve
 from .side_by_side import side_by_side
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 import logging
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.jobs.painting import BatchStoppedError
 from nstbatch.cli.text import printable
+from nstbatch.runtime.devices.out_of_memory import causes, is_out_of_memory
 from nstbatch.runtime.errors import NonFiniteError, NstbatchError
 
 if TYPE_CHECKING:
@@ -43,22 +43,6 @@ DEVICE_GONE = re.compile(
     re.IGNORECASE,
 )
 
-# Messages of allocators without memory: C++, ONNX Runtime's arena (bfc_arena.cc),
-# cudaErrorMemoryAllocation (2), OpenVINO, Python through numpy, OpenCV.
-OUT_OF_MEMORY = re.compile(
-    r"bad_alloc|failed to allocate memory|out of memory|CUDA (?:failure|error) 2\b"
-    r"|CL_MEM_OBJECT_ALLOCATION_FAILURE|insufficient memory",
-    re.IGNORECASE,
-)
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and the errors that it was raised from."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
-
 
 def end_of_batch(error: Exception) -> str | None:
     """Return a sentence for an error that stops the whole batch; None for a fault of one photo."""
@@ -75,20 +59,12 @@ def end_of_batch(error: Exception) -> str | None:
     return None
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Return True if the computer or the device ran out of memory."""
-    return any(
-        isinstance(cause, MemoryError) or OUT_OF_MEMORY.search(str(cause))
-        for cause in causes(error)
-        if not isinstance(cause, NstbatchError)
-    )
-
-
-def resilient(painter: Painter, engine: Engine) -> Painter:
+def resilient(painter: Painter, engine: Engine, *, has_tiles: bool = False) -> Painter:
     """Return a painter that tries a failed picture again if that may help.
 
     After running out of memory, it tries again with smaller batches and without the sessions kept
-    for other shapes; after a loss that is not finite, in fp32, unless that was the precision.
+    for other shapes, and in tiles if the pictures have them; after a loss that is not finite, in
+    fp32, unless that was the precision.
     """
 
     def paint(job: Job, progress: ProgressCallback, stop: Stop) -> Painting:
@@ -109,8 +85,7 @@ def resilient(painter: Painter, engine: Engine) -> Painter:
             with engine.in_fp32():
                 return painter(job, progress, stop)
         log.warning("not enough memory, trying again with less kept: %s", printable(job.input))
-        engine.drop_sessions()
-        engine.step_fewer_together()
+        engine.use_less_memory(has_tiles=has_tiles)
         return painter(job, progress, stop)
 
     return paint

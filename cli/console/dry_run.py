@@ -87,12 +87,16 @@ def estimate(
     measured = _seconds_before(ledger, network)
     if measured is not None:
         return f": about {duration(work * measured)}, estimated from the ledger{memory}"
+    seconds = work * step_seconds(network) + pictures * OVERHEAD_SECONDS
+    return f": very roughly {duration(seconds)} on the CPU{memory}"
+
+
+def step_seconds(network: str) -> float:
+    """Return a rough estimate of the seconds for a step of a megapixel on the processor."""
     from nstbatch.runtime.devices.processor import available_cores
 
     seconds = ROUGH_SECONDS * SMALL_NETWORKS.get(network, 1.0)
-    seconds *= ROUGH_CORES / available_cores()
-    seconds = work * seconds + pictures * OVERHEAD_SECONDS
-    return f": very roughly {duration(seconds)} on the CPU{memory}"
+    return seconds * ROUGH_CORES / available_cores()
 
 
 def _seconds_before(ledger: Ledger, network: str) -> float | None:

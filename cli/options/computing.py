@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nstbatch.cli.jobs.memory_budget import MemoryBudget, parse_bytes
 from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.cli.parsing.panels import COMPUTING, complete
 from nstbatch.runtime.devices.providers import DEVICES, PRECISIONS
@@ -84,6 +85,19 @@ TileSize = Annotated[
     Scope.MAKING,
 ]
 
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory that the pictures may take, such as 2GB. Larger pictures are computed in "
+        "tiles. Default: what is free.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.MAKING,
+]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Computing:
@@ -101,13 +115,32 @@ class Computing:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ComputingTogether(Computing):
-    """The same for verbs that optimise several pictures at a time."""
+class ComputingInTiles(Computing):
+    """The same for verbs whose pictures may be larger than memory."""
 
-    together: Together = None
     tile_size: TileSize = None
+    memory: Memory = None
+
+    def budget(self, *, has_tiles: bool = True) -> MemoryBudget:
+        """Return the memory that the pictures may take.
+
+        Args:
+            has_tiles: False if the pictures can only be computed as a whole.
+
+        Raises:
+            UsageError: The memory is no size.
+        """
+        limit = None if self.memory is None else parse_bytes(self.memory)
+        return MemoryBudget(limit, self.tile_size, has_tiles)
 
     @property
     def place(self) -> dict[str, Any]:
         """The same as for other verbs, and the side of the tiles."""
         return {**super().place, "tile_size": self.tile_size}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ComputingTogether(ComputingInTiles):
+    """The same for verbs that optimise several pictures at a time."""
+
+    together: Together = None

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.exit_codes import DONE, FAILED
+from nstbatch.cli.jobs.memory_budget import ONLY_WHOLE, MemoryBudget
 from nstbatch.cli.text import printable, shell
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Work:
             their bytes count, not their names.
         effort: The work for one picture, for the estimate of a dry run.
         at_once: Number of jobs that the painter may work on at a time.
+        budget: The memory that they may take.
     """
 
     plan: Plan
@@ -52,6 +54,7 @@ class Work:
     sources: Mapping[str, Source] = field(default_factory=dict)
     effort: Effort | None = None
     at_once: int = 1
+    budget: MemoryBudget = ONLY_WHOLE
 
 
 def carry_out(work: Work, batch: BatchOptions) -> int:
@@ -82,14 +85,15 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
     if batch.dry_run:
         return _show(work, entries(), folder, batch, network.name)
     for engine in work.engines:
-        painter = resilient(painter, engine)
+        painter = resilient(painter, engine, has_tiles=work.budget.has_tiles)
     with folder:
         begin = partial(folder.begin, batch.invocation, origin, network)
         jobs = Batch(
             entries(), painter, folder, origin, photos, plan.unreadable, begin, work.at_once
         )
-        if jobs.to_do and not batch.quiet:
-            _warn_of_memory(work, jobs)
+        said = _fit(work, jobs.entries, batch)
+        if said is not None and not batch.quiet:
+            print(f"nstbatch: {said}", file=sys.stderr)
         summary, lost = _paint(jobs, batch, partial(terminate, work.engines))
     if batch.alone is not None and batch.alone.to_stdout and summary.counts[Status.DONE]:
         batch.alone.print()
@@ -115,7 +119,10 @@ def _show(
     from nstbatch.cli.output.survey import refuse_outdated, refuse_unknown
 
     show(work.plan, entries, as_json=batch.as_json, quiet=batch.quiet)
+    said = _fit(work, entries, batch)
     if not batch.quiet:
+        if said is not None:
+            print(f"nstbatch: {said}", file=sys.stderr)
         print_totals(entries, folder.ledger, work.effort, network)
     refuse_outdated(entries)
     if batch.alone is not None:
@@ -176,14 +183,15 @@ def _watched(console: Reporter, to_do: int, batch: BatchOptions) -> Iterator[Rep
         yield Tee(console, live)
 
 
-def _warn_of_memory(work: Work, jobs: Batch) -> None:
-    from nstbatch.cli.console.memory_warning import memory_warning
+def _fit(work: Work, entries: Sequence[Entry], batch: BatchOptions) -> str | None:
+    """Choose tiles by the memory that there is, and return a sentence about it; None without."""
     from nstbatch.cli.output.survey import Standing
 
-    photos = [entry.job.file for entry in jobs.entries if entry.standing is Standing.TO_DO]
-    warning = memory_warning(work.effort, photos) if work.effort else None
-    if warning is not None:
-        print(f"nstbatch: {warning}", file=sys.stderr)
+    photos = [entry.job.file for entry in entries if entry.standing is Standing.TO_DO]
+    if work.effort is None or not photos:
+        return None
+    engine = work.engines[0] if work.engines else None
+    return work.budget.fit(engine, work.effort, photos, batch.out)
 
 
 def _print_what_is_faster(batch: BatchOptions) -> None:

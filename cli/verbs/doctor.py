@@ -8,22 +8,26 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nstbatch.cli.options.doctor import PictureSize
 from nstbatch.cli.text import columns, count, printable
 
 if TYPE_CHECKING:
     from nstbatch.runtime.devices.providers import Finding
 
 
-def doctor() -> None:
+def doctor(size: PictureSize = None) -> None:
     """Show which devices can be used, and how to make the others usable."""
     from nstbatch.cli.console.logs import import_onnxruntime
+    from nstbatch.cli.console.size_table import parse_size, size_table
     from nstbatch.runtime.devices import providers
 
+    shown = None if size is None else parse_size(size)
     import_onnxruntime()
     findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]
     sections = (
         *(_machine(), _devices(findings), _mixed(), _models()),
         *(_cache(), _defaults(), _privacy(), _packages()),
+        *(() if shown is None else (size_table(shown),)),
     )
     print("\n\n".join(text for text in map("\n".join, sections) if text))
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import typer
 
-from nstbatch.cli.options.computing import Computing
+from nstbatch.cli.options.computing import ComputingInTiles
 from nstbatch.cli.options.dream import (
     DEFAULT_MODEL,
     DEFAULT_OUT,
@@ -54,6 +54,7 @@ OF_PHOTOS = (
 )
 OF_CLASSES = ("prior", "transparency")
 OF_FILMS = ("zoom", "video", "fps")
+OF_TILES = ("tile_size", "memory")
 OF_PICTURES = ("format_", "quality", "preserve", "strip")
 
 
@@ -63,7 +64,7 @@ def dream(
     inputs: Inputs = None,
     selection: Selection = Selection(DEFAULT_OUT),
     dreaming: Dreaming = Dreaming(),
-    computing: Computing = Computing(DEFAULT_MODEL),
+    computing: ComputingInTiles = ComputingInTiles(DEFAULT_MODEL),
     writing: PhotoWriting = PhotoWriting(),
     reporting: StepReporting = StepReporting(),
 ) -> None:
@@ -83,6 +84,8 @@ def dream(
     if dreaming.classes:
         others = (*OF_PHOTOS, "frames", *OF_FILMS, "name")
         refuse(context, others, "does not go with --class")
+        why = "does not go with --class: the classes see the whole picture, so it has no tiles"
+        refuse(context, OF_TILES, why)
         options = ClassPictureOptions(
             prior=cast("Prior", dreaming.prior),
             transparency=dreaming.transparency,
@@ -108,7 +111,7 @@ def _films(
     context: typer.Context,
     inputs: Sequence[Any] | None,
     dreaming: Dreaming,
-    computing: Computing,
+    computing: ComputingInTiles,
     batch: BatchOptions,
 ) -> Work:
     refuse(context, OF_CLASSES, "needs --class")

@@ -27,7 +27,7 @@ from .prepare import BatchOptions, chosen, find_photos, read_picture
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painting, Stop
     from nstbatch.cli.jobs.plan import Job
-    from nstbatch.cli.options.computing import Computing
+    from nstbatch.cli.options.computing import ComputingInTiles
     from nstbatch.runtime.descent.progress import ProgressCallback
     from nstbatch.runtime.pictures.images import ImageLike, Picture
     from nstbatch.runtime.systems.deepdream import DeepDream
@@ -80,7 +80,7 @@ def dreams_of_photos(
     inputs: Sequence[Path] | None,
     options: DreamOptions,
     guide: Path | None,
-    computing: Computing,
+    computing: ComputingInTiles,
     batch: BatchOptions,
 ) -> Work:
     """Return the work for DeepDream on each photo."""
@@ -94,7 +94,7 @@ def dreams_of_photos(
         return replace(painting_of(result), **_chosen(options, result.channels))
 
     effort = _effort(dream, options, options.iterations * options.octaves)
-    return Work(plan, paint, [dream.engine], {"guide": guide}, effort)
+    return Work(plan, paint, [dream.engine], {"guide": guide}, effort, budget=computing.budget())
 
 
 def _effort(dream: DeepDream, options: DreamOptions, steps: int) -> Effort:
@@ -103,7 +103,10 @@ def _effort(dream: DeepDream, options: DreamOptions, steps: int) -> Effort:
 
 
 def _dreamer(
-    computing: Computing, options: DreamOptions, guide: Path | None, guide_picture: Picture | None
+    computing: ComputingInTiles,
+    options: DreamOptions,
+    guide: Path | None,
+    guide_picture: Picture | None,
 ) -> DeepDream:
     """Load the network, and check the options before the first photo."""
     from nstbatch.runtime.systems.deepdream import DeepDream
@@ -124,7 +127,7 @@ def films(
     options: DreamOptions,
     film: Film,
     guide: Path | None,
-    computing: Computing,
+    computing: ComputingInTiles,
     batch: BatchOptions,
 ) -> Work:
     """Return the work for an endless zoom into each photo, or into noise if there is none."""
@@ -151,7 +154,7 @@ def films(
         return _film(job, start, dream, options, film, guide_picture, progress, stop)
 
     effort = _effort(dream, options, options.iterations * options.octaves * film.zoom.frames)
-    return Work(plan, paint, [dream.engine], {"guide": guide}, effort)
+    return Work(plan, paint, [dream.engine], {"guide": guide}, effort, budget=computing.budget())
 
 
 def _film(
@@ -222,7 +225,10 @@ def _remove_frames(folder: Path) -> None:
 
 
 def pictures_of_classes(
-    names: Sequence[str], options: ClassPictureOptions, computing: Computing, batch: BatchOptions
+    names: Sequence[str],
+    options: ClassPictureOptions,
+    computing: ComputingInTiles,
+    batch: BatchOptions,
 ) -> Work:
     """Return the work for a picture of each class."""
     from nstbatch.cli.jobs.plan import Job, Plan, Source, check_alone

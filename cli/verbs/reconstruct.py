@@ -10,7 +10,7 @@ import typer
 
 from nstbatch.cli.batch.painted import check_finished
 from nstbatch.cli.jobs.effort import effort_of_photos
-from nstbatch.cli.options.computing import Computing
+from nstbatch.cli.options.computing import ComputingInTiles
 from nstbatch.cli.options.reconstruct import DEFAULT_OUT, Reconstructing
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Inputs, Selection
@@ -38,7 +38,7 @@ def reconstruct(
     inputs: Inputs = None,
     selection: Selection = Selection(DEFAULT_OUT),
     reconstructing: Reconstructing = Reconstructing(),
-    computing: Computing = Computing(),
+    computing: ComputingInTiles = ComputingInTiles(),
     writing: PhotoWriting = PhotoWriting(),
     reporting: StepReporting = StepReporting(),
 ) -> None:
@@ -61,6 +61,7 @@ def reconstruct(
     reconstruction = _load(computing, options)
     layer_runs = len(reconstruction.layers(options)) * len(options.tv_weights or (1,))
     memory = partial(reconstruction.peak_memory, options)
+    has_tiles = all(layer.stride is not None for layer in reconstruction.layers(options))
     work = Work(
         plan,
         _painter(reconstruction, options),
@@ -68,6 +69,7 @@ def reconstruct(
         effort=effort_of_photos(
             options.size, options.max_size, options.iterations * layer_runs, memory
         ),
+        budget=computing.budget(has_tiles=has_tiles),
     )
     code = carry_out(work, batch)
     rows = [] if batch.dry_run or batch.alone else read_rows(batch.out)
@@ -78,7 +80,7 @@ def reconstruct(
     raise typer.Exit(code)
 
 
-def _load(computing: Computing, options: ReconstructionOptions) -> Reconstruction:
+def _load(computing: ComputingInTiles, options: ReconstructionOptions) -> Reconstruction:
     """Load the network, and check now that it has what the options name.
 
     Raises:

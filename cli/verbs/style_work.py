@@ -52,6 +52,8 @@ def style_work(
     batch: BatchOptions,
 ) -> Work:
     """Read the pictures, load the network, and return what is to be painted."""
+    from nstbatch.runtime.objectives.tiled_losses import have_tiles
+
     init_path = stylizing.init_path
     styles: Styles = Styles(style, options.style_reading_size, stylizing, batch)
     init_picture = read_picture(init_path, "the --init image", options.size) if init_path else None
@@ -77,6 +79,7 @@ def style_work(
             options.pooling,
             effort.largest([job.file for job in plan.jobs]),
         ),
+        budget=computing.budget(has_tiles=have_tiles(objective.terms)),
     )
 
 
@@ -214,7 +217,7 @@ def _style(size: int | str, trims: bool, batch: BatchOptions, path: Path) -> Pic
 
 def _objective(transfer: StyleSystem[Options], options: Options) -> Objective:
     """Return the objective; check now that the network has what the options name."""
-    from nstbatch.runtime.engine.network_facts import check_graph
+    from nstbatch.runtime.needs.network_facts import check_graph
 
     objective = transfer.objective(options)
     check_graph(transfer.engine.bundle, "gradient", options.pooling)

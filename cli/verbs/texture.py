@@ -47,6 +47,7 @@ def texture(
     Exit codes: 0 all done or already there, 1 some failed, 2 wrong usage,
     3 no exemplar found, 130 interrupted.
     """
+    from nstbatch.runtime.objectives.tiled_losses import have_tiles
     from nstbatch.runtime.systems.texture import Texture, texture_shape
 
     batch = batch_options(context, selection, writing, reporting)
@@ -77,6 +78,7 @@ def texture(
             options.pooling,
             effort.largest([job.file for job in plan.jobs]),
         ),
+        budget=computing.budget(has_tiles=have_tiles(objective.terms)),
     )
     raise typer.Exit(carry_out(work, batch))
 

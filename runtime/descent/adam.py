@@ -27,6 +27,7 @@ class Adam:
 
     name: ClassVar[str] = "adam"
     in_place: ClassVar[tuple[str, ...]] = ()
+    is_elementwise: ClassVar[bool] = True
 
     # style-transfer-pytorch, style_transfer.py: step_size, and the betas of its current version.
     learning_rate: float = 0.02

@@ -7,7 +7,6 @@ step depends on nothing but the images and the optimiser's state.
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import time
 import zipfile
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.files import temporary_name, write_atomically
 
 from .pyramid import Checkpoint
@@ -64,18 +64,19 @@ class CheckpointFile:
     def resume(self) -> Checkpoint | None:
         """Read the checkpoint; None if it is missing, damaged or belongs to another run."""
         try:
-            # Read as bytes, since numpy does not close a file that it cannot parse.
-            with np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False) as arrays:
+            # Opened here, since numpy does not close a file that it cannot parse.
+            with self._path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 if arrays[_RUN].item() != self._run:
                     return None
                 level, steps, taken = arrays[_PLACE].tolist()
                 state = {
-                    name.removeprefix(_STATE): arrays[name]
+                    name.removeprefix(_STATE): scratch.copied(arrays[name])
                     for name in arrays.files
                     if name.startswith(_STATE)
                 }
                 seen = list(map(tuple, arrays[_SEEN].tolist()))
-                return Checkpoint(level, steps, arrays[_IMAGES], state, taken, seen, arrays[_BEGUN])
+                images, begun = scratch.copied(arrays[_IMAGES]), scratch.copied(arrays[_BEGUN])
+                return Checkpoint(level, steps, images, state, taken, seen, begun)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -92,9 +93,7 @@ class CheckpointFile:
         arrays: dict[str, Any] = {_STATE + name: values for name, values in now_at.state.items()}
         arrays |= {_RUN: self._run, _IMAGES: now_at.images, _BEGUN: now_at.begun}
         arrays |= {_PLACE: [now_at.level, now_at.steps, now_at.taken], _SEEN: list(now_at.seen)}
-        file = io.BytesIO()
-        np.savez(file, **arrays)
-        write_atomically(self._path, file.getvalue(), self._path.stem)
+        write_atomically(self._path, lambda file: np.savez(file, **arrays), self._path.stem)
         self._latest = self._clock()
         self._wait = self._every * max(1.0, (self._latest - now) / TOLERATED)
 
@@ -117,7 +116,7 @@ def digest_of(*parts: object) -> str:
     for part in parts:
         if isinstance(part, np.ndarray):
             digest.update(repr(part.shape).encode())
-            digest.update(part.tobytes())
+            digest.update(np.ascontiguousarray(part).data)
         else:
             digest.update(repr(part).encode())
     return digest.hexdigest()

@@ -54,6 +54,7 @@ class LBFGS:
 
     name: ClassVar[str] = "lbfgs"
     in_place: ClassVar[tuple[str, ...]] = ("s", "y")
+    is_elementwise: ClassVar[bool] = False
 
     # Gatys' notebook and torch.optim.LBFGS.
     learning_rate: float = 1.0

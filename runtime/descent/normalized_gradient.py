@@ -23,6 +23,7 @@ class NormalizedGradient:
 
     name: ClassVar[str] = "normalized_gradient"
     in_place: ClassVar[tuple[str, ...]] = ()
+    is_elementwise: ClassVar[bool] = False
 
     learning_rate: float = 1.5 / 255  # google/deepdream: make_step, step_size; its pixels go to 255
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import cv2
-import numpy as np
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array, Shape
 
 State: TypeAlias = dict[str, Array]
@@ -15,12 +15,12 @@ State: TypeAlias = dict[str, Array]
 
 def zeros(shapes: Mapping[str, Shape]) -> State:
     """Return a state of zeros."""
-    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    return {name: scratch.zeros(shape) for name, shape in shapes.items()}
 
 
 def resized(pictures: Array, size: tuple[int, int], method: int = cv2.INTER_LINEAR) -> Array:
     """(N, C, H, W) -> (N, C, *size), of any values; ``method`` is an OpenCV interpolation."""
-    large = np.empty((*pictures.shape[:2], *size), np.float32)
+    large = scratch.zeros((*pictures.shape[:2], *size))
     planes = zip(pictures.reshape(-1, *pictures.shape[2:]), large.reshape(-1, *size), strict=True)
     for plane, large_plane in planes:
         cv2.resize(plane, size[::-1], dst=large_plane, interpolation=method)

@@ -37,6 +37,10 @@ class Optimizer(Protocol):
     def in_place(self) -> tuple[str, ...]:
         """The parts of its state whose input and output may be one buffer."""
 
+    @property
+    def is_elementwise(self) -> bool:
+        """True if each value of a picture moves by its own gradient and state alone."""
+
     def graph(self, image_shape: ImageShape) -> onnx.ModelProto:
         """Return the update graph for pictures of this shape, (N, 3, H, W)."""
 

@@ -28,6 +28,10 @@ FACTOR = math.sqrt(2)
 # with stylize, vgg16 and OpenVINO at 384 pixels: 4 to 11.
 OPENING = 8
 
+# Long side in pixels from which steps are dear, and few: the coarser levels have settled all but
+# the finest strokes. A guess, for no machine here could compare schedules at 2048 pixels in time.
+DEAR = 1024
+
 # The networks pad with zeros, which show as a frame of lines along the edge of the picture. So a
 # margin is painted as well, and cut off. A guess: the lines lie within 12 of 512 pixels.
 MARGIN = 1 / 32
@@ -106,6 +110,7 @@ def plan_levels(
     margin: float = 0.0,
     factor: float = FACTOR,
     power: float = 0.0,
+    few_above: int | None = None,
 ) -> list[Level]:
     """Plan the levels of a run, from coarse to fine, each ``factor`` times the one before.
 
@@ -120,12 +125,17 @@ def plan_levels(
         margin: Margin as a share of the long side.
         factor: Ratio of the sizes of two successive levels.
         power: Updates per level are proportional to (long side)^power; 0 means equal.
+        few_above: Long side in pixels. Above it there are further levels, if there are several at
+            all, and the updates of a level are fewer by the square of its side, so that each costs
+            as much as one of this side; None for no such side.
     """
+    if few_above is not None and scales > 1 and size > few_above:
+        scales += math.ceil(math.log(size / few_above, factor) - 1e-9)
     sides = [round(size / factor**level) for level in reversed(range(scales))]
     # Very small sizes may round to the same one; each is used once.
     shapes = list(dict.fromkeys(fit_long_side(height, width, side) for side in sides))
     shapes = [shape for shape in shapes[:-1] if min(shape) >= smallest] + shapes[-1:]
-    shares = np.cumsum([max(shape) ** power for shape in shapes])
+    shares = np.cumsum([_share(max(shape), power, few_above or size) for shape in shapes])
     # Rounding errors just below a whole number count as that number.
     ends = np.floor(steps * shares / shares[-1] + 1e-9).astype(int)
     ends[-1] = steps
@@ -133,6 +143,11 @@ def plan_levels(
         Level(*shape, margin=round(margin * max(shape)), steps=int(taken))
         for shape, taken in zip(shapes, np.diff(ends, prepend=0), strict=True)
     ]
+
+
+def _share(side: int, power: float, few_above: int) -> float:
+    """Return the share of the updates of a level, before they are scaled to their sum."""
+    return float(min(side, few_above) ** power * min(1.0, few_above / side) ** 2)
 
 
 def share_done(levels: Sequence[Level], level: Level, steps: int) -> float:

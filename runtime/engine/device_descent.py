@@ -7,6 +7,7 @@ from itertools import permutations
 
 import numpy as np
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.loop import Bounds, Varying, Watch, nothing_is_watched, nothing_varies
 from nstbatch.runtime.descent.optimizers import Optimizer, State
@@ -66,7 +67,7 @@ class Descent:
         self._sets = _buffer_sets(update, first, in_place, 2 if self.look_every == 1 else 3)
         self._current = self._held = 0
         self._losses = step.buffer(np.zeros(step.output_shapes[LOSSES]))
-        gradient = step.buffer(np.zeros(images.shape))
+        gradient = step.buffer(scratch.zeros(images.shape))
         self._varying = varying
         self._take_slopes = watch
         self._slopes = {
@@ -177,11 +178,11 @@ class Descent:
         return self._images_of(chosen), self._state_of(chosen)
 
     def _images_of(self, which: int) -> Array:
-        return np.array(self._sets[which][IMAGE].numpy())
+        return scratch.copied(self._sets[which][IMAGE].numpy())
 
     def _state_of(self, which: int) -> State:
         return {
-            name.removeprefix(STATE): np.array(value.numpy())
+            name.removeprefix(STATE): scratch.copied(value.numpy())
             for name, value in self._sets[which].items()
             if name.startswith(STATE)
         }

@@ -30,17 +30,18 @@ from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.devices.processor import available_cores, threads_within
 from nstbatch.runtime.devices.providers import Provider, resolve
 from nstbatch.runtime.names import GRADIENT, IMAGE, TARGET, WEIGHT
+from nstbatch.runtime.needs import peak_memory
+from nstbatch.runtime.needs.batch_size import best_batch
+from nstbatch.runtime.needs.size_limits import SizeLimits
+from nstbatch.runtime.needs.tile_choice import LARGE_TILE
 from nstbatch.runtime.objectives.terms import Objective, Term, projection
 from nstbatch.runtime.objectives.views import View
 
-from .batch_size import best_batch
 from .batching import Batcher, Start
 from .device_descent import LOOK_EVERY, Descent
 from .nearest import nearest
 from .network import Network
-from .network_sessions import KEPT_SESSIONS, NetworkSessions
-from .peak_memory import PassCost, peak_of_descent, peak_of_search
-from .size_limits import SizeLimits
+from .network_sessions import NetworkSessions
 
 Targets: TypeAlias = Mapping[str, Array]
 
@@ -101,6 +102,15 @@ class Engine:
     def provider(self, provider: Provider) -> None:
         self._provider = provider
 
+    @property
+    def tile_size(self) -> int | None:
+        """Side in pixels of the tiles of larger pictures; None for whole pictures only."""
+        return self._network.tile_size
+
+    @tile_size.setter
+    def tile_size(self, side: int | None) -> None:
+        self._network = Network(self.bundle, self._sessions, self._provider, side)
+
     @contextmanager
     def in_fp32(self) -> Iterator[None]:
         """Compute in fp32 within a ``with`` block, in this thread only; blocks may be nested."""
@@ -120,7 +130,7 @@ class Engine:
     ) -> int:
         """Return the default batch size for pictures up to a size, (height, width).
 
-        See :func:`.batch_size.best_batch`.
+        See :func:`nstbatch.runtime.needs.batch_size.best_batch`.
         """
         terms = objective.terms
         return best_batch(self.bundle, self.provider, terms, optimizer, pooling, size)
@@ -128,7 +138,7 @@ class Engine:
     def peak_of_descent(
         self,
         steps: Sequence[Collection[str]],
-        cost: PassCost,
+        cost: peak_memory.PassCost,
         optimizer: Optimizer,
         pooling: Pooling,
         shape: tuple[int, int],
@@ -136,7 +146,7 @@ class Engine:
     ) -> int | None:
         """Return the estimated peak of this process's memory, in bytes; None on a GPU.
 
-        See :func:`.peak_memory.peak_of_descent`.
+        See :func:`nstbatch.runtime.needs.peak_memory.peak_of_descent`.
         """
         if self.provider.memory != "cpu":
             return None
@@ -147,18 +157,18 @@ class Engine:
         network = (self.bundle, steps, cost, optimizer, pooling)
         layers = {layer for of_step in steps for layer in of_step}
         window = self._network.window(layers, pooling, shape)
-        return peak_of_descent(*network, shape, together, begun, window)
+        return peak_memory.peak_of_descent(*network, shape, together, begun, window)
 
     def peak_of_search(
         self, layers: Collection[str], batch: int, shape: tuple[int, int]
     ) -> int | None:
         """Return the estimated peak of this process's memory, in bytes; None on a GPU.
 
-        See :func:`.peak_memory.peak_of_search`.
+        See :func:`nstbatch.runtime.needs.peak_memory.peak_of_search`.
         """
         if self.provider.memory != "cpu":
             return None
-        return peak_of_search(self.bundle, layers, shape, batch)
+        return peak_memory.peak_of_search(self.bundle, layers, shape, batch)
 
     def share(self, batch: int) -> None:
         """Batch the pictures of several threads from now on; see :mod:`.batching`.
@@ -173,12 +183,19 @@ class Engine:
         if self._batcher is not None and self._batcher.most == batch:
             return
         self._batcher = Batcher(batch)
-        self._sessions.keep(KEPT_SESSIONS * batch.bit_length())
+        self._sessions.keep(peak_memory.KEPT_SESSIONS * batch.bit_length())
 
-    def step_fewer_together(self) -> None:
-        """Halve the batches from now on, after one did not fit into memory."""
-        if self._batcher is not None:
-            self._batcher.most = max(1, self._batcher.most // 2)
+    def drop_sessions(self) -> None:
+        """Free the memory of the sessions that are kept for further pictures of their shape."""
+        self._sessions.clear()
+
+    def use_less_memory(self, *, has_tiles: bool = False) -> None:
+        """Drop all sessions, and halve the batches from now on; else use tiles, if it can."""
+        self.drop_sessions()
+        if self._batcher is not None and self._batcher.most > 1:
+            self._batcher.most //= 2
+        elif has_tiles and self.tile_size is None and self._provider.memory == "cpu":
+            self.tile_size = LARGE_TILE
 
     def picture(self) -> AbstractContextManager[None]:
         """Work on one picture within a ``with`` block; see :meth:`.Batcher.picture`."""
@@ -199,10 +216,6 @@ class Engine:
     def close(self) -> None:
         """Terminate, free all sessions, and open none any more: later calls raise a UsageError."""
         self._sessions.close()
-
-    def drop_sessions(self) -> None:
-        """Free the memory of the sessions that are kept for further pictures of their shape."""
-        self._sessions.clear()
 
     def targets(
         self,

@@ -12,6 +12,7 @@ from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import IMAGE
 from nstbatch.runtime.objectives.terms import Term
+from nstbatch.runtime.objectives.tiled_losses import places_of
 from nstbatch.runtime.objectives.views import View
 
 from .network_sessions import NetworkSessions
@@ -53,9 +54,10 @@ class Network:
         self, layers: Collection[str], pooling: Pooling, size: tuple[int, int]
     ) -> tuple[int, int] | None:
         """Return the height and width of the windows of pictures of a size; None without tiles."""
-        if self._tiled is None or not self._tiled.applies(layers, pooling, size):
+        places = dict.fromkeys(layers, 0)
+        if self._tiled is None or not self._tiled.applies(places, pooling, size):
             return None
-        return self._tiled.tiling(layers, pooling, size).size
+        return self._tiled.tiling(places, pooling, size).size
 
     def targets(
         self,
@@ -89,22 +91,19 @@ class Network:
         """Open a step; see :meth:`.NetworkSessions.step`.
 
         Raises:
-            UsageError: The pictures need tiles, and there are views.
+            UsageError: A loss or a layer cannot be computed in tiles.
         """
-        tiled = self._tiles(terms, pooling, shapes)
-        if tiled is None:
-            return self._sessions.step(provider, terms, views, pooling, shapes)
-        if views:
-            seen = ", ".join(view.name for view in views)
-            raise UsageError(f"Pictures that the network sees through {seen} have no tiles yet.")
-        return tiled.step(provider, terms, pooling, shapes)
+        if self._tiled is not None:
+            step = self._tiled.step(provider, terms, views, pooling, shapes)
+            if step is not None:
+                return step
+        return self._sessions.step(provider, terms, views, pooling, shapes)
 
     def _tiles(
         self, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes
     ) -> TiledNetwork | None:
         """The network in tiles, if pictures of these shapes have more than one."""
         *_, height, width = shapes[IMAGE]
-        layers = {layer for term in terms for layer in term.layers}
-        if self._tiled and self._tiled.applies(layers, pooling, (height, width)):
+        if self._tiled and self._tiled.applies(places_of(terms), pooling, (height, width)):
             return self._tiled
         return None

@@ -14,7 +14,8 @@ from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.optimizers import Optimizer
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
-from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, SLOPE, STATE
+from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE
+from nstbatch.runtime.needs.peak_memory import KEPT_SESSIONS
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.views import View
 
@@ -22,16 +23,11 @@ from .open_session import open_session
 from .passes import PassOptions
 from .ready_graph import Recipe
 from .session import Session
+from .strip_update import STRIP, StripUpdate
 
 if TYPE_CHECKING:
     import onnx
 
-    from .tiled_step import TileSessions
-
-# Photos of one shape share their sessions: four for each scale, and a run has four scales by
-# default. More would keep the activations of shapes that may never come again. A shared engine
-# keeps as many again for every batch size, see :mod:`.batching`.
-KEPT_SESSIONS = 16
 
 # A layer's projections of all its filters go through one session, and then come those of the next
 # layer. On OpenVINO each session has activations of its own: with 16 kept, sixty searches over
@@ -85,7 +81,7 @@ class NetworkSessions:
             return link_targets(self._bundle.read_graph("forward", pooling), terms)
 
         parts = ("targets", terms, pooling)
-        return self._kept(parts, make, {IMAGE: shape, **guides}, provider.for_targets)
+        return self.kept(parts, make, {IMAGE: shape, **guides}, provider.for_targets)
 
     def projection(
         self, provider: Provider, rule: GraphKind, term: Term, shapes: Shapes
@@ -104,11 +100,11 @@ class NetworkSessions:
             from nstbatch.runtime.graphs.link import link
 
             assert term.layer is not None
-            return link(self._network(provider, rule, "max", (term.layer,)), (term,), count)
+            return link(self.gradient_graph(provider, rule, "max", (term.layer,)), (term,), count)
 
         parts = ("project", rule, term, count)
         provider = provider.for_few_passes
-        return self._kept(parts, make, shapes, provider, kept_in=self._projections)
+        return self.kept(parts, make, shapes, provider, kept_in=self._projections)
 
     def step(
         self,
@@ -133,75 +129,11 @@ class NetworkSessions:
             from nstbatch.runtime.graphs.link import link
 
             layers = [layer for term in terms for layer in term.layers]
-            network = self._network(provider, "gradient", pooling, layers)
+            network = self.gradient_graph(provider, "gradient", pooling, layers)
             return link(network, terms, count, views)
 
         parts = ("step", terms, views, pooling, count)
-        return self._kept(parts, make, shapes, provider, captured=True)
-
-    def tile_sums(
-        self, provider: Provider, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes
-    ) -> Session:
-        """Return the session of the first pass over tiles.
-
-        Args:
-            provider: Runs it.
-            terms: Terms whose losses are sums over a picture.
-            pooling: Pooling variant of the network.
-            shapes: Shape of every input, by name.
-        """
-
-        def make() -> onnx.ModelProto:
-            from nstbatch.runtime.graphs.tile_graphs import link_sums
-
-            return link_sums(self._bundle.read_graph("forward", pooling), terms)
-
-        return self._kept(("sums", terms, pooling), make, shapes, provider)
-
-    def tiles(
-        self,
-        provider: Provider,
-        terms: tuple[Term, ...],
-        pooling: Pooling,
-        shapes: Shapes,
-        elements: Shapes,
-    ) -> TileSessions:
-        """Return the sessions of a step that is computed tile by tile.
-
-        Args:
-            provider: Runs the passes over the tiles.
-            terms: Terms of the objective.
-            pooling: Pooling variant of the network.
-            shapes: Shape of the inputs that both passes take, by name.
-            elements: Shape of the further inputs of the graph between them.
-        """
-        from .tiled_step import TileSessions
-
-        count = shapes[IMAGE][0]
-
-        def make_pulls() -> onnx.ModelProto:
-            from nstbatch.runtime.graphs.tile_graphs import link_pulls
-
-            layers = [layer for term in terms for layer in term.layers]
-            return link_pulls(self._network(provider, "gradient", pooling, layers), terms, count)
-
-        def make_finish() -> onnx.ModelProto:
-            from nstbatch.runtime.graphs.tile_graphs import link_finish
-
-            return link_finish(terms)
-
-        sums = self.tile_sums(provider, terms, pooling, shapes)
-        finish = self._kept(
-            ("finish", terms),
-            make_finish,
-            {**sums.output_shapes, **elements},
-            provider.for_updates,
-            has_network=False,
-        )
-        slopes = {n: s for n, s in finish.output_shapes.items() if n.startswith(SLOPE)}
-        parts = ("pulls", terms, pooling, count)
-        pulls = self._kept(parts, make_pulls, {**shapes, **slopes}, provider)
-        return TileSessions(sums, finish, pulls)
+        return self.kept(parts, make, shapes, provider, captured=True)
 
     def search(self, provider: Provider, shapes: Shapes) -> Session:
         """Return the session that searches for nearest neighbours, always in float32.
@@ -217,7 +149,7 @@ class NetworkSessions:
             return most_similar.to_model_proto()  # type: ignore[no-any-return,no-untyped-call]
 
         provider = replace(provider.for_few_passes, precision="fp32")
-        return self._kept(("search",), make, shapes, provider, has_network=False)
+        return self.kept(("search",), make, shapes, provider, has_network=False)
 
     def update(
         self, provider: Provider, optimizer: Optimizer, image_shape: Shape, state: Shapes
@@ -231,9 +163,14 @@ class NetworkSessions:
             state: Shape of every part of the optimiser's state, by name.
         """
         n, c, height, width = image_shape
+        whole = c * height * width
+        if optimizer.is_elementwise and provider.memory == "cpu" and n == 1 and whole > STRIP:
+            strip = (1, c, 1, STRIP // c)
+            of_strip = self.update(provider, optimizer, strip, optimizer.state_shapes(strip))
+            return StripUpdate(of_strip, whole, image_shape)
         shapes = dict.fromkeys((IMAGE, GRADIENT), image_shape) | dict.fromkeys(SCALARS, ())
         shapes |= {STATE + name: shape for name, shape in state.items()}
-        return self._kept(
+        return self.kept(
             ("update", optimizer, image_shape),
             lambda: optimizer.graph((n, c, height, width)),
             shapes,
@@ -268,7 +205,7 @@ class NetworkSessions:
         self.terminate()
         self.clear()
 
-    def _kept(
+    def kept(
         self,
         parts: tuple[Any, ...],
         make: Callable[[], onnx.ModelProto],
@@ -311,7 +248,7 @@ class NetworkSessions:
         kept_in = self._sessions if kept_in is None else kept_in
         return kept_in.get((parts, provider, tuple(shapes.items())), opened)
 
-    def _network(
+    def gradient_graph(
         self, provider: Provider, rule: GraphKind, pooling: Pooling, layers: Collection[str]
     ) -> onnx.ModelProto:
         """Read a gradient graph; rewrite it in half precision if the provider computes in fp16."""

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import ArrayLike
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array, Shapes
 from nstbatch.runtime.devices.providers import assert_on_device
 from nstbatch.runtime.errors import StoppedError
@@ -92,7 +93,7 @@ class OnnxRuntimeSession:
 
     def buffer(self, values: ArrayLike) -> Buffer:
         """Make a float32 buffer on the session's device with these values."""
-        array = np.array(values, dtype=np.float32, order="C")  # a copy: the buffer is written to
+        array = scratch.copied(np.asarray(values, np.float32))  # the buffer is written to
         return ort.OrtValue.ortvalue_from_numpy(array, self._memory, 0)
 
     def bind(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> BoundPass:

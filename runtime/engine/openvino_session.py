@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import ArrayLike, NDArray
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array, Shapes
 from nstbatch.runtime.bundles.manifest import WEIGHTS
 from nstbatch.runtime.cache.stored_graph import Model
@@ -74,7 +75,7 @@ class OpenVinoSession:
 
     def buffer(self, values: ArrayLike) -> Buffer:
         """Make a float32 buffer with these values, in the memory of the processor."""
-        return ort.OrtValue.ortvalue_from_numpy(np.array(values, dtype=np.float32, order="C"))
+        return ort.OrtValue.ortvalue_from_numpy(scratch.copied(np.asarray(values, np.float32)))
 
     def bind(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> BoundPass:
         """Make a pass over fixed buffers; see :meth:`.session.Session.bind`."""

@@ -57,6 +57,11 @@ class Session(Protocol):
         """
 
 
+def buffer_over(values: Array) -> Buffer:
+    """Return a buffer over a contiguous array, without a copy; it is valid as long as the array."""
+    return ort.OrtValue.ortvalue_from_numpy(values, "cpu", 0)
+
+
 def values_of(buffer: Buffer) -> Array:
     """Return a buffer in the memory of the processor as an array, without a copy.
 

@@ -12,6 +12,7 @@ import onnxscript
 from onnxscript import FLOAT, INT64, script
 
 from .notation import Tensor, op
+from .scaled import squared_error
 
 DOMAIN = onnxscript.values.Opset("nstbatch.correlations", 1)
 
@@ -67,10 +68,7 @@ def shifted_gram_loss(
     activation: Tensor, target: Tensor, weight: Tensor, shift: int = 1
 ) -> tuple[Tensor, Tensor]:
     """L = w mean (G - A)^2 over both matrices; dL/dG = w (G - A) / C^2."""
-    difference = shifted_grams(activation, shift=shift) - target
-    loss = weight * op.ReduceMean(difference * difference, [1, 2], keepdims=0)
-    elements = op.Cast(op.ReduceProd(op.Shape(target, start=1)), to=FLOAT.dtype)
-    slope = difference * op.Unsqueeze(2.0 * weight / elements, [1, 2])
+    loss, slope = squared_error(shifted_grams(activation, shift=shift), target, weight)
     down, right = op.Split(slope, axis=1, num_outputs=2)
     of_down = pulled_apart(activation, down, axis=2, shift=shift)
     return loss, of_down + pulled_apart(activation, right, axis=3, shift=shift)

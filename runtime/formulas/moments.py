@@ -10,7 +10,7 @@ import onnxscript
 from onnxscript import FLOAT, script
 
 from .notation import Tensor, op
-from .scaled import scaled_error
+from .scaled import scaled_error, squared_error
 
 DOMAIN = onnxscript.values.Opset("nstbatch.moments", 1)
 
@@ -49,10 +49,7 @@ def moments_back(activation: Tensor, found: Tensor, slope: Tensor) -> Tensor:
 def moments_loss(activation: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """L = w mean (M - M*)^2, over the 2 C moments M."""
     found = moments(activation)
-    difference = found - target
-    loss = weight * op.ReduceMean(difference * difference, [1, 2], keepdims=0)
-    elements = op.Cast(op.ReduceProd(op.Shape(target, start=1)), to=FLOAT.dtype)
-    slope = difference * op.Unsqueeze(2.0 * weight / elements, [1, 2])
+    loss, slope = squared_error(found, target, weight)
     return loss, moments_back(activation, found, slope)
 
 

@@ -2,7 +2,8 @@
 
 The error of a difference D is sum D^2 / sum |D|, and its derivative in D has an L1 norm of about 1,
 whatever the scale of D: each layer pulls about as hard at the start as near the end
-(style-transfer-pytorch, ScaledMSELoss). :mod:`.terms` documents inputs and outputs.
+(style-transfer-pytorch, ScaledMSELoss). :mod:`.terms` documents inputs and outputs. The plain
+squared error of a statistic is here as well.
 """
 
 from __future__ import annotations
@@ -14,6 +15,15 @@ from .notation import Tensor, op
 from .terms import carried_back, gram_matrix
 
 DOMAIN = onnxscript.values.Opset("nstbatch.scaled_terms", 1)
+
+
+@script(DOMAIN, default_opset=op)
+def squared_error(found: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """L = w mean D^2 of D = found - target, (N, R, C) each; dL/dD = 2 w D / (R C)."""
+    difference = found - target
+    loss = weight * op.ReduceMean(difference * difference, [1, 2], keepdims=0)
+    elements = op.Cast(op.ReduceProd(op.Shape(target, start=1)), to=FLOAT.dtype)
+    return loss, difference * op.Unsqueeze(2.0 * weight / elements, [1, 2])
 
 
 @script(DOMAIN, default_opset=op)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import onnxscript
 from onnxscript import FLOAT, script
 
+from .dream import guide_loss
 from .notation import Tensor, op
 from .priors import MEAN_COLOUR, SMALLEST_SQUARE, alpha_norm_loss, total_variation_beta_loss
 from .scaled import scaled_error
@@ -122,6 +123,44 @@ def energy_sums(activation: Tensor, mask: Tensor, target: Tensor) -> Tensor:
 def energy_pull(activation: Tensor, slope: Tensor, target: Tensor) -> Tensor:
     """dL/dF = -w t F / (C H W)."""
     return -slope * target * activation
+
+
+@script(DOMAIN, default_opset=op)
+def guide_sums(activation: Tensor, mask: Tensor, target: Tensor) -> Tensor:
+    """-sum_x max_p t_p . F_x, (N, 1, 1, 1), of guide features t (P, C)."""
+    likeness = op.MatMul(target, op.Reshape(activation, [0, 0, -1]))
+    counting = op.ReduceMax(likeness, [1]) * op.Reshape(mask, [0, 0, -1])
+    return -op.Unsqueeze(op.ReduceSum(counting, [1, 2]), [3])
+
+
+@script(DOMAIN, default_opset=op)
+def guide_pull(activation: Tensor, slope: Tensor, target: Tensor) -> Tensor:
+    """The derivative of :func:`.dream.guide_loss`."""
+    weight = op.Squeeze(slope, [1, 2, 3]) * elements_of(activation)
+    _, pull = guide_loss(activation, target, weight)
+    return pull
+
+
+# --- Projection -------------------------------------------------------------------------------
+
+
+@script(DOMAIN, default_opset=op)
+def product_sums(activation: Tensor, mask: Tensor, target: Tensor) -> Tensor:
+    """Sum F v, (N, 1, 1, 1)."""
+    return op.ReduceSum(activation * target * mask, [1, 2, 3])
+
+
+@script(DOMAIN, default_opset=op)
+def product_finish(sums: Tensor, weight: Tensor, elements: Tensor) -> tuple[Tensor, Tensor]:
+    """L = w S; the slope is w."""
+    slope = op.Unsqueeze(weight, [1, 2, 3])
+    return op.Squeeze(slope * sums, [1, 2, 3]), slope
+
+
+@script(DOMAIN, default_opset=op)
+def product_pull(activation: Tensor, slope: Tensor, target: Tensor) -> Tensor:
+    """dL/dF = w v."""
+    return slope * target
 
 
 # --- The image itself -------------------------------------------------------------------------

@@ -134,18 +134,16 @@ def gaussian(activation: Tensor) -> Tensor:
 
 
 @script(DOMAIN, default_opset=op)
-def wasserstein_loss(
-    activation: Tensor, target: Tensor, weight: Tensor, pictures: int = 1
-) -> tuple[Tensor, Tensor]:
-    """L = w B / (C (C + 1)), the mean over the numbers of the target, m* and R.
+def distance_of(
+    means: Tensor, found: Tensor, target: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of means (N, C, 1) and covariances (N, C, C), and its derivatives but for 1 / H W.
 
-    With Q the derivative of tr (R S R)^(1/2) in R S R,
-    dL/dF = 2 w (m - m* + (I - 2 R Q R) (F - m)) / (C (C + 1) H W).
+    See :func:`wasserstein_loss`. The derivatives are that in the means, and the matrices
+    2 w (I - 2 R Q R) / (C (C + 1)) that F - m is multiplied by.
     """
-    deviations, means = centred(activation)
     wanted, root_wanted = op.Slice(target, [0], [1], [1]), op.Slice(target, [1], [1048576], [1])
     away = means - op.Transpose(wanted, perm=[0, 2, 1])
-    found = covariance(activation)
     inner = op.MatMul(op.MatMul(root_wanted, found), root_wanted)
     mixed, slope = sloped_root(inner)
     ones = identity(found)
@@ -155,9 +153,23 @@ def wasserstein_loss(
     distance = op.ReduceSum(away * away, [1, 2], keepdims=0) + op.ReduceSum(
         traces, [1, 2], keepdims=0
     )
-    positions = op.Cast(op.ReduceProd(op.Shape(activation, start=2)), to=FLOAT.dtype)
-    scale = op.Unsqueeze(2.0 * weight / (elements * positions), [1, 2])
+    scale = op.Unsqueeze(2.0 * weight / elements, [1, 2])
     filters = scale * (ones - 2.0 * op.MatMul(op.MatMul(root_wanted, slope), root_wanted))
+    return weight * distance / elements, scale * away, filters
+
+
+@script(DOMAIN, default_opset=op)
+def wasserstein_loss(
+    activation: Tensor, target: Tensor, weight: Tensor, pictures: int = 1
+) -> tuple[Tensor, Tensor]:
+    """L = w B / (C (C + 1)), the mean over the numbers of the target, m* and R.
+
+    With Q the derivative of tr (R S R)^(1/2) in R S R,
+    dL/dF = 2 w (m - m* + (I - 2 R Q R) (F - m)) / (C (C + 1) H W).
+    """
+    deviations, means = centred(activation)
+    loss, away, filters = distance_of(means, covariance(activation), target, weight)
+    positions = op.Cast(op.ReduceProd(op.Shape(activation, start=2)), to=FLOAT.dtype)
     moved = op.Reshape(deviations, op.Shape(activation))
-    back = carried_back(filters, moved, pictures=pictures)
-    return weight * distance / elements, back + op.Unsqueeze(scale * away, [3])
+    back = carried_back(filters / positions, moved, pictures=pictures)
+    return loss, back + op.Unsqueeze(away / positions, [3])

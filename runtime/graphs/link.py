@@ -289,6 +289,12 @@ class Editor:
         return ir.to_proto(self.model)
 
 
+def empty_editor() -> Editor:
+    """Return an editor of a graph without a network."""
+    empty = ir.Graph([], [], nodes=[], opset_imports={"": 20}, name="nstbatch")
+    return Editor(ir.to_proto(ir.Model(empty, ir_version=10)))
+
+
 def _functions(function: Any) -> dict[ir.OperatorIdentifier, ir.Function]:
     """An onnxscript function and every function that it calls."""
     called = [function.function_ir, *function.function_ir.get_called_functions().values()]

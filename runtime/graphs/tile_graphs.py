@@ -12,7 +12,7 @@ mask/image               (1, 1, h, w)        likewise, for terms on the image
 target/<term>            by the term         cut to the tile, if it has positions
 guide/<term>             (N, 1, h_l, w_l)    of a guided term: what its activation is multiplied by
 sums/<term>              by the term         output of the first pass, added up over the tiles
-elements/<term>          (1,)                C H W of the whole pictures' activations
+elements/<term>          (1,) or (2,)        C H W of the whole pictures' activations, or of pairs
 weight/<term>            (N,)                the weight of the term for every picture
 slope/<term>             by the term         what the derivative needs beside the tile
 losses                   (N, T)              the weighted losses
@@ -41,7 +41,7 @@ from nstbatch.runtime.names import (
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.tiled_losses import TiledLoss, layer_of, mask_of, tiled_loss
 
-from .link import Editor
+from .link import Editor, empty_editor
 
 
 def link_sums(forward_graph: onnx.ModelProto, terms: Sequence[Term]) -> onnx.ModelProto:
@@ -92,8 +92,7 @@ def link_pulls(
 
 def link_finish(terms: Sequence[Term]) -> onnx.ModelProto:
     """Terms -> the graph between the passes: sums in, losses and slopes out."""
-    empty = ir.Graph([], [], nodes=[], opset_imports={"": 20}, name="finish")
-    editor = Editor(ir.to_proto(ir.Model(empty, ir_version=10)))
+    editor = empty_editor()
     losses, slopes = [], {}
     for term in terms:
         tiled = tiled_loss(term)
@@ -104,6 +103,18 @@ def link_finish(terms: Sequence[Term]) -> onnx.ModelProto:
         loss, slopes[SLOPE + term.name] = editor.call(tiled.finish, *inputs)
         losses.append(editor.add("Unsqueeze", loss, editor.constant([1])))
     return editor.finish({LOSSES: editor.add("Concat", *losses, axis=1), **slopes})
+
+
+def link_sum_targets(terms: Sequence[Term]) -> onnx.ModelProto:
+    """Terms -> the graph from the sums of reference pictures, and elements, to the targets."""
+    editor = empty_editor()
+    targets = {}
+    for term in terms:
+        formula = tiled_loss(term).target
+        assert formula is not None, term.name
+        inputs = [editor.add_input(name + term.name) for name in (SUMS, ELEMENTS)]
+        targets[TARGET + term.name] = editor.call(formula, *inputs)[0]
+    return editor.finish(targets)
 
 
 def _masks(editor: Editor, terms: Sequence[Term]) -> Mapping[str, ir.Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.checks import OWN, Own
 
@@ -24,7 +25,8 @@ def resize(pixels: Array, size: tuple[int, int]) -> Array:
     small = cv2.resize(np.ascontiguousarray(pixels), shrunk, interpolation=cv2.INTER_AREA)
     large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     # cv2 drops a channel axis of length one.
-    return np.clip(large, 0, 1).astype(np.float32).reshape(height, width, *pixels.shape[2:])
+    clipped = np.clip(large, 0, 1, out=large).astype(np.float32, copy=False)
+    return clipped.reshape(height, width, *pixels.shape[2:])
 
 
 def fit_long_side(height: int, width: int, size: int) -> tuple[int, int]:
@@ -56,7 +58,7 @@ def resized_shape(
 
 def to_nchw(pixels: Array) -> Array:
     """(H, W, 3) -> a contiguous batch of one, (1, 3, H, W)."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+    return scratch.copied(pixels.transpose(2, 0, 1)[None])
 
 
 def from_nchw(image: Array) -> Array:
@@ -72,8 +74,10 @@ def from_nchw(image: Array) -> Array:
 
 def resize_batch(images: Array, size: tuple[int, int]) -> Array:
     """(N, 3, H, W) in [0, 1] -> (N, 3, *size); see :func:`resize`."""
-    resized = [resize(image.transpose(1, 2, 0), size).transpose(2, 0, 1) for image in images]
-    return np.ascontiguousarray(np.stack(resized))
+    large = scratch.zeros((*images.shape[:2], *size))
+    for image, resized in zip(images, large, strict=True):
+        resized[...] = resize(image.transpose(1, 2, 0), size).transpose(2, 0, 1)
+    return large
 
 
 def resize_tile(images: Array, size: tuple[int, int]) -> Array:

@@ -65,13 +65,18 @@ class ClassPicture(System, Streaming["str | int", ClassPictureOptions, ClassPict
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        tile_size: int | None = None,
     ) -> None:
         """Choose a classifier; see :class:`nstbatch.runtime.systems.system.System`.
+
+        Classes see the whole picture: one that is larger than a ``tile_size`` cannot be made.
 
         Raises:
             UsageError: The bundle has no classes.
         """
-        super().__init__(model, device=device, precision=precision, threads=threads)
+        super().__init__(
+            model, device=device, precision=precision, threads=threads, tile_size=tile_size
+        )
         if not self.engine.bundle.classes:
             raise UsageError(
                 f"{self.engine.bundle.name} was exported without a classifier, so it knows no "

@@ -21,9 +21,9 @@ from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.peak_memory import DREAM_PASS
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
+from nstbatch.runtime.needs.peak_memory import DREAM_PASS
 from nstbatch.runtime.objectives.dream_terms import energy, guide
 from nstbatch.runtime.objectives.terms import Objective, projection
 from nstbatch.runtime.objectives.views import JITTER, random_jitter

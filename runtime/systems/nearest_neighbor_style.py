@@ -25,9 +25,9 @@ from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.nearest import layers_of_columns
-from nstbatch.runtime.engine.peak_memory import SCALES_KEPT, columns_pass
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
+from nstbatch.runtime.needs.peak_memory import SCALES_KEPT, columns_pass
 from nstbatch.runtime.objectives.hypercolumns import matched_columns, self_similarity
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.objectives.views import View

@@ -33,8 +33,8 @@ from nstbatch.runtime.descent.progress import (
 )
 from nstbatch.runtime.descent.pyramid import Level, Report
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.peak_memory import CONTENT_PASS
 from nstbatch.runtime.names import TARGET
+from nstbatch.runtime.needs.peak_memory import CONTENT_PASS
 from nstbatch.runtime.objectives.prior_terms import alpha_norm, total_variation_beta
 from nstbatch.runtime.objectives.terms import Objective, content
 from nstbatch.runtime.objectives.views import JITTER, View, random_jitter

@@ -72,6 +72,8 @@ class StyleSystem(System, Generic[Options]):
     """Ratio of the sizes of two successive levels."""
     level_power: ClassVar[float] = 0.0
     """Steps per level are proportional to (long side)^power."""
+    few_above: ClassVar[int | None] = None
+    """Long side in pixels above which a level has few steps; see :func:`plan_levels`."""
 
     @property
     @abstractmethod
@@ -249,6 +251,7 @@ class StyleSystem(System, Generic[Options]):
             margin=MARGIN,
             factor=self.level_factor,
             power=self.level_power,
+            few_above=self.few_above,
         )
         finest = (levels[-1].height, levels[-1].width)
         self.engine.limits.check_picture((height, width), finest, layers, options.pooling)

@@ -12,8 +12,8 @@ from nstbatch.runtime.cache.lru_cache import LruCache
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Engine, Targets
-from nstbatch.runtime.engine.network_facts import layer_sides
 from nstbatch.runtime.names import GUIDE, TARGET
+from nstbatch.runtime.needs.network_facts import layer_sides
 from nstbatch.runtime.objectives.terms import CONTENT_TARGET, Objective, Term
 from nstbatch.runtime.pictures.sizes import resize
 from nstbatch.runtime.style.paintings import Painting, blended, painting_at

@@ -13,9 +13,9 @@ import os
 from dataclasses import replace
 
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
-from nstbatch.runtime.descent.pyramid import Level
-from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
+from nstbatch.runtime.descent.pyramid import DEAR, Level
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.needs.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.objectives.style_losses import least_side
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.style.first_images import first_images
@@ -40,6 +40,7 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
     """A bundle on a device, ready to paint; photos of the same shape share their sessions."""
 
     level_power = FINE_LONGER
+    few_above = DEAR
 
     def __init__(
         self,
@@ -110,7 +111,7 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
     ) -> int | None:
         """Return the estimated peak of this process's memory for pictures of a height and width.
 
-        It is in bytes, and None on a GPU; see :mod:`nstbatch.runtime.engine.peak_memory`. Several
+        It is in bytes, and None on a GPU; see :mod:`nstbatch.runtime.needs.peak_memory`. Several
         pictures count if the engine is shared.
         """
         steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)

@@ -22,11 +22,11 @@ from nstbatch.runtime.cache.lru_cache import LruCache
 from nstbatch.runtime.checks import Pooling, above, options_or_default, whole
 from nstbatch.runtime.descent.optimizers import optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
-from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
+from nstbatch.runtime.descent.pyramid import DEAR, MARGIN, Level, plan_levels
 from nstbatch.runtime.engine.engine import Targets
-from nstbatch.runtime.engine.peak_memory import SCALES_KEPT, STYLE_PASSES
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.names import TARGET
+from nstbatch.runtime.needs.peak_memory import SCALES_KEPT, STYLE_PASSES
 from nstbatch.runtime.objectives.magnitudes import magnitudes, waves_of
 from nstbatch.runtime.objectives.style_losses import STYLE_LOSSES, least_side
 from nstbatch.runtime.objectives.terms import Objective, Term
@@ -271,6 +271,7 @@ class Texture(System, Streaming[ImageLike, TextureOptions, Result]):
             smallest=max(smallest, math.ceil(need * ratio), least_side(options.style_loss)),
             margin=0 if options.tileable else MARGIN,
             power=COARSE_LONGER,
+            few_above=DEAR,
         )
 
     def _need(self, objective: Objective, options: TextureOptions) -> tuple[int, str, str]:

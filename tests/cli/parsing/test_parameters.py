@@ -64,8 +64,8 @@ SCOPES = {
     Scope.CALL: "overwrite dry_run json quiet verbose report watch_progress watch_port preset "
     "preset_table preview preview_as",
     Scope.BATCH: "out recursive fail_fast from_file null include exclude snapshots",
-    Scope.MAKING: "model device precision threads tile_size batch format name variations class "
-    "no_defaults max_pixels each_style",
+    Scope.MAKING: "model device precision threads tile_size memory batch format name variations "
+    "class no_defaults max_pixels each_style",
 }
 
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 
 from nstbatch.cli.main import run
 from nstbatch.cli.verbs import doctor
-from nstbatch.runtime import telemetry
+from nstbatch.runtime import scratch, telemetry
 from nstbatch.runtime.devices import devices, openvino_probe, providers
 from nstbatch.runtime.devices.providers import Finding
 from nstbatch.runtime.devices.trial import Trial
@@ -111,3 +112,21 @@ def test_reports_to_microsoft_are_off_or_said_to_be_on(environment, line, monkey
     out = capsys.readouterr().out
     assert f"Privacy\n  ONNX Runtime's reports to Microsoft: {line}\n" in out
     assert "  OpenVINO's reports to Google: off, by nstbatch\n" in out
+
+
+def test_what_a_picture_takes_is_shown(capsys):
+    assert run(["doctor", "--size", "8000x6000"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("A picture of 8000x6000"))
+    rows = {line.split()[0]: line for line in lines[start + 1 :]}
+    assert {"network", "vgg16", "squeezenet1_1", "alexnet"} <= set(rows)
+    sizes = [float(each) for each in re.findall(r"(\d+\.\d) GB", rows["vgg16"])]
+    assert len(sizes) == 3
+    assert sizes == sorted(sizes, reverse=True)
+    assert not scratch.is_in_use()
+
+
+@pytest.mark.parametrize("size", ["", "8000", "0x5", "8000x", "1000000x4"])
+def test_what_is_no_size_is_refused(size, capsys):
+    assert run(["doctor", "--size", size]) == 2
+    assert "such as 8000x6000" in capsys.readouterr().err

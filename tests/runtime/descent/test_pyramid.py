@@ -50,6 +50,26 @@ def test_all_steps_are_taken_and_most_of_them_late(steps, **plan):
     assert taken[-1] == max(taken)
 
 
+@given(height=SIDES, width=SIDES, size=st.integers(1025, 9000), steps=st.integers(100, 1000))
+def test_large_sizes_have_further_levels_and_few_steps(height, width, size, steps):
+    about = {"scales": 4, "steps": steps, "smallest": 1, "power": 1.0}
+    levels = plan_levels(height, width, size=size, **about, few_above=1024)
+    sides = [max(level.height, level.width) for level in levels]
+    assert sum(level.steps for level in levels) == steps
+    assert sides[-1] == size
+    assert sum(side <= 1024 for side in sides) >= 4
+    assert sum(level.steps for level, side in zip(levels, sides, strict=True) if side > 1024) < (
+        0.65 * steps + len(levels)
+    )
+    above = [level.steps for level, side in zip(levels, sides, strict=True) if side > 1024]
+    assert all(later <= before + 1 for before, later in pairwise(above))
+
+
+def test_one_scale_is_the_full_size_alone():
+    about = {"size": 6000, "scales": 1, "steps": 9, "smallest": 1}
+    assert [each.steps for each in plan_levels(40, 60, **about, few_above=1024)] == [9]
+
+
 @given(**PLANS, power=st.sampled_from([-1.0, 1.0, 2.0]))
 def test_the_steps_of_a_level_go_by_a_power_of_its_side(steps, power, **plan):
     levels = plan_levels(**plan, steps=steps, power=power)

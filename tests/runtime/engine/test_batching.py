@@ -426,9 +426,9 @@ def test_threads_may_also_share_an_engine_that_brings_nobody_together():
 
 def test_after_a_lack_of_memory_batches_are_smaller(monkeypatch):
     transfer = StyleTransfer("squeezenet1_1", device="cpu", threads=1)
-    transfer.engine.step_fewer_together()  # nobody shares it
+    transfer.engine.use_less_memory()  # nobody shares it
     transfer.engine.share(4)
-    transfer.engine.step_fewer_together()
+    transfer.engine.use_less_memory()
     sizes = []
     monkeypatch.setattr(
         Batcher,
@@ -439,7 +439,7 @@ def test_after_a_lack_of_memory_batches_are_smaller(monkeypatch):
     )
     transfer(photo(0), photo(9), StyleTransferOptions(size=64, iterations=1, scales=1))
     for _ in range(5):
-        transfer.engine.step_fewer_together()
+        transfer.engine.use_less_memory()
     transfer(photo(0), photo(9), StyleTransferOptions(size=64, iterations=1, scales=1))
     assert sizes == [2, 1]
 

@@ -9,9 +9,10 @@ import pytest
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.descent.optimizers import Adam
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.engine.network_sessions import KEPT_SESSIONS, NetworkSessions
+from nstbatch.runtime.engine.network_sessions import NetworkSessions
 from nstbatch.runtime.errors import StoppedError
 from nstbatch.runtime.names import IMAGE, LOSSES
+from nstbatch.runtime.needs.peak_memory import KEPT_SESSIONS
 from nstbatch.runtime.objectives.terms import content, total_variation
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nstbatch.runtime.engine.engine import Engine
-from nstbatch.runtime.engine.network_facts import layer_sides
+from nstbatch.runtime.needs.network_facts import layer_sides
 from nstbatch.runtime.objectives.terms import content
 
 

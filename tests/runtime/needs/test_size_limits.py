@@ -3,8 +3,8 @@
 import pytest
 
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.engine.size_limits import SizeLimits
 from nstbatch.runtime.errors import ImageError, UnknownNameError
+from nstbatch.runtime.needs.size_limits import SizeLimits
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nstbatch.runtime import scratch
+
 from .network_facts import network_loads
-from .network_sessions import KEPT_SESSIONS
 
 if TYPE_CHECKING:
     from nstbatch.runtime.bundles.bundle import Bundle
@@ -62,8 +63,17 @@ def columns_pass(depth: int) -> PassCost:
 # Fitted at 1024 pixels: within 12 % for squeezenet1_1, and for vgg16 with Adam.
 OF_WHOLE = 100
 
+# The same where those of the whole picture are in files: reading and writing it alone. Fitted to
+# the run of docs/decisions/0041-pictures-on-disk.md.
+OF_WHOLE_ON_DISK = 15
+
 # Times the optimiser's state: that of two sizes while it is resampled, and the copies for it.
 OF_STATE = 2.2
+
+# Photos of one shape share their sessions: four for each scale, and a run has four scales by
+# default. More would keep the activations of shapes that may never come again. A shared engine
+# keeps as many again for every batch size, see :mod:`nstbatch.runtime.engine.batching`.
+KEPT_SESSIONS = 16
 
 # Sessions of steps that are kept at most, each with that of its updates.
 MOST_STEPS = KEPT_SESSIONS // 2
@@ -101,9 +111,12 @@ def peak_of_descent(
     deepest = max(loads[layer][1] for layers in steps for layer in layers)
     state = sum(map(math.prod, optimizer.state_shapes((1, 3, *shape)).values()))
     of_pixel = cost.activations * deepest + cost.pixels
-    of_pictures = together * of_pixel * math.prod(window or shape) + begun * OF_STATE * state
+    of_pictures = together * of_pixel * math.prod(window or shape)
+    if not scratch.is_in_use():
+        of_pictures += begun * OF_STATE * state
     if window is not None:
-        of_pictures += together * OF_WHOLE * math.prod(shape)
+        of_whole = OF_WHOLE_ON_DISK if scratch.is_in_use() else OF_WHOLE
+        of_pictures += together * of_whole * math.prod(shape)
     return int(RESTING + FLOAT * (cost.weights * sum(weights[:MOST_STEPS]) + of_pictures))
 
 

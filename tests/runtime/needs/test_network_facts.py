@@ -3,9 +3,9 @@
 import pytest
 
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.engine.network_facts import check_graph, smallest_sides
 from nstbatch.runtime.errors import BundleError, UnknownNameError
 from nstbatch.runtime.graphs.smallest_side import smallest_side
+from nstbatch.runtime.needs.network_facts import check_graph, smallest_sides
 
 
 @pytest.fixture

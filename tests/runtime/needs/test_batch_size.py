@@ -7,7 +7,7 @@ from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine import batch_size
-from nstbatch.runtime.engine.batch_size import (
+from nstbatch.runtime.needs.batch_size import (
     MOST_TOGETHER,
     OVERHEAD,
     bytes_of_step,

@@ -1,0 +1,133 @@
+"""Tiles against whole pictures at full size: losses and gradients of every system.
+
+Runs only with ``-m replication``, since it takes minutes. The numbers of the last run are in the
+folder results/ beside this file.
+"""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nstbatch.runtime.bundles.bundle import Bundle
+from nstbatch.runtime.devices.providers import Provider
+from nstbatch.runtime.engine.network import Network
+from nstbatch.runtime.engine.network_sessions import NetworkSessions
+from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
+from nstbatch.runtime.objectives.dream_terms import energy
+from nstbatch.runtime.objectives.prior_terms import alpha_norm, total_variation_beta
+from nstbatch.runtime.objectives.terms import (
+    Objective,
+    content,
+    scaled_content,
+    scaled_style,
+    style,
+    total_variation,
+)
+from nstbatch.runtime.objectives.views import JITTER, random_jitter, wrapped
+from nstbatch.runtime.pictures.images import read
+from nstbatch.runtime.pictures.sizes import resize, to_nchw
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parents[1] / "examples"
+RESULTS = HERE / "results" / "tiles.json"
+SIZES, TILES = ((512, 512), (530, 700)), (128, 256)
+CPU = Provider("cpu", "fp32")
+BOUND = 1e-5
+
+pytestmark = pytest.mark.replication
+
+
+def picture(name, size):
+    return to_nchw(resize(read(EXAMPLES / name).pixels, size))
+
+
+def style_transfer(bundle):
+    made = 100 * total_variation() + scaled_content(bundle.content_layers[-1])
+    for layer in bundle.style_layers:
+        made += scaled_style(layer)
+    return made, ()
+
+
+def texture(bundle):
+    return sum((style(layer) for layer in bundle.style_layers), Objective()), (wrapped(32),)
+
+
+def reconstruction(bundle):
+    priors = alpha_norm(6) + total_variation_beta(1.5)
+    return content(bundle.content_layers[-1]) + 1e-6 * priors, ()
+
+
+def dream(bundle):
+    return 1 * energy(bundle.content_layers[-1]), (JITTER,)
+
+
+SYSTEMS = (style_transfer, texture, reconstruction, dream)
+
+
+def computed(network, bundle, objective, views, pooling, images, reference):
+    """Losses and gradient of a step."""
+    drawn = random_jitter(30, 0)() if JITTER in views else {}
+    terms = tuple(term for term in objective.terms if term.target is not None)
+    targets = dict(network.targets(CPU, terms, pooling, {IMAGE: reference})) if terms else {}
+    for term in objective.terms:
+        if term.given:
+            channels = bundle.layer(term.layer).channels
+            targets[TARGET + term.name] = np.ones((1, channels, 1, 1), np.float32)
+    weights = {
+        WEIGHT + term.name: term.graph_weight(weight, targets.get(TARGET + term.name), 1)
+        for weight, term in objective.weighted
+    }
+    inputs = {IMAGE: images, **targets, **weights, **drawn}
+    shapes = {name: values.shape for name, values in inputs.items()}
+    found = network.step(CPU, objective.terms, views, pooling, shapes).run(inputs)
+    return found[LOSSES], found[GRADIENT]
+
+
+def compared(model, system, pooling):
+    """The relative differences of a system's tiles, by size and tile."""
+    bundle = Bundle.load(model)
+    objective, views = system(bundle)
+    rows = []
+    for size in SIZES:
+        images, reference = (
+            picture("photos/chelsea.jpg", size),
+            picture("styles/starry_night.jpg", size),
+        )
+        if system is reconstruction:
+            images, reference = reference, images
+        network = Network(bundle, NetworkSessions(bundle, None), CPU, None)
+        given = (bundle, objective, views, pooling, images, reference)
+        losses, gradient = computed(network, *given)
+        for side in TILES:
+            tiled = Network(bundle, NetworkSessions(bundle, None), CPU, side)
+            other_losses, other = computed(tiled, *given)
+            rows.append(
+                {
+                    "model": model,
+                    "system": system.__name__,
+                    "pooling": pooling,
+                    "size": f"{size[1]}x{size[0]}",
+                    "tile": side,
+                    "loss": float(np.abs(other_losses / losses - 1).max()),
+                    "gradient": float(np.linalg.norm(other - gradient) / np.linalg.norm(gradient)),
+                }
+            )
+    return rows
+
+
+def test_losses_and_gradients_are_those_of_the_whole():
+    rows = [
+        row
+        for model in ("squeezenet1_1", "vgg16")
+        for system in SYSTEMS
+        for pooling in ("avg", "max")
+        for row in compared(model, system, pooling)
+    ]
+    found = {"onnxruntime": version("onnxruntime"), "bound": BOUND, "rows": rows}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    assert len(rows) == 64
+    assert max(row["loss"] for row in rows) < BOUND
+    assert 0 < max(row["gradient"] for row in rows) < BOUND
