@@ -48,13 +48,12 @@ def size_table(size: tuple[int, int]) -> Iterator[str]:
     free = free_memory()
     known = "" if free is None else f"; {gigabytes(free)} are free"
     yield f"A picture of {width}x{height} pixels, --optimizer adam, on the CPU{known}"
-    rows = [("network", "whole", f"tiles of {LARGE_TILE}", "with files", "a step, roughly")]
+    rows = [["network", "whole", f"tiles of {LARGE_TILE}", "with files", "a step, roughly"]]
     for name in installed():
         try:
             transfer = StyleTransfer(name, device="cpu")
-            rows.append(
-                (name, *_needs(transfer, size), duration(step_seconds(name) * height * width / 1e6))
-            )
+            step = duration(step_seconds(name) * height * width / 1e6)
+            rows.append([name, *_needs(transfer, size), step])
         except NstbatchError:  # the section on models says what is wrong with it
             continue
     yield from (f"  {line}" for line in columns(rows))

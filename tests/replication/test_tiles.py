@@ -29,6 +29,8 @@ from nstbatch.runtime.objectives.terms import (
 from nstbatch.runtime.objectives.views import JITTER, random_jitter, wrapped
 from nstbatch.runtime.pictures.images import read
 from nstbatch.runtime.pictures.sizes import resize, to_nchw
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.systems.style_transfer import StyleTransfer
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
@@ -131,3 +133,14 @@ def test_losses_and_gradients_are_those_of_the_whole():
     assert len(rows) == 64
     assert max(row["loss"] for row in rows) < BOUND
     assert 0 < max(row["gradient"] for row in rows) < BOUND
+
+
+def test_a_hundred_steps_end_in_the_same_picture():
+    options = StyleTransferOptions(size=224, scales=1, iterations=100, optimizer="adam")
+    photo, painting = EXAMPLES / "photos/chelsea.jpg", EXAMPLES / "styles/starry_night.jpg"
+    tiled, whole = (
+        StyleTransfer("squeezenet1_1", device="cpu", tile_size=side)(photo, painting, options)
+        for side in (96, None)
+    )
+    assert tiled.steps == whole.steps == 100
+    assert np.abs(tiled.image - whole.image).max() <= 1 / 255
