@@ -26,4 +26,5 @@ SUMS = "sums/"
 
 STATE = "state/"
 STATE_OUT = "state_out/"
+IMAGE_OUT = "image_out"
 SCALARS = ("learning_rate", "lower", "upper")

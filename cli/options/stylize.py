@@ -43,7 +43,7 @@ from .optimization import (
     Tolerance,
 )
 from .preset import PresetName, PresetTable
-from .starts import Histogram, InitNoise, NoiseName, Sharpen, Start
+from .starts import AverageDecay, Histogram, InitNoise, NoiseName, Sharpen, Start
 from .styles import (
     DEFAULT_COLOR,
     DEFAULT_SCALE,
@@ -174,6 +174,7 @@ class Stylizing:
     init: Start = DEFAULTS.init
     init_noise: InitNoise = DEFAULTS.init_noise
     noise: NoiseName = DEFAULTS.noise
+    average_decay: AverageDecay = DEFAULTS.average_decay
     histogram: Histogram = DEFAULTS.histogram
     sharpen: Sharpen = DEFAULTS.sharpen
     seed: Seed = DEFAULTS.seed
@@ -255,6 +256,7 @@ class Stylizing:
             "style_size": self.style_size,
             "init_noise": self.init_noise,
             "noise": self.noise,
+            "average_decay": self.average_decay,
             "histogram": self.histogram,
             "sharpen": self.sharpen,
             "seed": self.seed,

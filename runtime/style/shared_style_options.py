@@ -20,6 +20,9 @@ COLOR_MODES: tuple[ColorMode, ...] = get_args(ColorMode)
 INITS: tuple[Init, ...] = get_args(Init)
 NOISES: tuple[Noise, ...] = get_args(Noise)
 
+# A mean over about ten thousand iterates, more than any run has.
+LARGEST_DECAY = 0.9999
+
 
 @dataclass(frozen=True, kw_only=True)
 class SharedStyleOptions:
@@ -31,6 +34,8 @@ class SharedStyleOptions:
         init_noise: Share of noise in a start from a picture, from 0 to 1.
         noise: Spectrum of the noise: "white"; "pink" or "brown", with more of the large waves.
         seed: Random seed for the noise.
+        average_decay: Decay of an exponential mean of the iterates, which is shown in place of the
+            last one, and with which each size ends and the next begins; 0 for the last one.
         histogram: True to match the colours of the style at the end.
         sharpen: How much of the fine detail is added at the end; 0 for nothing.
         color: Colours of the result: "style", those of the style; "photo", the photo's chroma with
@@ -50,6 +55,7 @@ class SharedStyleOptions:
     init_noise: float = 0.0
     noise: Noise = "white"
     seed: int = 0
+    average_decay: float = 0.0
     histogram: bool = False
     sharpen: float = 0.0
     color: ColorMode = "style"
@@ -60,6 +66,7 @@ class SharedStyleOptions:
         one_of("init", self.init, INITS)
         within("init_noise", self.init_noise, 0, 1)
         one_of("noise", self.noise, NOISES)
+        within("average_decay", self.average_decay, 0, LARGEST_DECAY)
         flag("histogram", self.histogram)
         at_least("sharpen", self.sharpen, 0)
         one_of("color", self.color, COLOR_MODES)

@@ -21,7 +21,9 @@ import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.cache.lru_cache import LruCache
+from nstbatch.runtime.descent.averaged import averaged
 from nstbatch.runtime.descent.loop import Bounds
+from nstbatch.runtime.descent.optimizers import Optimizer
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.nearest import layers_of_columns
@@ -134,10 +136,10 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
             raise UsageError("Nearest neighbours are sought in all styles alike, without weights.")
         return paintings
 
-    def optimizer(self, options: NearestNeighborOptions) -> AdamOfLevel:
+    def optimizer(self, options: NearestNeighborOptions) -> Optimizer:
         """Return the optimiser of the options."""
         rate = LEARNING_RATE if options.learning_rate is None else options.learning_rate
-        return AdamOfLevel(learning_rate=rate, betas=BETAS)
+        return averaged(AdamOfLevel(learning_rate=rate, betas=BETAS), options.average_decay)
 
     def _layers(self, options: NearestNeighborOptions) -> tuple[str, ...]:
         return layers_of_columns(self.engine.bundle, options.layers)

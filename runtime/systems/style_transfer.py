@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from nstbatch.runtime.descent.averaged import averaged
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
@@ -123,5 +124,5 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
 def _optimizer(options: StyleTransferOptions) -> Optimizer:
     optimizer = optimizer_named(options.optimizer, options.learning_rate)
     if isinstance(optimizer, LBFGS):
-        return replace(optimizer, longest_move=LONGEST_MOVE, neighbourhood=NEIGHBOURHOOD)
-    return optimizer
+        optimizer = replace(optimizer, longest_move=LONGEST_MOVE, neighbourhood=NEIGHBOURHOOD)
+    return averaged(optimizer, options.average_decay)
