@@ -36,6 +36,7 @@ from .optimization import (
     LearningRate,
     MaxSize,
     Optimizer,
+    PaddingName,
     PoolingName,
     Scales,
     Seed,
@@ -179,6 +180,7 @@ class Stylizing:
     sharpen: Sharpen = DEFAULTS.sharpen
     seed: Seed = DEFAULTS.seed
     pooling: PoolingName = DEFAULTS.pooling
+    padding: PaddingName = DEFAULTS.padding
     trim_style: TrimStyle = "auto"
     each_style: EachStyle = False
     color: Color = DEFAULT_COLOR
@@ -261,4 +263,5 @@ class Stylizing:
             "sharpen": self.sharpen,
             "seed": self.seed,
             "pooling": self.pooling,
+            "padding": self.padding,
         }

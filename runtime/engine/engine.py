@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.cache.stored_values import stored_arrays
-from nstbatch.runtime.checks import Pooling, at_least
+from nstbatch.runtime.checks import Padding, Pooling, at_least
 from nstbatch.runtime.descent.loop import (
     Bounds,
     Steppable,
@@ -206,6 +206,7 @@ class Engine:
         *,
         keep: bool = False,
         guides: Targets = NO_GUIDES,
+        padding: Padding = "zeros",
     ) -> Targets:
         """Compute the targets of terms from reference pictures, by ``target/<term>``.
 
@@ -217,19 +218,20 @@ class Engine:
             pooling: Pooling variant of the network.
             keep: True to store the targets on disk, for images that will come again.
             guides: The guides of guided terms, by ``guide/<term>``.
+            padding: Padding of the network's first convolution.
         """
         inputs = {IMAGE: images, **guides}
 
         def compute() -> Targets:
             with self._exclusive():
-                return self._network.targets(self.provider, terms, pooling, inputs)
+                return self._network.targets(self.provider, terms, pooling, inputs, padding)
 
         if not terms:
             return {}
         if not keep:
             return compute()
         computed = (self.provider.for_targets, self._threads, self._network.tile_size)
-        about = (self.bundle.sha256, terms, pooling, *computed)
+        about = (self.bundle.sha256, terms, pooling, padding, *computed)
         seen = (
             part
             for each in inputs.values()
@@ -278,6 +280,7 @@ class Engine:
         state: State,
         *,
         pooling: Pooling,
+        padding: Padding = "zeros",
         bounds: Bounds,
         views: tuple[View, ...] = (),
         varying: Varying = nothing_varies,
@@ -293,6 +296,7 @@ class Engine:
             optimizer: The optimiser.
             state: The optimiser's state, fresh or resampled to the size of the images.
             pooling: Pooling variant of the network.
+            padding: Padding of its first convolution.
             bounds: The range of the pixels.
             views: Views between the images and the network.
             varying: Draws the inputs of the views that change in every step.
@@ -314,7 +318,7 @@ class Engine:
         def open_descent(start: Start) -> Descent:
             inputs = {**start.constants, **varying(), IMAGE: start.images}
             shapes = {name: values.shape for name, values in inputs.items()}
-            step = self._network.step(provider, objective.terms, views, pooling, shapes)
+            step = self._network.step(provider, objective.terms, views, pooling, shapes, padding)
             state_shapes = {name: values.shape for name, values in start.state.items()}
             update = self._sessions.update(provider, optimizer, start.images.shape, state_shapes)
             return Descent(
@@ -325,7 +329,8 @@ class Engine:
         if self._batcher is None:
             return open_descent(start)
         shapes = tuple((name, values.shape) for name, values in start.constants.items())
-        key = (provider, objective.terms, views, pooling, images.shape, shapes, optimizer, bounds)
+        network = (provider, objective.terms, views, pooling, padding)
+        key = (*network, images.shape, shapes, optimizer, bounds)
         # Random numbers that change in every step belong to no single picture.
         alone = varying is not nothing_varies or len(images) > 1
         return self._batcher.join(start, open_descent, None if alone else key)

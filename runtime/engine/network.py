@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nstbatch.runtime.arrays import Array, Shapes
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.checks import Pooling, whole
+from nstbatch.runtime.checks import Padding, Pooling, whole
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import IMAGE
@@ -63,6 +63,7 @@ class Network:
         terms: tuple[Term, ...],
         pooling: Pooling,
         inputs: Mapping[str, Array],
+        padding: Padding = "zeros",
     ) -> Mapping[str, Array]:
         """Compute the targets of terms.
 
@@ -71,12 +72,17 @@ class Network:
             terms: Terms with a target.
             pooling: Pooling variant of the network.
             inputs: The reference pictures, (N, 3, H, W), and the guides of guided terms, by name.
+            padding: Padding of the network's first convolution.
+
+        Raises:
+            UsageError: The pictures need tiles, and the padding is not of zeros.
         """
         shapes = {name: values.shape for name, values in inputs.items()}
-        if tiled := self._tiles(terms, pooling, shapes):
+        if tiled := self._tiles(terms, pooling, shapes, padding):
             return tiled.targets(provider, terms, pooling, inputs)
         image = shapes.pop(IMAGE)
-        return self._sessions.targets(provider, terms, pooling, image, shapes).run(inputs)
+        session = self._sessions.targets(provider, terms, pooling, image, shapes, padding)
+        return session.run(inputs)
 
     def step(
         self,
@@ -85,26 +91,30 @@ class Network:
         views: tuple[View, ...],
         pooling: Pooling,
         shapes: Shapes,
+        padding: Padding = "zeros",
     ) -> Session:
         """Open a step; see :meth:`.NetworkSessions.step`.
 
         Raises:
-            UsageError: The pictures need tiles, and there are views.
+            UsageError: The pictures need tiles, and there are views, or the padding is not of
+                zeros.
         """
-        tiled = self._tiles(terms, pooling, shapes)
+        tiled = self._tiles(terms, pooling, shapes, padding)
         if tiled is None:
-            return self._sessions.step(provider, terms, views, pooling, shapes)
+            return self._sessions.step(provider, terms, views, pooling, shapes, padding)
         if views:
             seen = ", ".join(view.name for view in views)
             raise UsageError(f"Pictures that the network sees through {seen} have no tiles yet.")
         return tiled.step(provider, terms, pooling, shapes)
 
     def _tiles(
-        self, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes
+        self, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes, padding: Padding
     ) -> TiledNetwork | None:
         """The network in tiles, if pictures of these shapes have more than one."""
         *_, height, width = shapes[IMAGE]
         layers = {layer for term in terms for layer in term.layers}
-        if self._tiled and self._tiled.applies(layers, pooling, (height, width)):
-            return self._tiled
-        return None
+        if not self._tiled or not self._tiled.applies(layers, pooling, (height, width)):
+            return None
+        if padding != "zeros":
+            raise UsageError(f"Tiles have zeros beyond the picture's edge, and no {padding} yet.")
+        return self._tiled

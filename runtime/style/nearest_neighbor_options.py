@@ -48,7 +48,7 @@ class NearestNeighborOptions(SharedStyleOptions):
             20 steps; None to take all steps.
         pooling: Pooling variant of the network, "avg" or "max".
         init, init_noise, noise, seed, average_decay, histogram, sharpen, color, style_size,
-            style_scale: See :class:`.shared_style_options.SharedStyleOptions`.
+            style_scale, padding: See :class:`.shared_style_options.SharedStyleOptions`.
 
     Raises:
         UsageError: For a value of another type or out of range, naming the option.

@@ -9,7 +9,17 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nstbatch.runtime.checks import Own, above, at_least, bound, flag, one_of, within
+from nstbatch.runtime.checks import (
+    PADDINGS,
+    Own,
+    Padding,
+    above,
+    at_least,
+    bound,
+    flag,
+    one_of,
+    within,
+)
 from nstbatch.runtime.errors import UsageError
 
 ColorMode = Literal["style", "photo", "luminance", "histogram", "covariance", "grey"]
@@ -45,6 +55,9 @@ class SharedStyleOptions:
         style_size: Long side of the style at the last scale, in pixels, and smaller in proportion
             before; None for ``style_scale``.
         style_scale: Long side of the style as a multiple of the picture's.
+        padding: What the first convolution of the network sees beyond the picture: "zeros", which
+            leave a frame, so that a margin is painted as well and cut off at the end; or
+            "replicate", the pixels of the edge, without a margin.
 
     Raises:
         UsageError: A value is of another type or out of range, or both are given.
@@ -61,6 +74,7 @@ class SharedStyleOptions:
     color: ColorMode = "style"
     style_size: int | None = None
     style_scale: float = 1.0  # neural-style: -style_scale
+    padding: Padding = "zeros"
 
     def __post_init__(self) -> None:
         one_of("init", self.init, INITS)
@@ -72,6 +86,7 @@ class SharedStyleOptions:
         one_of("color", self.color, COLOR_MODES)
         bound("style_size", self.style_size)
         above("style_scale", self.style_scale, 0)
+        one_of("padding", self.padding, PADDINGS)
         if self.style_size is not None and self.style_scale != SharedStyleOptions.style_scale:
             raise UsageError("Give the style_size or the style_scale, not both.")
 

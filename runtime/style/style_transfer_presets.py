@@ -70,7 +70,8 @@ PRESETS: Mapping[Preset, Mapping[str, str | float]] = MappingProxyType(
         },
         # style-transfer-pytorch, style_transfer.py: content 0.015, total variation 2, style layers
         # 256:64:16:4:1, Adam of 0.02 from the photo, 1000 steps at 128 pixels and 500 at each of
-        # four sizes up to 512, maxima, a mean of iterates with a decay of 0.99.
+        # four sizes up to 512, maxima, a mean of iterates with a decay of 0.99,
+        # and a first convolution that sees copies of the edge.
         "crowson": {
             "weighting": "plain",
             "error": "scaled-mse",
@@ -84,6 +85,7 @@ PRESETS: Mapping[Preset, Mapping[str, str | float]] = MappingProxyType(
             "iterations": 1000 + 4 * 500,
             "scales": 5,
             "pooling": "max",
+            "padding": "replicate",
         },
     }
 )

@@ -212,7 +212,7 @@ class StyleSystem(System, Generic[Options]):
             scales=options.scales,
             steps=options.iterations,
             smallest=self._smallest(layers, options),
-            margin=MARGIN,
+            margin=MARGIN if options.padding == "zeros" else 0.0,
             factor=self.level_factor,
             power=self.level_power,
         )

@@ -88,8 +88,9 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
             images=first_images(options, given.start, given.paintings, levels[0]),
             optimizer=optimizer,
             pooling=options.pooling,
+            padding=options.padding,
             targets=lambda level, begun: self._targets.at(
-                level, objective, given, options.pooling, smallest
+                level, objective, given, options, smallest
             ),
             tolerance=options.tolerance,
             checkpoint=self._checkpoint_file(

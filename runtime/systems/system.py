@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.checks import Padding, Pooling
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
 from nstbatch.runtime.descent.loop import (
     PIXEL_BOUNDS,
@@ -65,6 +65,8 @@ class Run:
     """Pooling variant of the network."""
     targets: Callable[[Level, Array], Targets]
     """Gives the targets of a level that began with these images; see :meth:`Engine.descent`."""
+    padding: Padding = "zeros"
+    """Padding of its first convolution."""
     bounds: Bounds = PIXEL_BOUNDS
     views: Callable[[Level], tuple[View, ...]] = lambda level: ()
     """Gives the views of a level."""
@@ -162,6 +164,7 @@ class System:
                 run.optimizer,
                 state,
                 pooling=run.pooling,
+                padding=run.padding,
                 bounds=run.bounds,
                 views=run.views(level),
                 varying=run.varying,

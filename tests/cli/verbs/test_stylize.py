@@ -226,6 +226,7 @@ def test_layers_and_weights_reach_the_objective(capsys):
         ("--histogram",),
         ("--sharpen", "0.5"),
         ("--average-decay", "0.5"),
+        ("--padding", "replicate"),
         ("--style-loss", "moments"),
         ("--style-loss", "wasserstein"),
         ("--style-scale", "0.5"),

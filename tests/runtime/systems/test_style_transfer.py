@@ -493,7 +493,7 @@ def test_a_blend_lies_between_its_styles(transfer):
 
     def targets(styles):
         given = Given(Picture(PHOTO), read_paintings(styles), 1.0, {}, None, PHOTO, None)
-        return transfer._targets.at(levels[0], transfer.objective(options), given, "max", 1)
+        return transfer._targets.at(levels[0], transfer.objective(options), given, QUICK, 1)
 
     one, two, both = targets(PAINTING), targets(other), targets([PAINTING, Style(other, 3)])
     for name, target in both.items():
