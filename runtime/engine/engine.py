@@ -306,13 +306,7 @@ class Engine:
             UnknownNameError: The bundle was not exported with this pooling.
             ProviderError: ONNX Runtime would run it elsewhere.
         """
-        weights = {
-            WEIGHT + term.name: term.graph_weight(
-                weight, targets.get(TARGET + term.name), images.shape[0]
-            )
-            for weight, term in objective.weighted
-        }
-        start = Start(images, state, {**targets, **weights})
+        start = Start(images, state, {**targets, **_weights(objective, targets, len(images))})
         provider = self.provider
 
         def open_descent(start: Start) -> Descent:
@@ -338,3 +332,11 @@ class Engine:
     def _exclusive(self) -> AbstractContextManager[None]:
         """Let no other thread compute within a ``with`` block."""
         return self._batcher.exclusive() if self._batcher else nullcontext()
+
+
+def _weights(objective: Objective, targets: Targets, pictures: int) -> Targets:
+    """The weights of the terms of a step, by the names of its inputs."""
+    return {
+        WEIGHT + term.name: term.graph_weight(weight, targets.get(TARGET + term.name), pictures)
+        for weight, term in objective.weighted
+    }

@@ -51,5 +51,5 @@ def test_tiles_have_zeros_alone():
     system = StyleTransfer("alexnet", device="cpu", threads=1, tile_size=64)
     options = StyleTransferOptions(size=320, scales=1, iterations=1, padding="replicate")
     large = np.tile(picture(0), (4, 4, 1))
-    with pytest.raises(UsageError, match="Tiles have zeros .* replicate"):
+    with pytest.raises(UsageError, match=r"Tiles have zeros .* replicate"):
         system(large, picture(1), options)
