@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -155,32 +156,36 @@ class System:
         stop: Callable[[], bool],
     ) -> Outcome:
         """Take the steps of a run; see :func:`coarse_to_fine`."""
-
-        def open_descent(level: Level, images: Array, state: State, begun: Array) -> Steppable:
-            return self.engine.descent(
-                run.objective,
-                run.targets(level, begun),
-                images,
-                run.optimizer,
-                state,
-                pooling=run.pooling,
-                padding=run.padding,
-                bounds=run.bounds,
-                views=run.views(level),
-                varying=run.varying,
-                watch=run.watch,
-            )
-
         return coarse_to_fine(
             run.levels,
             run.images,
             run.optimizer,
-            open_descent,
+            partial(self._open, run),
             report,
             stop,
             run.enlarge,
             run.checkpoint,
             run.tolerance,
+        )
+
+    def open_first(self, run: Run) -> Steppable:
+        """Open the descent of a run's first size, whose steps the caller takes."""
+        state = run.optimizer.initial_state(run.images.shape)
+        return self._open(run, run.levels[0], run.images, state, run.images)
+
+    def _open(self, run: Run, level: Level, images: Array, state: State, begun: Array) -> Steppable:
+        return self.engine.descent(
+            run.objective,
+            run.targets(level, begun),
+            images,
+            run.optimizer,
+            state,
+            pooling=run.pooling,
+            padding=run.padding,
+            bounds=run.bounds,
+            views=run.views(level),
+            varying=run.varying,
+            watch=run.watch,
         )
 
     def _checkpoint_file(
