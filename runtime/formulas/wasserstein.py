@@ -13,7 +13,7 @@ from __future__ import annotations
 import onnxscript
 from onnxscript import FLOAT, script
 
-from .moments import centred
+from .moments import centred, centred_within
 from .notation import Tensor, op
 from .terms import carried_back
 
@@ -30,13 +30,12 @@ def identity(matrix: Tensor) -> Tensor:
 
 
 @script(DOMAIN, default_opset=op)
-def covariance(activation: Tensor) -> Tensor:
-    """The covariance of the channels over positions, plus 1e-4, (N, C, C).
+def covariance(deviations: Tensor) -> Tensor:
+    """The covariance of the channels over positions, plus 1e-4, (N, C, C), of F - m (N, C, P).
 
     style-transfer-pytorch adds 1e-4 to the diagonal; without it a root has no derivative.
     """
-    deviations, _ = centred(activation)
-    positions = op.Cast(op.ReduceProd(op.Shape(activation, start=2)), to=FLOAT.dtype)
+    positions = op.Cast(op.ReduceProd(op.Shape(deviations, start=2)), to=FLOAT.dtype)
     rows = deviations / op.Sqrt(positions)
     product = op.MatMul(rows, op.Transpose(rows, perm=[0, 2, 1]))
     return product + 1e-4 * identity(product)
@@ -127,37 +126,72 @@ def sloped_root(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @script(DOMAIN, default_opset=op)
-def gaussian(activation: Tensor) -> Tensor:
+def gaussian_of(deviations: Tensor, means: Tensor) -> Tensor:
     """The mean and the root of the covariance of the channels, (N, 1 + C, C)."""
-    _, means = centred(activation)
-    return op.Concat(op.Transpose(means, perm=[0, 2, 1]), root(covariance(activation)), axis=1)
+    return op.Concat(op.Transpose(means, perm=[0, 2, 1]), root(covariance(deviations)), axis=1)
 
 
 @script(DOMAIN, default_opset=op)
-def wasserstein_loss(
-    activation: Tensor, target: Tensor, weight: Tensor, pictures: int = 1
-) -> tuple[Tensor, Tensor]:
+def gaussian(activation: Tensor) -> Tensor:
+    """The Gaussian of the channels, (N, 1 + C, C)."""
+    deviations, means = centred(activation)
+    return gaussian_of(deviations, means)
+
+
+@script(DOMAIN, default_opset=op)
+def gaussian_within(activation: Tensor, guide: Tensor) -> Tensor:
+    """The Gaussian of the channels by the weights of a guide, (N, 1 + C, C)."""
+    deviations, means = centred_within(activation, guide)
+    return gaussian_of(deviations, means)
+
+
+@script(DOMAIN, default_opset=op)
+def distance(
+    deviations: Tensor, means: Tensor, target: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """L = w B / (C (C + 1)), the mean over the numbers of the target, m* and R.
 
     With Q the derivative of tr (R S R)^(1/2) in R S R,
     dL/dF = 2 w (m - m* + (I - 2 R Q R) (F - m)) / (C (C + 1) H W).
+
+    Returns:
+        L, what is the same at all positions (N, C, 1), and the matrix (N, C, C).
     """
-    deviations, means = centred(activation)
     wanted, root_wanted = op.Slice(target, [0], [1], [1]), op.Slice(target, [1], [1048576], [1])
     away = means - op.Transpose(wanted, perm=[0, 2, 1])
-    found = covariance(activation)
+    found = covariance(deviations)
     inner = op.MatMul(op.MatMul(root_wanted, found), root_wanted)
     mixed, slope = sloped_root(inner)
     ones = identity(found)
 
     elements = op.Cast(op.ReduceProd(op.Shape(target, start=1)), to=FLOAT.dtype)
     traces = (found - 2.0 * mixed) * ones + root_wanted * root_wanted
-    distance = op.ReduceSum(away * away, [1, 2], keepdims=0) + op.ReduceSum(
-        traces, [1, 2], keepdims=0
-    )
-    positions = op.Cast(op.ReduceProd(op.Shape(activation, start=2)), to=FLOAT.dtype)
+    apart = op.ReduceSum(away * away, [1, 2], keepdims=0) + op.ReduceSum(traces, [1, 2], keepdims=0)
+    positions = op.Cast(op.ReduceProd(op.Shape(deviations, start=2)), to=FLOAT.dtype)
     scale = op.Unsqueeze(2.0 * weight / (elements * positions), [1, 2])
     filters = scale * (ones - 2.0 * op.MatMul(op.MatMul(root_wanted, slope), root_wanted))
+    return weight * apart / elements, scale * away, filters
+
+
+@script(DOMAIN, default_opset=op)
+def wasserstein_loss(
+    activation: Tensor, target: Tensor, weight: Tensor, pictures: int = 1
+) -> tuple[Tensor, Tensor]:
+    """L, and its derivative; see :func:`distance`."""
+    deviations, means = centred(activation)
+    loss, everywhere, filters = distance(deviations, means, target, weight)
     moved = op.Reshape(deviations, op.Shape(activation))
     back = carried_back(filters, moved, pictures=pictures)
-    return weight * distance / elements, back + op.Unsqueeze(scale * away, [3])
+    return loss, back + op.Unsqueeze(everywhere, [3])
+
+
+@script(DOMAIN, default_opset=op)
+def wasserstein_loss_within(
+    activation: Tensor, target: Tensor, weight: Tensor, guide: Tensor, pictures: int = 1
+) -> tuple[Tensor, Tensor]:
+    """The same by the weights of a guide g, and the derivative in g F."""
+    deviations, means = centred_within(activation, guide)
+    loss, everywhere, filters = distance(deviations, means, target, weight)
+    moved = op.Reshape(deviations, op.Shape(activation))
+    back = carried_back(filters, moved, pictures=pictures)
+    return loss, back + op.Unsqueeze(everywhere, [3]) * guide

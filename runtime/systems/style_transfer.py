@@ -17,6 +17,7 @@ from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_name
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.peak_memory import GRAM_PASS, SCALES_KEPT
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.objectives.guided_terms import UNGUIDED
 from nstbatch.runtime.objectives.style_losses import least_side
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.style.first_images import first_images
@@ -74,8 +75,8 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         options: StyleTransferOptions,
     ) -> Run:
         """Describe the run over these sizes of pictures."""
-        if given.regions and options.style_loss != "gram":
-            raise UsageError("Regions have Gram matrices, so they need the style_loss 'gram'.")
+        if given.regions and options.style_loss in UNGUIDED:
+            raise UsageError(f"The style_loss {options.style_loss!r} takes no regions.")
         smallest = self._smallest(objective.layers, options)
         optimizer = _optimizer(options)
         areas = {name: float(region.mean()) for name, region in given.regions.items()}
