@@ -16,6 +16,7 @@ from .errors import UnknownNameError, UsageError
 Own = Literal["own"]
 OptimizerName = Literal["adam", "lbfgs"]
 Pooling = Literal["avg", "max"]
+Padding = Literal["zeros", "replicate"]
 Error = Literal["mse", "scaled-mse"]
 StyleLoss = Literal["gram", "shifted-gram", "moments", "wasserstein", "sliced"]
 
@@ -24,6 +25,7 @@ OWN: Own = "own"
 
 OPTIMIZER_NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+PADDINGS: tuple[Padding, ...] = get_args(Padding)
 ERRORS: tuple[Error, ...] = get_args(Error)
 STYLE_LOSS_NAMES: tuple[StyleLoss, ...] = get_args(StyleLoss)
 

@@ -29,4 +29,5 @@ SEEN = "seen"
 
 STATE = "state/"
 STATE_OUT = "state_out/"
+IMAGE_OUT = "image_out"
 SCALARS = ("learning_rate", "lower", "upper")

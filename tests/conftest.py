@@ -11,6 +11,7 @@ import signal
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,6 +177,22 @@ class Reference:
         import torch
 
         return torch.tensor(pictures, dtype=self.dtype)
+
+    @contextmanager
+    def replicating(self) -> Iterator[None]:
+        """Let the first convolution pad by PyTorch's ``padding_mode="replicate"``."""
+        import torch
+
+        convolutions = (m for m in self.network.modules() if isinstance(m, torch.nn.Conv2d))
+        first: Any = next(convolutions)
+        other = torch.nn.Conv2d(1, 1, 1, padding=first.padding, padding_mode="replicate")
+        names = ("padding_mode", "_reversed_padding_repeated_twice")
+        before = {name: getattr(first, name) for name in names}
+        for name in names:
+            setattr(first, name, getattr(other, name))
+        yield
+        for name, value in before.items():
+            setattr(first, name, value)
 
     def activations(self, image: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.network.layer_names, self.network(image), strict=True))

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nstbatch.benchmarks.options import Entry
 from nstbatch.benchmarks.tasks.matrix_rate import fastest
@@ -36,6 +36,8 @@ from nstbatch.runtime.errors import NstbatchError, ProviderError
 
 if TYPE_CHECKING:
     from .contestants import Contestant
+
+AnyContestant = TypeVar("AnyContestant", bound="Contestant")
 
 # Seconds that a process may take to end, before it is killed. A guess.
 PATIENCE = 10.0
@@ -176,7 +178,7 @@ def reporting_failures(pipe: Connection, threads: int) -> Iterator[None]:
         pipe.send(as_contestant_error(error))
 
 
-def open_warm(open_it: Callable[[], Contestant], warm_up: int) -> tuple[Contestant, Opened]:
+def open_warm(open_it: Callable[[], AnyContestant], warm_up: int) -> tuple[AnyContestant, Opened]:
     """Open a contestant, take the steps of the warm-up, and return it with its state."""
     taken_before, start = gpu_memory("used"), time.perf_counter()
     contestant = open_it()

@@ -136,3 +136,20 @@ PlotFile = Annotated[
         rich_help_panel=REPORTING,
     ),
 ]
+Side = Annotated[
+    int,
+    typer.Option(
+        "--size",
+        metavar="PIXELS",
+        min=1,
+        help="Side of the square picture.",
+        rich_help_panel=TURNS,
+    ),
+]
+Before = Annotated[
+    Path,
+    typer.Argument(metavar="BEFORE", help="Report written by bench --json.", show_default=False),
+]
+After = Annotated[
+    Path, typer.Argument(metavar="AFTER", help="Report to compare with it.", show_default=False)
+]

@@ -8,7 +8,7 @@ import typer
 
 from nstbatch.cli.jobs.parameters import NEUTRAL, Scope
 from nstbatch.cli.parsing.panels import OPTIMIZATION, PICTURE, complete
-from nstbatch.runtime.checks import OPTIMIZER_NAMES, OWN, POOLINGS, Own
+from nstbatch.runtime.checks import OPTIMIZER_NAMES, OWN, PADDINGS, POOLINGS, Own
 
 
 def parse_side(value: str | int) -> int | Own:
@@ -149,4 +149,17 @@ PoolingName = Annotated[
         rich_help_panel=OPTIMIZATION,
     ),
     Scope.PICTURE,
+]
+PaddingName = Annotated[
+    str,
+    typer.Option(
+        "--padding",
+        metavar="|".join(PADDINGS),
+        help="What the network's first convolution sees beyond the picture: zeros, with a margin "
+        "that is cut off at the end; or the pixels of the edge, without one.",
+        autocompletion=complete(PADDINGS),
+        rich_help_panel=OPTIMIZATION,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
 ]

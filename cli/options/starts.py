@@ -43,6 +43,18 @@ NoiseName = Annotated[
     Scope.PICTURE,
     NEUTRAL,
 ]
+AverageDecay = Annotated[
+    float,
+    typer.Option(
+        "--average-decay",
+        metavar="DECAY",
+        help="Show an exponential mean of the steps' pictures with this decay, such as 0.99; 0 "
+        "shows the last one.",
+        rich_help_panel=FINISH,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
 Histogram = Annotated[
     bool,
     typer.Option(

@@ -36,6 +36,7 @@ from .optimization import (
     LearningRate,
     MaxSize,
     Optimizer,
+    PaddingName,
     PoolingName,
     Scales,
     Seed,
@@ -43,7 +44,7 @@ from .optimization import (
     Tolerance,
 )
 from .preset import PresetName, PresetTable
-from .starts import Histogram, InitNoise, NoiseName, Sharpen, Start
+from .starts import AverageDecay, Histogram, InitNoise, NoiseName, Sharpen, Start
 from .styles import (
     DEFAULT_COLOR,
     DEFAULT_SCALE,
@@ -174,10 +175,12 @@ class Stylizing:
     init: Start = DEFAULTS.init
     init_noise: InitNoise = DEFAULTS.init_noise
     noise: NoiseName = DEFAULTS.noise
+    average_decay: AverageDecay = DEFAULTS.average_decay
     histogram: Histogram = DEFAULTS.histogram
     sharpen: Sharpen = DEFAULTS.sharpen
     seed: Seed = DEFAULTS.seed
     pooling: PoolingName = DEFAULTS.pooling
+    padding: PaddingName = DEFAULTS.padding
     trim_style: TrimStyle = "auto"
     each_style: EachStyle = False
     color: Color = DEFAULT_COLOR
@@ -255,8 +258,10 @@ class Stylizing:
             "style_size": self.style_size,
             "init_noise": self.init_noise,
             "noise": self.noise,
+            "average_decay": self.average_decay,
             "histogram": self.histogram,
             "sharpen": self.sharpen,
             "seed": self.seed,
             "pooling": self.pooling,
+            "padding": self.padding,
         }

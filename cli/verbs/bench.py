@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
 import typer
 
 from nstbatch.benchmarks.options import BenchOptions, parse_entries, parse_numbers
@@ -16,14 +12,17 @@ from nstbatch.cli.options.bench import (
     DEFAULT_PROVIDERS,
     DEFAULT_SIZES,
     DEFAULTS,
+    After,
     Against,
     Batches,
+    Before,
     JsonFile,
     MarkdownFile,
     NoProgress,
     PlotFile,
     Providers,
     Rounds,
+    Side,
     Sizes,
     Stages,
     Steps,
@@ -33,23 +32,11 @@ from nstbatch.cli.options.bench import (
 from nstbatch.cli.options.computing import Model, Threads
 from nstbatch.cli.options.reporting import Verbose
 from nstbatch.cli.parsing.switches import PlainCommand, PlainGroup
-from nstbatch.cli.text import printable
-from nstbatch.runtime.errors import ImageError, UsageError
+from nstbatch.runtime.errors import UsageError
 
-from .bench_output import Files, print_comparison, print_report
-
-if TYPE_CHECKING:
-    from nstbatch.benchmarks.reports.report import Report
+from .bench_output import Files, print_comparison, print_report, print_styles, reported
 
 bench = typer.Typer(cls=PlainGroup, no_args_is_help=False)
-
-Before = Annotated[
-    Path,
-    typer.Argument(metavar="BEFORE", help="Report written by bench --json.", show_default=False),
-]
-After = Annotated[
-    Path, typer.Argument(metavar="AFTER", help="Report to compare with it.", show_default=False)
-]
 
 
 @bench.callback(invoke_without_command=True)
@@ -95,7 +82,9 @@ def measure(
     )
     files = Files(json_file, markdown_file, plot_file)
     files.check()
-    report = _run(options, quiet)
+    from nstbatch.benchmarks.contest.contest import run
+
+    report = reported(lambda tell: run(options, tell), quiet)
     print_report(report, to_stderr=files.use_standard_output)
     files.write(report)
 
@@ -112,6 +101,41 @@ def compare(before: Before, after: After) -> None:
     print_comparison(compare_reports(read_report(before), read_report(after)))
 
 
+@bench.command(cls=PlainCommand)
+def styles(
+    providers: Providers = DEFAULT_PROVIDERS,
+    model: Model = DEFAULTS.model,
+    threads: Threads = DEFAULTS.threads,
+    size: Side = 256,
+    rounds: Rounds = DEFAULTS.rounds,
+    steps: Steps = DEFAULTS.steps,
+    warm_up: WarmUp = DEFAULTS.warm_up,
+    json_file: JsonFile = None,
+    markdown_file: MarkdownFile = None,
+    quiet: NoProgress = False,
+) -> None:
+    """Compare the presets, style losses and methods of stylize, in turns.
+
+    Prints a table: the time of a step, and an estimate for a picture.
+    """
+    from nstbatch.benchmarks.styles.contest import compare_ways
+
+    options = BenchOptions(
+        model=model,
+        providers=parse_entries(providers),
+        against=(),
+        rounds=rounds,
+        steps=steps,
+        warm_up=warm_up,
+        threads=threads,
+    )
+    files = Files(json_file, markdown_file, None)
+    files.check()
+    report = reported(lambda tell: compare_ways(options, size, tell), quiet)
+    print_styles(report, to_stderr=files.use_standard_output)
+    files.write_texts(report.to_json(), report.to_markdown())
+
+
 def _refuse_options(context: typer.Context) -> None:
     """Raise a UsageError if ``bench compare`` was given options of a measurement."""
     sources = {
@@ -123,16 +147,3 @@ def _refuse_options(context: typer.Context) -> None:
         raise UsageError(
             f"bench {context.invoked_subcommand} measures nothing: leave out {', '.join(given)}."
         )
-
-
-def _run(options: BenchOptions, quiet: bool) -> Report:
-    from nstbatch.benchmarks.contest.contest import run
-
-    def log(line: str) -> None:
-        if not quiet:
-            print(printable(line), file=sys.stderr, flush=True)
-
-    try:
-        return run(options, log)
-    except ImageError as error:
-        raise UsageError(f"--sizes: {error}") from error

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nstbatch.cli.text import printable
-from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.files import write_atomically
 
 if TYPE_CHECKING:
     from nstbatch.benchmarks.reports.compare import Comparison
     from nstbatch.benchmarks.reports.report import Report
     from nstbatch.benchmarks.reports.table import Grid
+    from nstbatch.benchmarks.styles.report import StyleReport
 
 # Width of a table that does not go to a terminal, in characters. A guess: no row is wider.
 PLAIN_WIDTH = 240
 
 STANDARD_OUTPUT = Path("-")
+
+Measured = TypeVar("Measured")
 
 # --- Printing ---------------------------------------------------------------------------------
 
@@ -42,6 +46,15 @@ def print_report(report: Report, *, to_stderr: bool) -> None:
         print(f"{STAGES_TITLE}:", file=file)
         _print_grid(stage_grid(report.stages), to_stderr=to_stderr)
     for note in notes(report):
+        print(printable(note), file=file)
+
+
+def print_styles(report: StyleReport, *, to_stderr: bool) -> None:
+    """Print the table of ways to paint, and the notes below it."""
+    file = sys.stderr if to_stderr else sys.stdout
+    print(printable(report.headline), file=file)
+    _print_grid(report.grid, to_stderr=to_stderr)
+    for note in report.notes:
         print(printable(note), file=file)
 
 
@@ -104,12 +117,32 @@ class Files:
         from nstbatch.benchmarks.reports.plot import plot
         from nstbatch.benchmarks.reports.table import to_markdown
 
-        if self.json is not None:
-            _write(self.json, report.to_json().encode())
-        if self.markdown is not None:
-            _write(self.markdown, to_markdown(report).encode())
+        self.write_texts(report.to_json(), to_markdown(report))
         if self.plot is not None:
             _write(self.plot, plot(report, self.plot.suffix[1:].lower()))
+
+    def write_texts(self, json: str, markdown: str) -> None:
+        """Write a report's JSON and Markdown, those that are wanted."""
+        for path, text in ((self.json, json), (self.markdown, markdown)):
+            if path is not None:
+                _write(path, text.encode())
+
+
+def reported(measure: Callable[[Callable[[str], None]], Measured], quiet: bool) -> Measured:
+    """Measure, with a line of progress on standard error now and then.
+
+    Raises:
+        UsageError: A size is too small for the network.
+    """
+
+    def tell(line: str) -> None:
+        if not quiet:
+            print(printable(line), file=sys.stderr, flush=True)
+
+    try:
+        return measure(tell)
+    except ImageError as error:
+        raise UsageError(f"--sizes: {error}") from error
 
 
 def _check_place(path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import cv2
 import numpy as np
 
-from nstbatch.runtime.arrays import ImageShape, Shape
+from nstbatch.runtime.arrays import Array, ImageShape, Shape
 
-from .optimizer_state import State, resized, zeros
+from .optimizer_state import Moved, State, resized, zeros
 
 if TYPE_CHECKING:
     import onnx
@@ -62,3 +62,7 @@ class Adam:
             "exp_avg": resized(state["exp_avg"], size, cv2.INTER_CUBIC),
             "exp_avg_sq": np.maximum(resized(state["exp_avg_sq"], size), 0),
         }
+
+    def shown(self, moved: Moved) -> Array:
+        """Return the current images."""
+        return moved.images

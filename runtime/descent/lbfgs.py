@@ -15,7 +15,7 @@ import numpy as np
 from nstbatch.runtime.arrays import Array, ImageShape, Shape
 from nstbatch.runtime.errors import UsageError
 
-from .optimizer_state import State, resized, zeros
+from .optimizer_state import Moved, State, resized, zeros
 
 if TYPE_CHECKING:
     import onnx
@@ -136,6 +136,10 @@ class LBFGS:
             carried["scale"][picture] = by_place[0] / shared
             carried["step"][picture] = state["step"][picture]
         return carried
+
+    def shown(self, moved: Moved) -> Array:
+        """Return the current images."""
+        return moved.images
 
 
 def _pairs(state: State, picture: int) -> tuple[Array, Array]:

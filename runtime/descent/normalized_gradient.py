@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from nstbatch.runtime.arrays import ImageShape, Shape
+from nstbatch.runtime.arrays import Array, ImageShape, Shape
 
-from .optimizer_state import State
+from .optimizer_state import Moved, State
 
 if TYPE_CHECKING:
     import onnx
@@ -46,3 +46,7 @@ class NormalizedGradient:
     def resample(self, state: State, size: tuple[int, int]) -> State:
         """Return an empty state."""
         return {}
+
+    def shown(self, moved: Moved) -> Array:
+        """Return the current images."""
+        return moved.images

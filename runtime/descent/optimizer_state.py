@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import cv2
 
@@ -11,6 +11,18 @@ from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array, Shape
 
 State: TypeAlias = dict[str, Array]
+
+
+class Moved(Protocol):
+    """Images that an optimiser has moved."""
+
+    @property
+    def images(self) -> Array:
+        """The current images, (N, 3, H, W)."""
+
+    @property
+    def state(self) -> State:
+        """The optimiser's state."""
 
 
 def zeros(shapes: Mapping[str, Shape]) -> State:

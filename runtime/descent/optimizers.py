@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from nstbatch.runtime.arrays import ImageShape, Shape
+from nstbatch.runtime.arrays import Array, ImageShape, Shape
 from nstbatch.runtime.errors import UnknownNameError
 
 from .adam import Adam
 from .lbfgs import LBFGS
-from .optimizer_state import State
+from .optimizer_state import Moved, State
 
 if TYPE_CHECKING:
     import onnx
@@ -52,6 +52,9 @@ class Optimizer(Protocol):
 
     def resample(self, state: State, size: tuple[int, int]) -> State:
         """Return the state resized to another size, (height, width)."""
+
+    def shown(self, moved: Moved) -> Array:
+        """Return the images to show and to continue with at the next size, (N, 3, H, W)."""
 
 
 OPTIMIZERS: dict[str, type[Adam] | type[LBFGS]] = {kind.name: kind for kind in (Adam, LBFGS)}

@@ -186,7 +186,8 @@ def coarse_to_fine(
         tolerance: The next level begins when the loss stalls; see :class:`.stall.Stall`.
 
     Returns:
-        The last outcome, at the size of its level, with the steps of all levels.
+        The last outcome, at the size of its level, with the images that the optimiser shows and
+        the steps of all levels.
     """
     start = keeper.resume() if keeper else None
     start = start or Checkpoint(0, 0, images, optimizer.initial_state(images.shape), 0, (), images)
@@ -202,23 +203,25 @@ def coarse_to_fine(
             outcome = descend(
                 descent,
                 level.steps - before,
-                _of_level(report, level, before, descent),
+                _of_level(report, level, before, optimizer, descent),
                 stop,
                 _of_place(keeper, index, before, taken, descent, stall, begun),
                 _of_steps(stall, before),
             )
         taken += outcome.steps
-        images, state, before, seen = outcome.images, outcome.state, 0, ()
+        images, state, before, seen = optimizer.shown(outcome), outcome.state, 0, ()
         if not outcome.reason.is_success:
             break
-    return replace(outcome, steps=taken)
+    return replace(outcome, images=images, steps=taken)
 
 
 def _of_level(
-    report: Report, level: Level, before: int, descent: Steppable
+    report: Report, level: Level, before: int, optimizer: Optimizer, descent: Steppable
 ) -> Callable[[int, Array], None]:
     """Make a level's report, which also counts updates from before a break."""
-    return lambda step, losses: report(level, before + step, losses, lambda: descent.images)
+    return lambda step, losses: report(
+        level, before + step, losses, lambda: optimizer.shown(descent)
+    )
 
 
 def _of_steps(stall: Stall, before: int) -> Callable[[int, Array], bool]:

@@ -12,7 +12,7 @@ from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.loop import Bounds, Varying, Watch, nothing_is_watched, nothing_varies
 from nstbatch.runtime.descent.optimizers import Optimizer, State
 from nstbatch.runtime.errors import StoppedError
-from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, SLOPES, STATE, STATE_OUT
+from nstbatch.runtime.names import GRADIENT, IMAGE, IMAGE_OUT, LOSSES, SLOPES, STATE, STATE_OUT
 
 from .session import Buffer, Session
 
@@ -222,6 +222,6 @@ def _scalars(update: Session, optimizer: Optimizer, bounds: Bounds) -> dict[str,
 def _as_outputs(buffers: Mapping[str, Buffer]) -> dict[str, Buffer]:
     """Buffers of an update's inputs by the names of the outputs that they become."""
     return {
-        "image_out" if name == IMAGE else name.replace(STATE, STATE_OUT, 1): value
+        IMAGE_OUT if name == IMAGE else name.replace(STATE, STATE_OUT, 1): value
         for name, value in buffers.items()
     }

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.cache.stored_values import stored_arrays
-from nstbatch.runtime.checks import Pooling, at_least
+from nstbatch.runtime.checks import Padding, Pooling, at_least
 from nstbatch.runtime.descent.loop import (
     Bounds,
     Steppable,
@@ -70,8 +70,7 @@ class Engine:
             device: "auto", "cpu", "openvino", "cuda" or "tensorrt".
             precision: "auto", "fp32", "bf16" or "fp16"; precision of the convolutions.
             threads: Number of threads; at most, and by default, one for each core of this process.
-            tile_size: Side in pixels of the tiles of larger pictures, see :mod:`.tiled_step`; None
-                to compute every picture as a whole.
+            tile_size: See :attr:`tile_size`.
 
         Raises:
             UnknownNameError: There is no such bundle, device or precision.
@@ -128,12 +127,8 @@ class Engine:
         pooling: Pooling,
         size: tuple[int, int],
     ) -> int:
-        """Return the default batch size for pictures up to a size, (height, width).
-
-        See :func:`nstbatch.runtime.needs.batch_size.best_batch`.
-        """
-        terms = objective.terms
-        return best_batch(self.bundle, self.provider, terms, optimizer, pooling, size)
+        """Return :func:`nstbatch.runtime.needs.batch_size.best_batch` for pictures up to a size."""
+        return best_batch(self.bundle, self.provider, objective.terms, optimizer, pooling, size)
 
     def peak_of_descent(
         self,
@@ -225,6 +220,7 @@ class Engine:
         *,
         keep: bool = False,
         guides: Targets = NO_GUIDES,
+        padding: Padding = "zeros",
     ) -> Targets:
         """Compute the targets of terms from reference pictures, by ``target/<term>``.
 
@@ -236,19 +232,20 @@ class Engine:
             pooling: Pooling variant of the network.
             keep: True to store the targets on disk, for images that will come again.
             guides: The guides of guided terms, by ``guide/<term>``.
+            padding: Padding of the network's first convolution.
         """
         inputs = {IMAGE: images, **guides}
 
         def compute() -> Targets:
             with self._exclusive():
-                return self._network.targets(self.provider, terms, pooling, inputs)
+                return self._network.targets(self.provider, terms, pooling, inputs, padding)
 
         if not terms:
             return {}
         if not keep:
             return compute()
         computed = (self.provider.for_targets, self._threads, self._network.tile_size)
-        about = (self.bundle.sha256, terms, pooling, *computed)
+        about = (self.bundle.sha256, terms, pooling, padding, *computed)
         seen = (
             part
             for each in inputs.values()
@@ -297,6 +294,7 @@ class Engine:
         state: State,
         *,
         pooling: Pooling,
+        padding: Padding = "zeros",
         bounds: Bounds,
         views: tuple[View, ...] = (),
         varying: Varying = nothing_varies,
@@ -312,6 +310,7 @@ class Engine:
             optimizer: The optimiser.
             state: The optimiser's state, fresh or resampled to the size of the images.
             pooling: Pooling variant of the network.
+            padding: Padding of its first convolution.
             bounds: The range of the pixels.
             views: Views between the images and the network.
             varying: Draws the inputs of the views that change in every step.
@@ -321,19 +320,13 @@ class Engine:
             UnknownNameError: The bundle was not exported with this pooling.
             ProviderError: ONNX Runtime would run it elsewhere.
         """
-        weights = {
-            WEIGHT + term.name: term.graph_weight(
-                weight, targets.get(TARGET + term.name), images.shape[0]
-            )
-            for weight, term in objective.weighted
-        }
-        start = Start(images, state, {**targets, **weights})
+        start = Start(images, state, {**targets, **objective.graph_weights(targets, len(images))})
         provider = self.provider
 
         def open_descent(start: Start) -> Descent:
             inputs = {**start.constants, **varying(), IMAGE: start.images}
             shapes = {name: values.shape for name, values in inputs.items()}
-            step = self._network.step(provider, objective.terms, views, pooling, shapes)
+            step = self._network.step(provider, objective.terms, views, pooling, shapes, padding)
             state_shapes = {name: values.shape for name, values in start.state.items()}
             update = self._sessions.update(provider, optimizer, start.images.shape, state_shapes)
             return Descent(
@@ -344,7 +337,8 @@ class Engine:
         if self._batcher is None:
             return open_descent(start)
         shapes = tuple((name, values.shape) for name, values in start.constants.items())
-        key = (provider, objective.terms, views, pooling, images.shape, shapes, optimizer, bounds)
+        network = (provider, objective.terms, views, pooling, padding)
+        key = (*network, images.shape, shapes, optimizer, bounds)
         # Random numbers that change in every step belong to no single picture.
         alone = varying is not nothing_varies or len(images) > 1
         return self._batcher.join(start, open_descent, None if alone else key)

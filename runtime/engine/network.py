@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nstbatch.runtime.arrays import Array, Shapes
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.checks import Pooling, whole
+from nstbatch.runtime.checks import Padding, Pooling, whole
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import IMAGE
@@ -65,6 +65,7 @@ class Network:
         terms: tuple[Term, ...],
         pooling: Pooling,
         inputs: Mapping[str, Array],
+        padding: Padding = "zeros",
     ) -> Mapping[str, Array]:
         """Compute the targets of terms.
 
@@ -73,12 +74,17 @@ class Network:
             terms: Terms with a target.
             pooling: Pooling variant of the network.
             inputs: The reference pictures, (N, 3, H, W), and the guides of guided terms, by name.
+            padding: Padding of the network's first convolution.
+
+        Raises:
+            UsageError: The pictures need tiles, and the padding is not of zeros.
         """
         shapes = {name: values.shape for name, values in inputs.items()}
-        if tiled := self._tiles(terms, pooling, shapes):
+        if tiled := self._tiles(terms, pooling, shapes, padding):
             return tiled.targets(provider, terms, pooling, inputs)
         image = shapes.pop(IMAGE)
-        return self._sessions.targets(provider, terms, pooling, image, shapes).run(inputs)
+        session = self._sessions.targets(provider, terms, pooling, image, shapes, padding)
+        return session.run(inputs)
 
     def step(
         self,
@@ -87,23 +93,28 @@ class Network:
         views: tuple[View, ...],
         pooling: Pooling,
         shapes: Shapes,
+        padding: Padding = "zeros",
     ) -> Session:
         """Open a step; see :meth:`.NetworkSessions.step`.
 
         Raises:
-            UsageError: A loss or a layer cannot be computed in tiles.
+            UsageError: A loss or a layer cannot be computed in tiles, or the padding is not of
+                zeros.
         """
         if self._tiled is not None:
-            step = self._tiled.step(provider, terms, views, pooling, shapes)
+            step = self._tiled.step(provider, terms, views, pooling, shapes, padding)
             if step is not None:
                 return step
-        return self._sessions.step(provider, terms, views, pooling, shapes)
+        return self._sessions.step(provider, terms, views, pooling, shapes, padding)
 
     def _tiles(
-        self, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes
+        self, terms: tuple[Term, ...], pooling: Pooling, shapes: Shapes, padding: Padding
     ) -> TiledNetwork | None:
         """The network in tiles, if pictures of these shapes have more than one."""
         *_, height, width = shapes[IMAGE]
-        if self._tiled and self._tiled.applies(places_of(terms), pooling, (height, width)):
-            return self._tiled
-        return None
+        if not self._tiled or not self._tiled.applies(places_of(terms), pooling, (height, width)):
+            return None
+        from .tiled_network import check_padding
+
+        check_padding(padding)
+        return self._tiled

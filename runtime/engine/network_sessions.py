@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nstbatch.runtime.arrays import Shape, Shapes
 from nstbatch.runtime.bundles.bundle import Bundle, GraphKind
 from nstbatch.runtime.cache.lru_cache import LruCache
-from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.checks import Padding, Pooling
 from nstbatch.runtime.descent.optimizers import Optimizer
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
@@ -64,6 +64,7 @@ class NetworkSessions:
         pooling: Pooling,
         shape: Shape,
         guides: Shapes = MappingProxyType({}),
+        padding: Padding = "zeros",
     ) -> Session:
         """Return the session that computes the targets of terms.
 
@@ -73,14 +74,15 @@ class NetworkSessions:
             pooling: Pooling variant of the network.
             shape: Shape of the reference pictures, (N, 3, H, W).
             guides: Shapes of the guides of guided terms, by the names of their inputs.
+            padding: Padding of the network's first convolution.
         """
 
         def make() -> onnx.ModelProto:
             from nstbatch.runtime.graphs.link import link_targets
 
-            return link_targets(self._bundle.read_graph("forward", pooling), terms)
+            return link_targets(self._graph("forward", pooling, padding), terms)
 
-        parts = ("targets", terms, pooling)
+        parts = ("targets", terms, pooling, padding)
         return self.kept(parts, make, {IMAGE: shape, **guides}, provider.for_targets)
 
     def projection(
@@ -113,6 +115,7 @@ class NetworkSessions:
         views: tuple[View, ...],
         pooling: Pooling,
         shapes: Shapes,
+        padding: Padding = "zeros",
     ) -> Session:
         """Return the session that computes losses and gradient.
 
@@ -122,6 +125,7 @@ class NetworkSessions:
             views: Views between the images and the network.
             pooling: Pooling variant of the network.
             shapes: Shape of every input, by name.
+            padding: Padding of the network's first convolution.
         """
         count = shapes[IMAGE][0]
 
@@ -129,10 +133,10 @@ class NetworkSessions:
             from nstbatch.runtime.graphs.link import link
 
             layers = [layer for term in terms for layer in term.layers]
-            network = self.gradient_graph(provider, "gradient", pooling, layers)
+            network = self.gradient_graph(provider, "gradient", pooling, layers, padding)
             return link(network, terms, count, views)
 
-        parts = ("step", terms, views, pooling, count)
+        parts = ("step", terms, views, pooling, count, padding)
         return self.kept(parts, make, shapes, provider, captured=True)
 
     def search(self, provider: Provider, shapes: Shapes) -> Session:
@@ -248,11 +252,25 @@ class NetworkSessions:
         kept_in = self._sessions if kept_in is None else kept_in
         return kept_in.get((parts, provider, tuple(shapes.items())), opened)
 
+    def _graph(self, kind: GraphKind, pooling: Pooling, padding: Padding) -> onnx.ModelProto:
+        """Read a graph; rewrite its first convolution if it pads with other than zeros."""
+        graph = self._bundle.read_graph(kind, pooling)
+        if padding == "zeros":
+            return graph
+        from nstbatch.runtime.graphs.replicate_padding import with_replicated_edges
+
+        return with_replicated_edges(graph)
+
     def gradient_graph(
-        self, provider: Provider, rule: GraphKind, pooling: Pooling, layers: Collection[str]
+        self,
+        provider: Provider,
+        rule: GraphKind,
+        pooling: Pooling,
+        layers: Collection[str],
+        padding: Padding = "zeros",
     ) -> onnx.ModelProto:
         """Read a gradient graph; rewrite it in half precision if the provider computes in fp16."""
-        graph = self._bundle.read_graph(rule, pooling)
+        graph = self._graph(rule, pooling, padding)
         if provider.precision != "fp16":
             return graph
         from nstbatch.runtime.gpu_graphs.half_precision import half_precision

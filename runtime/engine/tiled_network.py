@@ -10,7 +10,7 @@ import numpy as np
 from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array, Shape, Shapes
 from nstbatch.runtime.bundles.bundle import Bundle
-from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.checks import Padding, Pooling
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.graphs.receptive_field import ReceptiveField, Window
@@ -96,13 +96,15 @@ class TiledNetwork:
         views: tuple[View, ...],
         pooling: Pooling,
         shapes: Shapes,
+        padding: Padding = "zeros",
     ) -> Session | None:
         """Return a step, see :meth:`.NetworkSessions.step`; None if the pictures need no tiles.
 
         Views map whole pictures, so they stay outside the tiles.
 
         Raises:
-            UsageError: A loss or a layer cannot be computed in tiles.
+            UsageError: A loss or a layer cannot be computed in tiles, or the padding is not of
+                zeros.
         """
         seen, names = shapes, (IMAGE, *(name for view in views for name in view.graph_inputs))
         if views:
@@ -111,6 +113,7 @@ class TiledNetwork:
         *_, height, width = seen[IMAGE]
         if not self.applies(places_of(terms), pooling, (height, width)):
             return None
+        check_padding(padding)
         step = self._step(provider, terms, pooling, seen)
         return ViewedStep(step, of_views, names) if views else step
 
@@ -244,6 +247,12 @@ class TiledNetwork:
             ELEMENTS + term.name: elements_of(term, channels[layer], sides[layer])
             for term, layer in layers.items()
         }
+
+
+def check_padding(padding: Padding) -> None:
+    """Raise a UsageError unless the picture has zeros beyond its edge."""
+    if padding != "zeros":
+        raise UsageError(f"Tiles have zeros beyond the picture's edge, and no {padding} yet.")
 
 
 def _wider(window: Window, places: int) -> Window:

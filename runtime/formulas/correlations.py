@@ -72,3 +72,39 @@ def shifted_gram_loss(
     down, right = op.Split(slope, axis=1, num_outputs=2)
     of_down = pulled_apart(activation, down, axis=2, shift=shift)
     return loss, of_down + pulled_apart(activation, right, axis=3, shift=shift)
+
+
+@script(DOMAIN, default_opset=op)
+def pairs_within(guide: Tensor, axis: int, shift: int) -> Tensor:
+    """The mean of g(p + shift) g(p), (N, 1, 1): what a shifted Gram matrix of g F is too small by.
+
+    Pairs across the border of a region do not count. At least 0.01, a guess: a region that has so
+    few pairs has no matrix worth a loss.
+    """
+    later, earlier = pair(guide, axis=axis, shift=shift)
+    return op.Max(op.ReduceSum(later * earlier, [2]), 0.01)
+
+
+@script(DOMAIN, default_opset=op)
+def shifted_grams_within(activation: Tensor, guide: Tensor, shift: int = 1) -> Tensor:
+    """The shifted Gram matrices of the pairs in a region, from g F and its guide g."""
+    down = shifted_gram(activation, axis=2, shift=shift)
+    right = shifted_gram(activation, axis=3, shift=shift)
+    of_down = down / pairs_within(guide, axis=2, shift=shift)
+    return op.Concat(of_down, right / pairs_within(guide, axis=3, shift=shift), axis=1)
+
+
+@script(DOMAIN, default_opset=op)
+def shifted_gram_loss_within(
+    activation: Tensor, target: Tensor, weight: Tensor, guide: Tensor, shift: int = 1
+) -> tuple[Tensor, Tensor]:
+    """The same as ``shifted_gram_loss`` in a region, and the derivative in g F."""
+    difference = shifted_grams_within(activation, guide, shift=shift) - target
+    loss = weight * op.ReduceMean(difference * difference, [1, 2], keepdims=0)
+    elements = op.Cast(op.ReduceProd(op.Shape(target, start=1)), to=FLOAT.dtype)
+    slope = difference * op.Unsqueeze(2.0 * weight / elements, [1, 2])
+    down, right = op.Split(slope, axis=1, num_outputs=2)
+    down = down / pairs_within(guide, axis=2, shift=shift)
+    right = right / pairs_within(guide, axis=3, shift=shift)
+    of_down = pulled_apart(activation, down, axis=2, shift=shift)
+    return loss, of_down + pulled_apart(activation, right, axis=3, shift=shift)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import onnxscript
 from onnxscript import FLOAT, script
 
-from .moments import centred
+from .moments import centred, centred_within
 from .notation import Tensor, op
 from .terms import carried_back
 
@@ -30,13 +30,12 @@ def identity(matrix: Tensor) -> Tensor:
 
 
 @script(DOMAIN, default_opset=op)
-def covariance(activation: Tensor) -> Tensor:
-    """The covariance of the channels over positions, plus 1e-4, (N, C, C).
+def covariance(deviations: Tensor) -> Tensor:
+    """The covariance of the channels over positions, plus 1e-4, (N, C, C), of F - m (N, C, P).
 
     style-transfer-pytorch adds 1e-4 to the diagonal; without it a root has no derivative.
     """
-    deviations, _ = centred(activation)
-    positions = op.Cast(op.ReduceProd(op.Shape(activation, start=2)), to=FLOAT.dtype)
+    positions = op.Cast(op.ReduceProd(op.Shape(deviations, start=2)), to=FLOAT.dtype)
     rows = deviations / op.Sqrt(positions)
     product = op.MatMul(rows, op.Transpose(rows, perm=[0, 2, 1]))
     return product + 1e-4 * identity(product)
@@ -127,20 +126,43 @@ def sloped_root(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @script(DOMAIN, default_opset=op)
-def gaussian(activation: Tensor) -> Tensor:
+def gaussian_of(deviations: Tensor, means: Tensor) -> Tensor:
     """The mean and the root of the covariance of the channels, (N, 1 + C, C)."""
-    _, means = centred(activation)
-    return op.Concat(op.Transpose(means, perm=[0, 2, 1]), root(covariance(activation)), axis=1)
+    return op.Concat(op.Transpose(means, perm=[0, 2, 1]), root(covariance(deviations)), axis=1)
+
+
+@script(DOMAIN, default_opset=op)
+def gaussian(activation: Tensor) -> Tensor:
+    """The Gaussian of the channels, (N, 1 + C, C)."""
+    deviations, means = centred(activation)
+    return gaussian_of(deviations, means)
+
+
+@script(DOMAIN, default_opset=op)
+def gaussian_within(activation: Tensor, guide: Tensor) -> Tensor:
+    """The Gaussian of the channels by the weights of a guide, (N, 1 + C, C)."""
+    deviations, means = centred_within(activation, guide)
+    return gaussian_of(deviations, means)
 
 
 @script(DOMAIN, default_opset=op)
 def distance_of(
     means: Tensor, found: Tensor, target: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of means (N, C, 1) and covariances (N, C, C), and its derivatives but for 1 / H W.
+    """L = w B / (C (C + 1)), the mean over the numbers of the target, m* and R.
 
-    See :func:`wasserstein_loss`. The derivatives are that in the means, and the matrices
-    2 w (I - 2 R Q R) / (C (C + 1)) that F - m is multiplied by.
+    With Q the derivative of tr (R S R)^(1/2) in R S R,
+    dL/dF = 2 w (m - m* + (I - 2 R Q R) (F - m)) / (C (C + 1) H W).
+
+    Args:
+        means: m, (N, C, 1).
+        found: S, (N, C, C).
+        target: m* and R, (N, 1 + C, C).
+        weight: (N,).
+
+    Returns:
+        L; and H W times what dL/dF is everywhere, (N, C, 1), and the matrices (N, C, C) that F - m
+        is multiplied by in it.
     """
     wanted, root_wanted = op.Slice(target, [0], [1], [1]), op.Slice(target, [1], [1048576], [1])
     away = means - op.Transpose(wanted, perm=[0, 2, 1])
@@ -150,26 +172,41 @@ def distance_of(
 
     elements = op.Cast(op.ReduceProd(op.Shape(target, start=1)), to=FLOAT.dtype)
     traces = (found - 2.0 * mixed) * ones + root_wanted * root_wanted
-    distance = op.ReduceSum(away * away, [1, 2], keepdims=0) + op.ReduceSum(
-        traces, [1, 2], keepdims=0
-    )
+    apart = op.ReduceSum(away * away, [1, 2], keepdims=0) + op.ReduceSum(traces, [1, 2], keepdims=0)
     scale = op.Unsqueeze(2.0 * weight / elements, [1, 2])
     filters = scale * (ones - 2.0 * op.MatMul(op.MatMul(root_wanted, slope), root_wanted))
-    return weight * distance / elements, scale * away, filters
+    return weight * apart / elements, scale * away, filters
+
+
+@script(DOMAIN, default_opset=op)
+def distance(
+    deviations: Tensor, means: Tensor, target: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same of F - m, (N, C, H W), with the derivatives divided by H W."""
+    loss, everywhere, filters = distance_of(means, covariance(deviations), target, weight)
+    positions = op.Cast(op.ReduceProd(op.Shape(deviations, start=2)), to=FLOAT.dtype)
+    return loss, everywhere / positions, filters / positions
 
 
 @script(DOMAIN, default_opset=op)
 def wasserstein_loss(
     activation: Tensor, target: Tensor, weight: Tensor, pictures: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """L = w B / (C (C + 1)), the mean over the numbers of the target, m* and R.
-
-    With Q the derivative of tr (R S R)^(1/2) in R S R,
-    dL/dF = 2 w (m - m* + (I - 2 R Q R) (F - m)) / (C (C + 1) H W).
-    """
+    """L, and its derivative; see :func:`distance_of`."""
     deviations, means = centred(activation)
-    loss, away, filters = distance_of(means, covariance(activation), target, weight)
-    positions = op.Cast(op.ReduceProd(op.Shape(activation, start=2)), to=FLOAT.dtype)
+    loss, everywhere, filters = distance(deviations, means, target, weight)
     moved = op.Reshape(deviations, op.Shape(activation))
-    back = carried_back(filters / positions, moved, pictures=pictures)
-    return loss, back + op.Unsqueeze(away / positions, [3])
+    back = carried_back(filters, moved, pictures=pictures)
+    return loss, back + op.Unsqueeze(everywhere, [3])
+
+
+@script(DOMAIN, default_opset=op)
+def wasserstein_loss_within(
+    activation: Tensor, target: Tensor, weight: Tensor, guide: Tensor, pictures: int = 1
+) -> tuple[Tensor, Tensor]:
+    """The same by the weights of a guide g, and the derivative in g F."""
+    deviations, means = centred_within(activation, guide)
+    loss, everywhere, filters = distance(deviations, means, target, weight)
+    moved = op.Reshape(deviations, op.Shape(activation))
+    back = carried_back(filters, moved, pictures=pictures)
+    return loss, back + op.Unsqueeze(everywhere, [3]) * guide

@@ -213,10 +213,10 @@ class Editor:
 
     def add_target(self, term: Term, target: Formula) -> ir.Value:
         """Append the target of a term, from the activation of a reference picture."""
-        declared = target.load().function_ir.attributes
-        constants = {name: value for name, value in term.attributes if name in declared}
-        activation, _ = self.add_guide(term, self.add_seen(term)[0])
-        return self.call(target, activation, **constants)[0]
+        function = target.load().function_ir
+        constants = {n: value for n, value in term.attributes if n in function.attributes}
+        activation, guide = self.add_guide(term, self.add_seen(term)[0])
+        return self.call(target, activation, *_taken(target, guide), **constants)[0]
 
     def add_loss(self, term: Term, pictures: int) -> Sequence[ir.Value]:
         """Append a term, with its target and weight as new inputs.
@@ -232,6 +232,7 @@ class Editor:
         attributes = dict(term.attributes)
         if "pictures" in term.loss.load().function_ir.attributes:
             attributes["pictures"] = pictures
+        inputs += _taken(term.loss, guide)
         loss, cotangent = self.call(term.loss, *inputs, **attributes)
         if guide is not None:
             cotangent = self.add("Mul", cotangent, guide)
@@ -293,6 +294,12 @@ def empty_editor() -> Editor:
     """Return an editor of a graph without a network."""
     empty = ir.Graph([], [], nodes=[], opset_imports={"": 20}, name="nstbatch")
     return Editor(ir.to_proto(ir.Model(empty, ir_version=10)))
+
+
+def _taken(formula: Formula, guide: ir.Value | None) -> list[ir.Value]:
+    """The guide, if a formula declares it: then a guided activation alone is not enough."""
+    takes = any(value.name == "guide" for value in formula.load().function_ir.inputs)
+    return [guide] if takes and guide is not None else []
 
 
 def _functions(function: Any) -> dict[ir.OperatorIdentifier, ir.Function]:

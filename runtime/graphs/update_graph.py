@@ -30,7 +30,8 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
 from nstbatch.runtime.arrays import ImageShape, Shape
-from nstbatch.runtime.names import GRADIENT, IMAGE, SCALARS, STATE, STATE_OUT
+from nstbatch.runtime.formulas.formula import Formula
+from nstbatch.runtime.names import GRADIENT, IMAGE, IMAGE_OUT, SCALARS, STATE, STATE_OUT
 
 
 def update_model(
@@ -48,12 +49,38 @@ def update_model(
     inputs: dict[str, Shape] = {IMAGE: image_shape, GRADIENT: image_shape}
     inputs |= dict.fromkeys(SCALARS, ())
     inputs |= {STATE + name: shape for name, shape in state_shapes.items()}
-    outputs: dict[str, Shape] = {"image_out": image_shape}
+    outputs: dict[str, Shape] = {IMAGE_OUT: image_shape}
     outputs |= {STATE_OUT + name: shape for name, shape in state_shapes.items()}
     for values, named in ((model.graph.inputs, inputs), (model.graph.outputs, outputs)):
         for value, (name, shape) in zip(values, named.items(), strict=True):
             value.name, value.shape, value.dtype = name, ir.Shape(shape), ir.DataType.FLOAT
     return ir.to_proto(_tidied(model))
+
+
+def extended(
+    update: onnx.ModelProto, formula: Formula, state_shapes: Mapping[str, Shape], **constants: float
+) -> onnx.ModelProto:
+    """Give an update graph a further state, which follows the images.
+
+    Args:
+        update: An update graph; it is not changed.
+        formula: (image, image_out, *state) -> state, in the order of ``state_shapes``.
+        state_shapes: The shapes of the further state, by name.
+        constants: Further arguments of the formula.
+    """
+    from .link import Editor
+
+    editor = Editor(update)
+    outputs = {str(value.name): value for value in editor.graph.outputs}
+    state = [editor.add_input(STATE + name) for name in state_shapes]
+    for value, shape in zip(state, state_shapes.values(), strict=True):
+        value.shape = ir.Shape(shape)
+    images = (editor.values[IMAGE], editor.values[IMAGE_OUT])
+    made = editor.call(formula, *images, *state, **constants)
+    for value, (name, shape) in zip(made, state_shapes.items(), strict=True):
+        value.shape, value.dtype = ir.Shape(shape), ir.DataType.FLOAT
+        outputs[STATE_OUT + name] = value
+    return editor.finish(outputs)
 
 
 def _tidied(model: ir.Model) -> ir.Model:

@@ -31,6 +31,7 @@ import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.formulas.formula import Formula
+from nstbatch.runtime.names import TARGET, WEIGHT
 
 from .joint import Joint
 
@@ -140,6 +141,13 @@ class Objective:
     def weights(self) -> Mapping[str, float]:
         """The weights, by the names of their terms."""
         return {term.name: weight for weight, term in self.weighted}
+
+    def graph_weights(self, targets: Mapping[str, Array], pictures: int) -> dict[str, Array]:
+        """Return the weights of the terms, (N,), by the names of a step graph's inputs."""
+        return {
+            WEIGHT + term.name: term.graph_weight(weight, targets.get(TARGET + term.name), pictures)
+            for weight, term in self.weighted
+        }
 
 
 def content(layer: str) -> Objective:

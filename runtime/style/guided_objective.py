@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
+from nstbatch.runtime.objectives.guided_terms import guided
 from nstbatch.runtime.objectives.terms import CONTENT_TARGET, Objective, Term
 
 
@@ -22,15 +22,15 @@ def guided_objective(
         content_area: Share of the picture where the content counts; None for all of it.
     """
 
-    def guided(weight: float, term: Term) -> Iterator[tuple[float, Term]]:
+    def parts(weight: float, term: Term) -> Iterator[tuple[float, Term]]:
         if term.target == CONTENT_TARGET and content_area is not None:
-            yield weight * content_area, replace(term, guided=True)
+            yield weight * content_area, guided(term)
         elif term.target not in (None, CONTENT_TARGET) and areas:
             for name, area in areas.items():
-                yield weight * area, replace(term, guided=True, part=name)
+                yield weight * area, guided(term, name)
         else:
             yield weight, term
 
     return Objective(
-        tuple(each for weight, term in objective.weighted for each in guided(weight, term))
+        tuple(each for weight, term in objective.weighted for each in parts(weight, term))
     )

@@ -47,8 +47,8 @@ class NearestNeighborOptions(SharedStyleOptions):
         tolerance: Continue with the next scale if the loss has fallen by less than this share in
             20 steps; None to take all steps.
         pooling: Pooling variant of the network, "avg" or "max".
-        init, init_noise, noise, seed, histogram, sharpen, color, style_size, style_scale: See
-            :class:`.shared_style_options.SharedStyleOptions`.
+        init, init_noise, noise, seed, average_decay, histogram, sharpen, color, style_size,
+            style_scale, padding: See :class:`.shared_style_options.SharedStyleOptions`.
 
     Raises:
         UsageError: For a value of another type or out of range, naming the option.

@@ -21,7 +21,9 @@ import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.cache.lru_cache import LruCache
+from nstbatch.runtime.descent.averaged import averaged
 from nstbatch.runtime.descent.loop import Bounds
+from nstbatch.runtime.descent.optimizers import Optimizer
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Targets
 from nstbatch.runtime.engine.nearest import layers_of_columns
@@ -29,7 +31,7 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.names import TARGET
 from nstbatch.runtime.needs.peak_memory import SCALES_KEPT, columns_pass
 from nstbatch.runtime.objectives.hypercolumns import matched_columns, self_similarity
-from nstbatch.runtime.objectives.terms import Objective
+from nstbatch.runtime.objectives.terms import Objective, Term
 from nstbatch.runtime.objectives.views import View
 from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.sizes import from_nchw
@@ -106,6 +108,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
             images=packed[0].laplacian.pack(first),
             optimizer=optimizer,
             pooling=options.pooling,
+            padding=options.padding,
             targets=targets,
             bounds=Bounds(),
             views=_views,
@@ -134,10 +137,10 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
             raise UsageError("Nearest neighbours are sought in all styles alike, without weights.")
         return paintings
 
-    def optimizer(self, options: NearestNeighborOptions) -> AdamOfLevel:
+    def optimizer(self, options: NearestNeighborOptions) -> Optimizer:
         """Return the optimiser of the options."""
         rate = LEARNING_RATE if options.learning_rate is None else options.learning_rate
-        return AdamOfLevel(learning_rate=rate, betas=BETAS)
+        return averaged(AdamOfLevel(learning_rate=rate, betas=BETAS), options.average_decay)
 
     def _layers(self, options: NearestNeighborOptions) -> tuple[str, ...]:
         return layers_of_columns(self.engine.bundle, options.layers)
@@ -176,18 +179,21 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         resized = [painting_at(each.pixels, side, smallest) for each in given.paintings]
         seen = tuple((hashlib.sha256(each.tobytes()).digest(), each.shape) for each in resized)
 
+        def targets_of(terms: tuple[Term, ...], pictures: Array) -> Targets:
+            return self.engine.targets(terms, pictures, options.pooling, padding=options.padding)
+
         def columns_of(pictures: Array) -> Array:
-            return self.engine.targets((matching,), pictures, options.pooling)[name]
+            return targets_of((matching,), pictures)[name]
 
         columns = self._style_columns.get(
-            (self.engine.provider.for_targets, seen, matching, options.pooling),
+            (self.engine.provider.for_targets, seen, matching, options.pooling, options.padding),
             lambda: np.concatenate([_flat(columns_of(each)) for each in resized], axis=1),
         )
         queries = columns_of(sought)
         found = columns[:, self.engine.nearest(_flat(queries), columns)]
         lengths = np.maximum(np.linalg.norm(found, axis=0), np.finfo(np.float32).tiny)
         target = np.ascontiguousarray((found / lengths).reshape(queries.shape))
-        return {name: target, **self.engine.targets(tuple(others), photo, options.pooling)}
+        return {name: target, **targets_of(tuple(others), photo)}
 
 
 def _views(level: Level) -> tuple[View, ...]:

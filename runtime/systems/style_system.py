@@ -138,7 +138,7 @@ class StyleSystem(System, Generic[Options]):
                 another kind; or a mask does not fit its picture, or has a region that no style has.
         """
         options = options_or_default(options, self.options_class)
-        plan = partial(self._plan, photo, style, options, init_image, masks, checkpoint)
+        plan = partial(self.plan, photo, style, options, init_image, masks, checkpoint)
         with self.engine.in_fp32() if self.needs_fp32(options) else nullcontext():
             return self._carry_out(plan, progress, stop)
 
@@ -200,14 +200,14 @@ class StyleSystem(System, Generic[Options]):
             self._check_style_loss("style", each.pixels.shape, options)
         return paintings
 
-    def _plan(
+    def plan(
         self,
         photo: ImageLike,
         style: StyleLike,
         options: Options,
-        init_image: ImageLike | None,
-        masks: Masks | None,
-        checkpoint: str | os.PathLike[str] | None,
+        init_image: ImageLike | None = None,
+        masks: Masks | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> Run:
         """Read the pictures and describe the run; see :meth:`__call__`."""
         if (options.init == "image") != (init_image is not None):
@@ -248,7 +248,7 @@ class StyleSystem(System, Generic[Options]):
             scales=options.scales,
             steps=options.iterations,
             smallest=self._smallest(layers, options),
-            margin=MARGIN,
+            margin=MARGIN if options.padding == "zeros" else 0.0,
             factor=self.level_factor,
             power=self.level_power,
             few_above=self.few_above,

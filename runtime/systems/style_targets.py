@@ -18,6 +18,7 @@ from nstbatch.runtime.objectives.terms import CONTENT_TARGET, Objective, Term
 from nstbatch.runtime.pictures.sizes import resize
 from nstbatch.runtime.style.paintings import Painting, blended, painting_at
 from nstbatch.runtime.style.regions import counterpart, guide, weights_at
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 from .style_system import Given
 
@@ -38,7 +39,7 @@ class StyleTargets:
         level: Level,
         objective: Objective,
         given: Given,
-        pooling: Pooling,
+        options: StyleTransferOptions,
         smallest: int,
     ) -> Targets:
         """Return targets and guides: photo at this size, paintings at theirs.
@@ -50,23 +51,28 @@ class StyleTargets:
         of_style = tuple(
             term for term in objective.terms if term.target not in (None, CONTENT_TARGET)
         )
-        guides = self._guides(level, of_content + of_style, given, pooling)
+        guides = self._guides(level, of_content + of_style, given, options.pooling)
         of_photo = {GUIDE + term.name for term in of_content} & guides.keys()
         side = round(given.style_scale * max(level.height, level.width))
         resized = [painting_at(each.pixels, side, smallest) for each in given.paintings]
         return {
             **guides,
-            **self._blended(of_style, given, resized, pooling),
+            **self._blended(of_style, given, resized, options),
             **self._engine.targets(
                 of_content,
                 level.fit(given.photo.pixels),
-                pooling,
+                options.pooling,
                 guides={name: guides[name] for name in sorted(of_photo)},
+                padding=options.padding,
             ),
         }
 
     def _blended(
-        self, terms: tuple[Term, ...], given: Given, resized: list[Array], pooling: Pooling
+        self,
+        terms: tuple[Term, ...],
+        given: Given,
+        resized: list[Array],
+        options: StyleTransferOptions,
     ) -> Targets:
         """Return the targets of the style: the means of those of its paintings."""
         shares = tuple(each.share for each in given.paintings)
@@ -74,7 +80,7 @@ class StyleTargets:
 
         def blend() -> Targets:
             found = [
-                self._of_painting(terms, painting, pixels, pooling)
+                self._of_painting(terms, painting, pixels, options)
                 for painting, pixels in zip(given.paintings, resized, strict=True)
             ]
             names = (TARGET + term.name for term in terms)
@@ -89,11 +95,16 @@ class StyleTargets:
                 for name in names
             }
 
-        key = (self._engine.provider.for_targets, seen, shares, terms, pooling)
+        network = (self._engine.provider.for_targets, options.pooling, options.padding)
+        key = (*network, seen, shares, terms)
         return self._of_style.get(key, blend)
 
     def _of_painting(
-        self, terms: tuple[Term, ...], painting: Painting, pixels: Array, pooling: Pooling
+        self,
+        terms: tuple[Term, ...],
+        painting: Painting,
+        pixels: Array,
+        options: StyleTransferOptions,
     ) -> Targets:
         """Return the targets of the terms whose regions a painting has."""
         present = tuple(
@@ -101,8 +112,11 @@ class StyleTargets:
             for term in terms
             if painting.regions is None or counterpart(term.part, painting.regions)
         )
+        pooling = options.pooling
         guides = self._guides_of_painting(present, painting, pixels, pooling)
-        return self._engine.targets(present, pixels, pooling, keep=True, guides=guides)
+        return self._engine.targets(
+            present, pixels, pooling, keep=True, guides=guides, padding=options.padding
+        )
 
     def _guides(
         self, level: Level, terms: tuple[Term, ...], given: Given, pooling: Pooling

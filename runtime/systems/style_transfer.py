@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from nstbatch.runtime.descent.averaged import averaged
 from nstbatch.runtime.descent.optimizers import LBFGS, Optimizer, optimizer_named
 from nstbatch.runtime.descent.pyramid import DEAR, Level
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.needs.peak_memory import GRAM_PASS, SCALES_KEPT
+from nstbatch.runtime.objectives.guided_terms import UNGUIDED
 from nstbatch.runtime.objectives.style_losses import least_side
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.style.first_images import first_images
@@ -74,8 +76,8 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         options: StyleTransferOptions,
     ) -> Run:
         """Describe the run over these sizes of pictures."""
-        if given.regions and options.style_loss != "gram":
-            raise UsageError("Regions have Gram matrices, so they need the style_loss 'gram'.")
+        if given.regions and options.style_loss in UNGUIDED:
+            raise UsageError(f"The style_loss {options.style_loss!r} takes no regions.")
         smallest = self._smallest(objective.layers, options)
         optimizer = _optimizer(options)
         areas = {name: float(region.mean()) for name, region in given.regions.items()}
@@ -88,8 +90,9 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
             images=first_images(options, given.start, given.paintings, levels[0]),
             optimizer=optimizer,
             pooling=options.pooling,
+            padding=options.padding,
             targets=lambda level, begun: self._targets.at(
-                level, objective, given, options.pooling, smallest
+                level, objective, given, options, smallest
             ),
             tolerance=options.tolerance,
             checkpoint=self._checkpoint_file(
@@ -124,5 +127,5 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
 def _optimizer(options: StyleTransferOptions) -> Optimizer:
     optimizer = optimizer_named(options.optimizer, options.learning_rate)
     if isinstance(optimizer, LBFGS):
-        return replace(optimizer, longest_move=LONGEST_MOVE, neighbourhood=NEIGHBOURHOOD)
-    return optimizer
+        optimizer = replace(optimizer, longest_move=LONGEST_MOVE, neighbourhood=NEIGHBOURHOOD)
+    return averaged(optimizer, options.average_decay)

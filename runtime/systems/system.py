@@ -6,11 +6,12 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.checks import Pooling
+from nstbatch.runtime.checks import Padding, Pooling
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
 from nstbatch.runtime.descent.loop import (
     PIXEL_BOUNDS,
@@ -67,6 +68,8 @@ class Run:
     """Pooling variant of the network."""
     targets: Callable[[Level, Array], Targets]
     """Gives the targets of a level that began with these images; see :meth:`Engine.descent`."""
+    padding: Padding = "zeros"
+    """Padding of its first convolution."""
     bounds: Bounds = PIXEL_BOUNDS
     views: Callable[[Level], tuple[View, ...]] = lambda level: ()
     """Gives the views of a level."""
@@ -155,31 +158,36 @@ class System(Opened):
         stop: Callable[[], bool],
     ) -> Outcome:
         """Take the steps of a run; see :func:`coarse_to_fine`."""
-
-        def open_descent(level: Level, images: Array, state: State, begun: Array) -> Steppable:
-            return self.engine.descent(
-                run.objective,
-                run.targets(level, begun),
-                images,
-                run.optimizer,
-                state,
-                pooling=run.pooling,
-                bounds=run.bounds,
-                views=run.views(level),
-                varying=run.varying,
-                watch=run.watch,
-            )
-
         return coarse_to_fine(
             run.levels,
             run.images,
             run.optimizer,
-            open_descent,
+            partial(self._open, run),
             report,
             stop,
             run.enlarge,
             run.checkpoint,
             run.tolerance,
+        )
+
+    def open_first(self, run: Run) -> Steppable:
+        """Open the descent of a run's first size, whose steps the caller takes."""
+        state = run.optimizer.initial_state(run.images.shape)
+        return self._open(run, run.levels[0], run.images, state, run.images)
+
+    def _open(self, run: Run, level: Level, images: Array, state: State, begun: Array) -> Steppable:
+        return self.engine.descent(
+            run.objective,
+            run.targets(level, begun),
+            images,
+            run.optimizer,
+            state,
+            pooling=run.pooling,
+            padding=run.padding,
+            bounds=run.bounds,
+            views=run.views(level),
+            varying=run.varying,
+            watch=run.watch,
         )
 
     def _checkpoint_file(

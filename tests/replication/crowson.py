@@ -7,8 +7,7 @@ losses and gradients tests/runtime/objectives/test_scaled_terms.py compares with
 
 python tests/replication/crowson.py PHOTO STYLE SIZE RESULT
 
-Two things differ from the original: it pads the first convolution by replication, where this
-mirrors a margin that is cut off at the end, and it takes VGG19 where this takes VGG16.
+One thing differs from the original: it takes VGG19 where this takes VGG16.
 """
 
 import sys
@@ -18,8 +17,10 @@ import numpy as np
 
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.adam import Adam
-from nstbatch.runtime.descent.loop import PIXEL_BOUNDS
-from nstbatch.runtime.descent.pyramid import MARGIN, Level, plan_levels
+from nstbatch.runtime.descent.averaged import Averaged
+from nstbatch.runtime.descent.loop import PIXEL_BOUNDS, Steppable
+from nstbatch.runtime.descent.optimizers import State
+from nstbatch.runtime.descent.pyramid import Level, coarse_to_fine, plan_levels
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.objectives.terms import (
     CONTENT_TARGET,
@@ -33,7 +34,6 @@ from nstbatch.runtime.pictures.sizes import (
     fit_long_side,
     from_nchw,
     resize,
-    resize_batch,
     to_nchw,
 )
 
@@ -45,49 +45,16 @@ DECAY = 0.99
 
 def crowson(engine: Engine, photo: Array, painting: Array, size: int) -> Array:
     """Paint a photo (H, W, 3) with a long side of ``size`` pixels; return (H, W, 3)."""
-    objective, average = published(engine), None
-    images, state = None, {}
-    for level in sizes(photo, size):
-        start = level.fit(photo) if average is None else resize_batch(average, level.canvas)
-        optimizer = Adam()
-        if images is None:
-            state = optimizer.initial_state(start.shape)
-        else:
-            state = optimizer.resample(state, level.canvas)
-        images = np.clip(start, 0, 1)
-        descent = engine.descent(
-            objective,
-            targets(engine, objective, level, photo, painting),
-            images,
-            optimizer,
-            state,
-            pooling="max",
-            bounds=PIXEL_BOUNDS,
-        )
-        average = Average(images)
-        for _ in range(level.steps):
-            descent.evaluate()
-            descent.update()
-            average.add(descent.images)
-        state, average = descent.state, average.images
-        descent.close()
-    return from_nchw(level.cut(average))
+    objective, optimizer, levels = published(engine), Averaged(Adam(), DECAY), sizes(photo, size)
 
+    def open_descent(level: Level, images: Array, state: State, begun: Array) -> Steppable:
+        wanted = targets(engine, objective, level, photo, painting)
+        network = {"pooling": "max", "padding": "replicate", "bounds": PIXEL_BOUNDS}
+        return engine.descent(objective, wanted, images, optimizer, state, **network)
 
-class Average:
-    """Exponential mean of images, corrected for its start like Adam's means."""
-
-    def __init__(self, images: Array) -> None:
-        self.sum, self.rest = np.zeros_like(images), 1.0
-        self.add(images)
-
-    def add(self, images: Array) -> None:
-        self.sum = DECAY * self.sum + (1 - DECAY) * images
-        self.rest *= DECAY
-
-    @property
-    def images(self) -> Array:
-        return np.float32(self.sum / (1 - self.rest))
+    first = levels[0].fit(photo)
+    silent = (lambda *report: None, lambda: False)
+    return from_nchw(coarse_to_fine(levels, first, optimizer, open_descent, *silent).images)
 
 
 def published(engine: Engine) -> Objective:
@@ -109,9 +76,7 @@ def sizes(photo: Array, size: int) -> list[Level]:
     """The published sizes: down to 128 pixels, each 1.41 times the one before."""
     height, width, _ = photo.shape
     scales = 1 + int(2 * np.log2(size / SMALLEST))
-    levels = plan_levels(
-        height, width, size=size, scales=scales, steps=scales, smallest=1, margin=MARGIN
-    )
+    levels = plan_levels(height, width, size=size, scales=scales, steps=scales, smallest=1)
     steps = [FIRST_STEPS, *[STEPS] * (scales - 1)]
     return [replace(level, steps=taken) for level, taken in zip(levels, steps, strict=True)]
 
@@ -125,8 +90,8 @@ def targets(
     content = tuple(term for term in objective.terms if term.target == CONTENT_TARGET)
     style = tuple(term for term in objective.terms if term.target not in (None, CONTENT_TARGET))
     return {
-        **engine.targets(content, level.fit(photo), "max"),
-        **engine.targets(style, to_nchw(small), "max"),
+        **engine.targets(content, level.fit(photo), "max", padding="replicate"),
+        **engine.targets(style, to_nchw(small), "max", padding="replicate"),
     }
 
 

@@ -12,6 +12,7 @@ from nstbatch.runtime.devices.providers import resolve
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.engine.open_session import open_session
 from nstbatch.runtime.graphs.link import link
+from nstbatch.runtime.graphs.replicate_padding import with_replicated_edges
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
 from nstbatch.runtime.pictures.images import read
 from nstbatch.runtime.pictures.sizes import resize, to_nchw
@@ -55,13 +56,14 @@ def test_the_published_objective_is_style_transfer_pytorchs(reference):
     feeds = {IMAGE: start, **targets(engine, objective, level, photo, painting)}
     for weight, term in objective.weighted:
         feeds[WEIGHT + term.name] = term.graph_weight(weight, feeds.get(TARGET + term.name), 1)
-    graph = link(engine.bundle.read_graph("gradient", "max"), objective.terms)
+    graph = with_replicated_edges(engine.bundle.read_graph("gradient", "max"))
     shapes = {name: values.shape for name, values in feeds.items()}
-    session = open_session(graph, shapes, resolve("cpu"), weights_folder=engine.bundle.path)
-    ours = session.run(feeds)
+    linked, folder = link(graph, objective.terms), engine.bundle.path
+    ours = open_session(linked, shapes, resolve("cpu"), weights_folder=folder).run(feeds)
     network = reference("vgg16", "max")
     variable = network.tensor(start).requires_grad_()
-    theirs = loss(network, variable, *(network.tensor(to_nchw(p)) for p in (photo, painting)))
+    with network.replicating():
+        theirs = loss(network, variable, *(network.tensor(to_nchw(p)) for p in (photo, painting)))
     theirs.backward()
     assert ours[LOSSES].sum() == pytest.approx(theirs.item(), rel=1e-4)
     wanted = variable.grad.numpy()

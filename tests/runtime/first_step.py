@@ -44,7 +44,8 @@ def first_step(transfer, photo, style, options, **others) -> FirstStep:
     inputs = {IMAGE: run.images, **targets, **weights}
     shapes = {name: values.shape for name, values in inputs.items()}
     engine = transfer.engine
-    session = engine._sessions.step(engine.provider, run.objective.terms, (), run.pooling, shapes)
+    network = (engine.provider, run.objective.terms, (), run.pooling)
+    session = engine._sessions.step(*network, shapes, run.padding)
     found = session.run(inputs)
     losses = dict(zip((t.name for t in run.objective.terms), found[LOSSES][0], strict=True))
     return FirstStep(run, losses, found[GRADIENT])

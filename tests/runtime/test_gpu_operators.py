@@ -17,6 +17,7 @@ from every_graph import MODELS
 from onnx.shape_inference import infer_shapes
 
 from nstbatch.runtime.deconvnet.deconvnet_options import RULES
+from nstbatch.runtime.descent.averaged import Averaged
 from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider
@@ -252,8 +253,10 @@ def test_deconv(opened, provider, model, choice):
         LBFGS(history=3),
         LBFGS(history=3, neighbourhood=3),
         NormalizedGradient(),
+        Averaged(Adam(), 0.99),
+        Averaged(LBFGS(history=3), 0.99),
     ],
-    ids=["adam", "lbfgs", "lbfgs-by-place", "normalized"],
+    ids=["adam", "lbfgs", "lbfgs-by-place", "normalized", "averaged-adam", "averaged-lbfgs"],
 )
 def test_updates(optimizer):
     graph = optimizer.graph((2, 3, 8, 6))

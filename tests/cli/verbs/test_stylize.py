@@ -225,6 +225,8 @@ def test_layers_and_weights_reach_the_objective(capsys):
         ("--init", "noise", "--noise", "pink"),
         ("--histogram",),
         ("--sharpen", "0.5"),
+        ("--average-decay", "0.5"),
+        ("--padding", "replicate"),
         ("--style-loss", "moments"),
         ("--style-loss", "wasserstein"),
         ("--style-scale", "0.5"),

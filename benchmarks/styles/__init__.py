@@ -1,0 +1,1 @@
+"""The ways to paint of ``stylize``, presets, style losses and methods, timed in turns."""

@@ -1,0 +1,55 @@
+"""Style transfers whose first convolution sees copies of the picture's edge."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nstbatch.runtime.descent.loop import StopReason
+from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.objectives.laplacian import Laplacian
+from nstbatch.runtime.pictures.synthetic import photo_like
+from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
+from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
+from nstbatch.runtime.systems.style_transfer import StyleTransfer
+
+SMALL = {"size": 80, "scales": 1, "iterations": 2}
+
+
+def picture(seed):
+    return photo_like(np.random.default_rng(seed), 72, 80).transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (StyleTransfer, StyleTransferOptions(**SMALL)),
+        (NearestNeighborStyle, NearestNeighborOptions(**SMALL)),
+    ],
+)
+def test_there_is_no_margin_and_the_targets_have_the_padding_too(kind, options, monkeypatch):
+    system, opened = kind("alexnet", device="cpu", threads=1), []
+    sessions = system.engine._sessions
+    for name in ("targets", "step"):
+        method = getattr(sessions, name)
+        monkeypatch.setattr(
+            sessions,
+            name,
+            lambda *given, name=name, method=method: opened.append((name, given)) or method(*given),
+        )
+    result = system(picture(0), picture(1), replace(options, padding="replicate"))
+    assert result.reason is StopReason.FINISHED
+    assert {given[-1] for _, given in opened} == {"replicate"}
+    # A Laplacian pyramid has all its values in a row.
+    canvas = (72, 80) if kind is StyleTransfer else (1, Laplacian(72, 80).length)
+    steps = [given[4]["image"] for name, given in opened if name == "step"]
+    assert steps == [(1, 3, *canvas)]
+
+
+def test_tiles_have_zeros_alone():
+    system = StyleTransfer("alexnet", device="cpu", threads=1, tile_size=64)
+    options = StyleTransferOptions(size=320, scales=1, iterations=1, padding="replicate")
+    large = np.tile(picture(0), (4, 4, 1))
+    with pytest.raises(UsageError, match=r"Tiles have zeros .* replicate"):
+        system(large, picture(1), options)
