@@ -14,20 +14,24 @@ if TYPE_CHECKING:
     from nstbatch.cli.jobs.effort import Effort
 
 
-def memory_warning(effort: Effort, photos: Sequence[Path]) -> str | None:
+def memory_warning(effort: Effort, photos: Sequence[Path], processes: int = 1) -> str | None:
     """Return a sentence if the largest picture is not likely to fit into the free memory.
 
     Args:
         effort: The work for the pictures.
         photos: The photos of those that are to be painted, at least one.
+        processes: Number of processes that paint at the same time.
     """
     from nstbatch.runtime.devices.free_memory import free_memory
 
     height, width = max(effort.shapes(photos), key=math.prod)
-    needed, free = effort.memory((height, width), len(photos)), free_memory()
-    if needed is None or free is None or needed <= free:
+    needed, free = effort.memory((height, width), -(-len(photos) // processes)), free_memory()
+    if needed is None or free is None or processes * needed <= free:
         return None
+    pictures = f"{processes} pictures" if processes > 1 else "A picture"
+    less = "A smaller --size, --max-size, or --batch 1 needs less."
     return (
-        f"A picture of {width}x{height} pixels will need about {gigabytes(needed)} of memory, and "
-        f"{gigabytes(free)} are free. A smaller --size, --max-size, or --batch 1 needs less."
+        f"{pictures} of {width}x{height} pixels will need about {gigabytes(processes * needed)} of "
+        f"memory, and {gigabytes(free)} are free. "
+        + (f"Fewer --jobs, or a{less[1:]}" if processes > 1 else less)
     )

@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import typer
+
 from nstbatch.cli.exit_codes import DONE, FAILED
+from nstbatch.cli.output.survey import Standing
 from nstbatch.cli.text import printable, shell
 
 if TYPE_CHECKING:
@@ -69,6 +72,12 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
     from nstbatch.cli.output.survey import Photos, survey
 
     plan, painter = work.plan, work.painter
+    for engine in work.engines:
+        painter = resilient(painter, engine)
+    stop_calls: Callable[[], None] = partial(terminate, work.engines)
+    if (service := batch.invocation.call.service) is not None:
+        service.serve(painter, stop_calls, work.at_once)
+        raise typer.Exit(DONE)
     networks = [engine.bundle for engine in work.engines]
     network = NetworkRecord.of(networks)
     origin = origin_of(batch.invocation, work.sources, network.sha256)
@@ -81,16 +90,15 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
 
     if batch.dry_run:
         return _show(work, entries(), folder, batch, network.name)
-    for engine in work.engines:
-        painter = resilient(painter, engine)
     with folder:
         begin = partial(folder.begin, batch.invocation, origin, network)
         jobs = Batch(
             entries(), painter, folder, origin, photos, plan.unreadable, begin, work.at_once
         )
         if jobs.to_do and not batch.quiet:
-            _warn_of_memory(work, jobs)
-        summary, lost = _paint(jobs, batch, partial(terminate, work.engines))
+            _warn_of_memory(work, jobs, batch)
+        with _divided(jobs, batch, stop_calls) as (jobs, stop_calls):
+            summary, lost = _paint(jobs, batch, stop_calls)
     if batch.alone is not None and batch.alone.to_stdout and summary.counts[Status.DONE]:
         batch.alone.print()
     _print_end(summary, batch)
@@ -100,6 +108,34 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
         print(f"nstbatch: Lines of JSON could not be printed: {lost.strerror}.", file=sys.stderr)
         return summary.exit_code or FAILED
     return summary.exit_code
+
+
+@contextmanager
+def _divided(
+    jobs: Batch, batch: BatchOptions, terminate: Callable[[], None]
+) -> Iterator[tuple[Batch, Callable[[], None]]]:
+    """Let worker processes paint, if the options ask for some and there are photos for several.
+
+    Yields the batch with its painter, and what ends the painter's calls under way.
+    """
+    processes = batch.processes.at_most(jobs.to_do)
+    if len(processes) < 2:
+        yield jobs, terminate
+        return
+    from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.workers.pool import Pool
+
+    plan = Plan(tuple(entry.job for entry in jobs.entries if entry.standing is Standing.TO_DO))
+    starts = list(processes.starts(batch.invocation.call.words, plan))
+    shows = bool(batch.snapshots or batch.preview or batch.watch_progress or batch.watch_port)
+    with Pool(starts, shows=shows) as pool:
+
+        def begin() -> None:
+            jobs.begin()
+            pool.start()
+
+        at_once = jobs.at_once * len(processes)
+        yield replace(jobs, painter=pool.paint, begin=begin, at_once=at_once), pool.terminate
 
 
 def terminate(engines: Sequence[Engine]) -> None:
@@ -116,7 +152,7 @@ def _show(
 
     show(work.plan, entries, as_json=batch.as_json, quiet=batch.quiet)
     if not batch.quiet:
-        print_totals(entries, folder.ledger, work.effort, network)
+        print_totals(entries, folder.ledger, work.effort, network, batch.processes)
     refuse_outdated(entries)
     if batch.alone is not None:
         refuse_unknown(entries)
@@ -176,12 +212,12 @@ def _watched(console: Reporter, to_do: int, batch: BatchOptions) -> Iterator[Rep
         yield Tee(console, live)
 
 
-def _warn_of_memory(work: Work, jobs: Batch) -> None:
+def _warn_of_memory(work: Work, jobs: Batch, batch: BatchOptions) -> None:
     from nstbatch.cli.console.memory_warning import memory_warning
-    from nstbatch.cli.output.survey import Standing
 
+    processes = len(batch.processes.at_most(jobs.to_do))
     photos = [entry.job.file for entry in jobs.entries if entry.standing is Standing.TO_DO]
-    warning = memory_warning(work.effort, photos) if work.effort else None
+    warning = memory_warning(work.effort, photos, processes) if work.effort else None
     if warning is not None:
         print(f"nstbatch: {warning}", file=sys.stderr)
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import typer
 
-from nstbatch.cli.options.computing import Computing
+from nstbatch.cli.options.computing import ComputingApart
 from nstbatch.cli.options.dream import (
     DEFAULT_MODEL,
     DEFAULT_OUT,
@@ -63,7 +63,7 @@ def dream(
     inputs: Inputs = None,
     selection: Selection = Selection(DEFAULT_OUT),
     dreaming: Dreaming = Dreaming(),
-    computing: Computing = Computing(DEFAULT_MODEL),
+    computing: ComputingApart = ComputingApart(DEFAULT_MODEL),
     writing: PhotoWriting = PhotoWriting(),
     reporting: StepReporting = StepReporting(),
 ) -> None:
@@ -108,7 +108,7 @@ def _films(
     context: typer.Context,
     inputs: Sequence[Any] | None,
     dreaming: Dreaming,
-    computing: Computing,
+    computing: ComputingApart,
     batch: BatchOptions,
 ) -> Work:
     refuse(context, OF_CLASSES, "needs --class")

@@ -26,7 +26,7 @@ from .prepare import BatchOptions, check_finished, chosen, find_photos, painting
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painting, Stop
     from nstbatch.cli.jobs.plan import Job
-    from nstbatch.cli.options.computing import Computing
+    from nstbatch.cli.options.computing import ComputingApart
     from nstbatch.runtime.descent.progress import ProgressCallback
     from nstbatch.runtime.pictures.images import ImageLike, Picture
     from nstbatch.runtime.systems.deepdream import DeepDream
@@ -79,7 +79,7 @@ def dreams_of_photos(
     inputs: Sequence[Path] | None,
     options: DreamOptions,
     guide: Path | None,
-    computing: Computing,
+    computing: ComputingApart,
     batch: BatchOptions,
 ) -> Work:
     """Return the work for DeepDream on each photo."""
@@ -102,7 +102,10 @@ def _effort(dream: DeepDream, options: DreamOptions, steps: int) -> Effort:
 
 
 def _dreamer(
-    computing: Computing, options: DreamOptions, guide: Path | None, guide_picture: Picture | None
+    computing: ComputingApart,
+    options: DreamOptions,
+    guide: Path | None,
+    guide_picture: Picture | None,
 ) -> DeepDream:
     """Load the network, and check the options before the first photo."""
     from nstbatch.runtime.systems.deepdream import DeepDream
@@ -123,7 +126,7 @@ def films(
     options: DreamOptions,
     film: Film,
     guide: Path | None,
-    computing: Computing,
+    computing: ComputingApart,
     batch: BatchOptions,
 ) -> Work:
     """Return the work for an endless zoom into each photo, or into noise if there is none."""
@@ -221,7 +224,10 @@ def _remove_frames(folder: Path) -> None:
 
 
 def pictures_of_classes(
-    names: Sequence[str], options: ClassPictureOptions, computing: Computing, batch: BatchOptions
+    names: Sequence[str],
+    options: ClassPictureOptions,
+    computing: ComputingApart,
+    batch: BatchOptions,
 ) -> Work:
     """Return the work for a picture of each class."""
     from nstbatch.cli.jobs.plan import Job, Plan, Source, check_alone

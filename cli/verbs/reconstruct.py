@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nstbatch.cli.jobs.effort import effort_of_photos
-from nstbatch.cli.options.computing import Computing
+from nstbatch.cli.options.computing import ComputingApart
 from nstbatch.cli.options.reconstruct import DEFAULT_OUT, Reconstructing
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Inputs, Selection
@@ -37,7 +37,7 @@ def reconstruct(
     inputs: Inputs = None,
     selection: Selection = Selection(DEFAULT_OUT),
     reconstructing: Reconstructing = Reconstructing(),
-    computing: Computing = Computing(),
+    computing: ComputingApart = ComputingApart(),
     writing: PhotoWriting = PhotoWriting(),
     reporting: StepReporting = StepReporting(),
 ) -> None:
@@ -77,7 +77,7 @@ def reconstruct(
     raise typer.Exit(code)
 
 
-def _load(computing: Computing, options: ReconstructionOptions) -> Reconstruction:
+def _load(computing: ComputingApart, options: ReconstructionOptions) -> Reconstruction:
     """Load the network, and check now that it has what the options name.
 
     Raises:
