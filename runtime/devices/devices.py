@@ -12,10 +12,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import io
 import platform
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,7 @@ def _check_tensorrt_rtx(gpu: int) -> Finding:
     _nvidia_driver(fix)
     _built_with("cuda", fix)
     try:
-        _onnxruntime().preload_dlls()  # finds the CUDA libraries that pip installed
+        preload(_onnxruntime())
         tensorrt_rtx.cards()
     except ImportError as error:
         raise _UnusableError(f"TensorRT for RTX does not load ({error})", fix) from error
@@ -266,7 +267,7 @@ def _has_nvidia_driver() -> bool:
 def _usable_gpu(device: str, gpu: int, fix: str) -> Finding:
     """Open a session on a GPU. Not run on a GPU yet."""
     ort = _onnxruntime()
-    ort.preload_dlls()  # finds the CUDA libraries that pip installed
+    preload(ort)
     _probe(device, fix, gpu)
     detail = f"ONNX Runtime {ort.__version__}"
     with suppress(OSError, nvidia.NoDriverError):
@@ -277,6 +278,15 @@ def _usable_gpu(device: str, gpu: int, fix: str) -> Finding:
                 "" if found.is_known_generation else ", which its package may not have code for"
             )
     return _usable(device, detail, "fp16", "fp32")
+
+
+def preload(ort: Any) -> None:
+    """Load the CUDA libraries that pip installed; ONNX Runtime would print which ones are missing.
+
+    Standard output is for results.
+    """
+    with redirect_stdout(io.StringIO()):
+        ort.preload_dlls()
 
 
 @functools.cache
