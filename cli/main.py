@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, NoReturn
 
 import typer
@@ -97,7 +98,8 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
             stream.reconfigure(errors="backslashreplace")
     try:
         words = sys.argv[1:] if arguments is None else arguments
-        app(args=words, prog_name=PROGRAM, obj=call or Call(tuple(words), run=run))
+        called = call or Call(tuple(words), run=run)
+        app(args=words, prog_name=PROGRAM, obj=replace(called, words=tuple(words)))
     except SystemExit as end:  # Typer ends this way after success and failure
         return end.code if isinstance(end.code, int) else FAILED
     except (

@@ -20,9 +20,11 @@ HOUSES = ("cli", "benchmarks", "exporter", "runtime")
 # lies at the root of a house is called by its name there: "cli.main"; "cli" stands for the rest.
 LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "cli": (
+        ("cli.worker",),
         ("cli.main",),
         ("cli.verbs", "cli.library"),
         ("cli.deconv", "cli.console", "cli.report"),
+        ("cli.workers",),
         ("cli.batch",),
         ("cli.output", "cli.options"),
         ("cli.parsing",),

@@ -24,10 +24,9 @@ from nstbatch.cli.jobs.search import Unreadable
 from nstbatch.cli.output.fingerprint import Hashed, Origin
 from nstbatch.cli.output.survey import Entry, Photos, Standing
 from nstbatch.cli.text import printable
-from nstbatch.runtime.devices.out_of_memory import is_out_of_memory
 from nstbatch.runtime.errors import NstbatchError, StoppedError, UsageError
 
-from .faults import end_of_batch
+from .faults import end_of_batch, reason_of
 from .loss_curve import Curve
 from .side_by_side import side_by_side
 
@@ -230,25 +229,6 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
             raise BatchStoppedError(fault) from error
         log.debug("The traceback of %s", printable(job.input), exc_info=error)
         seconds = time.perf_counter() - start
-        outcome = Outcome.of(job, Status.FAILED, _reason(error), seconds=seconds)
+        outcome = Outcome.of(job, Status.FAILED, reason_of(error), seconds=seconds)
         batch.folder.note_failure(job, outcome, made_from)
     return outcome
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, NstbatchError):
-        return str(error)
-    if is_out_of_memory(error):
-        return "There is not enough memory for this picture; try a smaller --size or --batch."
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
-    said = str(error).strip().partition("\n")[0]
-    if type(error).__module__.startswith("onnxruntime"):
-        return (
-            f"ONNX Runtime failed: {said}. Another --device or --precision may work; "
-            "`nstbatch doctor` lists them."
-        )
-    return (
-        f"A fault of nstbatch, {type(error).__name__}: {said}. Please report it, with what "
-        "--verbose prints."
-    )

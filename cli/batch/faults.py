@@ -54,9 +54,39 @@ def end_of_batch(error: Exception) -> str | None:
         if isinstance(cause, OSError) and cause.errno in NO_ROOM:
             place = f": {printable(str(cause.filename))}" if cause.filename else ""
             return f"Nothing more can be written, {cause.strerror}{place}."
-        if not isinstance(cause, NstbatchError | OSError) and DEVICE_GONE.search(str(cause)):
+        if _tells_of_lost_device(cause):
             return f"The device is gone: {printable(str(cause))}."
     return None
+
+
+def is_device_gone(error: Exception) -> bool:
+    """Return True if the device that computes will fail all later calls of this process."""
+    return any(map(_tells_of_lost_device, causes(error)))
+
+
+def _tells_of_lost_device(cause: BaseException) -> bool:
+    is_of_library = not isinstance(cause, NstbatchError | OSError)
+    return is_of_library and DEVICE_GONE.search(str(cause)) is not None
+
+
+def reason_of(error: Exception) -> str:
+    """Return a sentence about a fault of one photo."""
+    if isinstance(error, NstbatchError):
+        return str(error)
+    if is_out_of_memory(error):
+        return "There is not enough memory for this picture; try a smaller --size or --batch."
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
+    said = str(error).strip().partition("\n")[0]
+    if type(error).__module__.startswith("onnxruntime"):
+        return (
+            f"ONNX Runtime failed: {said}. Another --device or --precision may work; "
+            "`nstbatch doctor` lists them."
+        )
+    return (
+        f"A fault of nstbatch, {type(error).__name__}: {said}. Please report it, with what "
+        "--verbose prints."
+    )
 
 
 def resilient(painter: Painter, engine: Engine, *, has_tiles: bool = False) -> Painter:

@@ -13,6 +13,7 @@ from nstbatch.cli.jobs.effort import Effort, Shape
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.output.survey import Entry, Standing
 from nstbatch.cli.text import count, duration, gigabytes
+from nstbatch.cli.workers.processes import ALONE, Processes
 
 from .reporters import outcome_line
 from .results import print_json
@@ -56,18 +57,31 @@ def show(plan: Plan, entries: Sequence[Entry], *, as_json: bool, quiet: bool = F
 
 
 def print_totals(
-    entries: Sequence[Entry], ledger: Ledger, effort: Effort | None, network: str
+    entries: Sequence[Entry],
+    ledger: Ledger,
+    effort: Effort | None,
+    network: str,
+    processes: Processes,
 ) -> None:
     """Print on standard error the number of pictures, and an estimate of time and memory."""
     photos = [entry.job.file for entry in entries if entry.standing is Standing.TO_DO]
     line = f"{count(len(entries), 'picture')}, {len(photos)} to paint"
+    processes = processes.at_most(len(photos))
+    if len(processes) > 1:
+        line += f" in {processes.description}"
     if effort is not None and photos:
-        line += estimate(len(photos), effort.shapes(photos), effort, ledger, network)
+        shapes = effort.shapes(photos)
+        line += estimate(len(photos), shapes, effort, ledger, network, processes)
     print(f"{line}; a dry run, nothing was painted", file=sys.stderr)
 
 
 def estimate(
-    pictures: int, shapes: Sequence[Shape], effort: Effort, ledger: Ledger, network: str
+    pictures: int,
+    shapes: Sequence[Shape],
+    effort: Effort,
+    ledger: Ledger,
+    network: str,
+    processes: Processes = ALONE,
 ) -> str:
     """Return an estimate of time and memory in words, and its basis, after a colon.
 
@@ -77,13 +91,17 @@ def estimate(
         effort: The work for the pictures.
         ledger: Holds the times of earlier pictures with the same network.
         network: Name of the network.
+        processes: The processes that paint them.
     """
-    needed = effort.memory(max(shapes, key=math.prod), pictures)
+    needed = effort.memory(max(shapes, key=math.prod), -(-pictures // len(processes)))
+    needed = needed and needed * len(processes)
     if effort.steps is None:
         return "" if needed is None else f": about {gigabytes(needed)} of memory"
     memory = "" if needed is None else f", and {gigabytes(needed)} of memory"
     megapixels = statistics.mean(math.prod(shape) for shape in shapes) / 1e6
-    work = pictures * effort.steps * megapixels
+    # Processes on one processor are together no faster than one, as far as is known before.
+    apart = 1 if processes.on_processor else len(processes)
+    work = pictures * effort.steps * megapixels / apart
     measured = _seconds_before(ledger, network)
     if measured is not None:
         return f": about {duration(work * measured)}, estimated from the ledger{memory}"
@@ -100,13 +118,22 @@ def step_seconds(network: str) -> float:
 
 
 def _seconds_before(ledger: Ledger, network: str) -> float | None:
-    """Return the median time for a step of a megapixel; None without earlier pictures."""
+    """Return the median time for a step of a megapixel; None without earlier pictures.
+
+    It is that of a whole processor, if processes divided it among themselves then.
+    """
     times = [
-        line.seconds / (line.steps * line.megapixels)
+        line.seconds / (line.steps * line.megapixels * _jobs(ledger, line.run))
         for line in ledger.finished
         if line.steps and line.megapixels and _network(ledger, line.run) == network
     ]
     return statistics.median(times) if times else None
+
+
+def _jobs(ledger: Ledger, run: str) -> int:
+    line = ledger.runs.get(run)
+    jobs = line.settings.get("jobs") if line else None
+    return jobs if isinstance(jobs, int) and jobs > 0 else 1
 
 
 def _network(ledger: Ledger, run: str) -> str | None:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .parameters import Parameter, Scope, Setting, inputs_of
+
+if TYPE_CHECKING:
+    from .painting import PaintingService
 
 SAVED = "nstbatch.toml"
 """The settings file of the last run, in its output folder."""
@@ -26,6 +30,8 @@ class Call:
         resume: The words that resume the call, if they differ from ``arguments``.
         settings: The values that the options had when the words were called before.
         run: Runs another command line and returns its exit code; given by the program.
+        words: The words that this process runs; they may differ from ``arguments``, too.
+        service: Paints for the batch of another process; None for a batch of this one.
     """
 
     arguments: tuple[str, ...]
@@ -33,6 +39,8 @@ class Call:
     resume: tuple[str, ...] | None = None
     settings: Mapping[str, object] = field(default_factory=dict, compare=False)
     run: Callable[[Sequence[str], Call], int] | None = field(default=None, compare=False)
+    words: tuple[str, ...] = field(default=(), compare=False)
+    service: PaintingService | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,12 @@ class MemoryBudget:
     has_tiles: bool = True
 
     def fit(
-        self, engine: Engine | None, effort: Effort, photos: Sequence[Path], folder: Path
+        self,
+        engine: Engine | None,
+        effort: Effort,
+        photos: Sequence[Path],
+        folder: Path,
+        processes: int = 1,
     ) -> str | None:
         """Choose the tiles of an engine, and return a sentence about it; None if all is well.
 
@@ -62,6 +67,7 @@ class MemoryBudget:
             effort: The work for the pictures.
             photos: The photos of those that are to be painted, at least one.
             folder: The folder of the pictures, whose disk may hold arrays.
+            processes: Number of processes that share the memory; the tiles are those of one.
 
         Raises:
             UsageError: The limit is too small for any tile, or the disk too small.
@@ -71,19 +77,24 @@ class MemoryBudget:
 
         scratch.keep_in(None)
         limit = self.limit or free_memory()
+        limit = limit and limit // processes
+        pictures = -(-len(photos) // processes)
         height, width = max(effort.shapes(photos), key=math.prod)
-        needed = effort.memory((height, width), len(photos))
+        needed = effort.memory((height, width), pictures)
         if needed is None or limit is None or needed <= limit:
             return None
         picture = f"A picture of {width}x{height} pixels"
         if engine is not None and self.has_tiles and self.tile_size is None:
-            return self._in_tiles(engine, effort, (height, width), len(photos), limit, folder)
+            return self._in_tiles(engine, effort, (height, width), pictures, limit, folder)
         has = "may be taken" if self.limit else "are free"
+        has += " by each process" if processes > 1 and self.limit else ""
+        has += " for each process" if processes > 1 and not self.limit else ""
         needs = f"{picture} will need about {gigabytes(needed)} of memory"
         said = f"{needs}, and {gigabytes(limit)} {has}."
         if self.limit:
             raise UsageError(said)
-        return f"{said} A smaller --size, --max-size, or --batch 1 needs less."
+        fewer = "Fewer --jobs, or a" if processes > 1 else "A"
+        return f"{said} {fewer} smaller --size, --max-size, or --batch 1 needs less."
 
     def _in_tiles(
         self,

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nstbatch.runtime.errors import NstbatchError
 
 from .parameters import Setting
-from .plan import Job, Source
+from .plan import Job, Plan, Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +64,27 @@ Stop = Callable[[], bool]
 # Makes the picture of a job. Raises KeyboardInterrupt if it was stopped, a UsageError for a fault
 # of the whole batch, and any other exception for a fault of this job.
 Painter = Callable[[Job, "ProgressCallback", Stop], Painting]
+
+
+class PaintingService(Protocol):
+    """Paints for the batch of another process."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of that batch."""
+
+    @property
+    def processes(self) -> int:
+        """Number of processes that paint for it, which share the memory."""
+
+    def serve(self, painter: Painter, terminate: Callable[[], None], at_once: int) -> None:
+        """Paint until the batch ends.
+
+        Args:
+            painter: Paints one photo.
+            terminate: Ends the calls under way; may be called from any thread.
+            at_once: Number of photos that the painter may work on at a time.
+        """
 
 
 @dataclass(frozen=True)

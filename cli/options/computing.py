@@ -29,7 +29,8 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="DEVICE",
-        help=f"{', '.join(DEVICES)}. `nstbatch doctor` shows which of them work here.",
+        help=f"{', '.join(DEVICES)}. `nstbatch doctor` shows which of them work here. cuda:1 is "
+        "the second GPU; cuda:0,cuda:1 divides the photos between two.",
         autocompletion=complete(DEVICES),
         rich_help_panel=COMPUTING,
     ),
@@ -70,6 +71,31 @@ Together = Annotated[
         rich_help_panel=COMPUTING,
     ),
     Scope.MAKING,
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        metavar="N",
+        help="Number of processes that paint at the same time on a processor, each with its share "
+        "of the cores. For processors with many cores.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.BATCH,
+]
+Gpus = Annotated[
+    str | None,
+    typer.Option(
+        "--gpus",
+        metavar="N|all",
+        help="Number of GPUs to divide the photos among, with a process for each.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.BATCH,
 ]
 TileSize = Annotated[
     int | None,
@@ -115,7 +141,20 @@ class Computing:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ComputingInTiles(Computing):
+class ComputingApart(Computing):
+    """The same for verbs whose photos may be divided among several processes."""
+
+    jobs: Jobs = None
+    gpus: Gpus = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The same as for other verbs; of several devices the first, which this process has."""
+        return {**super().place, "device": self.device.partition(",")[0].strip()}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ComputingInTiles(ComputingApart):
     """The same for verbs whose pictures may be larger than memory."""
 
     tile_size: TileSize = None

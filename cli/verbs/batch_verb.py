@@ -14,6 +14,7 @@ from nstbatch.cli.jobs.parameters import STREAM
 from nstbatch.cli.options.reporting import Reporting, StepReporting
 from nstbatch.cli.parsing.invocation import invocation
 from nstbatch.cli.parsing.toml_options import given
+from nstbatch.cli.workers.processes import Processes
 from nstbatch.runtime.errors import UsageError
 
 from .alone import alone, check_alone
@@ -73,6 +74,7 @@ def batch_options(
         snapshots=steps.snapshots,
         invocation=run,
         pictures=writing.pictures,
+        processes=Processes.of(run.settings),
         inputs=InputOptions(
             selection.from_file,
             selection.null,
@@ -89,9 +91,13 @@ def _stored_input(
 ) -> Path | None:
     """Store the picture from standard input in a file; return None if none is asked for.
 
+    A worker process gets it from the batch that it paints for.
+
     Raises:
         UsageError: Standard input holds something else.
     """
+    if run.call.service is not None:
+        return None
     given = run.arguments.get(run.inputs or "")
     is_input = isinstance(given, list) and os.fspath(STREAM) in given
     is_list = from_file == STREAM

@@ -6,15 +6,20 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import typer
+
 from nstbatch.cli.exit_codes import DONE, FAILED
 from nstbatch.cli.jobs.memory_budget import ONLY_WHOLE, MemoryBudget
+from nstbatch.cli.output.survey import Standing
 from nstbatch.cli.text import printable, shell
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nstbatch.cli.batch.batch import Batch, Summary
     from nstbatch.cli.jobs.effort import Effort
     from nstbatch.cli.jobs.painting import Painter
@@ -72,6 +77,13 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
     from nstbatch.cli.output.survey import Photos, survey
 
     plan, painter = work.plan, work.painter
+    for engine in work.engines:
+        painter = resilient(painter, engine, has_tiles=work.budget.has_tiles)
+    stop_calls: Callable[[], None] = partial(terminate, work.engines)
+    if (service := batch.invocation.call.service) is not None:
+        _fit(work, [job.file for job in service.plan.jobs], batch, service.processes)
+        service.serve(painter, stop_calls, work.at_once)
+        raise typer.Exit(DONE)
     networks = [engine.bundle for engine in work.engines]
     network = NetworkRecord.of(networks)
     origin = origin_of(batch.invocation, work.sources, network.sha256)
@@ -84,17 +96,17 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
 
     if batch.dry_run:
         return _show(work, entries(), folder, batch, network.name)
-    for engine in work.engines:
-        painter = resilient(painter, engine, has_tiles=work.budget.has_tiles)
     with folder:
         begin = partial(folder.begin, batch.invocation, origin, network)
         jobs = Batch(
             entries(), painter, folder, origin, photos, plan.unreadable, begin, work.at_once
         )
-        said = _fit(work, jobs.entries, batch)
+        processes = len(batch.processes.at_most(jobs.to_do))
+        said = _fit(work, _to_do(jobs.entries), batch, processes)
         if said is not None and not batch.quiet:
             print(f"nstbatch: {said}", file=sys.stderr)
-        summary, lost = _paint(jobs, batch, partial(terminate, work.engines))
+        with _divided(jobs, batch, stop_calls) as (jobs, stop_calls):
+            summary, lost = _paint(jobs, batch, stop_calls)
     if batch.alone is not None and batch.alone.to_stdout and summary.counts[Status.DONE]:
         batch.alone.print()
     _print_end(summary, batch)
@@ -104,6 +116,34 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
         print(f"nstbatch: Lines of JSON could not be printed: {lost.strerror}.", file=sys.stderr)
         return summary.exit_code or FAILED
     return summary.exit_code
+
+
+@contextmanager
+def _divided(
+    jobs: Batch, batch: BatchOptions, terminate: Callable[[], None]
+) -> Iterator[tuple[Batch, Callable[[], None]]]:
+    """Let worker processes paint, if the options ask for some and there are photos for several.
+
+    Yields the batch with its painter, and what ends the painter's calls under way.
+    """
+    processes = batch.processes.at_most(jobs.to_do)
+    if len(processes) < 2:
+        yield jobs, terminate
+        return
+    from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.workers.pool import Pool
+
+    plan = Plan(tuple(entry.job for entry in jobs.entries if entry.standing is Standing.TO_DO))
+    starts = list(processes.starts(batch.invocation.call.words, plan))
+    shows = bool(batch.snapshots or batch.preview or batch.watch_progress or batch.watch_port)
+    with Pool(starts, shows=shows) as pool:
+
+        def begin() -> None:
+            jobs.begin()
+            pool.start()
+
+        at_once = jobs.at_once * len(processes)
+        yield replace(jobs, painter=pool.paint, begin=begin, at_once=at_once), pool.terminate
 
 
 def terminate(engines: Sequence[Engine]) -> None:
@@ -119,11 +159,12 @@ def _show(
     from nstbatch.cli.output.survey import refuse_outdated, refuse_unknown
 
     show(work.plan, entries, as_json=batch.as_json, quiet=batch.quiet)
-    said = _fit(work, entries, batch)
+    photos = _to_do(entries)
+    said = _fit(work, photos, batch, len(batch.processes.at_most(len(photos))))
     if not batch.quiet:
         if said is not None:
             print(f"nstbatch: {said}", file=sys.stderr)
-        print_totals(entries, folder.ledger, work.effort, network)
+        print_totals(entries, folder.ledger, work.effort, network, batch.processes)
     refuse_outdated(entries)
     if batch.alone is not None:
         refuse_unknown(entries)
@@ -183,15 +224,16 @@ def _watched(console: Reporter, to_do: int, batch: BatchOptions) -> Iterator[Rep
         yield Tee(console, live)
 
 
-def _fit(work: Work, entries: Sequence[Entry], batch: BatchOptions) -> str | None:
-    """Choose tiles by the memory that there is, and return a sentence about it; None without."""
-    from nstbatch.cli.output.survey import Standing
+def _to_do(entries: Sequence[Entry]) -> list[Path]:
+    return [entry.job.file for entry in entries if entry.standing is Standing.TO_DO]
 
-    photos = [entry.job.file for entry in entries if entry.standing is Standing.TO_DO]
+
+def _fit(work: Work, photos: Sequence[Path], batch: BatchOptions, processes: int) -> str | None:
+    """Choose tiles by the memory that there is, and return a sentence about it; None without."""
     if work.effort is None or not photos:
         return None
     engine = work.engines[0] if work.engines else None
-    return work.budget.fit(engine, work.effort, photos, batch.out)
+    return work.budget.fit(engine, work.effort, photos, batch.out, processes)
 
 
 def _print_what_is_faster(batch: BatchOptions) -> None:

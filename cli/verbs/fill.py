@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nstbatch.cli.options.computing import Computing
+from nstbatch.cli.options.computing import ComputingApart
 from nstbatch.cli.options.fill import DEFAULT_OUT, Filling
 from nstbatch.cli.options.reporting import Reporting
 from nstbatch.cli.options.selection import Inputs, Selection
@@ -39,7 +39,7 @@ def fill(
     inputs: Inputs = None,
     selection: Selection = Selection(DEFAULT_OUT),
     filling: Filling = Filling(),
-    computing: Computing = Computing(),
+    computing: ComputingApart = ComputingApart(),
     writing: PhotoWriting = PhotoWriting(),
     reporting: Reporting = Reporting(),
 ) -> None:

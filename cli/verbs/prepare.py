@@ -14,6 +14,7 @@ import typer
 from nstbatch.cli.exit_codes import NOTHING_MATCHED
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.text import printable
+from nstbatch.cli.workers.processes import Processes
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.formats.picture_options import PictureOptions
 
@@ -52,6 +53,7 @@ class BatchOptions:
     invocation: Invocation = field(default_factory=Invocation)
     pictures: PictureOptions = field(default_factory=PictureOptions)
     inputs: InputOptions = field(default_factory=InputOptions)
+    processes: Processes = field(default_factory=Processes)
     alone: Alone | None = None
     """The one picture, if ``--out`` names it; ``out`` is its folder then."""
 
@@ -93,11 +95,13 @@ def find_photos(
     """Make the plan, or end the command with exit code 3 if there is no photo.
 
     See :func:`make_plan`. ``--format`` wins over the verb's ``suffix``. With ``styles``, see
-    :func:`make_cross_plan`.
+    :func:`make_cross_plan`. A worker process has the plan of the batch that it paints for.
     """
     from nstbatch.cli.jobs.cross_plan import make_cross_plan
     from nstbatch.cli.jobs.plan import make_plan
 
+    if batch.invocation.call.service is not None:
+        return batch.invocation.call.service.plan
     search = search_of(inputs, batch)
     make = partial(
         make_plan,

@@ -12,10 +12,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import io
 import platform
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,12 +82,17 @@ class Finding:
     precisions: tuple[str, ...] = ()
 
 
-def check(device: str) -> Finding:
-    """Find out by trying whether a device can be used; raise only for an unknown name."""
+def check(device: str, gpu: int = 0) -> Finding:
+    """Find out by trying whether a device can be used; raise only for an unknown name.
+
+    Args:
+        device: One of :data:`.providers.DEVICES`, but for "auto".
+        gpu: Number of the GPU to try, as CUDA counts them.
+    """
     if device not in _CHECKS:
         raise UnknownNameError("device", device, _CHECKS)
     try:
-        return _CHECKS[device]()
+        return _CHECKS[device](gpu)
     except _UnusableError as error:
         return Finding(device, usable=False, detail=error.why, fix=error.fix)
 
@@ -137,13 +143,13 @@ class _UnusableError(Exception):
         self.fix = fix
 
 
-def _check_cpu() -> Finding:
+def _check_cpu(_: int) -> Finding:
     # MLAS, the library that it uses, has no bf16, and models with bf16 nodes do not load
     # (microsoft/onnxruntime#28768). On x86 fp16 is no faster than fp32, and less exact.
     return _usable("cpu", f"ONNX Runtime {_onnxruntime().__version__}", "fp32")
 
 
-def _check_openvino() -> Finding:
+def _check_openvino(_: int) -> Finding:
     # If the processor's features are unknown (not Linux), bf16 is possible. Which is faster, the
     # trial measures: see precisions_here in providers.py.
     # fp16 is left out, since OpenVINO is slow and wrong in it on a processor.
@@ -159,38 +165,38 @@ def _check_openvino() -> Finding:
     return _usable("openvino", f"OpenVINO {version}", *precisions)
 
 
-def _check_cuda() -> Finding:
+def _check_cuda(gpu: int) -> Finding:
     _nvidia_driver(in_place(*GPU))
     _built_with("cuda", in_place(*GPU))
-    return _usable_gpu("cuda", in_place(*GPU))
+    return _usable_gpu("cuda", gpu, in_place(*GPU))
 
 
-def _check_tensorrt() -> Finding:
+def _check_tensorrt(gpu: int) -> Finding:
     _nvidia_driver(in_place(*TENSORRT))
     _built_with("tensorrt", in_place(*TENSORRT))
     try:
         importlib.import_module("tensorrt")  # loads the libraries that pip installed
     except ImportError as error:
         raise _UnusableError(f"TensorRT does not load ({error})", in_place(*TENSORRT)) from error
-    return _usable_gpu("tensorrt", in_place(*TENSORRT))
+    return _usable_gpu("tensorrt", gpu, in_place(*TENSORRT))
 
 
-def _check_tensorrt_rtx() -> Finding:
+def _check_tensorrt_rtx(gpu: int) -> Finding:
     fix = in_place(*TENSORRT_RTX)
     _nvidia_driver(fix)
     _built_with("cuda", fix)
     try:
-        _onnxruntime().preload_dlls()  # finds the CUDA libraries that pip installed
+        preload(_onnxruntime())
         tensorrt_rtx.cards()
     except ImportError as error:
         raise _UnusableError(f"TensorRT for RTX does not load ({error})", fix) from error
     except RuntimeError as error:
         why = nvidia.explained(str(error))
         raise _UnusableError(f"TensorRT for RTX does not start: {why}") from error
-    return _usable_gpu("tensorrt-rtx", fix)
+    return _usable_gpu("tensorrt-rtx", gpu, fix)
 
 
-_CHECKS: dict[str, Callable[[], Finding]] = {
+_CHECKS: dict[str, Callable[[int], Finding]] = {
     "cpu": _check_cpu,
     "openvino": _check_openvino,
     "cuda": _check_cuda,
@@ -259,14 +265,14 @@ def _has_nvidia_driver() -> bool:
     return True
 
 
-def _usable_gpu(device: str, fix: str) -> Finding:
+def _usable_gpu(device: str, gpu: int, fix: str) -> Finding:
     """Open a session on a GPU. Not run on a GPU yet."""
     ort = _onnxruntime()
-    ort.preload_dlls()  # finds the CUDA libraries that pip installed
-    _probe(device, fix)
+    preload(ort)
+    _probe(device, fix, gpu)
     detail = f"ONNX Runtime {ort.__version__}"
     with suppress(OSError, nvidia.NoDriverError):
-        found = nvidia.driver()
+        found = nvidia.driver(gpu)
         if found.generation is not None:
             detail += f" on a GPU of generation {found.generation[0]}.{found.generation[1]}"
             detail += (
@@ -275,15 +281,24 @@ def _usable_gpu(device: str, fix: str) -> Finding:
     return _usable(device, detail, "fp16", "fp32")
 
 
+def preload(ort: Any) -> None:
+    """Load the CUDA libraries that pip installed; ONNX Runtime would print which ones are missing.
+
+    Standard output is for results.
+    """
+    with redirect_stdout(io.StringIO()):
+        ort.preload_dlls()
+
+
 @functools.cache
-def _probe(device: str, fix: str | None = None) -> None:
+def _probe(device: str, fix: str | None = None, gpu: int = 0) -> None:
     """Open a session of one node on a device; raise if it does not run there."""
     ort = _onnxruntime()
     ort.set_default_logger_severity(FATAL_ONLY)  # it prints what a library lacks, in red
     options = ort.SessionOptions()
     options.log_severity_level = FATAL_ONLY  # the exception says what went wrong
     try:
-        add_provider(options, device, precision="fp32")
+        add_provider(options, device, precision="fp32", gpu=gpu)
         session = ort.InferenceSession(RELU, options, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions have no other common base
         why = f"its session does not open: {nvidia.explained(str(error))}"

@@ -14,7 +14,7 @@ import numpy as np
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.errors import ProviderError
 
-from .devices import GPU, in_place
+from .devices import GPU, in_place, preload
 from .nvidia import explained, missing_library
 from .providers import Provider, assert_on_device
 
@@ -60,7 +60,7 @@ def relative_errors(provider: Provider) -> dict[str, float]:
     import onnxruntime as ort
 
     if provider.memory == "cuda":
-        ort.preload_dlls()  # finds the CUDA libraries that pip installed
+        preload(ort)
     name, kind = TYPES[provider.precision]
     model = onnx.parser.parse_model(GRAPH.replace("TYPE", name))
     options = provider.session_options(threads=1)

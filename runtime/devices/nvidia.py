@@ -1,4 +1,4 @@
-"""Asks NVIDIA's driver which GPU there is, and explains the errors of its libraries.
+"""Asks NVIDIA's driver which GPUs there are, and explains the errors of its libraries.
 
 The names are those of CUDA's driver API (cuda.h). **Not run on a GPU yet.**
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +33,17 @@ OLD_DRIVER = re.compile(r"driver version is insufficient|CUDA (?:failure|error) 
 
 @dataclass(frozen=True)
 class Driver:
-    """NVIDIA's driver and its first GPU.
+    """NVIDIA's driver and one of its GPUs.
 
     Attributes:
         cuda: The newest CUDA that the driver runs, such as (13, 0).
         generation: The GPU's compute capability, such as (9, 0); None if the driver does not say.
+        gpus: Number of GPUs that this process may use.
     """
 
     cuda: tuple[int, int]
     generation: tuple[int, int] | None
+    gpus: int = 1
 
     @property
     def is_too_old(self) -> bool:
@@ -63,8 +66,11 @@ def library_name() -> str:
     return "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
-def driver() -> Driver:
+def driver(gpu: int = 0) -> Driver:
     """Ask the driver.
+
+    Args:
+        gpu: Number of the GPU whose generation is asked for, as CUDA counts them.
 
     Raises:
         OSError: The library of the driver does not load.
@@ -77,14 +83,39 @@ def driver() -> Driver:
         raise NoDriverError(f"NVIDIA's driver finds no GPU (CUDA error {status})")
     version = ctypes.c_int(0)
     library.cuDriverGetVersion(ctypes.byref(version))
-    return Driver((version.value // 1000, version.value % 1000 // 10), _generation(library))
+    cuda = (version.value // 1000, version.value % 1000 // 10)
+    return Driver(cuda, _generation(library, gpu), count.value)
 
 
-def _generation(library: Any) -> tuple[int, int] | None:
+def gpu_count() -> int:
+    """Return the number of GPUs that this process may use; 0 without a driver."""
+    try:
+        return driver().gpus
+    except (OSError, NoDriverError):
+        return 0
+
+
+def identity(gpu: int) -> str | None:
+    """Return the identity of a GPU for NVIDIA's tools; None if the driver does not say.
+
+    Args:
+        gpu: Its number, as CUDA counts them.
+    """
+    try:
+        library = ctypes.CDLL(library_name())
+        found = (ctypes.c_ubyte * 16)()
+        if library.cuInit(0) or library.cuDeviceGetUuid(found, gpu):
+            return None
+    except (OSError, AttributeError):
+        return None
+    return f"GPU-{uuid.UUID(bytes=bytes(found))}"
+
+
+def _generation(library: Any, gpu: int) -> tuple[int, int] | None:
     found = []
     for attribute in (MAJOR, MINOR):
         value = ctypes.c_int(0)
-        if library.cuDeviceGetAttribute(ctypes.byref(value), attribute, 0):
+        if library.cuDeviceGetAttribute(ctypes.byref(value), attribute, gpu):
             return None
         found.append(value.value)
     return found[0], found[1]

@@ -35,6 +35,7 @@ def add_provider(
     engine: str | None = None,
     engine_folder: Path | None = None,
     captured: bool = False,
+    gpu: int = 0,
 ) -> None:
     """Add a device's provider, which must be available, to session options.
 
@@ -50,19 +51,21 @@ def add_provider(
         engine_folder: Folder of TensorRT's engine and timing caches, or of what TensorRT for RTX
             has compiled; without one nothing is kept.
         captured: True if CUDA records passes as CUDA graphs.
+        gpu: Number of the GPU, as CUDA counts them.
     """
     if device == "tensorrt":
-        chosen = tensorrt_options(engine, engine_folder)
+        chosen = tensorrt_options(engine, engine_folder, gpu)
         options.add_provider(EXECUTION_PROVIDERS["tensorrt"], chosen)
     if device == "tensorrt-rtx":
-        tensorrt_rtx.add_to(options, engine_folder)
+        tensorrt_rtx.add_to(options, engine_folder, gpu)
     if device in ("cuda", *BY_TENSORRT):  # CUDA also runs the nodes that TensorRT does not take
-        options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options(precision, captured))
+        options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options(precision, captured, gpu))
 
 
-def cuda_options(precision: str, captured: bool) -> dict[str, str]:
+def cuda_options(precision: str, captured: bool, gpu: int = 0) -> dict[str, str]:
     """Return the CUDA provider's options. Not run on a GPU yet."""
     return {
+        "device_id": str(gpu),
         # A shape runs for hundreds of steps, so it pays to search for its fastest algorithm, even
         # among those that need much workspace.
         "cudnn_conv_algo_search": "EXHAUSTIVE",
@@ -79,15 +82,16 @@ def cuda_options(precision: str, captured: bool) -> dict[str, str]:
     }
 
 
-def tensorrt_options(engine: str | None, folder: Path | None) -> dict[str, str]:
+def tensorrt_options(engine: str | None, folder: Path | None, gpu: int = 0) -> dict[str, str]:
     """Return the TensorRT provider's options. Not run on a GPU yet.
 
     ``trt_fp16_enable`` is not used: it works on TensorRT 10 but does nothing on 11, while half
     precision written into the graph works on both.
     """
+    options = {"device_id": str(gpu)}
     if folder is None:
-        return {}
-    options = {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(folder)}
+        return options
+    options |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(folder)}
     if engine is not None:
         options |= {
             "trt_engine_cache_enable": "1",

@@ -14,6 +14,7 @@ from nstbatch.runtime.errors import ProviderError, UnknownNameError
 
 from . import gpu_probe, openvino_probe
 from .devices import FATAL_ONLY, Finding, check, conflicting_packages, within_reach
+from .named_gpus import device_and_gpu
 from .processor import available_cores, threads_within
 from .provider_options import BY_TENSORRT, EXECUTION_PROVIDERS, add_provider, engine_key
 
@@ -54,6 +55,8 @@ class Provider:
 
     device: str
     precision: str
+    gpu: int = 0
+    """Number of the GPU, as CUDA counts them."""
 
     @property
     def memory(self) -> str:
@@ -101,6 +104,11 @@ class Provider:
         TensorRT would build an engine for each of them, for minutes.
         """
         return replace(self, device="cuda") if self.device in BY_TENSORRT else self
+
+    @property
+    def on_any_gpu(self) -> Provider:
+        """The same for every GPU of a machine: what is kept on disk serves all of them."""
+        return replace(self, gpu=0)
 
     def session_options(
         self,
@@ -151,6 +159,7 @@ class Provider:
             engine=engine,
             engine_folder=engine_folder,
             captured=captured,
+            gpu=self.gpu,
         )
         return options
 
@@ -162,23 +171,30 @@ def resolve(device: str = "auto", precision: str = "auto") -> Provider:
     must have passed a trial on this machine (:mod:`.gpu_probe`, :mod:`.openvino_probe`). The
     precision "auto" is the first of :func:`precisions_here`.
 
+    Args:
+        device: One of :data:`DEVICES`; "cuda:1" and the like for another GPU than the first.
+        precision: One of :data:`PRECISIONS`.
+
     Raises:
-        UnknownNameError: A name is not in :data:`DEVICES` or :data:`PRECISIONS`.
+        UnknownNameError: A name is not in :data:`DEVICES` or :data:`PRECISIONS`, or there is no
+            GPU of that number.
+        UsageError: It names several devices, or a number for a device that has none.
         ProviderError: It cannot be used; the message says why, and which command would change that.
     """
+    device, gpu = device_and_gpu(device)
     if device not in DEVICES:
         raise UnknownNameError("device", device, DEVICES)
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
     reasons = []
     for candidate in AUTO_ORDER if device == "auto" else (device,):
-        finding = check(candidate)
+        finding = check(candidate, gpu)
         reason = _refusal(finding, precision)
         if reason is None and device == "auto" and candidate in TRIALS:
             reason = _distrust(candidate)
         if reason is None:
-            default = precisions_here(finding)[0] if precision == "auto" else precision
-            return Provider(candidate, default)
+            chosen = precisions_here(finding)[0] if precision == "auto" else precision
+            return Provider(candidate, chosen, gpu)
         reasons.append(reason)
     raise ProviderError("\n".join(reasons))
 

@@ -41,12 +41,13 @@ def cards() -> Sequence[Any]:
     return found
 
 
-def add_to(options: ort.SessionOptions, folder: Path | None) -> None:
+def add_to(options: ort.SessionOptions, folder: Path | None, gpu: int = 0) -> None:
     """Add the plugin to session options.
 
     Args:
         options: The session options to add to.
         folder: Folder of what it has compiled; None to keep nothing.
+        gpu: Number of the card, in the order of :func:`cards`.
     """
     chosen = {} if folder is None else {"nv_runtime_cache_path": str(folder)}
-    options.add_provider_for_devices(list(cards())[:1], chosen)
+    options.add_provider_for_devices(list(cards())[gpu : gpu + 1], chosen)

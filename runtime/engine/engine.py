@@ -67,7 +67,7 @@ class Engine:
 
         Args:
             model: Name of a bundle, or its folder.
-            device: "auto", "cpu", "openvino", "cuda" or "tensorrt".
+            device: "auto", "cpu", "openvino", "cuda" or "tensorrt"; "cuda:1" is the second GPU.
             precision: "auto", "fp32", "bf16" or "fp16"; precision of the convolutions.
             threads: Number of threads; at most, and by default, one for each core of this process.
             tile_size: See :attr:`tile_size`.
@@ -244,7 +244,7 @@ class Engine:
             return {}
         if not keep:
             return compute()
-        computed = (self.provider.for_targets, self._threads, self._network.tile_size)
+        computed = (self.provider.for_targets.on_any_gpu, self._threads, self._network.tile_size)
         about = (self.bundle.sha256, terms, pooling, padding, *computed)
         seen = (
             part

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array, Shapes
-from nstbatch.runtime.devices.providers import assert_on_device
+from nstbatch.runtime.devices.providers import Provider, assert_on_device
 from nstbatch.runtime.errors import StoppedError
 
 from .cuda_graphs import Captures
@@ -67,12 +67,12 @@ class OnnxRuntimeSession:
             return options
 
         self._in_thread = in_one_thread if provider.in_one_thread else _at_once
-        self._turn = _Turn(PassOptions() if run_options is None else run_options, provider.memory)
+        self._turn = _Turn(PassOptions() if run_options is None else run_options, provider)
         self._session, is_captured = _opened(open_session, captured and provider.captures)
         self._captures = Captures() if is_captured else None
         self._reopen = open_session if is_captured else None  # it holds the graph
         assert_on_device(self._session, provider)
-        self._memory = provider.memory
+        self._provider = provider
         self.output_shapes: Shapes = {
             value.name: tuple(int(size) for size in value.shape)
             for value in self._session.get_outputs()
@@ -94,7 +94,7 @@ class OnnxRuntimeSession:
     def buffer(self, values: ArrayLike) -> Buffer:
         """Make a float32 buffer on the session's device with these values."""
         array = scratch.copied(np.asarray(values, np.float32))  # the buffer is written to
-        return ort.OrtValue.ortvalue_from_numpy(array, self._memory, 0)
+        return ort.OrtValue.ortvalue_from_numpy(array, self._provider.memory, self._provider.gpu)
 
     def bind(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> BoundPass:
         """Make a pass over fixed buffers; see :meth:`.session.Session.bind`."""
@@ -183,9 +183,9 @@ def _register_arena() -> None:
 class _Turn:
     """Chooses the options of a session's passes: the first one's, and then the usual ones."""
 
-    def __init__(self, options: PassOptions, memory: str) -> None:
+    def __init__(self, options: PassOptions, provider: Provider) -> None:
         self.options = options
-        self._first = options.first[memory]
+        self._first = options.first(provider)
         self._is_first = True
 
     def next(self) -> ort.RunOptions:

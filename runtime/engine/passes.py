@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import onnxruntime as ort
 
+from nstbatch.runtime.devices.providers import Provider
+
 # ONNX Runtime's kOrtRunOptionsConfigEnableMemoryArenaShrinkage
 # (onnxruntime_run_options_config_keys.h): the arenas to shrink after a pass.
 SHRINKAGE = "memory.enable_memory_arena_shrinkage"
@@ -22,10 +24,16 @@ class PassOptions:
     def __init__(self) -> None:
         self.usual = ort.RunOptions()
         """Options of every pass but the first."""
-        self.first = {"cpu": ort.RunOptions(), "cuda": ort.RunOptions()}
-        """Options of the first pass of a session, by the memory of its provider."""
-        for memory, arena in (("cpu", "cpu:0"), ("cuda", "gpu:0")):
-            self.first[memory].add_run_config_entry(SHRINKAGE, arena)
+        self._first: dict[str, ort.RunOptions] = {}
+
+    def first(self, provider: Provider) -> ort.RunOptions:
+        """Return the options of the first pass of a session of a provider."""
+        arena = f"gpu:{provider.gpu}" if provider.memory == "cuda" else "cpu:0"
+        if arena not in self._first:
+            options = self._first[arena] = ort.RunOptions()
+            options.add_run_config_entry(SHRINKAGE, arena)
+            options.terminate = self.usual.terminate
+        return self._first[arena]
 
     @property
     def terminate(self) -> bool:
@@ -34,5 +42,5 @@ class PassOptions:
 
     @terminate.setter
     def terminate(self, value: bool) -> None:
-        for options in (self.usual, *self.first.values()):
+        for options in (self.usual, *list(self._first.values())):
             options.terminate = value

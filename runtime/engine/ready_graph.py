@@ -60,7 +60,7 @@ class ReadyGraph:
         self.shapes, self.provider, self.weights_folder = shapes, provider, weights_folder
         self._stored = None
         if isinstance(graph, Recipe):
-            self._stored = StoredGraph.of(graph.parts, list(shapes.items()), provider)
+            self._stored = StoredGraph.of(graph.parts, list(shapes.items()), provider.on_any_gpu)
         self._cached = self._stored.read(weights_folder) if self._stored else None
         self._model = self._cached or self._make()
 
@@ -115,7 +115,7 @@ class ReadyGraph:
         if not isinstance(graph, Recipe):
             return Model(graph.SerializeToString(), folder)
         if folder is not None and self.provider.memory == "cpu":
-            stored = StoredGraph.of(graph.parts, self.provider)
+            stored = StoredGraph.of(graph.parts, self.provider.on_any_gpu)
             if stored is not None:
                 return stored.read(folder) or stored.store_folded(graph.make(), folder)
         return Model(graph.make().SerializeToString(), folder)

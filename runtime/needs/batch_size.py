@@ -53,7 +53,7 @@ def best_batch(
     """
     if provider.memory != "cuda" or optimizer.name == LBFGS.name:
         return 1
-    free = gpu_memory("free")
+    free = gpu_memory("free", provider.gpu)
     if free is None:
         return 1
     return largest_batch(bytes_of_step(bundle, terms, pooling, size), free, MOST_TOGETHER)

@@ -76,7 +76,9 @@ class Witness:
         def init(session: OnnxRuntimeSession, *args: Any, **choices: Any) -> None:
             self.model.unlink(missing_ok=True)
             opened(session, *args, **choices)
-            if session._memory != "cuda":  # how large activations get is measured elsewhere
+            if (
+                session._provider.memory != "cuda"
+            ):  # how large activations get is measured elsewhere
                 return
             parts = session._session.get_provider_graph_assignment_info()
             nodes = [(part.ep_name, node.op_type) for part in parts for node in part.get_nodes()]

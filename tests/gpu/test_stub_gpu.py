@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import every_graph
 import pytest
 from renew_counts import COUNTS, PRECISIONS, counts_of, recorded
-from stub_gpu import AbsentError, StubGpu, made_in
+from stub_gpu import StubGpu
 
 pytestmark = pytest.mark.gpu_stub
 
@@ -27,15 +26,6 @@ NAMES = [f"{precision} {name}" for precision, name in CASES]
 COUNTED = [(precision, name) for precision, name in CASES if name != every_graph.BATCH]
 
 Run = Mapping[str, Any]
-
-
-@pytest.fixture(scope="module")
-def gpu() -> Iterator[StubGpu]:
-    with tempfile.TemporaryDirectory() as folder:  # not pytest's, which keeps three
-        try:
-            yield made_in(Path(folder))
-        except AbsentError as error:
-            pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +77,48 @@ def test_a_batch_of_four_threads_records_each_pass_once(
 def test_a_run_goes_on_if_nothing_can_be_recorded(gpu: StubGpu) -> None:
     runs = recorded(gpu, ["dream alexnet"], ("fp16",), STUB_NO_RECORDING="1")["fp16"]
     assert [run["error"] for run in runs.values()] == [None, None]
+
+
+MACHINES = [
+    {"STUB_DRIVER": "12080"},
+    {"STUB_GENERATION": "70", "STUB_NO_CODE": "1"},
+    {"STUB_GENERATION": "100", "STUB_NO_CODE": "1"},
+    {},  # its convolution is wrong
+]
+
+
+@pytest.mark.parametrize("settings", MACHINES, ids=["driver", "7.0", "10.0", "wrong"])
+def test_auto_goes_on_to_the_next_device(gpu: StubGpu, settings: Mapping[str, str]) -> None:
+    assert taken_by_auto(gpu, **settings) in ("openvino", "cpu")
+
+
+@pytest.mark.parametrize("library", ["libcudnn.so.9", "libcublasLt.so.13"])
+def test_auto_goes_on_without_a_library(gpu: StubGpu, library: str, tmp_path: Path) -> None:
+    assert taken_by_auto(gpu.without(library, tmp_path)) in ("openvino", "cpu")
+
+
+def test_auto_takes_the_stub_if_its_trial_is_passed(gpu: StubGpu) -> None:
+    assert taken_by_auto(gpu, before="gpu_probe.COMMAND = (sys.executable, '-c', '')") == "cuda"
+
+
+def taken_by_auto(gpu: StubGpu, before: str = "", **settings: str) -> str:
+    """The device that "auto" takes in a new process that has carried out some Python."""
+    program = f"""
+import sys
+from nstbatch.runtime.devices import gpu_probe
+from nstbatch.runtime.devices.providers import resolve
+{before}
+print(resolve().device)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=gpu.environment(NSTBATCH_CACHE="off", **settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize(

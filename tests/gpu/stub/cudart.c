@@ -4,13 +4,13 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-enum { OK = 0, OUT_OF_MEMORY = 2, OLD_DRIVER = 35, NO_CODE = 209, FORBIDDEN = 900 };
+enum { OK = 0, OUT_OF_MEMORY = 2, OLD_DRIVER = 35, NO_DEVICE = 101, NO_CODE = 209, FORBIDDEN = 900 };
 enum { PAGEABLE, DEVICE, PINNED };
 enum { MOST_BLOCKS = 1 << 17, MOST_KERNELS = 1 << 18 };
 #define GIB ((size_t)1 << 30)
 
 typedef struct { unsigned x, y, z; } Sizes;
-typedef struct { char *start; size_t bytes; int kind; } Block;
+typedef struct { char *start; size_t bytes; int kind, gpu; } Block;
 typedef struct { const void *function; const char *name; } Kernel;
 
 static Block blocks[MOST_BLOCKS];
@@ -18,6 +18,7 @@ static Kernel kernels[MOST_KERNELS];
 static int block_count, kernel_count, capturing, last_error;
 static size_t in_use, peak;
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+static __thread int current_gpu;
 static __thread struct { Sizes grid, block; size_t shared; void *stream; } configuration;
 
 #define FORBID_IN_CAPTURE(call) \
@@ -35,7 +36,7 @@ static int allocate(void **at, size_t bytes, int kind) {
     while (i < block_count && blocks[i].start) i++;
     if (i == MOST_BLOCKS) abort();
     if (i == block_count) block_count++;
-    blocks[i] = (Block){*at, bytes, kind};
+    blocks[i] = (Block){*at, bytes, kind, current_gpu};
     if (kind == DEVICE) in_use += bytes;
     if (in_use > peak) peak = in_use;
     pthread_mutex_unlock(&guard);
@@ -55,18 +56,19 @@ static int release(void *at) {
     return OK;
 }
 
-static int kind_of(const void *at) {
+static Block block_of(const void *at) {
     for (int i = 0; i < block_count; i++)
         if (blocks[i].start && (char *)at >= blocks[i].start &&
             (char *)at < blocks[i].start + blocks[i].bytes)
-            return blocks[i].kind;
-    return PAGEABLE;
+            return blocks[i];
+    return (Block){NULL, 0, PAGEABLE, 0};
 }
+static int kind_of(const void *at) { return block_of(at).kind; }
 
 int cudaMalloc(void **at, size_t bytes) {
     FORBID_IN_CAPTURE("cudaMalloc")
     int status = allocate(at, bytes, DEVICE);
-    note("malloc %zu peak %zu", bytes, peak);
+    note("malloc %zu peak %zu gpu %d", bytes, peak, current_gpu);
     return status;
 }
 int cudaFree(void *at) { FORBID_IN_CAPTURE("cudaFree") return release(at); }
@@ -112,9 +114,10 @@ int cudaMemsetAsync(void *at, int value, size_t bytes, void *stream) {
 }
 int cudaPointerGetAttributes(struct cudaPointerAttributes *found, const void *at) {
     memset(found, 0, sizeof *found);
-    int kind = kind_of(at);
-    found->type = kind == DEVICE ? cudaMemoryTypeDevice
-                  : kind == PINNED ? cudaMemoryTypeHost : cudaMemoryTypeUnregistered;
+    Block block = block_of(at);
+    found->type = block.kind == DEVICE ? cudaMemoryTypeDevice
+                  : block.kind == PINNED ? cudaMemoryTypeHost : cudaMemoryTypeUnregistered;
+    found->device = block.gpu;
     found->devicePointer = found->hostPointer = (void *)at;
     return OK;
 }
@@ -213,10 +216,15 @@ int cudaGraphInstantiate(void **launchable, void *graph, unsigned long long flag
 }
 int cudaGraphLaunch(void *launchable, void *stream) { note("replay"); return OK; }
 
-/* --- The device: an H100 ---------------------------------------------------------------------- */
+/* --- The devices: H100s ----------------------------------------------------------------------- */
 
-int cudaGetDeviceCount(int *count) { *count = 1; return OK; }
-int cudaGetDevice(int *device) { *device = 0; return OK; }
+int cudaGetDeviceCount(int *count) { *count = setting("STUB_GPUS", 1); return OK; }
+int cudaGetDevice(int *device) { *device = current_gpu; return OK; }
+int cudaSetDevice(int device) {
+    if (device < 0 || device >= setting("STUB_GPUS", 1)) return last_error = NO_DEVICE;
+    current_gpu = device;
+    return OK;
+}
 int cudaRuntimeGetVersion(int *version) { *version = 13000; return OK; }
 int cudaDriverGetVersion(int *version) { *version = setting("STUB_DRIVER", 13000); return OK; }
 int cudaGetDeviceProperties(struct cudaDeviceProp *found, int device) {

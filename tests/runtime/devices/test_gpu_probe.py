@@ -23,7 +23,7 @@ def forgetful(
     monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
     usable = {"cuda": Finding("cuda", True, "", None, ("fp16", "fp32"))}
     usable |= {"openvino": Finding("openvino", False, "not here")}
-    monkeypatch.setattr(providers, "check", lambda device: usable.get(device) or check(device))
+    monkeypatch.setattr(providers, "check", lambda device, gpu: usable.get(device) or check(device))
     use_driver(gpus=1)
     gpu_probe.reason_against.cache_clear()
     yield

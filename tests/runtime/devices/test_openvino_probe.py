@@ -37,7 +37,7 @@ def forgetful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setenv("NSTBATCH_CACHE", str(tmp_path))
     usable = {"cuda": Finding("cuda", False, "no GPU")}
     usable |= {"openvino": Finding("openvino", True, "", None, ("bf16", "fp32"))}
-    monkeypatch.setattr(providers, "check", lambda device: usable.get(device) or check(device))
+    monkeypatch.setattr(providers, "check", lambda name, gpu: usable.get(name) or check(name, gpu))
     openvino_probe.of_process.clear()
     yield
     openvino_probe.of_process.clear()

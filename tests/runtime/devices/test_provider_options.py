@@ -26,7 +26,7 @@ def test_tensorrt_keeps_engines_only_under_a_key(tmp_path: Path) -> None:
 
 
 def test_tensorrt_keeps_nothing_without_a_folder() -> None:
-    assert provider_options.tensorrt_options("nstbatch_42", None) == {}
+    assert provider_options.tensorrt_options("nstbatch_42", None) == {"device_id": "0"}
 
 
 def test_an_engine_key_depends_on_everything() -> None:

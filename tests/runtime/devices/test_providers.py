@@ -114,7 +114,9 @@ def test_the_processor_has_fp32_only(precision: str) -> None:
 
 def test_auto_says_of_every_device_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        providers, "check", lambda device: devices.Finding(device, False, f"no {device}", "fix it")
+        providers,
+        "check",
+        lambda device, _: devices.Finding(device, False, f"no {device}", "fix it"),
     )
     with pytest.raises(ProviderError) as raised:
         resolve("auto")
@@ -126,7 +128,9 @@ def test_auto_says_of_every_device_why_not(monkeypatch: pytest.MonkeyPatch) -> N
 def test_auto_goes_on_to_a_device_with_the_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     possible = {"cuda": ("fp16", "fp32"), "openvino": ("bf16", "fp32"), "cpu": ("fp32",)}
     monkeypatch.setattr(
-        providers, "check", lambda device: devices.Finding(device, True, "", None, possible[device])
+        providers,
+        "check",
+        lambda device, _: devices.Finding(device, True, "", None, possible[device]),
     )
     reasons = dict.fromkeys(providers.TRIALS)
     for device, trial in providers.TRIALS.items():

@@ -1,0 +1,62 @@
+"""The program of a worker process, which paints for a batch: ``python -m`` with this module's name.
+
+It runs the command line of the batch, up to where the first photo would be painted; see
+:mod:`nstbatch.cli.workers.service`. Its requests come from standard input.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nstbatch.cli.workers.messages import Sender, Start
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+IGNORED = (signal.SIGINT, signal.SIGTERM)
+"""The batch decides what they mean; its workers get them too, from a terminal or a service."""
+
+
+def main() -> int:
+    """Serve a batch, and return the exit code."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)  # the batch has blocked them
+    # Libraries may write to standard output, which must hold nothing but messages.
+    answers = os.fdopen(os.dup(STDOUT), "wb")
+    os.dup2(STDERR, STDOUT)
+    requests = os.fdopen(os.dup(STDIN), "rb")
+    with open(os.devnull, "rb") as null:  # noqa: PTH123
+        os.dup2(null.fileno(), STDIN)
+
+    # Not at the top: signals must be dealt with first, and the cores chosen before numpy comes.
+    from nstbatch.cli.workers.messages import Sender, Start, received
+
+    send = Sender(answers)
+    start = next(received(requests), None)
+    if not isinstance(start, Start):  # the batch has ended
+        return 1
+    if start.cores:
+        with suppress(OSError):  # a core may have been taken away since
+            os.sched_setaffinity(0, start.cores)
+    return _run(start, requests, send)
+
+
+def _run(start: Start, requests: IO[bytes], send: Sender) -> int:
+    from nstbatch.cli.jobs.invocation import Call
+    from nstbatch.cli.workers.service import Relay, Service
+
+    from .main import run
+
+    sys.stderr = Relay(send)
+    service = Service(start.plan, start.processes, requests, send)
+    return run(start.words, Call(start.words, service=service))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
