@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -36,10 +37,11 @@ from nstbatch.benchmarks.gpu.progress import (
     read_results,
     results_so_far,
 )
-from nstbatch.benchmarks.gpu.speed import Speed, speed_jobs
+from nstbatch.benchmarks.gpu.speed import Speed, SpeedJob, speed_jobs, switch_jobs
+from nstbatch.benchmarks.gpu.switches import SWITCHES
 from nstbatch.benchmarks.gpu.variants import VARIANTS, Variant
 from nstbatch.benchmarks.reports.machine import describe_machine
-from nstbatch.benchmarks.reports.report import Case, Report, Row
+from nstbatch.benchmarks.reports.report import Report, Row
 from nstbatch.benchmarks.reports.table import NOTHING, Grid, milliseconds, plus_minus
 from nstbatch.benchmarks.tasks.turns import OutOfTimeError
 from nstbatch.runtime.bundles.bundle import Bundle
@@ -58,6 +60,8 @@ FAILED, NO_GPU, UNFINISHED = 1, 3, 4
 # below are guesses.
 SIZES = "512,1024,256,2048"
 BATCHES = "1,8,2,4,16"
+
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,15 @@ def items(plan: Plan, results: Results) -> Iterator[Item]:
     cases = plan.speed.cases
     late = AFTER_FIRST_CASE | AT_THE_END
     yield from _checks(plan, results, [name for name in plan.checks if name not in late])
-    yield from _rows(plan, results, cases[:1])
+    speed, rows = (
+        plan.speed,
+        {(row.provider, row.precision, row.case) for row in results.report.rows},
+    )
+    yield from _rows(speed_jobs(speed, cases[:1], rows))
     yield from _checks(plan, results, [name for name in plan.checks if name in AFTER_FIRST_CASE])
-    yield from _rows(plan, results, cases[1:])
+    for case in cases[:1]:
+        yield from _rows(switch_jobs(speed, case, rows))
+    yield from _rows(speed_jobs(speed, cases[1:], rows))
     yield from _checks(plan, results, [name for name in plan.checks if name in AT_THE_END])
 
 
@@ -132,9 +142,8 @@ def _checks(plan: Plan, results: Results, names: Sequence[str]) -> Iterator[Item
             )
 
 
-def _rows(plan: Plan, results: Results, cases: Sequence[Case]) -> Iterator[Item]:
-    rows = {(row.provider, row.precision, row.case) for row in results.report.rows}
-    for job_of in speed_jobs(plan.speed, cases, rows):
+def _rows(jobs: Iterable[SpeedJob]) -> Iterator[Item]:
+    for job_of in jobs:
         yield Item(
             f"{job_of.case.size} pixels, batch {job_of.case.batch}: {job_of.name}",
             lambda deadline, job=job_of: job.row(lambda: deadline.left),  # type: ignore[misc]
@@ -280,6 +289,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--check-steps", type=int, default=500, help="steps of the long run in fp16")
     add("--checks", default=",".join(CHECKS), help="checks to run")
     add("--against", default=variants, help="ways to run PyTorch to compare with")
+    switches = ",".join(switch.name for switch in SWITCHES)
+    add("--switches", default=switches, help="our choices on CUDA to switch, in the first case")
     return parser
 
 
@@ -295,6 +306,7 @@ def _plan(options: argparse.Namespace, devices: tuple[str, ...]) -> Plan:
         options.warm_up,
         available_cores(),
         "cuda" if set(devices) & set(ON_GPU) else "cpu",
+        tuple(_chosen("switch", options.switches, {each.name: each for each in SWITCHES})),
     )
     checks = tuple(words(options.checks))
     for name in checks:
@@ -308,9 +320,14 @@ def _precisions(device: str) -> tuple[str, ...]:
 
 def _variants(names: str) -> tuple[Variant, ...]:
     known = {variant.name: variant for variant in VARIANTS}
+    return tuple(_chosen("way to run PyTorch", names, known))
+
+
+def _chosen(kind: str, names: str, known: Mapping[str, Choice]) -> Iterator[Choice]:
+    """Yield what is named; an UnknownNameError for an unknown name."""
     for name in words(names):
-        one_of("way to run PyTorch", name, tuple(known))
-    return tuple(known[name] for name in words(names))
+        one_of(kind, name, tuple(known))
+        yield known[name]
 
 
 if __name__ == "__main__":

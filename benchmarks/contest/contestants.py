@@ -18,6 +18,7 @@ from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.descent.normalized_gradient import NormalizedGradient
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam, Optimizer
+from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.device_descent import Descent
 from nstbatch.runtime.engine.engine import Engine, Targets
 from nstbatch.runtime.names import TARGET
@@ -52,13 +53,23 @@ class Contestant(Protocol):
 class OnnxContestant:
     """A task on one of our devices."""
 
-    def __init__(self, task: Task, entry: Entry, threads: int) -> None:
+    def __init__(
+        self, task: Task, entry: Entry, threads: int, provider: Provider | None = None
+    ) -> None:
         """Link the graphs and open the sessions.
+
+        Args:
+            task: The task.
+            entry: The device and its precision.
+            threads: Number of threads.
+            provider: Runs it in the place of the device's usual provider.
 
         Raises:
             ProviderError: The device cannot be used.
         """
         engine = Engine(task.model, device=entry.name, precision=entry.precision, threads=threads)
+        if provider is not None:
+            engine.provider = provider
         objective = objective_of(task)
         targets = targets_of(task, engine, objective)
         self._descent = open_descent(task, engine, objective, targets, task.images)

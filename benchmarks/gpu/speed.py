@@ -29,6 +29,7 @@ from nstbatch.runtime.needs.batch_size import OVERHEAD, bytes_of_step
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.style_transfer import StyleTransfer
 
+from .switches import Switch, serve_switched
 from .variants import VARIANTS, Variant, VariantJob
 
 RowKey: TypeAlias = tuple[str, str | None, Case]
@@ -58,6 +59,8 @@ class Speed:
     threads: int
     peer_device: str
     """Device of PyTorch: "cuda", or "cpu" to try it out."""
+    switches: tuple[Switch, ...] = ()
+    """Our own choices to switch, in the first case."""
 
     @property
     def cases(self) -> list[Case]:
@@ -133,6 +136,20 @@ def speed_jobs(speed: Speed, cases: Sequence[Case], done: Collection[RowKey]) ->
             one = bytes_of_one(speed.model) if one is None else one
             lack = memory_lack(one, case.size, case.batch, gpu_memory("free"))
             yield from (replace(job, lack=lack) for job in jobs)
+
+
+def switch_jobs(speed: Speed, case: Case, done: Collection[RowKey]) -> Iterator[SpeedJob]:
+    """One job for each switch in a case, without those that are done; none without CUDA."""
+    task = make_task(case.verb, case.model, case.size, case.batch)
+    entries = {entry.precision: entry for entry in speed.entries if entry.name == "cuda"}
+    for switch in speed.switches:
+        if switch.precision not in entries:
+            continue
+        usual = Job(entries[switch.precision], task, speed.threads, speed.warm_up, speed.steps)
+        open_it = partial(Worker, serve_switched, (usual, switch))
+        job = SpeedJob(switch.contestant, switch.precision, case, speed.rounds, open_it)
+        if job.key not in done:
+            yield job
 
 
 def bytes_of_one(model: str) -> int:

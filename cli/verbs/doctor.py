@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.options.doctor import PictureSize
-from nstbatch.cli.text import columns, count, printable
+from nstbatch.cli.text import columns, count, gigabytes, printable
 
 if TYPE_CHECKING:
     from nstbatch.runtime.devices.providers import Finding
@@ -39,6 +39,21 @@ def _machine() -> Iterator[str]:
     cores = count(available_cores(), "core")
     yield f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield f"processor: {cores} for this process, {bf16}"
+    yield from _jobs()
+
+
+def _jobs() -> Iterator[str]:
+    """Yield how many processes ``--jobs`` can start, and the memory that they take at rest."""
+    from nstbatch.runtime.devices.free_memory import free_memory
+    from nstbatch.runtime.devices.processor import available_cores
+    from nstbatch.runtime.engine.peak_memory import RESTING
+
+    most, free = available_cores(), free_memory()
+    if free is not None:
+        yield f"memory: {gigabytes(free)} free"
+    if most > 1:
+        memory = gigabytes(most * RESTING)
+        yield f"--jobs: up to {most} processes, which take {memory} before their first picture"
 
 
 def _devices(findings: list[Finding]) -> Iterator[str]:
@@ -54,6 +69,23 @@ def _devices(findings: list[Finding]) -> Iterator[str]:
             yield f"      to change that: {finding.fix}"
         if reason := trials.get(finding.device):
             yield f"      not taken by --device auto: {reason}"
+        if finding.usable and finding.device == "cuda":
+            yield from _gpus()
+
+
+def _gpus() -> Iterator[str]:
+    """Yield a line for each GPU, and how many processes ``--gpus all`` starts."""
+    from nstbatch.runtime.devices.gpu_memory import gpu_memory
+    from nstbatch.runtime.devices.nvidia import gpu_count
+
+    gpus = gpu_count()
+    free = [gpu_memory("free", gpu) for gpu in range(gpus)]
+    for gpu, each in enumerate(free):
+        yield f"      cuda:{gpu}" + ("" if each is None else f": {gigabytes(each)} of memory free")
+    if gpus > 1:
+        known = [each for each in free if each is not None]
+        memory = f", {gigabytes(sum(known))} of memory together" if len(known) == gpus else ""
+        yield f"      --gpus all: {gpus} processes, one on each{memory}"
 
 
 def _trial(device: str) -> str | None:

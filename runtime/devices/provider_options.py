@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from . import tensorrt_rtx
@@ -23,6 +24,7 @@ EXECUTION_PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
     "tensorrt-rtx": tensorrt_rtx.NAME,
 }
+NO_CHANGES: Mapping[str, str] = MappingProxyType({})
 # The devices whose nodes and buffers that are not TensorRT's are CUDA's.
 BY_TENSORRT = ("tensorrt", "tensorrt-rtx")
 
@@ -36,6 +38,7 @@ def add_provider(
     engine_folder: Path | None = None,
     captured: bool = False,
     gpu: int = 0,
+    changes: Mapping[str, str] = NO_CHANGES,
 ) -> None:
     """Add a device's provider, which must be available, to session options.
 
@@ -52,6 +55,7 @@ def add_provider(
             has compiled; without one nothing is kept.
         captured: True if CUDA records passes as CUDA graphs.
         gpu: Number of the GPU, as CUDA counts them.
+        changes: Options of CUDA's provider in the place of the usual ones, for measurements.
     """
     if device == "tensorrt":
         chosen = tensorrt_options(engine, engine_folder, gpu)
@@ -59,7 +63,8 @@ def add_provider(
     if device == "tensorrt-rtx":
         tensorrt_rtx.add_to(options, engine_folder, gpu)
     if device in ("cuda", *BY_TENSORRT):  # CUDA also runs the nodes that TensorRT does not take
-        options.add_provider(EXECUTION_PROVIDERS["cuda"], cuda_options(precision, captured, gpu))
+        usual = cuda_options(precision, captured, gpu)
+        options.add_provider(EXECUTION_PROVIDERS["cuda"], {**usual, **changes})
 
 
 def cuda_options(precision: str, captured: bool, gpu: int = 0) -> dict[str, str]:

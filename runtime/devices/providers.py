@@ -6,6 +6,7 @@ a session that ONNX Runtime moved to another device. The checks themselves are i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,13 @@ from . import gpu_probe, openvino_probe
 from .devices import FATAL_ONLY, Finding, check, conflicting_packages, within_reach
 from .named_gpus import device_and_gpu
 from .processor import available_cores, threads_within
-from .provider_options import BY_TENSORRT, EXECUTION_PROVIDERS, add_provider, engine_key
+from .provider_options import (
+    BY_TENSORRT,
+    EXECUTION_PROVIDERS,
+    NO_CHANGES,
+    add_provider,
+    engine_key,
+)
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -71,6 +78,17 @@ class Provider:
         needs several.
         """
         return self.device == "cuda"
+
+    @property
+    def changes(self) -> Mapping[str, str]:
+        """Options of CUDA's provider in the place of the usual ones, for measurements."""
+        return NO_CHANGES
+
+    @property
+    def plans_memory(self) -> bool:
+        """True if ONNX Runtime plans the memory of all activations as one block."""
+        # On a GPU such a block needs 1.7 times the memory; docs/gpu.md.
+        return self.memory == "cpu"
 
     @property
     def in_one_thread(self) -> bool:
@@ -146,8 +164,7 @@ class Provider:
         if self.memory == "cuda":
             # The logger of the process warns in spite of the session's severity.
             ort.set_default_logger_severity(FATAL_ONLY)
-            # A plan of all activations as one block needs 1.7 times the memory; docs/gpu.md.
-            options.enable_mem_pattern = False
+            options.enable_mem_pattern = self.plans_memory
         # With fewer threads than cores, other work uses the remaining cores, so threads must not
         # spin.
         if not spinning or threads < cores:
@@ -160,6 +177,7 @@ class Provider:
             engine_folder=engine_folder,
             captured=captured,
             gpu=self.gpu,
+            changes=self.changes,
         )
         return options
 
