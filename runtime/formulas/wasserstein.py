@@ -135,12 +135,12 @@ def gaussian(activation: Tensor) -> Tensor:
 
 @script(DOMAIN, default_opset=op)
 def distance_of(
-    means: Tensor, found: Tensor, target: Tensor, weight: Tensor
+    means: Tensor, found: Tensor, target: Tensor, weight: Tensor, positions: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of means (N, C, 1) and covariances (N, C, C), and its derivatives but for 1 / H W.
+    """The loss of means (N, C, 1) and covariances (N, C, C) over H W positions.
 
-    See :func:`wasserstein_loss`. The derivatives are that in the means, and the matrices
-    2 w (I - 2 R Q R) / (C (C + 1)) that F - m is multiplied by.
+    See :func:`wasserstein_loss`. It also returns what the derivative consists of: that in the
+    means, and the matrices 2 w (I - 2 R Q R) / (C (C + 1) H W) that F - m is multiplied by.
     """
     wanted, root_wanted = op.Slice(target, [0], [1], [1]), op.Slice(target, [1], [1048576], [1])
     away = means - op.Transpose(wanted, perm=[0, 2, 1])
@@ -153,7 +153,7 @@ def distance_of(
     distance = op.ReduceSum(away * away, [1, 2], keepdims=0) + op.ReduceSum(
         traces, [1, 2], keepdims=0
     )
-    scale = op.Unsqueeze(2.0 * weight / elements, [1, 2])
+    scale = op.Unsqueeze(2.0 * weight / (elements * positions), [1, 2])
     filters = scale * (ones - 2.0 * op.MatMul(op.MatMul(root_wanted, slope), root_wanted))
     return weight * distance / elements, scale * away, filters
 
@@ -168,8 +168,9 @@ def wasserstein_loss(
     dL/dF = 2 w (m - m* + (I - 2 R Q R) (F - m)) / (C (C + 1) H W).
     """
     deviations, means = centred(activation)
-    loss, away, filters = distance_of(means, covariance(activation), target, weight)
     positions = op.Cast(op.ReduceProd(op.Shape(activation, start=2)), to=FLOAT.dtype)
+    found = covariance(activation)
+    loss, away, filters = distance_of(means, found, target, weight, positions)
     moved = op.Reshape(deviations, op.Shape(activation))
-    back = carried_back(filters / positions, moved, pictures=pictures)
-    return loss, back + op.Unsqueeze(away / positions, [3])
+    back = carried_back(filters, moved, pictures=pictures)
+    return loss, back + op.Unsqueeze(away, [3])
