@@ -117,7 +117,7 @@ Memory = Annotated[
         "--memory",
         metavar="SIZE",
         help="Memory that the pictures may take, such as 2GB. Larger pictures are computed in "
-        "tiles. Default: what is free.",
+        "tiles. Default: what is free. For --device cpu and openvino.",
         show_default=False,
         rich_help_panel=COMPUTING,
     ),

@@ -16,6 +16,7 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.graphs.receptive_field import ReceptiveField, Window
 from nstbatch.runtime.names import ELEMENTS, IMAGE, SEEN, TARGET, WEIGHT
 from nstbatch.runtime.needs.network_facts import layer_sides, receptive_fields
+from nstbatch.runtime.needs.tile_choice import SMALLEST_TILE
 from nstbatch.runtime.objectives.terms import Term
 from nstbatch.runtime.objectives.tiled_losses import (
     elements_of,
@@ -32,9 +33,6 @@ from .session import Session
 from .tiled_sessions import TiledNetworkSessions
 from .tiled_step import TiledStep, TileParts
 from .viewed_step import ViewedStep
-
-# Pixels. A guess: below, windows are nearly all overlap.
-SMALLEST_TILE = 64
 
 # A total variation compares a pixel with its neighbours.
 IMAGE_FIELD = ReceptiveField(Window(1, -1, 1), Window(1, -1, 1))

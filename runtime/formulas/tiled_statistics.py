@@ -119,9 +119,10 @@ def wasserstein_finish(
 ) -> tuple[Tensor, Tensor]:
     """See :func:`.wasserstein.wasserstein_loss`. The slope is a, above A of the pull a + A F."""
     means, found = gaussian_of(sums, elements)
-    loss, away, filters = distance_of(means, found, target, weight)
+    positions = positions_of(sums, elements)
+    loss, away, filters = distance_of(means, found, target, weight, positions)
     offset = op.Transpose(away - op.MatMul(filters, means), perm=[0, 2, 1])
-    return loss, op.Concat(offset, filters, axis=1) / positions_of(sums, elements)
+    return loss, op.Concat(offset, filters, axis=1)
 
 
 @script(DOMAIN, default_opset=op)

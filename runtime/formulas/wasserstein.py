@@ -147,7 +147,7 @@ def gaussian_within(activation: Tensor, guide: Tensor) -> Tensor:
 
 @script(DOMAIN, default_opset=op)
 def distance_of(
-    means: Tensor, found: Tensor, target: Tensor, weight: Tensor
+    means: Tensor, found: Tensor, target: Tensor, weight: Tensor, positions: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """L = w B / (C (C + 1)), the mean over the numbers of the target, m* and R.
 
@@ -159,10 +159,11 @@ def distance_of(
         found: S, (N, C, C).
         target: m* and R, (N, 1 + C, C).
         weight: (N,).
+        positions: H W.
 
     Returns:
-        L; and H W times what dL/dF is everywhere, (N, C, 1), and the matrices (N, C, C) that F - m
-        is multiplied by in it.
+        L; and what dL/dF is everywhere, (N, C, 1), and the matrices (N, C, C) that F - m is
+        multiplied by in it.
     """
     wanted, root_wanted = op.Slice(target, [0], [1], [1]), op.Slice(target, [1], [1048576], [1])
     away = means - op.Transpose(wanted, perm=[0, 2, 1])
@@ -173,7 +174,7 @@ def distance_of(
     elements = op.Cast(op.ReduceProd(op.Shape(target, start=1)), to=FLOAT.dtype)
     traces = (found - 2.0 * mixed) * ones + root_wanted * root_wanted
     apart = op.ReduceSum(away * away, [1, 2], keepdims=0) + op.ReduceSum(traces, [1, 2], keepdims=0)
-    scale = op.Unsqueeze(2.0 * weight / elements, [1, 2])
+    scale = op.Unsqueeze(2.0 * weight / (elements * positions), [1, 2])
     filters = scale * (ones - 2.0 * op.MatMul(op.MatMul(root_wanted, slope), root_wanted))
     return weight * apart / elements, scale * away, filters
 
@@ -182,10 +183,9 @@ def distance_of(
 def distance(
     deviations: Tensor, means: Tensor, target: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same of F - m, (N, C, H W), with the derivatives divided by H W."""
-    loss, everywhere, filters = distance_of(means, covariance(deviations), target, weight)
+    """The same of F - m, (N, C, H W)."""
     positions = op.Cast(op.ReduceProd(op.Shape(deviations, start=2)), to=FLOAT.dtype)
-    return loss, everywhere / positions, filters / positions
+    return distance_of(means, covariance(deviations), target, weight, positions)
 
 
 @script(DOMAIN, default_opset=op)

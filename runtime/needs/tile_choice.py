@@ -9,6 +9,7 @@ from dataclasses import dataclass
 # all overlap.
 SIDES = (1024, 768, 512, 384, 256, 192, 128, 96, 64)
 
+SMALLEST_TILE = SIDES[-1]
 # Tiles of pictures that did not fit as a whole; smaller ones are found by halving.
 LARGE_TILE = 512
 
