@@ -118,7 +118,7 @@ def test_only_the_exporter_and_the_baselines_import_torch(package: str, path: Pa
 def test_the_development_set_is_pinned() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     needed = PROJECT["project"]["dependencies"] + PROJECT["build-system"]["requires"]
-    installed = ("cpu", "export", "heic", "jxl", "plot", "raw", "video", "test")
+    installed = ("cpu", "docs", "export", "heic", "jxl", "plot", "raw", "video", "test")
     needed += [line for extra in installed for line in extras[extra]]
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M))
     for requirement in map(Requirement, needed):

@@ -46,7 +46,7 @@ def _jobs() -> Iterator[str]:
     """Yield how many processes ``--jobs`` can start, and the memory that they take at rest."""
     from nstbatch.runtime.devices.free_memory import free_memory
     from nstbatch.runtime.devices.processor import available_cores
-    from nstbatch.runtime.engine.peak_memory import RESTING
+    from nstbatch.runtime.needs.peak_memory import RESTING
 
     most, free = available_cores(), free_memory()
     if free is not None:

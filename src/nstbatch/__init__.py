@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from nstbatch.runtime.systems.zoom import ZoomResult, dream_frames
 
     __version__: str
+    """The version that is installed."""
 
 # Before ONNX Runtime is imported: every way into this package passes here.
 switch_off()
