@@ -95,7 +95,6 @@ def test_a_region_that_the_style_lacks_fails_with_each_photo(capsys):
     ("words", "message"),
     [
         (("-s", "two.png", "--style-mask", "both.png"), "there are 2 styles and 1 mask"),
-        (("--method", "nnst", "--mask", "both.png"), "--mask does not go with --method nnst"),
         (("--style-mask", "none.png"), "The mask of the style cannot be used"),
     ],
 )
