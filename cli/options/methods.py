@@ -14,6 +14,6 @@ OTHERS: dict[Method, tuple[str, ...]] = {
     NNST: (
         *("error", "style_loss", "weighting", "optimizer"),
         *("style_weight", "tv_weight", "content_layers"),
-        *("mask", "style_mask", "content_mask", "tile_size", "memory"),
+        *("content_mask", "tile_size", "memory"),
     ),
 }

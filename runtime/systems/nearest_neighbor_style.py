@@ -33,11 +33,17 @@ from nstbatch.runtime.needs.peak_memory import SCALES_KEPT, columns_pass
 from nstbatch.runtime.objectives.hypercolumns import matched_columns, self_similarity
 from nstbatch.runtime.objectives.terms import Objective, Term
 from nstbatch.runtime.objectives.views import View
-from nstbatch.runtime.pictures.colours import recolored
 from nstbatch.runtime.pictures.sizes import from_nchw
 from nstbatch.runtime.style.first_images import first_images
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
-from nstbatch.runtime.style.paintings import Painting, StyleLike, painting_at, palette
+from nstbatch.runtime.style.paintings import Painting, StyleLike, painting_at
+from nstbatch.runtime.style.region_columns import (
+    NOWHERE,
+    nearest_within,
+    places_of_regions,
+    recolored_by_region,
+    region_numbers,
+)
 
 from .packed_levels import AdamOfLevel, PackedLevel, enlarger, packed_levels
 from .style_system import Given, StyleSystem
@@ -87,10 +93,10 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         objective: Objective,
         options: NearestNeighborOptions,
     ) -> Run:
-        """Describe the run over these sizes of pictures; a UsageError if there are masks."""
-        if given.regions or given.content_weights is not None:
-            raise UsageError("Nearest neighbours are sought for the whole photo, without masks.")
-        pixels, colours = given.photo.pixels, palette(given.paintings)
+        """Describe the run over these sizes of pictures; a UsageError if content has a mask."""
+        if given.content_weights is not None:
+            raise UsageError("The content of nearest neighbours has no mask: it counts everywhere.")
+        pixels = given.photo.pixels
         first = first_images(options, given.start, given.paintings, levels[0])
         packed = packed_levels(levels)
         optimizer = self.optimizer(options)
@@ -100,7 +106,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
             photo = level.pixels.fit(pixels)
             share = 0.0 if level is packed[0] else options.stylization
             sought = (1 - share) * photo + share * level.laplacian.unpack(begun)
-            return self._targets(objective, photo, sought, given, options)
+            return self._targets(objective, level.pixels, photo, sought, given, options)
 
         return Run(
             objective=objective,
@@ -118,7 +124,9 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
                 given.checkpoint, options, optimizer, packed, *given.identity
             ),
             photo=given.photo,
-            finish=lambda images: recolored(from_nchw(np.clip(images, 0, 1)), colours),
+            finish=lambda images: recolored_by_region(
+                from_nchw(np.clip(images, 0, 1)), given.regions, given.paintings
+            ),
         )
 
     def objective(self, options: NearestNeighborOptions) -> Objective:
@@ -158,6 +166,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
     def _targets(
         self,
         objective: Objective,
+        level: Level,
         photo: Array,
         sought: Array,
         given: Given,
@@ -167,6 +176,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
 
         Args:
             objective: The terms.
+            level: The level, for pictures in pixels.
             photo: (1, 3, H, W) at the level's size.
             sought: The picture whose columns are replaced by those of the paintings, likewise.
             given: The pictures of the call.
@@ -190,7 +200,16 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
             lambda: np.concatenate([_flat(columns_of(each)) for each in resized], axis=1),
         )
         queries = columns_of(sought)
-        found = columns[:, self.engine.nearest(_flat(queries), columns)]
+        if given.regions:
+            regions = given.regions.items()
+            fitted = {region: level.fit(each[..., None])[0, 0] for region, each in regions}
+            numbers = region_numbers(fitted, (queries.shape[2], queries.shape[3]))
+            grids = [_grid(each.shape) for each in resized]
+            allowed = places_of_regions(given.paintings, given.regions, grids)
+            chosen = nearest_within(_flat(queries), numbers, columns, allowed, self.engine.nearest)
+            found = np.where(chosen == NOWHERE, _flat(columns_of(photo)), columns[:, chosen])
+        else:
+            found = columns[:, self.engine.nearest(_flat(queries), columns)]
         lengths = np.maximum(np.linalg.norm(found, axis=0), np.finfo(np.float32).tiny)
         target = np.ascontiguousarray((found / lengths).reshape(queries.shape))
         return {name: target, **targets_of(tuple(others), photo)}
@@ -199,6 +218,11 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
 def _views(level: Level) -> tuple[View, ...]:
     assert isinstance(level, PackedLevel)
     return level.laplacian.views
+
+
+def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of the columns of a picture, (1, 3, H, W)."""
+    return max(shape[2] // 4, 1), max(shape[3] // 4, 1)
 
 
 def _flat(columns: Array) -> Array:

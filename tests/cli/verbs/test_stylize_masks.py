@@ -57,6 +57,14 @@ def test_masks_of_a_folder_are_those_of_the_photos_names(capsys):
     assert stylize(*words) == 2
 
 
+@pytest.mark.parametrize("words", [("--method", "nnst"), ("--style-loss", "moments")])
+def test_masks_go_with_other_methods_and_losses(words):
+    masks = ("--mask", "both.png", "--style-mask", "both.png")
+    assert stylize("-s", "one.png", *words, out="plain") == 0
+    assert stylize("-s", "one.png", *words, *masks, out="masked") == 0
+    assert Path("plain/a.png").read_bytes() != Path("masked/a.png").read_bytes()
+
+
 def test_each_region_may_have_a_style_of_its_own_and_the_recipe_says_so(capsys):
     mask("red.png", "red", "red")
     mask("blue.png", "blue", "blue")
@@ -87,7 +95,6 @@ def test_a_region_that_the_style_lacks_fails_with_each_photo(capsys):
     ("words", "message"),
     [
         (("-s", "two.png", "--style-mask", "both.png"), "there are 2 styles and 1 mask"),
-        (("--method", "nnst", "--mask", "both.png"), "--mask does not go with --method nnst"),
         (("--style-mask", "none.png"), "The mask of the style cannot be used"),
     ],
 )

@@ -102,6 +102,7 @@ def test_a_dry_run_paints_nothing_and_says_how_much_memory_it_takes(capsys):
         ((*QUICK, "--style-weight", "3"), "--style-weight does not go with --method nnst"),
         ((*QUICK, "--tv-weight", "3"), "--tv-weight does not go with --method nnst"),
         ((*QUICK, "--content-layers", "relu1"), "--content-layers does not go with"),
+        ((*QUICK, "--content-mask", "style.png"), "--content-mask does not go with"),
         ((*QUICK, "--style-layers", "relu1=2"), "--style-layers takes no weights"),
         (("--stylization", "0.1"), "--stylization goes only with --method nnst"),
         (("--method", "nnts"), "Did you mean 'nnst'"),

@@ -1,6 +1,7 @@
 """Nearest-neighbour style transfer against PyTorch, and as a run of many parts."""
 
 import threading
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -10,6 +11,7 @@ from neural_neighbors import NeuralNeighbors
 
 from nstbatch.runtime.descent.checkpoints import CheckpointFile
 from nstbatch.runtime.descent.loop import Bounds, StopReason
+from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import ImageError, UnknownNameError, UsageError
 from nstbatch.runtime.names import GRADIENT, IMAGE, LOSSES, TARGET, WEIGHT
@@ -19,11 +21,13 @@ from nstbatch.runtime.pictures.sizes import to_nchw
 from nstbatch.runtime.pictures.synthetic import photo_like
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.style.paintings import Painting, Style
+from nstbatch.runtime.style.regions import Masks, read_regions
 from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
 from nstbatch.runtime.systems.style_system import Given
 
 QUICK = NearestNeighborOptions(size=64, scales=2, iterations=6)
 POOLING = QUICK.pooling
+LEVEL = Level(60, 72, margin=0, steps=1)
 
 
 def picture(height: int = 60, width: int = 72, seed: int = 0) -> np.ndarray:
@@ -40,7 +44,7 @@ def parts_of_level(transfer, options):
     photo, sought, painting = (to_nchw(picture(seed=seed)) for seed in (0, 1, 2))
     objective = transfer.objective(options)
     given = Given(Picture(picture()), [Painting(picture(seed=2))], 1.0, {}, None, picture(), None)
-    targets = transfer._targets(objective, photo, sought, given, options)
+    targets = transfer._targets(objective, LEVEL, photo, sought, given, options)
     return objective, targets, photo, sought, painting
 
 
@@ -251,3 +255,57 @@ def test_columns_are_sought_in_all_styles(transfer):
 def test_styles_have_no_weights(transfer):
     with pytest.raises(UsageError, match="without weights"):
         transfer(picture(), [picture(seed=1), Style(picture(seed=2), 2)], QUICK)
+
+
+# --- Regions ----------------------------------------------------------------------------------
+
+SHALLOW = replace(QUICK, layers=("relu_conv1", "fire3/concat"))  # they see 3 and 23 pixels
+
+
+def halves(left, right):
+    pixels = np.zeros((60, 72, 3), np.float32)
+    pixels[:, :36], pixels[:, 36:] = left, right
+    return pixels
+
+
+def columns_drawn_to(transfer, style, regions, of_style):
+    """The columns that the picture is drawn to, (D, h, w)."""
+    photo, sought = to_nchw(picture(seed=0)), to_nchw(picture(seed=1))
+    objective, painting = transfer.objective(SHALLOW), Painting(style, regions=of_style)
+    given = Given(Picture(picture()), [painting], 1.0, regions, None, picture(), None)
+    targets = transfer._targets(objective, LEVEL, photo, sought, given, SHALLOW)
+    return targets[TARGET + objective.terms[0].name][0]
+
+
+def test_neighbours_are_sought_in_the_same_region_of_the_style(transfer):
+    regions = read_regions(halves((1, 0, 0), (0, 0, 1)), (60, 72, 3), "photo")
+    painting = picture(seed=2)
+    other = painting.copy()
+    other[:, :18] = picture(seed=3)[:, :18]  # columns of the right half do not see so far
+    before, after = (columns_drawn_to(transfer, p, regions, regions) for p in (painting, other))
+    np.testing.assert_array_equal(after[:, :, 9:], before[:, :, 9:])
+    assert np.abs(after[:, :, :9] - before[:, :, :9]).max() > 0.01
+    before, after = (columns_drawn_to(transfer, p, {}, None) for p in (painting, other))
+    assert np.abs(after[:, :, 9:] - before[:, :, 9:]).max() > 0.01
+
+
+def test_places_without_a_style_keep_the_photos_columns(transfer):
+    white = {"white": halves(1, 0)[..., 0]}
+    found = columns_drawn_to(transfer, picture(seed=2), white, None)
+    (matching, *_) = transfer.objective(SHALLOW).terms
+    targets = transfer.engine.targets((matching,), to_nchw(picture(seed=0)), POOLING)
+    (own,) = targets[TARGET + matching.name]
+    own = own / np.linalg.norm(own, axis=0)
+    np.testing.assert_allclose(found[:, :, 9:], own[:, :, 9:], atol=1e-6)
+    assert np.abs(found[:, :, :9] - own[:, :, :9]).max() > 0.1
+
+
+def test_masks_are_followed_and_content_has_none(transfer):
+    mask = halves((1, 0, 0), (0, 0, 1))
+    style = Style(picture(seed=2), mask=mask)
+    result = transfer(picture(), style, QUICK, masks=Masks(mask))
+    plain = transfer(picture(), picture(seed=2), QUICK)
+    assert result.image.shape == plain.image.shape
+    assert np.abs(result.image - plain.image).max() > 0.01
+    with pytest.raises(UsageError, match="has no mask"):
+        transfer(picture(), style, QUICK, masks=Masks(mask, halves(1, 0)))
