@@ -249,7 +249,7 @@ class Engine:
         seen = (
             part
             for each in inputs.values()
-            for part in (each.shape, hashlib.sha256(each.tobytes()).hexdigest())
+            for part in (each.shape, hashlib.sha256(np.ascontiguousarray(each).data).hexdigest())
         )
         return stored_arrays((*about, available_cores(), *seen), compute)
 

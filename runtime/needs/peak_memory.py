@@ -63,8 +63,8 @@ def columns_pass(depth: int) -> PassCost:
 # Fitted at 1024 pixels: within 12 % for squeezenet1_1, and for vgg16 with Adam.
 OF_WHOLE = 100
 
-# The same where those of the whole picture are in files: reading and writing it alone. Fitted to
-# the run of docs/decisions/0041-pictures-on-disk.md.
+# The same where those of the whole picture are in files: reading and resizing it took 10 values for
+# each pixel (docs/decisions/0041-pictures-on-disk.md), writing it is a guess.
 OF_WHOLE_ON_DISK = 15
 
 # Times the optimiser's state: that of two sizes while it is resampled, and the copies for it.

@@ -38,6 +38,9 @@ from .joint import Joint
 FORMULAS = "nstbatch.runtime.formulas.terms"
 SCALED = "nstbatch.runtime.formulas.scaled"
 
+# Values that are widened to double precision at a time, 8 MB.
+_PIECE = 2**20
+
 CONTENT_TARGET = Formula(FORMULAS, "content_target")
 """The activation itself."""
 
@@ -105,11 +108,19 @@ class Term:
         """
         if target is None or not self.relative:
             return np.full(pictures, weight, np.float32)
-        axes = tuple(range(1, target.ndim))
-        scale = np.mean(np.abs(target.astype(np.float64)) ** self.degree, axis=axes)
+        scale = np.array([_mean_power(each, self.degree) for each in target])
         # A loss cannot be relative to a target of zeros, so its weight stays as it is.
         relative = weight / np.where(scale < np.finfo(np.float32).tiny, 1, scale)
         return np.broadcast_to(relative, (pictures,)).astype(np.float32)
+
+
+def _mean_power(values: Array, degree: int) -> float:
+    """Return the mean of |values|^degree; in pieces, since a target may be larger than memory."""
+    flat, total = values.reshape(-1), 0.0
+    for start in range(0, flat.size, _PIECE):
+        piece = flat[start : start + _PIECE].astype(np.float64)
+        total += float(np.sum(np.abs(piece) ** degree))
+    return total / flat.size
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_term import assert_same, autograd, gram, only, random, run_target, run_term
 
+from nstbatch.runtime.objectives import terms
 from nstbatch.runtime.objectives.terms import Objective, content, style, total_variation
 
 SHAPES = st.tuples(*(st.integers(1, size) for size in (3, 5, 7, 8)))
@@ -151,6 +152,14 @@ def test_every_picture_is_measured_by_its_own_target():
 def test_one_target_measures_a_whole_batch():
     weights = only(style("feature")).graph_weight(20.0, np.full((1, 4, 4), 2, np.float32), 3)
     np.testing.assert_allclose(weights, [5, 5, 5], rtol=1e-6)
+
+
+def test_a_target_larger_than_a_piece_counts_as_a_whole(monkeypatch):
+    monkeypatch.setattr(terms, "_PIECE", 100)
+    target = random(2, 3, 11, 17)
+    weights = only(content("feature")).graph_weight(5.0, target, 2)
+    squares = np.mean(target.astype(np.float64) ** 2, axis=(1, 2, 3))
+    np.testing.assert_allclose(weights, 5.0 / squares, rtol=1e-6)
 
 
 def test_a_term_without_a_target_keeps_its_weight():
