@@ -25,6 +25,7 @@ NIGHT, SCREAM, WAVE = (
     for name in ("starry_night", "the_scream", "great_wave")
 )
 QUICK = ("--model", "squeezenet1_1", "--size", "144", "--iterations", "30", "--device", "cpu")
+AVERAGED = ("--average-decay", "0.9")
 CELL = 144  # pixels of a picture's long side on the sheet
 
 Row = dict[str, tuple[object, ...]]
@@ -56,8 +57,10 @@ def rows(masks: Path) -> dict[str, Row]:
         },
         "--style-loss": {
             name: (*QUICK, *night, "--style-loss", name)
-            for name in ("gram", "moments", "wasserstein")
-        },
+            for name in ("gram", "moments", "wasserstein", "sliced")
+        }
+        # Shifted copies need 128 pixels on each side.
+        | {"shifted-gram": (*QUICK, *night, "--style-loss", "shifted-gram", "--size", "200")},
         "--preset": {
             name: (*QUICK, *night, "--preset", name)
             for name in ("default", "gatys", "gatys2016", "johnson", "crowson")
@@ -72,6 +75,8 @@ def rows(masks: Path) -> dict[str, Row]:
         "finish": {
             "--histogram": (*QUICK, *night, "--histogram"),
             "--sharpen 1": (*QUICK, *night, "--sharpen", "1"),
+            "adam": (*QUICK, *night, "--optimizer", "adam"),
+            "--average-decay 0.9": (*QUICK, *night, "--optimizer", "adam", *AVERAGED),
         },
     }
 

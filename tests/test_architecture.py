@@ -33,7 +33,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "benchmarks": (
         ("benchmarks.gpu_checks",),
-        ("benchmarks.gpu",),
+        ("benchmarks.gpu", "benchmarks.styles"),
         ("benchmarks.contest",),
         ("benchmarks.peers", "benchmarks.reports"),
         ("benchmarks.tasks",),

@@ -47,6 +47,7 @@ BATCH = "batch of four"
 # The choices of each verb that shape its graphs.
 STYLES = (("adam", "avg", "mse"), ("lbfgs", "max", "scaled-mse"))
 STYLE_LOSSES = ("moments", "wasserstein", "sliced")
+REGIONS = ("gram", "moments", "wasserstein", "shifted-gram")
 POOLINGS = ("avg", "max")
 TEXTURES = (("gram", False), ("gram", True), ("sliced", False), ("shifted-gram", True))
 FILLINGS = (False, True)
@@ -79,12 +80,19 @@ def style_loss(on: On, loss: str, side: int = SIDE) -> None:
     on(StyleTransfer, "squeezenet1_1")(*pair(side), options)
 
 
-def regions(on: On, side: int = SIDE) -> None:
+def crowson(on: On, side: int = SIDE) -> None:
+    """Steps with a mean of iterates, by a network whose first convolution sees copied edges."""
+    options = StyleTransferOptions.preset("crowson", size=side, scales=1, iterations=1)
+    on(StyleTransfer, "vgg16")(*pair(side), options)
+
+
+def regions(on: On, loss: str, side: int = SIDE) -> None:
     """Two regions, each with a style of its own."""
+    side = side * 2 if loss == "shifted-gram" else side  # it needs larger pictures
     content, painting = pair(side)
     mask = np.zeros(content.shape, np.float32)
     mask[: side // 2] = 1
-    options = StyleTransferOptions(size=side, scales=1, iterations=1)
+    options = StyleTransferOptions(size=side, scales=1, iterations=1, style_loss=loss)
     system = on(StyleTransfer, "squeezenet1_1")
     system(content, Style(painting, mask=mask), options, masks=Masks(mask, mask))
 
@@ -192,7 +200,9 @@ def runs() -> Iterator[tuple[str, Run]]:
             yield f"project {model} {rule}", _run(project, model, rule)
     for loss in STYLE_LOSSES:
         yield f"style loss {loss}", _run(style_loss, loss)
-    yield "regions", _run(regions)
+    for loss in REGIONS:
+        yield f"regions {loss}", _run(regions, loss)
+    yield "preset crowson", _run(crowson)
     yield BATCH, _run(batch_of_four, "squeezenet1_1")
     for prior in PRIORS:
         yield f"class picture {prior}", _run(class_picture, prior)

@@ -198,8 +198,15 @@ def test_style_losses(opened, provider, style_loss):
 
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=name_of)
-def test_regions(opened, provider):
-    every_graph.regions(on(provider))
+@pytest.mark.parametrize("loss", every_graph.REGIONS)
+def test_regions(opened, provider, loss):
+    every_graph.regions(on(provider), loss)
+    check(opened, 4)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=name_of)
+def test_means_and_copied_edges(opened, provider):
+    every_graph.crowson(on(provider))
     check(opened, 4)
 
 

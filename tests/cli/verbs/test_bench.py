@@ -164,3 +164,19 @@ def test_options_of_a_measurement_do_not_go_with_a_comparison(measured, capsys):
 def test_a_report_that_cannot_be_read_is_wrong_usage(tmp_path, capsys):
     assert run(["bench", "compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 2
     assert "a.json cannot be read" in capsys.readouterr().err
+
+
+def test_presets_and_losses_are_compared(monkeypatch, tmp_path, capsys):
+    from nstbatch.benchmarks.styles import contest
+
+    two = [way for way in contest.ways(48) if way.name in ("preset default", "nnst fast")]
+    monkeypatch.setattr(contest, "ways", lambda size: two)
+    words = ["--providers", "cpu", "--size", "48", "--model", "squeezenet1_1", "--threads", "1"]
+    words += ["--rounds", "1", "--steps", "1", "--warm-up", "1", "--json", str(tmp_path / "a.json")]
+    assert run(["bench", "styles", *words]) == 0
+    shown = capsys.readouterr()
+    assert "nnst fast" in shown.out
+    assert "starting nnst fast on cpu" in shown.err
+    rows = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert [row["status"] for row in rows] == ["done", "done"]
+    assert run(["bench", "styles", "--rounds", "0"]) == 2
