@@ -56,6 +56,12 @@ class Work:
     effort: Effort | None = None
     at_once: int = 1
 
+    @property
+    def gpu(self) -> int | None:
+        """The number of the GPU that this process paints on; None for a processor."""
+        providers = (engine.provider for engine in self.engines)
+        return next((each.gpu for each in providers if each.memory == "cuda"), None)
+
 
 def carry_out(work: Work, batch: BatchOptions) -> int:
     """Make the pictures of a plan, or only show the plan, and return the exit code.
@@ -152,7 +158,9 @@ def _show(
 
     show(work.plan, entries, as_json=batch.as_json, quiet=batch.quiet)
     if not batch.quiet:
-        print_totals(entries, folder.ledger, work.effort, network, batch.processes)
+        print_totals(
+            entries, folder.ledger, work.effort, network, batch.processes, work.gpu is not None
+        )
     refuse_outdated(entries)
     if batch.alone is not None:
         refuse_unknown(entries)
@@ -217,7 +225,7 @@ def _warn_of_memory(work: Work, jobs: Batch, batch: BatchOptions) -> None:
 
     processes = len(batch.processes.at_most(jobs.to_do))
     photos = [entry.job.file for entry in jobs.entries if entry.standing is Standing.TO_DO]
-    warning = memory_warning(work.effort, photos, processes) if work.effort else None
+    warning = memory_warning(work.effort, photos, processes, work.gpu) if work.effort else None
     if warning is not None:
         print(f"nstbatch: {warning}", file=sys.stderr)
 

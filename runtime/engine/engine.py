@@ -39,7 +39,7 @@ from .device_descent import LOOK_EVERY, Descent
 from .nearest import nearest
 from .network import Network
 from .network_sessions import KEPT_SESSIONS, NetworkSessions
-from .peak_memory import PassCost, peak_of_descent, peak_of_search
+from .peak_memory import PassCost, peak_of_descent, peak_of_search, peak_on_gpu
 from .size_limits import SizeLimits
 
 Targets: TypeAlias = Mapping[str, Array]
@@ -133,15 +133,17 @@ class Engine:
         pooling: Pooling,
         shape: tuple[int, int],
         pictures: int,
-    ) -> int | None:
-        """Return the estimated peak of this process's memory, in bytes; None on a GPU.
+    ) -> int:
+        """Return the estimated peak of memory, in bytes: this process's, or that of its GPU.
 
-        See :func:`.peak_memory.peak_of_descent`.
+        See :func:`.peak_memory.peak_of_descent` and :func:`.peak_memory.peak_on_gpu`.
         """
-        if self.provider.memory != "cpu":
-            return None
         most = self._batcher.most if self._batcher else 1
         together = min(pictures, most)
+        if self.provider.memory != "cpu":
+            precision = self.provider.precision
+            network = (self.bundle, steps, cost, optimizer, pooling)
+            return peak_on_gpu(*network, shape, together, precision)
         # As many again have begun, and wait for a place in the batch.
         begun = min(pictures, 2 * most) if self._batcher else 1
         network = (self.bundle, steps, cost, optimizer, pooling)
