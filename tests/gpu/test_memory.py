@@ -25,9 +25,9 @@ PEAK = re.compile(r"^malloc \d+ peak (\d+)", re.M)
 
 CASES = [
     ("squeezenet1_1", 256, 1, "adam", "fp16"),
-    ("squeezenet1_1", 256, 4, "adam", "fp16"),
-    ("squeezenet1_1", 256, 1, "lbfgs", "fp16"),
+    ("squeezenet1_1", 512, 1, "adam", "fp16"),
     ("vgg16", 256, 1, "adam", "fp16"),
+    ("vgg16", 256, 4, "adam", "fp16"),
 ]
 
 

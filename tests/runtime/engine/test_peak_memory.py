@@ -38,15 +38,20 @@ MEASURED = {
     ("dream", "vgg16"): {256: 1037, 512: 1413},
     ("reconstruct", "vgg16"): {256: 1694, 512: 2376},
 }
-# MiB that ONNX Runtime took on the stub of a GPU: docs/gpu.md. VGG16, fp16, Adam, square photos:
-# their side, and how many are in a batch.
+# MiB that ONNX Runtime took on the stub of a GPU: docs/gpu.md. In fp16, square photos: their
+# network and side, how many are in a batch, and the optimiser.
 ON_GPU = [
-    (256, 1, 632),
-    (512, 1, 1059),
-    (512, 4, 2350),
-    (1024, 1, 3220),
-    (1024, 4, 8100),
-    (2048, 1, 11535),
+    ("vgg16", 256, 1, "adam", 632),
+    ("vgg16", 256, 4, "adam", 1260),
+    ("vgg16", 512, 1, "adam", 1059),
+    ("vgg16", 512, 4, "adam", 2350),
+    ("vgg16", 1024, 1, "adam", 3220),
+    ("vgg16", 1024, 4, "adam", 8100),
+    ("vgg16", 2048, 1, "adam", 11535),
+    ("vgg16", 512, 1, "lbfgs", 1477),
+    ("squeezenet1_1", 256, 1, "adam", 112),
+    ("squeezenet1_1", 512, 1, "adam", 408),
+    ("squeezenet1_1", 512, 1, "lbfgs", 903),
 ]
 OF_SEARCH = {
     ("squeezenet1_1", "fire5/concat"): {256: 231, 384: 312, 512: 428},
@@ -98,12 +103,14 @@ def test_batches_take_more_and_adam_less() -> None:
     assert alone == peaks[0] < peaks[1] < peaks[2] == peaks[3] < 4 * alone
 
 
-@pytest.mark.parametrize(("size", "batch", "measured"), ON_GPU)
-def test_pictures_on_a_gpu(size: int, batch: int, measured: int) -> None:
-    transfer = StyleTransfer("vgg16", device="cpu")
+@pytest.mark.parametrize(("model", "size", "batch", "optimizer", "measured"), ON_GPU)
+def test_pictures_on_a_gpu(
+    model: str, size: int, batch: int, optimizer: Any, measured: int
+) -> None:
+    transfer = StyleTransfer(model, device="cpu")
     transfer.engine.provider = Provider("cuda", "fp16")
     transfer.engine.share(batch)
-    options = StyleTransferOptions(size=size, optimizer="adam")
+    options = StyleTransferOptions(size=size, optimizer=optimizer)
     estimate = transfer.peak_memory(options, (size, size), batch)
     assert estimate is not None
     assert estimate / 2**20 == pytest.approx(measured, rel=0.2)
