@@ -52,6 +52,7 @@ ON_GPU = [
     ("squeezenet1_1", 256, 1, "adam", 112),
     ("squeezenet1_1", 512, 1, "adam", 408),
     ("squeezenet1_1", 512, 1, "lbfgs", 903),
+    ("squeezenet1_1", 256, 4, "adam", 443),
 ]
 OF_SEARCH = {
     ("squeezenet1_1", "fire5/concat"): {256: 231, 384: 312, 512: 428},
