@@ -62,6 +62,7 @@ def print_totals(
     effort: Effort | None,
     network: str,
     processes: Processes,
+    gpu: bool,
 ) -> None:
     """Print on standard error the number of pictures, and an estimate of time and memory."""
     photos = [entry.job.file for entry in entries if entry.standing is Standing.TO_DO]
@@ -71,7 +72,7 @@ def print_totals(
         line += f" in {processes.description}"
     if effort is not None and photos:
         shapes = effort.shapes(photos)
-        line += estimate(len(photos), shapes, effort, ledger, network, processes)
+        line += estimate(len(photos), shapes, effort, ledger, network, processes, on_gpu=gpu)
     print(f"{line}; a dry run, nothing was painted", file=sys.stderr)
 
 
@@ -82,6 +83,8 @@ def estimate(
     ledger: Ledger,
     network: str,
     processes: Processes = ALONE,
+    *,
+    on_gpu: bool = False,
 ) -> str:
     """Return an estimate of time and memory in words, and its basis, after a colon.
 
@@ -92,12 +95,15 @@ def estimate(
         ledger: Holds the times of earlier pictures with the same network.
         network: Name of the network.
         processes: The processes that paint them.
+        on_gpu: True if the memory is that of a GPU, or of each of several.
     """
     needed = effort.memory(max(shapes, key=math.prod), -(-pictures // len(processes)))
-    needed = needed and needed * len(processes)
+    if needed is not None and not on_gpu:
+        needed *= len(processes)
+    kind = "memory" if not on_gpu else "GPU memory" + (" each" if len(processes) > 1 else "")
     if effort.steps is None:
-        return "" if needed is None else f": about {gigabytes(needed)} of memory"
-    memory = "" if needed is None else f", and {gigabytes(needed)} of memory"
+        return "" if needed is None else f": about {gigabytes(needed)} of {kind}"
+    memory = "" if needed is None else f", and {gigabytes(needed)} of {kind}"
     megapixels = statistics.mean(math.prod(shape) for shape in shapes) / 1e6
     # Processes on one processor are together no faster than one, as far as is known before.
     apart = 1 if processes.on_processor else len(processes)

@@ -28,7 +28,7 @@ class Effort:
         steps: Optimiser steps for each picture; None if its time is not known.
         shape_of: Returns the height and width of a picture, given those of its photo.
         memory: Estimates the peak of this process's memory, in bytes, for a height and width and
-            so many pictures; None if nothing is known about it.
+            so many pictures; on a GPU, of that GPU's. None if nothing is known about it.
         follows_photos: True if the size of a picture depends on that of its photo.
     """
 

@@ -74,26 +74,31 @@ class MemoryBudget:
         """
         from nstbatch.runtime import scratch
         from nstbatch.runtime.devices.free_memory import free_memory
+        from nstbatch.runtime.devices.gpu_memory import gpu_memory
 
         scratch.keep_in(None)
-        limit = self.limit or free_memory()
-        limit = limit and limit // processes
+        gpu = engine.provider.gpu if engine and engine.provider.memory == "cuda" else None
+        sharing = processes if gpu is None else 1  # each process on a GPU has its own
+        free = free_memory() if gpu is None else gpu_memory("free", gpu)
+        limit = self.limit or free
         pictures = -(-len(photos) // processes)
         height, width = max(effort.shapes(photos), key=math.prod)
         needed = effort.memory((height, width), pictures)
-        if needed is None or limit is None or needed <= limit:
+        if needed is None or limit is None or needed <= limit // sharing:
             return None
-        picture = f"A picture of {width}x{height} pixels"
-        if engine is not None and self.has_tiles and self.tile_size is None:
+        limit //= sharing
+        if engine is not None and gpu is None and self.has_tiles and self.tile_size is None:
             return self._in_tiles(engine, effort, (height, width), pictures, limit, folder)
+        memory = "memory" if gpu is None else "GPU memory"
         has = "may be taken" if self.limit else "are free"
-        has += " by each process" if processes > 1 and self.limit else ""
-        has += " for each process" if processes > 1 and not self.limit else ""
-        needs = f"{picture} will need about {gigabytes(needed)} of memory"
-        said = f"{needs}, and {gigabytes(limit)} {has}."
+        shared = " for each process" if sharing > 1 else ""
+        said = (
+            f"A picture of {width}x{height} pixels will need about {gigabytes(needed)} of "
+            f"{memory}, and {gigabytes(limit)} {has}{shared}."
+        )
         if self.limit:
             raise UsageError(said)
-        fewer = "Fewer --jobs, or a" if processes > 1 else "A"
+        fewer = "Fewer --jobs, or a" if sharing > 1 else "A"
         return f"{said} {fewer} smaller --size, --max-size, or --batch 1 needs less."
 
     def _in_tiles(

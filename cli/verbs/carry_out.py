@@ -61,6 +61,12 @@ class Work:
     at_once: int = 1
     budget: MemoryBudget = ONLY_WHOLE
 
+    @property
+    def gpu(self) -> int | None:
+        """The number of the GPU that this process paints on; None for a processor."""
+        providers = (engine.provider for engine in self.engines)
+        return next((each.gpu for each in providers if each.memory == "cuda"), None)
+
 
 def carry_out(work: Work, batch: BatchOptions) -> int:
     """Make the pictures of a plan, or only show the plan, and return the exit code.
@@ -164,7 +170,9 @@ def _show(
     if not batch.quiet:
         if said is not None:
             print(f"nstbatch: {said}", file=sys.stderr)
-        print_totals(entries, folder.ledger, work.effort, network, batch.processes)
+        print_totals(
+            entries, folder.ledger, work.effort, network, batch.processes, work.gpu is not None
+        )
     refuse_outdated(entries)
     if batch.alone is not None:
         refuse_unknown(entries)

@@ -138,18 +138,19 @@ class Engine:
         pooling: Pooling,
         shape: tuple[int, int],
         pictures: int,
-    ) -> int | None:
-        """Return the estimated peak of this process's memory, in bytes; None on a GPU.
+    ) -> int:
+        """Return the estimated peak of memory, in bytes: this process's, or that of its GPU.
 
-        See :func:`nstbatch.runtime.needs.peak_memory.peak_of_descent`.
+        See :func:`nstbatch.runtime.needs.peak_memory.peak_of_descent` and
+        :func:`nstbatch.runtime.needs.peak_memory.peak_on_gpu`.
         """
-        if self.provider.memory != "cpu":
-            return None
         most = self._batcher.most if self._batcher else 1
         together = min(pictures, most)
+        network = (self.bundle, steps, cost, optimizer, pooling)
+        if self.provider.memory != "cpu":
+            return peak_memory.peak_on_gpu(*network, shape, together, self.provider.precision)
         # As many again have begun, and wait for a place in the batch.
         begun = min(pictures, 2 * most) if self._batcher else 1
-        network = (self.bundle, steps, cost, optimizer, pooling)
         layers = {layer for of_step in steps for layer in of_step}
         window = self._network.window(layers, pooling, shape)
         return peak_memory.peak_of_descent(*network, shape, together, begun, window)

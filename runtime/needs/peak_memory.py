@@ -1,8 +1,12 @@
-"""Estimates the peak of a process's memory on a processor, before it makes a picture.
+"""Estimates the peak of a process's memory before it makes a picture: the machine's, or a GPU's.
 
 The form of the estimate is what takes memory; its constants were fitted to resident memory at its
 peak, with ONNX Runtime 1.32 on Linux: docs/decisions/0024-memory.md has the numbers. They hold for
 vgg16 and squeezenet1_1 within 20 %. Other networks count by their own weights and activations.
+
+On a GPU the constants were fitted to what ONNX Runtime allocates there for style transfer, on
+libraries that compute nothing: docs/decisions/0040-memory-of-gpus.md. What CUDA itself takes, and
+cuDNN's workspaces, come on top. **Not compared with a GPU yet.**
 """
 
 from __future__ import annotations
@@ -66,6 +70,17 @@ OF_WHOLE = 100
 # The same where those of the whole picture are in files: reading and resizing it took 10 values for
 # each pixel (docs/decisions/0041-pictures-on-disk.md), writing it is a guess.
 OF_WHOLE_ON_DISK = 15
+# Bytes of a GPU that sessions take at rest, such as workspaces.
+RESTING_GPU = 10 * 2**20
+# On a GPU, in fp32: the activations of the targets, of one picture at a time. In the precision of
+# the steps: those of the steps, and values for each pixel, at all sizes together, for each picture
+# of a batch.
+GPU_TARGETS, GPU_STEPS, GPU_PIXELS = 0.92, 0.70, 565
+# The weights of a size: of its two targets, in fp32, and of its steps, there and back, with a share
+# of those of smaller batches.
+GPU_TARGET_WEIGHTS, GPU_STEP_WEIGHTS = 2, 3.2
+# Times the optimiser's state, in all sets of buffers and all sizes.
+GPU_STATE = 3.3
 
 # Times the optimiser's state: that of two sizes while it is resampled, and the copies for it.
 OF_STATE = 2.2
@@ -118,6 +133,44 @@ def peak_of_descent(
         of_whole = OF_WHOLE_ON_DISK if scratch.is_in_use() else OF_WHOLE
         of_pictures += together * of_whole * math.prod(shape)
     return int(RESTING + FLOAT * (cost.weights * sum(weights[:MOST_STEPS]) + of_pictures))
+
+
+def peak_on_gpu(
+    bundle: Bundle,
+    steps: Sequence[Collection[str]],
+    cost: PassCost,
+    optimizer: Optimizer,
+    pooling: Pooling,
+    shape: tuple[int, int],
+    together: int,
+    precision: str,
+) -> int:
+    """Return the estimated peak of a GPU's memory for pictures that are optimised, in bytes.
+
+    Passes other than those with Gram matrices count in the ratio of their costs on a processor,
+    which is a guess. Sessions for the smaller batches at the beginning and the end do not count.
+
+    Args:
+        bundle: The network.
+        steps: Layers of the objective of every session of steps: one for each size.
+        cost: The cost of the objective's passes on a processor.
+        optimizer: The optimiser.
+        pooling: Pooling variant of the network.
+        shape: Height and width of the pictures.
+        together: Number of pictures that are stepped together.
+        precision: Precision of the steps, "fp16" or "fp32".
+    """
+    loads = network_loads(bundle, pooling)
+    weights = sum(max(loads[layer][0] for layer in layers) for layers in steps)
+    deepest = max(loads[layer][1] for layers in steps for layer in layers)
+    deepest *= cost.activations / GRAM_PASS.activations
+    value = FLOAT // 2 if precision == "fp16" else FLOAT
+    state = sum(map(math.prod, optimizer.state_shapes((1, 3, *shape)).values()))
+    of_weights = weights * (GPU_TARGET_WEIGHTS * FLOAT + GPU_STEP_WEIGHTS * value)
+    of_step = (deepest * GPU_STEPS + GPU_PIXELS) * value + cost.pixels * FLOAT
+    of_pixel = deepest * GPU_TARGETS * FLOAT + together * of_step
+    of_pictures = of_pixel * math.prod(shape) + together * GPU_STATE * FLOAT * state
+    return int(RESTING_GPU + of_weights + of_pictures)
 
 
 def peak_of_search(

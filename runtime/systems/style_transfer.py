@@ -112,10 +112,10 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
     def peak_memory(
         self, options: StyleTransferOptions, shape: tuple[int, int], pictures: int = 1
     ) -> int | None:
-        """Return the estimated peak of this process's memory for pictures of a height and width.
+        """Return the estimated peak of memory for pictures of a height and width.
 
-        It is in bytes, and None on a GPU; see :mod:`nstbatch.runtime.needs.peak_memory`. Several
-        pictures count if the engine is shared.
+        It is in bytes, and the memory is that of this process, or of its GPU; see
+        :mod:`nstbatch.runtime.needs.peak_memory`. Several pictures count if the engine is shared.
         """
         steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)
         optimizer = _optimizer(options)

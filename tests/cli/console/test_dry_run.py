@@ -7,6 +7,7 @@ import pytest
 from nstbatch.cli.console.dry_run import estimate
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.output.ledger import Ledger
+from nstbatch.cli.workers.processes import Processes
 
 SHAPE = (341, 512)
 DEFAULT = Effort(300, tuple, lambda shape, pictures: 3 * 10**7 * shape[0])
@@ -75,3 +76,26 @@ def test_a_run_that_is_not_known_is_left_out(ledger, bundle):
     painted(ledger, "a.png", 50)
     painted(ledger, "b.png", 50, run="unknown")
     assert estimate(1, [SHAPE], DEFAULT, ledger, "vgg16").startswith(": very roughly")
+
+
+def test_processes_on_cores_share_the_time_and_add_their_memory(ledger):
+    whole = estimate(4, [SHAPE], DEFAULT, ledger, "vgg16")
+    apart = estimate(4, [SHAPE], DEFAULT, ledger, "vgg16", Processes(("cpu",) * 2, True))
+    assert whole == ": very roughly 15 min 24 s on the CPU, and 10.2 GB of memory"
+    assert apart == ": very roughly 15 min 24 s on the CPU, and 20.5 GB of memory"
+
+
+def test_processes_on_gpus_divide_the_time_and_have_memory_each(ledger):
+    ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}, "settings": {}})
+    painted(ledger, "a.png", 30)
+    half, gpus = Effort(50, tuple, lambda shape, pictures: 10**9), ("cuda:0", "cuda:1")
+    found = estimate(6, [(500, 1000)], half, ledger, "vgg16", Processes(gpus), on_gpu=True)
+    assert found == ": about 45.0 s, estimated from the ledger, and 1.0 GB of GPU memory each"
+
+
+def test_times_of_processes_that_shared_a_processor_count_for_all_of_it(ledger):
+    ledger.append({"kind": "run", "run": "r", "bundle": {"name": "vgg16"}, "settings": {"jobs": 2}})
+    painted(ledger, "a.png", 30)
+    half = Effort(50, tuple)
+    found = estimate(6, [(500, 1000)], half, ledger, "vgg16")
+    assert found == ": about 45.0 s, estimated from the ledger"

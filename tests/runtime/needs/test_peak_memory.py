@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nstbatch.runtime.deconvnet.deconvnet import BATCH
+from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.engine.engine import Engine
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 from nstbatch.runtime.systems.deepdream import DeepDream
@@ -37,6 +38,22 @@ MEASURED = {
     ("dream", "vgg16"): {256: 1037, 512: 1413},
     ("reconstruct", "vgg16"): {256: 1694, 512: 2376},
 }
+# MiB that ONNX Runtime took on the stub of a GPU: docs/gpu.md. In fp16, square photos: their
+# network and side, how many are in a batch, and the optimiser.
+ON_GPU = [
+    ("vgg16", 256, 1, "adam", 632),
+    ("vgg16", 256, 4, "adam", 1260),
+    ("vgg16", 512, 1, "adam", 1059),
+    ("vgg16", 512, 4, "adam", 2350),
+    ("vgg16", 1024, 1, "adam", 3220),
+    ("vgg16", 1024, 4, "adam", 8100),
+    ("vgg16", 2048, 1, "adam", 11535),
+    ("vgg16", 512, 1, "lbfgs", 1477),
+    ("squeezenet1_1", 256, 1, "adam", 112),
+    ("squeezenet1_1", 512, 1, "adam", 408),
+    ("squeezenet1_1", 512, 1, "lbfgs", 903),
+    ("squeezenet1_1", 256, 4, "adam", 443),
+]
 OF_SEARCH = {
     ("squeezenet1_1", "fire5/concat"): {256: 231, 384: 312, 512: 428},
     ("vgg16", "relu3_3"): {256: 509, 512: 1467},
@@ -75,7 +92,7 @@ def test_pictures_that_are_stepped_together() -> None:
     assert estimate / 2**20 == pytest.approx(801, rel=0.2)
 
 
-def test_batches_take_more_and_adam_less_and_gpus_are_not_known() -> None:
+def test_batches_take_more_and_adam_less() -> None:
     transfer, shape = StyleTransfer("squeezenet1_1", device="cpu"), (384, 512)
     alone = transfer.peak_memory(StyleTransferOptions(), shape)
     assert alone is not None
@@ -85,3 +102,20 @@ def test_batches_take_more_and_adam_less_and_gpus_are_not_known() -> None:
         transfer.peak_memory(StyleTransferOptions(), shape, pictures) for pictures in (1, 2, 4, 9)
     ]
     assert alone == peaks[0] < peaks[1] < peaks[2] == peaks[3] < 4 * alone
+
+
+@pytest.mark.parametrize(("model", "size", "batch", "optimizer", "measured"), ON_GPU)
+def test_pictures_on_a_gpu(
+    model: str, size: int, batch: int, optimizer: Any, measured: int
+) -> None:
+    transfer = StyleTransfer(model, device="cpu")
+    transfer.engine.provider = Provider("cuda", "fp16")
+    transfer.engine.share(batch)
+    options = StyleTransferOptions(size=size, optimizer=optimizer)
+    estimate = transfer.peak_memory(options, (size, size), batch)
+    assert estimate is not None
+    assert estimate / 2**20 == pytest.approx(measured, rel=0.2)
+    transfer.engine.provider = Provider("cuda", "fp32")
+    in_fp32 = transfer.peak_memory(options, (size, size), batch)
+    assert in_fp32 is not None
+    assert in_fp32 > 1.2 * estimate
