@@ -222,7 +222,7 @@ def precisions_here(finding: Finding) -> tuple[str, ...]:
 
     It is bf16 where the processor has it and is faster in it than in fp32. Intel's processors with
     AVX512-BF16 take twice as long in bf16 where AMX is missing, as on many virtual machines:
-    docs/decisions/0046-bf16-where-it-is-faster.md.
+    docs/decisions/0045-bf16-where-it-is-faster.md.
     """
     if finding.device == "openvino" and len(finding.precisions) > 1:
         return openvino_probe.fastest_first(finding.precisions)

@@ -52,6 +52,7 @@ LEFT_OUT = {
     ("CONTRIBUTING.md", "runs all tests, this one too"),
     ("README.md", "installs the package"),
     ("README.md", "runs all tests, this one too"),
+    ("embedding.md", "needs a notebook"),
     ("gpu.md", "needs a GPU"),
     ("releasing.md", "builds the package; tests/test_packaging.py builds it too"),
     ("releasing.md", "installs the package"),
