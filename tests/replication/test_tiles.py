@@ -1,8 +1,8 @@
 """Tiles against whole pictures at full size: losses and gradients of every system.
 
 Runs only with ``-m replication``, since it takes minutes; it writes its numbers to the folder
-results/ beside this file. The loss is the sum of all terms: the whole picture's total variation, one
-sum in float32, is itself off by 7e-5 at 700 pixels, where tiles are within 4e-8 of double precision.
+results/ beside this file. The loss is the sum of all terms: the total variation of a whole picture
+of 700x530 pixels, one sum in float32, is off by 7e-5 itself, and that of its tiles by 4e-8.
 """
 
 import json
