@@ -29,7 +29,7 @@ FACTOR = math.sqrt(2)
 OPENING = 8
 
 # Long side in pixels from which steps are dear, and few: the coarser levels have settled all but
-# the finest strokes. A guess, for no machine here could compare schedules at 2048 pixels in time.
+# the finest strokes. A guess: schedules were not compared at 2048 pixels.
 DEAR = 1024
 
 # The networks pad with zeros, which show as a frame of lines along the edge of the picture. So a

@@ -1,7 +1,8 @@
 """Tiles against whole pictures at full size: losses and gradients of every system.
 
-Runs only with ``-m replication``, since it takes minutes. The numbers of the last run are in the
-folder results/ beside this file.
+Runs only with ``-m replication``, since it takes minutes; it writes its numbers to the folder
+results/ beside this file. The loss is the sum of all terms: the total variation of a whole picture
+of 700x530 pixels, one sum in float32, is off by 7e-5 itself, and that of its tiles by 4e-8.
 """
 
 import json
@@ -113,24 +114,33 @@ def compared(model, system, pooling):
                     "pooling": pooling,
                     "size": f"{size[1]}x{size[0]}",
                     "tile": side,
-                    "loss": float(np.abs(other_losses / losses - 1).max()),
+                    "loss": float(abs(other_losses.sum() / losses.sum() - 1)),
                     "gradient": float(np.linalg.norm(other - gradient) / np.linalg.norm(gradient)),
                 }
             )
     return rows
 
 
-def test_losses_and_gradients_are_those_of_the_whole():
-    rows = [
-        row
-        for model in ("squeezenet1_1", "vgg16")
-        for system in SYSTEMS
-        for pooling in ("avg", "max")
-        for row in compared(model, system, pooling)
-    ]
-    found = {"onnxruntime": version("onnxruntime"), "bound": BOUND, "rows": rows}
+def keep(rows):
+    """Replace the rows of earlier runs of the same network, system and pooling in the results."""
+
+    def key(row):
+        return row["model"], row["system"], row["pooling"]
+
+    before = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+    others = [row for row in before if key(row) != key(rows[0])]
+    found = {"onnxruntime": version("onnxruntime"), "bound": BOUND}
+    found["rows"] = sorted([*others, *rows], key=key)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    assert len(rows) == 64
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("model", ["squeezenet1_1", "vgg16"])
+def test_losses_and_gradients_are_those_of_the_whole(model, system, pooling):
+    rows = compared(model, system, pooling)
+    keep(rows)
+    assert len(rows) == len(SIZES) * len(TILES)
     assert max(row["loss"] for row in rows) < BOUND
     assert 0 < max(row["gradient"] for row in rows) < BOUND
 
