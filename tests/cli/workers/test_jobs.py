@@ -115,7 +115,7 @@ def test_two_processes_paint_what_one_does() -> None:
     assert two.returncode == 0
     assert pictures("two") == pictures("one")
     assert painted("two") == {f"{number}.png": 1 for number in range(PHOTOS)}
-    assert len({process for some in processes_of(two.stderr).values() for process in some}) == 2
+    assert len(processes_of(two.stderr)) == PHOTOS  # all of them by workers
     assert len(list(Path("two").glob("*.snapshots/*.png"))) == PHOTOS
     curves = [
         {line["output_in_folder"]: line["curve"] for line in lines(out) if "curve" in line}
