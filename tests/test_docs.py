@@ -156,5 +156,5 @@ def test_python_compiles(page: Path) -> None:
 
 
 def test_bundles_run_without_nstbatch() -> None:
-    """tests/docs/test_code_blocks.py runs the examples."""
+    """The examples run in test_code_blocks.py."""
     assert "nstbatch" not in "".join(blocks(DOCS / "bundles.md", "python"))

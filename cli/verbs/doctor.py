@@ -6,17 +6,14 @@ import os
 import platform
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from nstbatch.cli.options.doctor import PictureSize
-from nstbatch.cli.text import columns, count, gigabytes, printable
-
-if TYPE_CHECKING:
-    from nstbatch.runtime.devices.providers import Finding
+from nstbatch.cli.text import count, gigabytes, printable
 
 
 def doctor(size: PictureSize = None) -> None:
     """Show which devices can be used, and how to make the others usable."""
+    from nstbatch.cli.console.device_list import device_list
     from nstbatch.cli.console.logs import import_onnxruntime
     from nstbatch.cli.console.size_table import parse_size, size_table
     from nstbatch.runtime.devices import providers
@@ -25,7 +22,7 @@ def doctor(size: PictureSize = None) -> None:
     import_onnxruntime()
     findings = [providers.check(device) for device in providers.DEVICES if device != "auto"]
     sections = (
-        *(_machine(), _devices(findings), _mixed(), _models()),
+        *(_machine(), device_list(findings), _mixed(), _models()),
         *(_cache(), _defaults(), _privacy(), _packages()),
         *(() if shown is None else (size_table(shown),)),
     )
@@ -54,55 +51,6 @@ def _jobs() -> Iterator[str]:
     if most > 1:
         memory = gigabytes(most * RESTING)
         yield f"--jobs: up to {most} processes, which take {memory} before their first picture"
-
-
-def _devices(findings: list[Finding]) -> Iterator[str]:
-    yield "Devices"
-    trials = {each.device: _trial(each.device) for each in findings if each.usable}
-    rows = [
-        (finding.device, "usable" if finding.usable else "no", _describe(finding))
-        for finding in findings
-    ]
-    for line, finding in zip(columns(rows), findings, strict=True):
-        yield f"  {line}"
-        if finding.fix:
-            yield f"      to change that: {finding.fix}"
-        if reason := trials.get(finding.device):
-            yield f"      not taken by --device auto: {reason}"
-        if finding.usable and finding.device == "cuda":
-            yield from _gpus()
-
-
-def _gpus() -> Iterator[str]:
-    """Yield a line for each GPU, and how many processes ``--gpus all`` starts."""
-    from nstbatch.runtime.devices.gpu_memory import gpu_memory
-    from nstbatch.runtime.devices.nvidia import gpu_count
-
-    gpus = gpu_count()
-    free = [gpu_memory("free", gpu) for gpu in range(gpus)]
-    for gpu, each in enumerate(free):
-        yield f"      cuda:{gpu}" + ("" if each is None else f": {gigabytes(each)} of memory free")
-    if gpus > 1:
-        known = [each for each in free if each is not None]
-        memory = f", {gigabytes(sum(known))} of memory together" if len(known) == gpus else ""
-        yield f"      --gpus all: {gpus} processes, one on each{memory}"
-
-
-def _trial(device: str) -> str | None:
-    """Try a device anew: a machine may have been busy when it was tried before."""
-    from nstbatch.runtime.devices.providers import TRIALS
-
-    return TRIALS[device].try_now() if device in TRIALS else None
-
-
-def _describe(finding: Finding) -> str:
-    from nstbatch.runtime.devices.providers import precisions_here
-
-    if not finding.usable:
-        return finding.detail
-    default, *others = precisions_here(finding)
-    precisions = ", ".join([f"{default} by default", *others] if others else [default])
-    return f"{precisions} ({finding.detail})"
 
 
 def _mixed() -> Iterator[str]:

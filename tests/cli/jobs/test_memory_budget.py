@@ -7,7 +7,8 @@ import pytest
 from nstbatch.cli.jobs.effort import Effort
 from nstbatch.cli.jobs.memory_budget import MemoryBudget, parse_bytes
 from nstbatch.runtime import scratch
-from nstbatch.runtime.devices import free_memory
+from nstbatch.runtime.devices import free_memory, gpu_memory
+from nstbatch.runtime.devices.providers import Provider
 from nstbatch.runtime.errors import UsageError
 
 
@@ -34,7 +35,7 @@ def test_what_is_no_size_is_refused(text):
 
 @pytest.fixture
 def engine():
-    return SimpleNamespace(tile_size=None)
+    return SimpleNamespace(tile_size=None, provider=Provider("cpu", "fp32"))
 
 
 def effort(engine):
@@ -112,3 +113,20 @@ def test_little_free_memory_is_only_a_warning(engine, photos, monkeypatch):
     said = MemoryBudget().fit(engine, effort(engine), photos, photos[0].parent)
     assert engine.tile_size == 64
     assert "are free" in said
+
+
+def test_processes_share_the_memory(engine, photos):
+    """What one process may take is in tiles of half the side if there are two."""
+    budget = MemoryBudget(limit=6 * 10**8)
+    budget.fit(engine, effort(engine), photos * 2, photos[0].parent)
+    assert engine.tile_size == 512
+    budget.fit(engine, effort(engine), photos * 2, photos[0].parent, processes=2)
+    assert engine.tile_size == 256
+
+
+def test_on_a_gpu_its_own_memory_counts_and_there_are_no_tiles(engine, photos, monkeypatch):
+    engine.provider = Provider("cuda", "fp16", 1)
+    monkeypatch.setattr(gpu_memory, "gpu_memory", lambda which, gpu: {1: 8 * 10**9}[gpu])
+    said = MemoryBudget().fit(engine, effort(engine), photos, photos[0].parent, processes=2)
+    assert "10.0 GB of GPU memory, and 8.0 GB are free." in said
+    assert engine.tile_size is None

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from nstbatch.cli.console import device_list
 from nstbatch.cli.main import run
-from nstbatch.cli.verbs import doctor
 from nstbatch.runtime import scratch, telemetry
 from nstbatch.runtime.devices import devices, openvino_probe, providers
 from nstbatch.runtime.devices.providers import Finding
@@ -49,9 +49,9 @@ def test_devices_are_tried_anew_and_the_reason_against_them_is_shown(monkeypatch
 def test_the_default_precision_comes_first(monkeypatch):
     finding = Finding("openvino", True, "1.8.1", None, ("bf16", "fp32"))
     monkeypatch.setattr(openvino_probe, "_known", lambda: Trial(None, "bf16"))
-    assert doctor._describe(finding) == "bf16 by default, fp32 (1.8.1)"
+    assert device_list._describe(finding) == "bf16 by default, fp32 (1.8.1)"
     monkeypatch.setattr(openvino_probe, "_known", lambda: Trial(None, "fp32"))
-    assert doctor._describe(finding) == "fp32 by default, bf16 (1.8.1)"
+    assert device_list._describe(finding) == "fp32 by default, bf16 (1.8.1)"
 
 
 def test_models_are_checked(home, capsys):
