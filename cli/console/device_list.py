@@ -1,4 +1,4 @@
-"""The list of devices: which can be used, in which precisions, and how to make the others usable."""
+"""The list of devices: which can be used, in which precisions, and what the others need."""
 
 from __future__ import annotations
 
