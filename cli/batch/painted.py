@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nstbatch.cli.jobs.painting import Painting
 from nstbatch.runtime.errors import NonFiniteError, NstbatchError
 
 if TYPE_CHECKING:
+    from nstbatch.cli.jobs.painting import Painting
     from nstbatch.runtime.descent.loop import StopReason
     from nstbatch.runtime.systems.system import Result
 
@@ -26,6 +26,8 @@ def check_finished(reason: StopReason) -> None:
 
 def painting_of(result: Result) -> Painting:
     """Return the picture of a finished run; see :func:`check_finished`."""
+    from nstbatch.cli.jobs.painting import Painting
+
     check_finished(result.reason)
     return Painting(
         result.image,

@@ -14,7 +14,6 @@ import typer
 
 from nstbatch.cli.exit_codes import DONE, FAILED
 from nstbatch.cli.jobs.memory_budget import ONLY_WHOLE, MemoryBudget
-from nstbatch.cli.output.survey import Standing
 from nstbatch.cli.text import printable, shell
 
 if TYPE_CHECKING:
@@ -137,6 +136,7 @@ def _divided(
         yield jobs, terminate
         return
     from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.output.survey import Standing
     from nstbatch.cli.workers.pool import Pool
 
     plan = Plan(tuple(entry.job for entry in jobs.entries if entry.standing is Standing.TO_DO))
@@ -233,6 +233,8 @@ def _watched(console: Reporter, to_do: int, batch: BatchOptions) -> Iterator[Rep
 
 
 def _to_do(entries: Sequence[Entry]) -> list[Path]:
+    from nstbatch.cli.output.survey import Standing
+
     return [entry.job.file for entry in entries if entry.standing is Standing.TO_DO]
 
 

@@ -185,7 +185,9 @@ def distance(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same of F - m, (N, C, H W)."""
     positions = op.Cast(op.ReduceProd(op.Shape(deviations, start=2)), to=FLOAT.dtype)
-    return distance_of(means, covariance(deviations), target, weight, positions)
+    found = covariance(deviations)
+    loss, everywhere, filters = distance_of(means, found, target, weight, positions)
+    return loss, everywhere, filters
 
 
 @script(DOMAIN, default_opset=op)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import runpy
@@ -17,6 +18,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 from unittest import SkipTest
@@ -52,6 +55,7 @@ LEFT_OUT = {
     ("CONTRIBUTING.md", "runs all tests, this one too"),
     ("README.md", "installs the package"),
     ("README.md", "runs all tests, this one too"),
+    ("batch.md", "needs several GPUs"),
     ("embedding.md", "needs a notebook"),
     ("gpu.md", "needs a GPU"),
     ("releasing.md", "builds the package; tests/test_packaging.py builds it too"),
@@ -111,8 +115,9 @@ def run_python(example: Example) -> None:
     """Run a program; save a module under the name in its first line."""
     if named := FILE.match(str(example.parsed)):
         Path(named[1]).write_text(str(example.parsed), encoding="utf-8")
-    else:
-        PythonEvaluator()(example)
+    else:  # in a thread of its own: this one may have an event loop, of a browser
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(PythonEvaluator(), example).result()
 
 
 def read_json(example: Example) -> None:
@@ -155,6 +160,17 @@ def _shrink(source: Path, target: Path, size: tuple[int, int] = SMALL) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(source) as picture:
         picture.convert("RGB").resize(size).save(target)
+
+
+@pytest.fixture(autouse=True)
+def messages_as_before() -> Iterator[None]:
+    """Undo ``--quiet`` and ``--verbose``, which are for the rest of a process."""
+    loggers = [logging.getLogger(name) for name in ("nstbatch", "py.warnings")]
+    before = [(logger.level, logger.handlers) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers = handlers
 
 
 @pytest.fixture(scope="module")

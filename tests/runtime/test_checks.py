@@ -27,7 +27,7 @@ ALL = [(kind, field.name, field.type) for kind in KINDS for field in fields(kind
 WHOLE = [(kind, name) for kind, name, of in ALL if of.removesuffix(" | None") == "int"]
 SHARES = {"smallest_crop", "largest_crop", "stylization", "init_noise"}
 FLOATS = [(kind, name) for kind, name, of in ALL if of.removesuffix(" | None") == "float"]
-NUMBERS = [(kind, name) for kind, name in FLOATS if name not in SHARES]
+NUMBERS = [(kind, name) for kind, name in FLOATS if name not in {*SHARES, "average_decay"}]
 OPTIONAL = {(kind, name) for kind, name, of in ALL if of.endswith("| None")}
 
 
@@ -47,6 +47,14 @@ def test_numbers(kind: Any, name: str) -> None:
             kind(**{name: value})
     for value in (2.5, 3, np.float32(2.5), np.int64(3)):
         assert getattr(kind(**{name: value}), name) == value
+
+
+def test_a_decay_is_below_one() -> None:
+    for kind in (StyleTransferOptions, NearestNeighborOptions):
+        assert kind(average_decay=0.99).average_decay == 0.99
+        for value in (1, -0.1, "0.5"):
+            with pytest.raises(UsageError, match="The average_decay must be a number from 0 to 0"):
+                kind(average_decay=value)
 
 
 @pytest.mark.parametrize(("kind", "name"), [each for each in FLOATS if each[1] in SHARES])

@@ -117,7 +117,7 @@ def test_graphs_of_a_few_passes_run_on_cuda(monkeypatch: pytest.MonkeyPatch) -> 
     ) -> Any:
         asked.append((parts[0], provider))
 
-    monkeypatch.setattr(NetworkSessions, "_kept", kept)
+    monkeypatch.setattr(NetworkSessions, "kept", kept)
     sessions = NetworkSessions.__new__(NetworkSessions)
     sessions._projections = SimpleNamespace()  # type: ignore[assignment]
     sessions.targets(ON_TENSORRT, (), "max", (1, 3, 4, 5))

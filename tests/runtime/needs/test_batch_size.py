@@ -6,7 +6,7 @@ from nstbatch.benchmarks.contest.judge import Judge
 from nstbatch.benchmarks.tasks.tasks import make_task
 from nstbatch.runtime.descent.optimizers import LBFGS, Adam
 from nstbatch.runtime.devices.providers import Provider
-from nstbatch.runtime.engine import batch_size
+from nstbatch.runtime.needs import batch_size
 from nstbatch.runtime.needs.batch_size import (
     MOST_TOGETHER,
     OVERHEAD,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,11 +16,19 @@ from nstbatch.runtime.systems.streams import AHEAD, Stop
 
 WAIT = 20
 
+T = TypeVar("T")
+
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     yield
     assert not [each for each in threading.enumerate() if "nstbatch-stream" in each.name]
+
+
+def run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run it in a thread of its own: this one may have an event loop, of a browser."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def doubled(item: int, stop: Stop) -> int:
@@ -43,12 +53,12 @@ def test_the_event_loop_goes_on_while_a_thread_computes() -> None:
         await ticking
         return result
 
-    assert asyncio.run(main()) == "ticked"
+    assert run_in_thread(main()) == "ticked"
 
 
 def test_the_error_of_a_run_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(run_async(lambda stop: 1 / 0))
+        run_in_thread(run_async(lambda stop: 1 / 0))
 
 
 def test_a_cancelled_task_ends_when_its_run_has_ended() -> None:
@@ -61,7 +71,7 @@ def test_a_cancelled_task_ends_when_its_run_has_ended() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(main())
+    run_in_thread(main())
     assert ended == ["stopped"]
 
 
@@ -80,7 +90,7 @@ def test_an_ordinary_source_and_an_async_one(in_order: bool) -> None:
             for source in (counted(), range(7))
         ]
 
-    for got in asyncio.run(main()):
+    for got in run_in_thread(main()):
         assert (got if in_order else sorted(got)) == list(range(0, 14, 2))
 
 
@@ -97,7 +107,7 @@ def test_an_error_of_the_source_and_one_of_an_item() -> None:
             await anext(made)
         return [str(each.error or each.result) for each in got]
 
-    assert asyncio.run(main()) == ["division by zero", "1.0"]
+    assert run_in_thread(main()) == ["division by zero", "1.0"]
 
 
 def test_a_consumer_that_leaves_stops_the_runs_and_reads_no_more() -> None:
@@ -117,7 +127,7 @@ def test_a_consumer_that_leaves_stops_the_runs_and_reads_no_more() -> None:
         assert (await anext(made)).index == 0
         await made.aclose()
 
-    asyncio.run(main())
+    run_in_thread(main())
     assert len(taken) <= AHEAD * 2 + 1
     assert len(stopped) <= 2
 
