@@ -270,8 +270,9 @@ def test_openvino_removes_what_killed_processes_left_beside_weights(tmp_path):
 
 
 def test_the_first_pass_gives_back_the_memory_of_its_own_device():
-    found = {
-        memory: options.get_run_config_entry(SHRINKAGE)
-        for memory, options in PassOptions().first.items()
-    }
-    assert found == {"cpu": "cpu:0", "cuda": "gpu:0"}
+    options = PassOptions()
+    found = [
+        options.first(provider).get_run_config_entry(SHRINKAGE)
+        for provider in (Provider("cpu", "fp32"), Provider("cuda", "fp16", 1))
+    ]
+    assert found == ["cpu:0", "gpu:1"]

@@ -38,7 +38,7 @@ def test_the_bytes_of_a_step_are_those_that_the_benchmark_counts():
     [("cpu", 10**12, 1), ("cuda", None, 1), ("cuda", 0, 1), ("cuda", 10**12, MOST_TOGETHER)],
 )
 def test_a_gpu_is_given_what_its_memory_takes_and_a_processor_one(monkeypatch, device, free, batch):
-    monkeypatch.setattr(batch_size, "gpu_memory", lambda which: free)
+    monkeypatch.setattr(batch_size, "gpu_memory", lambda which, gpu: free)
     transfer = StyleTransfer("alexnet", device="cpu", threads=1)
     transfer.engine.provider = Provider(device, "fp32")
     objective = transfer.objective(StyleTransferOptions())
