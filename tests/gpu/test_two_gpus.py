@@ -24,7 +24,7 @@ PHOTOS = 40
 GIVEN = re.compile(r"^(\S+): painted by process (\d+)$", re.M)
 STYLIZE = (
     *("stylize", "photos", "--style", "style.png", "--model", "squeezenet1_1"),
-    *("--size", "32", "--iterations", "1", "--scales", "1", "--verbose"),
+    *("--size", "32", "--iterations", "20", "--scales", "1", "--verbose"),
 )
 
 
@@ -83,7 +83,7 @@ def test_forty_photos_on_two_gpus(gpu: StubGpu, devices: Sequence[str]) -> None:
         processes.setdefault(photo, []).append(process)
     again = [photo for photo, some in processes.items() if len(some) > 1]
     assert len(again) == log.count("a worker process ended (SIGKILL)")
-    assert len(again) <= 2  # what a process has in hand: none between two photos, two at most
+    assert 0 < len(again) <= 2  # what a process has in hand at most
     assert all(killed in processes[photo] for photo in again)
     assert gpus_used(trace) == {"0", "1"}
     # Each of the two has painted, and perhaps the one that was started in place of the killed one.
