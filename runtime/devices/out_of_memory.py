@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from nstbatch.runtime.errors import NstbatchError
 
 # Messages of allocators without memory: C++, ONNX Runtime's arena (bfc_arena.cc),
-# cudaErrorMemoryAllocation (2), OpenVINO, Python through numpy, OpenCV.
+# cudaErrorMemoryAllocation (2), OpenVINO with its constants and compiled code, Python through numpy,
+# OpenCV; and of a thread without memory for its stack (EAGAIN).
 OUT_OF_MEMORY = re.compile(
-    r"bad_alloc|failed to allocate memory|out of memory|CUDA (?:failure|error) 2\b"
-    r"|CL_MEM_OBJECT_ALLOCATION_FAILURE|insufficient memory",
+    r"bad_alloc|out of memory|insufficient memory"
+    r"|(?:failed to|could not|can(?:no|')t) (?:alloc|reserve|commit)"
+    r"|CUDA (?:failure|error) 2\b|CL_MEM_OBJECT_ALLOCATION_FAILURE|resource temporarily unavailable",
     re.IGNORECASE,
 )
 
