@@ -95,6 +95,17 @@ Scales = Annotated[
     ),
     Scope.PICTURE,
 ]
+OptionalScales = Annotated[
+    int | None,
+    typer.Option(
+        "--scales",
+        metavar="N",
+        help="Number of scales: sizes to work through, from small to full size. Default: 4, but "
+        "without those below 128 pixels.",
+        rich_help_panel=OPTIMIZATION,
+    ),
+    Scope.PICTURE,
+]
 Optimizer = Annotated[
     str,
     typer.Option(

@@ -36,9 +36,9 @@ from .optimization import (
     LearningRate,
     MaxSize,
     Optimizer,
+    OptionalScales,
     PaddingName,
     PoolingName,
-    Scales,
     Seed,
     Size,
     Tolerance,
@@ -160,7 +160,7 @@ class Stylizing:
     size: Size = DEFAULTS.size
     max_size: MaxSize = DEFAULTS.max_size
     iterations: Iterations = DEFAULTS.iterations
-    scales: Scales = DEFAULTS.scales
+    scales: OptionalScales = DEFAULTS.scales
     optimizer: Optimizer = DEFAULTS.optimizer
     learning_rate: LearningRate = DEFAULTS.learning_rate
     error: ErrorName = DEFAULTS.error

@@ -107,6 +107,7 @@ def plan_levels(
     scales: int,
     steps: int,
     smallest: int,
+    coarsest: int = 1,
     margin: float = 0.0,
     factor: float = FACTOR,
     power: float = 0.0,
@@ -118,10 +119,11 @@ def plan_levels(
         height: Height of the original picture.
         width: Its width; the levels keep its aspect ratio.
         size: Long side of the last level.
-        scales: Number of levels, minus those whose short side would be below ``smallest`` and
-            those that round to the size of another.
+        scales: Number of levels, minus those whose short side would be below ``smallest``, or
+            their long side below ``coarsest``, and those that round to the size of another.
         steps: Updates over all levels; the finest levels take the remainder.
         smallest: Smallest allowed side of a level; the last level is kept even if smaller.
+        coarsest: Smallest allowed long side of a level; likewise.
         margin: Margin as a share of the long side.
         factor: Ratio of the sizes of two successive levels.
         power: Updates per level are proportional to (long side)^power; 0 means equal.
@@ -132,6 +134,7 @@ def plan_levels(
     if few_above is not None and scales > 1 and size > few_above:
         scales += math.ceil(math.log(size / few_above, factor) - 1e-9)
     sides = [round(size / factor**level) for level in reversed(range(scales))]
+    sides = [side for side in sides[:-1] if side >= coarsest] + sides[-1:]
     # Very small sizes may round to the same one; each is used once.
     shapes = list(dict.fromkeys(fit_long_side(height, width, side) for side in sides))
     shapes = [shape for shape in shapes[:-1] if min(shape) >= smallest] + shapes[-1:]

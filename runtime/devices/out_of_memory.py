@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from nstbatch.runtime.errors import NstbatchError
 
 # Messages of allocators without memory: C++, ONNX Runtime's arena (bfc_arena.cc),
-# cudaErrorMemoryAllocation (2), OpenVINO with its constants and compiled code, Python through numpy,
-# OpenCV; and of a thread without memory for its stack (EAGAIN).
+# cudaErrorMemoryAllocation (2), OpenVINO and its compiled code, Python through numpy, OpenCV; and
+# of a thread without memory for its stack (EAGAIN).
 OUT_OF_MEMORY = re.compile(
     r"bad_alloc|out of memory|insufficient memory"
     r"|(?:failed to|could not|can(?:no|')t) (?:alloc|reserve|commit)"
-    r"|CUDA (?:failure|error) 2\b|CL_MEM_OBJECT_ALLOCATION_FAILURE|resource temporarily unavailable",
+    r"|CUDA (?:failure|error) 2\b|CL_MEM_OBJECT_ALLOCATION_FAILURE"
+    r"|resource temporarily unavailable",
     re.IGNORECASE,
 )
 

@@ -38,7 +38,7 @@ class NearestNeighborOptions(SharedStyleOptions):
             no bound.
         iterations: Optimiser steps over all scales, as many at each.
         scales: Number of sizes to work through, each twice the one before; 1 is the full size
-            alone.
+            alone, None for 4.
         learning_rate: Step size of Adam; None for 4e-3.
         stylization: Share of the last scale's picture, beside the photo, in what the style's
             columns are matched with: from 0 to 1, more is further from the photo.
@@ -59,7 +59,7 @@ class NearestNeighborOptions(SharedStyleOptions):
     size: int | Own = StyleTransferOptions.size
     max_size: int | None = StyleTransferOptions.max_size
     iterations: int = StyleTransferOptions.iterations
-    scales: int = StyleTransferOptions.scales
+    scales: int | None = StyleTransferOptions.scales
     learning_rate: float | None = None
     # NNST has 0.25, with max pooling; with a weight of the content more looks better:
     # docs/decisions/0028-nearest-neighbors.md.

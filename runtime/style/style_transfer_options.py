@@ -40,7 +40,8 @@ class StyleTransferOptions(SharedStyleOptions):
         max_size: Upper bound of the long side, with which no photo is enlarged either; None for
             no bound.
         iterations: Optimiser steps over all scales.
-        scales: Number of sizes to work through, coarse to fine; 1 is the full size alone.
+        scales: Number of sizes to work through, coarse to fine; 1 is the full size alone. None
+            for 4, without those below 128 pixels.
         optimizer: "adam" or "lbfgs".
         learning_rate: Step size of the optimiser; None for the optimiser's default.
         error: Error of the content and style losses: "mse", the mean squared difference, or
@@ -72,8 +73,7 @@ class StyleTransferOptions(SharedStyleOptions):
     max_size: int | None = None
     # 27 at the first size, 79 at the last: docs/decisions/0030-the-default-picture.md.
     iterations: int = 200
-    # From 181 to 512 pixels; style-transfer-pytorch works from 128 to 512, by the same factor.
-    scales: int = 4
+    scales: int | None = None
     # neural-style, Gatys et al. 2016: docs/decisions/0019-lbfgs-by-default.md.
     optimizer: OptimizerName = "lbfgs"
     learning_rate: float | None = None
@@ -83,10 +83,10 @@ class StyleTransferOptions(SharedStyleOptions):
     # Losses are relative to their targets, so other programs' weights do not apply as they are.
     # These are style-transfer-pytorch's, converted: docs/decisions/0030-the-default-picture.md.
     content_weight: float = 1.0
-    style_weight: float = 40.0
+    style_weight: float = 35.0
     style_layers: Mapping[str, float] | None = None
     content_layers: tuple[str, ...] | None = None
-    tv_weight: float = 150.0
+    tv_weight: float = 130.0
     tolerance: float | None = None
     pooling: Pooling = "max"  # style-transfer-pytorch
 

@@ -31,6 +31,11 @@ from .system import Result, Run, System
 Options = TypeVar("Options", StyleTransferOptions, NearestNeighborOptions)
 
 
+# Sizes, if the options give no number: from 181 to 512 pixels. style-transfer-pytorch works from
+# 128 to 512, by the same factor.
+SCALES = 4
+
+
 @dataclass(frozen=True, eq=False)
 class Given:
     """The pictures of a call.
@@ -74,6 +79,8 @@ class StyleSystem(System, Generic[Options]):
     """Steps per level are proportional to (long side)^power."""
     few_above: ClassVar[int | None] = None
     """Long side in pixels above which a level has few steps; see :func:`plan_levels`."""
+    coarsest: ClassVar[int] = 1
+    """Smallest long side of a level in pixels, if the options give no number of scales."""
 
     @property
     @abstractmethod
@@ -245,9 +252,10 @@ class StyleSystem(System, Generic[Options]):
             height,
             width,
             size=long_side(height, width, options.size, options.max_size),
-            scales=options.scales,
+            scales=options.scales or SCALES,
             steps=options.iterations,
             smallest=self._smallest(layers, options),
+            coarsest=1 if options.scales else self.coarsest,
             margin=MARGIN if options.padding == "zeros" else 0.0,
             factor=self.level_factor,
             power=self.level_power,

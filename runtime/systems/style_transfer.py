@@ -25,7 +25,7 @@ from nstbatch.runtime.style.guided_objective import guided_objective
 from nstbatch.runtime.style.style_objective import style_objective
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
-from .style_system import Given, StyleSystem
+from .style_system import SCALES, Given, StyleSystem
 from .style_targets import StyleTargets
 from .system import Run
 
@@ -36,6 +36,9 @@ FINE_LONGER = 1.0
 LONGEST_MOVE = 0.02
 # Pixels; 5 to 17 give the same: docs/decisions/0020-curvature-by-place.md.
 NEIGHBOURHOOD = 9
+# Pixels; style-transfer-pytorch: min_scale. Smaller sizes break up faces:
+# docs/decisions/0030-the-default-picture.md.
+COARSEST = 128
 
 
 class StyleTransfer(StyleSystem[StyleTransferOptions]):
@@ -43,6 +46,7 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
 
     level_power = FINE_LONGER
     few_above = DEAR
+    coarsest = COARSEST
 
     def __init__(
         self,
@@ -117,7 +121,7 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         It is in bytes, and the memory is that of this process, or of its GPU; see
         :mod:`nstbatch.runtime.needs.peak_memory`. Several pictures count if the engine is shared.
         """
-        steps = [self.objective(options).layers] * min(options.scales, SCALES_KEPT)
+        steps = [self.objective(options).layers] * min(options.scales or SCALES, SCALES_KEPT)
         optimizer = _optimizer(options)
         return self.engine.peak_of_descent(
             steps, GRAM_PASS, optimizer, options.pooling, shape, pictures

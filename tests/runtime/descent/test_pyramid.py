@@ -1,5 +1,6 @@
 """The sizes of a run, whatever the picture; and that a run goes through them."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -110,6 +111,13 @@ def test_no_level_that_is_large_enough_is_left_out():
     assert sizes == [(181, 90, 6, 50), (256, 128, 8, 50), (362, 181, 11, 50), (512, 256, 16, 50)]
     kept = plan_levels(600, 300, size=512, scales=4, steps=200, smallest=100, margin=1 / 32)
     assert [level.height for level in kept] == [256, 362, 512]
+
+
+@given(**PLANS, coarsest=st.integers(1, 300))
+def test_only_the_last_level_may_be_below_the_coarsest(coarsest, **plan):
+    levels = plan_levels(coarsest=coarsest, **plan)
+    assert all(max(level.height, level.width) >= coarsest for level in levels[:-1])
+    assert levels[-1] == replace(plan_levels(**plan)[-1], steps=levels[-1].steps)
 
 
 @given(**PLANS)

@@ -14,7 +14,7 @@ from nstbatch.runtime.errors import StoppedError
 from nstbatch.runtime.names import IMAGE, LOSSES
 from nstbatch.runtime.needs.peak_memory import KEPT_SESSIONS
 from nstbatch.runtime.objectives.terms import content, total_variation
-from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
+from nstbatch.runtime.systems.style_system import SCALES
 
 CPU = Provider("cpu", "fp32")
 TERMS = content("relu1").terms
@@ -86,7 +86,7 @@ def test_no_session_runs_after_the_end(sessions):
 
 def test_all_sessions_of_a_run_are_kept():
     per_scale = 4  # targets of the content and of the style, step and update
-    assert StyleTransferOptions().scales * per_scale <= KEPT_SESSIONS
+    assert SCALES * per_scale <= KEPT_SESSIONS
 
 
 # Prints the resident kilobytes of its process after each photo of a new shape. Shallow layers,

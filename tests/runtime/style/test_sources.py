@@ -125,7 +125,7 @@ def of_style(layer_loss):
 
     def loss(image, seen, photo, style):
         content = ((seen[CONTENT] - photo[CONTENT]) ** 2).mean() / (photo[CONTENT] ** 2).mean()
-        return content + sum(40 / 5 * layer_loss(seen[layer], style[layer]) for layer in STYLE)
+        return content + sum(35 / 5 * layer_loss(seen[layer], style[layer]) for layer in STYLE)
 
     return loss
 
