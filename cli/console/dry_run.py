@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nstbatch.cli.batch.batch import skipped
-from nstbatch.cli.jobs.effort import Effort, Shape
+from nstbatch.cli.jobs.effort import OF_FULL_SIZE, Effort, Shape
 from nstbatch.cli.jobs.painting import Outcome, Status
 from nstbatch.cli.output.survey import Entry, Standing
 from nstbatch.cli.text import count, duration, gigabytes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Seconds for a step of a megapixel, from README.md: up to four minutes for 300 steps at 512 pixels
 # with vgg16, on two cores.
-ROUGH_SECONDS = 230 / (300 * 0.512 * 0.341)
+ROUGH_SECONDS = 230 / (300 * OF_FULL_SIZE * 0.512 * 0.341)
 ROUGH_CORES = 2
 
 # A guess, per picture: reading, opening sessions, writing.
@@ -104,11 +104,11 @@ def estimate(
     if effort.steps is None:
         return "" if needed is None else f": about {gigabytes(needed)} of {kind}"
     memory = "" if needed is None else f", and {gigabytes(needed)} of {kind}"
-    megapixels = statistics.mean(math.prod(shape) for shape in shapes) / 1e6
+    megapixels = statistics.mean(effort.megapixels(shape, effort.steps) for shape in shapes)
     # Processes on one processor are together no faster than one, as far as is known before.
     apart = 1 if processes.on_processor else len(processes)
-    work = pictures * effort.steps * megapixels / apart
-    measured = _seconds_before(ledger, network)
+    work = pictures * megapixels / apart
+    measured = _seconds_before(ledger, network, effort)
     if measured is not None:
         return f": about {duration(work * measured)}, estimated from the ledger{memory}"
     seconds = work * step_seconds(network) + pictures * OVERHEAD_SECONDS
@@ -123,17 +123,23 @@ def step_seconds(network: str) -> float:
     return seconds * ROUGH_CORES / available_cores()
 
 
-def _seconds_before(ledger: Ledger, network: str) -> float | None:
+def _seconds_before(ledger: Ledger, network: str, effort: Effort) -> float | None:
     """Return the median time for a step of a megapixel; None without earlier pictures.
 
     It is that of a whole processor, if processes divided it among themselves then.
     """
     times = [
-        line.seconds / (line.steps * line.megapixels * _jobs(ledger, line.run))
+        line.seconds
+        / (effort.megapixels(_square(line.megapixels), line.steps) * _jobs(ledger, line.run))
         for line in ledger.finished
         if line.steps and line.megapixels and _network(ledger, line.run) == network
     ]
     return statistics.median(times) if times else None
+
+
+def _square(megapixels: float) -> Shape:
+    side = round(math.sqrt(megapixels * 1e6))
+    return side, side
 
 
 def _jobs(ledger: Ledger, run: str) -> int:

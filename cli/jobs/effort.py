@@ -16,6 +16,9 @@ Shape: TypeAlias = tuple[int, int]
 # Stands for photos that tell no size: most cameras take photos of 3:2.
 TYPICAL_PHOTO: Shape = (4000, 6000)
 
+# Pixels of a step, as a share of those of the result, for the four sizes of a style transfer.
+OF_FULL_SIZE = 0.69
+
 # Photos to look at where only their proportions matter; more would not change the estimate.
 SAMPLE = 100
 
@@ -30,18 +33,32 @@ class Effort:
         memory: Estimates the peak of this process's memory, in bytes, for a height and width and
             so many pictures; on a GPU, of that GPU's. None if nothing is known about it.
         follows_photos: True if the size of a picture depends on that of its photo.
+        work: Returns the pixels of all steps of a picture, given its height and width; None if it
+            is not known at which sizes the steps are.
     """
 
     steps: int | None
     shape_of: Callable[[Shape], Shape]
     memory: Callable[[Shape, int], int | None] = lambda shape, pictures: None
     follows_photos: bool = False
+    work: Callable[[Shape], float] | None = None
 
     def largest(self, photos: Sequence[Path]) -> Shape:
         """Return the height and width of the largest picture; a square if photos do not matter."""
         if self.follows_photos and photos:
             return max(self.shapes(photos), key=math.prod)
         return self.shape_of((1, 1))
+
+    def megapixels(self, shape: Shape, steps: int) -> float:
+        """Return the megapixels that so many steps of a picture go through.
+
+        Args:
+            shape: Height and width of the picture.
+            steps: Number of steps, over all sizes.
+        """
+        if self.work is None or not self.steps:
+            return steps * OF_FULL_SIZE * math.prod(shape) / 1e6
+        return self.work(shape) * steps / self.steps / 1e6
 
     def shapes(self, photos: Sequence[Path]) -> list[Shape]:
         """Return the height and width of the pictures of these photos, or of a part of them."""
@@ -56,6 +73,7 @@ def effort_of_photos(
     max_size: int | None,
     steps: int,
     memory: Callable[[Shape, int], int | None],
+    work: Callable[[Shape], float] | None = None,
 ) -> Effort:
     """Return the effort for pictures with the proportions of their photos.
 
@@ -64,10 +82,12 @@ def effort_of_photos(
         max_size: Its upper bound.
         steps: Optimiser steps for each picture.
         memory: See :class:`Effort`.
+        work: Likewise.
     """
     from nstbatch.runtime.pictures.sizes import resized_shape
 
     def shape_of(photo: Shape) -> Shape:
         return resized_shape(*photo, size, max_size)
 
-    return Effort(steps, shape_of, memory, follows_photos=size == OWN or max_size is not None)
+    follows = size == OWN or max_size is not None
+    return Effort(steps, shape_of, memory, follows, work)

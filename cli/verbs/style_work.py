@@ -64,7 +64,8 @@ def style_work(
     if styles.blend:
         _check_style(transfer, styles, options)
     memory = partial(transfer.peak_memory, options)
-    effort = effort_of_photos(options.size, options.max_size, options.iterations, memory)
+    work = partial(transfer.work, options)
+    effort = effort_of_photos(options.size, options.max_size, options.iterations, memory, work)
     return Work(
         plan,
         _painter(transfer, styles, init_picture, options),

@@ -15,6 +15,7 @@ from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import FACTOR, MARGIN, Level, plan_levels
 from nstbatch.runtime.errors import ImageError, UsageError
+from nstbatch.runtime.needs.work import pixels_of_steps
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
 from nstbatch.runtime.pictures.sizes import long_side
@@ -96,6 +97,18 @@ class StyleSystem(System, Generic[Options]):
         self, options: Options, shape: tuple[int, int], pictures: int = 1
     ) -> int | None:
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
+
+    def work(self, options: Options, shape: tuple[int, int]) -> float:
+        """Return the pixels that all steps of a picture go through, the overlap of tiles included.
+
+        Args:
+            options: Size, steps, layers.
+            shape: Height and width of the picture.
+        """
+        layers, engine = self.objective(options).layers, self.engine
+        levels = self._plan(shape, layers, replace(options, size=max(shape)))
+        sizes = [(level.canvas, level.steps) for level in levels]
+        return pixels_of_steps(sizes, engine.tile_size, engine.bundle, layers, options.pooling)
 
     @abstractmethod
     def _run(
@@ -248,7 +261,16 @@ class StyleSystem(System, Generic[Options]):
     def _levels(self, photo: Array, layers: Sequence[str], options: Options) -> list[Level]:
         """Plan the sizes; an ImageError if the photo is too small for a layer."""
         height, width, _ = photo.shape
-        levels = plan_levels(
+        levels = self._plan((height, width), layers, options)
+        finest = (levels[-1].height, levels[-1].width)
+        self.engine.limits.check_picture((height, width), finest, layers, options.pooling)
+        self._check_style_loss("picture at the size asked for", finest, options)
+        return levels
+
+    def _plan(self, photo: tuple[int, int], layers: Sequence[str], options: Options) -> list[Level]:
+        """Plan the sizes for a photo of a height and width."""
+        height, width = photo
+        return plan_levels(
             height,
             width,
             size=long_side(height, width, options.size, options.max_size),
@@ -261,10 +283,6 @@ class StyleSystem(System, Generic[Options]):
             power=self.level_power,
             few_above=self.few_above,
         )
-        finest = (levels[-1].height, levels[-1].width)
-        self.engine.limits.check_picture((height, width), finest, layers, options.pooling)
-        self._check_style_loss("picture at the size asked for", finest, options)
-        return levels
 
     def _smallest(self, layers: Sequence[str], options: Options) -> int:
         """Return the smallest side of a picture that all layers and the style loss accept."""
