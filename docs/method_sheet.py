@@ -3,7 +3,7 @@
 python docs/method_sheet.py FOLDER
 
 Everything is as the preset or the default has it but the size, which is that of the sheet. It takes
-half an hour on two cores with bf16, and goes on where it was interrupted, since FOLDER keeps the
+twenty minutes on two cores, and goes on where it was interrupted, since FOLDER keeps the
 pictures.
 """
 
@@ -20,7 +20,7 @@ from nstbatch.runtime.pictures.images import read, write
 from nstbatch.runtime.style.nearest_neighbor_presets import PRESETS as NNST_PRESETS
 from nstbatch.runtime.style.style_transfer_presets import PRESET_NAMES
 
-SIDE = 256  # pixels, of pictures and of cells
+SIDE = 192  # pixels, of pictures and of cells
 ACROSS = 4
 COMMON = ("-s", NIGHT, "--size", str(SIDE))
 
