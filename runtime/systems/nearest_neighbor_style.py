@@ -46,7 +46,7 @@ from nstbatch.runtime.style.region_columns import (
 )
 
 from .packed_levels import AdamOfLevel, PackedLevel, enlarger, packed_levels
-from .style_system import SCALES, Given, StyleSystem
+from .style_system import Given, StyleSystem
 from .system import Run
 
 # NNST, styleTransfer.py: 2e-3, for 200 steps at each size. Twice that looks the same after 25
@@ -158,7 +158,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
     ) -> int | None:
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
         layers = self._layers(options)
-        steps = [layers] * min(options.scales or SCALES, SCALES_KEPT)
+        steps = [layers] * min(self._sizes(shape, layers, options), SCALES_KEPT)
         cost = columns_pass(sum(self.engine.bundle.layer(name).channels for name in layers))
         optimizer = self.optimizer(options)
         return self.engine.peak_of_descent(steps, cost, optimizer, options.pooling, shape, pictures)

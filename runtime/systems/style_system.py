@@ -284,6 +284,10 @@ class StyleSystem(System, Generic[Options]):
             few_above=self.few_above,
         )
 
+    def _sizes(self, shape: tuple[int, int], layers: Sequence[str], options: Options) -> int:
+        """Return at how many sizes a picture of a height and width is painted."""
+        return len(self._plan(shape, layers, replace(options, size=max(shape))))
+
     def _smallest(self, layers: Sequence[str], options: Options) -> int:
         """Return the smallest side of a picture that all layers and the style loss accept."""
         side, _ = self.engine.limits.largest_need(layers, options.pooling)

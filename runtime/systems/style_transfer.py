@@ -25,7 +25,7 @@ from nstbatch.runtime.style.guided_objective import guided_objective
 from nstbatch.runtime.style.style_objective import style_objective
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
-from .style_system import SCALES, Given, StyleSystem
+from .style_system import Given, StyleSystem
 from .style_targets import StyleTargets
 from .system import Run
 
@@ -121,7 +121,8 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         It is in bytes, and the memory is that of this process, or of its GPU; see
         :mod:`nstbatch.runtime.needs.peak_memory`. Several pictures count if the engine is shared.
         """
-        steps = [self.objective(options).layers] * min(options.scales or SCALES, SCALES_KEPT)
+        layers = self.objective(options).layers
+        steps = [layers] * min(self._sizes(shape, layers, options), SCALES_KEPT)
         optimizer = _optimizer(options)
         return self.engine.peak_of_descent(
             steps, GRAM_PASS, optimizer, options.pooling, shape, pictures
