@@ -32,6 +32,7 @@ from nstbatch.cli.verbs.recipe import recipe
 from nstbatch.cli.verbs.reconstruct import reconstruct
 from nstbatch.cli.verbs.report import report
 from nstbatch.cli.verbs.retry import retry
+from nstbatch.cli.verbs.serve import serve
 from nstbatch.cli.verbs.stylize import stylize
 from nstbatch.cli.verbs.texture import texture
 from nstbatch.runtime.errors import NstbatchError, UsageError
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 for verb in (stylize, texture, fill, reconstruct, deconv, dream):
     app.command(cls=WithCheckpoints if verb is deconv else ShortHelpCommand)(verb)
-for verb in (report, recipe, retry, export, models, doctor):
+for verb in (serve, report, recipe, retry, export, models, doctor):
     app.command(cls=PlainCommand)(verb)
 app.add_typer(bench, name="bench")
 

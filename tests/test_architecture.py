@@ -22,7 +22,9 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "cli": (
         ("cli.worker",),
         ("cli.main",),
-        ("cli.verbs", "cli.library"),
+        ("cli.verbs",),
+        ("cli.service",),
+        ("cli.library",),
         ("cli.deconv", "cli.console", "cli.report"),
         ("cli.workers",),
         ("cli.batch",),
