@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import secrets
 import shutil
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
@@ -30,9 +30,7 @@ from .limits import Limits, RefusedError
 
 log = logging.getLogger(__name__)
 
-FILE, INCOMING, LOCK = "job.json", ".incoming", ".service.lock"
-
-_ID = re.compile(r"[0-9a-f]{24}")
+FILE, REMOVED, INCOMING, LOCK = "job.json", "removed", ".incoming", ".service.lock"
 
 # Jobs whose duration says how long the next one takes.
 _RECENT = 20
@@ -75,6 +73,11 @@ class JobQueue:
         shutil.rmtree(self.folder / INCOMING, ignore_errors=True)
         (self.folder / INCOMING).mkdir()
         for job in sorted(self._found(), key=lambda each: each.order.created):
+            if (
+                job.folder / REMOVED
+            ).exists():  # while it was running, by a service that was killed
+                self._discard(job)
+                continue
             self._jobs[job.order.id] = job
             if not job.state.is_end:
                 self._waiting.append(job)
@@ -89,10 +92,7 @@ class JobQueue:
         for folder in self.folder.iterdir():
             try:
                 yield Job.parse((folder / FILE).read_bytes(), folder)
-            except FileNotFoundError:
-                if _ID.fullmatch(folder.name):  # its removal was interrupted
-                    shutil.rmtree(folder, ignore_errors=True)
-            except NotADirectoryError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, ValueError) as error:
                 log.warning("The job in %s cannot be read: %s", printable(folder), error)
@@ -165,7 +165,7 @@ class JobQueue:
                 each.removed.set()
             gone = [*old, job] if job.removed.is_set() else old
         for each in gone:
-            _discard(each)
+            self._discard(each)
 
     def put_back(self, job: Job) -> None:
         """Let a job that was stopped wait for the next service; or remove it, if so wished."""
@@ -175,7 +175,7 @@ class JobQueue:
             if not gone:
                 self._waiting.appendleft(job)
         if gone:
-            _discard(job)
+            self._discard(job)
 
     def close(self) -> None:
         """Hand out no job any more."""
@@ -226,12 +226,13 @@ class JobQueue:
                 self._waiting.remove(job)
             is_running = job.is_running
         if is_running:
-            (job.folder / FILE).unlink(missing_ok=True)  # its painter removes the rest
+            (job.folder / REMOVED).touch()  # its painter removes the files
         else:
-            _discard(job)
+            self._discard(job)
 
-
-def _discard(job: Job) -> None:
-    """Remove the files of a job; its own file first, from then on it is no job."""
-    (job.folder / FILE).unlink(missing_ok=True)
-    shutil.rmtree(job.folder, ignore_errors=True)
+    def _discard(self, job: Job) -> None:
+        """Remove the files of a job; what is left of them after a kill is no job."""
+        rest = self.folder / INCOMING / job.order.id
+        with suppress(OSError):
+            job.folder.rename(rest)
+        shutil.rmtree(rest, ignore_errors=True)

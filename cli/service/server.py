@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 # the process should end within one.
 PATIENCE, GRACE = 0.1, 0.5
 
+# Connections at a time, half of the files that a process may usually have open; each upload has a
+# file too. More get 503.
+CONNECTIONS = 512
+
 # Loggers that warn of what clients send: clients get an answer, and nobody here is concerned.
 NOISY = ("uvicorn", "python_multipart")
 
@@ -147,6 +151,7 @@ class HttpServer:
             log_config=None,
             access_log=False,  # an address may hold the token
             server_header=False,
+            limit_concurrency=CONNECTIONS,
             proxy_headers=False,
         )
         self._server = uvicorn.Server(config)

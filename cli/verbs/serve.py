@@ -26,7 +26,8 @@ def serve(
     a page for people. Jobs are kept in a folder: a service that was killed goes
     on with them when it is started again. Ctrl-C or SIGTERM ends it.
 
-    Exit codes: 0 ended by a signal, 1 ended by a fault, 2 wrong usage.
+    Exit codes: 0 ended by a signal, 1 ended by a fault, 2 wrong usage,
+    130 ended by a signal in the middle of a step.
     """
     set_verbosity(quiet=quiet, verbose=verbose)
     import_onnxruntime()

@@ -42,13 +42,10 @@ def test_a_service_that_was_killed_knows_its_jobs(tmp_path: Path) -> None:
         queue.finish(jobs[0], DONE)
         assert queue.next() is jobs[1]  # and is killed here
         (queue.reserve()).mkdir()  # with an upload under way
-    (tmp_path / f"{9:024x}").mkdir()  # of a job whose removal was interrupted
-    (tmp_path / f"{9:024x}" / "photo.jpg").touch()
-    (tmp_path / "notes").mkdir()
+    (tmp_path / f"{9:024x}").mkdir()  # somebody else's
     with JobQueue(tmp_path, LIMITS) as queue:
         assert list((tmp_path / ".incoming").iterdir()) == []
-        assert not (tmp_path / f"{9:024x}").exists()
-        assert (tmp_path / "notes").exists()
+        assert (tmp_path / f"{9:024x}").exists()
         found = queue.latest(10, None)[::-1]
         assert [job.order for job in found] == [job.order for job in jobs]
         assert [job.state for job in found] == [State.DONE, *[State.WAITING] * 3]
@@ -106,13 +103,23 @@ def test_a_removed_job_is_gone_whatever_its_painter_does(tmp_path: Path) -> None
             queue.remove(job)
             queue.remove(job)
             assert job.removed.is_set()
-            assert not (job.folder / "job.json").exists()
         queue.finish(finishing, DONE)
         queue.put_back(stopping)
         assert [job.folder.exists() for job in jobs] == [False] * 3
         assert queue.counts() == {"waiting": 0, "running": 0, "done": 0, "failed": 0}
         queue.close()
         assert queue.next() is None
+
+
+def test_a_job_that_was_removed_while_it_ran_does_not_come_back(tmp_path: Path) -> None:
+    with JobQueue(tmp_path, LIMITS) as queue:
+        job = add(queue, 0)
+        assert queue.next() is job
+        queue.remove(job)  # and the service is killed here
+        assert job.photo.exists()
+    with JobQueue(tmp_path, LIMITS) as queue:
+        assert queue.latest(9, None) == []
+        assert not job.folder.exists()
 
 
 def test_a_stopped_job_is_the_next_one(tmp_path: Path) -> None:
