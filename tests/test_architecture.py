@@ -26,7 +26,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("cli.service",),
         ("cli.library",),
         ("cli.deconv", "cli.console", "cli.report"),
-        ("cli.workers",),
+        ("cli.workers", "cli.watching"),
         ("cli.batch",),
         ("cli.output", "cli.options"),
         ("cli.parsing",),

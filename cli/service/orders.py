@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.formats.content import Content, Kind
-from nstbatch.runtime.pictures.images import read
+from nstbatch.runtime.pictures.images import check_whole
 
 from .job import PHOTO, STYLE, Job, Order
 from .job_options import job_options, offered
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 # Uploads that are decoded at a time, to see whether they are whole: each takes its own memory.
 DECODED_TOGETHER = 2
-
-# Long side in pixels of the picture that is decoded for that; JPEGs are read at a fraction.
-CHECKED_AT = 64
 
 LONGEST_NAME = 255
 
@@ -133,7 +130,7 @@ def _checked(path: Path) -> str:
     if kind is None:
         raise RefusedError(415, f"The {path.name} is no picture of a known format.")
     try:
-        read(path, at_least=CHECKED_AT)
+        check_whole(path)
     except ImageError as error:
         raise RefusedError(422, f"The {path.name} cannot be used: {error}") from error
     return path.rename(path.with_suffix(SUFFIXES[kind])).name

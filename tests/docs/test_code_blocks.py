@@ -56,6 +56,7 @@ LEFT_OUT = {
     ("README.md", "installs the package"),
     ("README.md", "runs all tests, this one too"),
     ("batch.md", "needs several GPUs"),
+    ("batch.md", "runs until Ctrl-C"),
     ("embedding.md", "needs a notebook"),
     ("gpu.md", "needs a GPU"),
     ("releasing.md", "builds the package; tests/test_packaging.py builds it too"),
