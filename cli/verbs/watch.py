@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nstbatch.cli.extras import extra_needed
-from nstbatch.cli.jobs.plan import Plan
 from nstbatch.cli.options.computing import ComputingTogether
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Inputs, Selection
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from nstbatch.cli.batch.batch import Batch, Summary
     from nstbatch.cli.jobs.invocation import Invocation
     from nstbatch.cli.jobs.painting import Stop
+    from nstbatch.cli.jobs.plan import Plan
 
     from .carry_out import Work
     from .prepare import BatchOptions
@@ -66,6 +66,8 @@ def watch(
     """
     with extra_needed("watch", "Watching a folder"):
         import watchfiles  # noqa: F401  before a network is loaded
+    from nstbatch.cli.jobs.plan import Plan
+
     refuse(context, NOT_HERE, "does not go with watch")
     batch = batch_options(context, selection, writing, reporting)
     folders = _folders(inputs, batch)
