@@ -73,7 +73,11 @@ def make_app(service: Service) -> FastAPI:
     return app
 
 
-def _service(request: Request) -> Service:
+# Functions that only look at memory are coroutines, and need no thread; those that touch the disk
+# are ordinary functions, which FastAPI runs in threads.
+
+
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
@@ -81,7 +85,7 @@ def _service(request: Request) -> Service:
 ServiceOfApp = Annotated[Service, Depends(_service)]
 
 
-def _job(job: str, service: ServiceOfApp) -> Job:
+async def _job(job: str, service: ServiceOfApp) -> Job:
     return service.queue.get(job)
 
 
@@ -94,7 +98,8 @@ def _view(service: Service, job: Job) -> dict[str, Any]:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RefusedError)
-    await read_rest(request, _service(request).limits.upload)
+    service: Service = request.app.state.service
+    await read_rest(request, service.limits.upload)
     return JSONResponse({"detail": error.reason}, error.status, dict(error.headers))
 
 
@@ -121,7 +126,7 @@ async def upload(request: Request, service: ServiceOfApp) -> JSONResponse:
 
 
 @router.get("/jobs")
-def jobs(
+async def jobs(
     service: ServiceOfApp,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
     state: State | None = None,
@@ -131,7 +136,7 @@ def jobs(
 
 
 @router.get("/jobs/{job}")
-def status(job: KnownJob, service: ServiceOfApp) -> dict[str, Any]:
+async def status(job: KnownJob, service: ServiceOfApp) -> dict[str, Any]:
     """Tell how far a job is."""
     return _view(service, job)
 
@@ -185,7 +190,7 @@ def styles(service: ServiceOfApp) -> list[str]:
 
 
 @router.get("/health")
-def health(service: ServiceOfApp) -> JSONResponse:
+async def health(service: ServiceOfApp) -> JSONResponse:
     """Tell whether the service works, and how many jobs there are."""
     fault = service.painters.fault
     return JSONResponse(

@@ -2,6 +2,7 @@
 // The page of `nstbatch serve`: sends uploads, and shows the latest jobs.
 
 const PAUSE = 1000; // milliseconds between two looks at the jobs
+let looks = 0;
 const shown = new Map(); // the entries of the list by the ids of their jobs
 
 const form = document.getElementById("form");
@@ -80,8 +81,10 @@ function show(jobs) {
 }
 
 async function look() {
+  const number = ++looks;
   const answer = await fetch("jobs?limit=60");
-  if (answer.ok) show(await answer.json());
+  const jobs = answer.ok ? await answer.json() : [];
+  if (answer.ok && number === looks) show(jobs); // else a later look has overtaken this one
 }
 
 async function keepLooking() {
