@@ -10,6 +10,24 @@ from nstbatch.runtime.installing import install_command
 
 
 @contextmanager
+def extra_needed(extra: str, what: str) -> Iterator[None]:
+    """Turn a failed import of an extra's package into a UsageError that says how to install it.
+
+    Args:
+        extra: The extra.
+        what: Begins the sentence: "Watching a folder".
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("nstbatch"):
+            raise
+        raise UsageError(
+            f"{what} needs another package, {error.name}. To install it: {install_command(extra)}"
+        ) from error
+
+
+@contextmanager
 def torch_needed() -> Iterator[None]:
     """Turn a failed import of the exporter into a UsageError that says how to install PyTorch."""
     try:

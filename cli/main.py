@@ -32,8 +32,10 @@ from nstbatch.cli.verbs.recipe import recipe
 from nstbatch.cli.verbs.reconstruct import reconstruct
 from nstbatch.cli.verbs.report import report
 from nstbatch.cli.verbs.retry import retry
+from nstbatch.cli.verbs.serve import serve
 from nstbatch.cli.verbs.stylize import stylize
 from nstbatch.cli.verbs.texture import texture
+from nstbatch.cli.verbs.watch import watch
 from nstbatch.runtime.errors import NstbatchError, UsageError
 
 from .exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USAGE
@@ -48,9 +50,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (stylize, texture, fill, reconstruct, deconv, dream):
+for verb in (stylize, watch, texture, fill, reconstruct, deconv, dream):
     app.command(cls=WithCheckpoints if verb is deconv else ShortHelpCommand)(verb)
-for verb in (report, recipe, retry, export, models, doctor):
+for verb in (serve, report, recipe, retry, export, models, doctor):
     app.command(cls=PlainCommand)(verb)
 app.add_typer(bench, name="bench")
 

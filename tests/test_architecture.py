@@ -22,9 +22,11 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "cli": (
         ("cli.worker",),
         ("cli.main",),
-        ("cli.verbs", "cli.library"),
+        ("cli.verbs",),
+        ("cli.service",),
+        ("cli.library",),
         ("cli.deconv", "cli.console", "cli.report"),
-        ("cli.workers",),
+        ("cli.workers", "cli.watching"),
         ("cli.batch",),
         ("cli.output", "cli.options"),
         ("cli.parsing",),

@@ -164,6 +164,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     bundles = [path for path in there if path.is_file()]
     page = [*(ROOT / "cli/report").glob("report*.js"), ROOT / "cli/report/report.css"]
     page.append(ROOT / "cli/report/report.html.jinja")
+    page += [ROOT / "cli/service" / name for name in ("page.css", "page.html", "page.js")]
     wanted |= {f"nstbatch/{path.relative_to(ROOT).as_posix()}" for path in [*bundles, *page]}
     assert {name for name in files if not name.startswith(f"{information}/")} == wanted
 

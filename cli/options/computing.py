@@ -141,6 +141,19 @@ class Computing:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class ComputingForClients(Computing):
+    """The same for the service, which optimises the photos of several clients at a time."""
+
+    tile_size: TileSize = None
+    together: Together = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The same as for other verbs, and the side of the tiles."""
+        return {**super().place, "tile_size": self.tile_size}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class ComputingApart(Computing):
     """The same for verbs whose photos may be divided among several processes."""
 

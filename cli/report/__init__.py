@@ -1,1 +1,1 @@
-"""The page of a batch, and the server that shows it live. Never writes to the ledger."""
+"""Reports: the page of a batch, also live, and tables. Never writes to the ledger."""

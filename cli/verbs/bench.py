@@ -32,9 +32,14 @@ from nstbatch.cli.options.bench import (
 from nstbatch.cli.options.computing import Model, Threads
 from nstbatch.cli.options.reporting import Verbose
 from nstbatch.cli.parsing.switches import PlainCommand, PlainGroup
+from nstbatch.cli.report.bench_output import (
+    Files,
+    print_comparison,
+    print_report,
+    print_styles,
+    reported,
+)
 from nstbatch.runtime.errors import UsageError
-
-from .bench_output import Files, print_comparison, print_report, print_styles, reported
 
 bench = typer.Typer(cls=PlainGroup, no_args_is_help=False)
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Painter
     from nstbatch.cli.jobs.plan import Plan
     from nstbatch.cli.jobs.reporter import Reporter
-    from nstbatch.cli.output.fingerprint import Source
-    from nstbatch.cli.output.output_folder import OutputFolder
+    from nstbatch.cli.output.fingerprint import Origin, Source
+    from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
     from nstbatch.cli.output.survey import Entry
     from nstbatch.runtime.engine.engine import Engine
 
@@ -74,27 +74,17 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
         UsageError: Pictures are there that were made otherwise, or nothing can be written.
     """
     from nstbatch.cli.batch.batch import Batch
-    from nstbatch.cli.batch.faults import resilient
     from nstbatch.cli.jobs.painting import Status
-    from nstbatch.cli.output.fingerprint import origin_of
-    from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
-    from nstbatch.cli.output.picture_writer import PictureWriter
     from nstbatch.cli.output.survey import Photos, survey
 
-    plan, painter = work.plan, work.painter
-    for engine in work.engines:
-        painter = resilient(painter, engine, has_tiles=work.budget.has_tiles)
+    plan, painter = work.plan, resilient_painter(work)
     stop_calls: Callable[[], None] = partial(terminate, work.engines)
     if (service := batch.invocation.call.service) is not None:
-        _fit(work, [job.file for job in service.plan.jobs], batch, service.processes)
+        fit(work, [job.file for job in service.plan.jobs], batch, service.processes)
         service.serve(painter, stop_calls, work.at_once)
         raise typer.Exit(DONE)
-    networks = [engine.bundle for engine in work.engines]
-    network = NetworkRecord.of(networks)
-    origin = origin_of(batch.invocation, work.sources, network.sha256)
-    writer = PictureWriter(batch.pictures, batch.invocation, networks)
-    is_alone, photos = batch.alone is not None, Photos()
-    folder = OutputFolder(batch.out, writer, alone=is_alone, snapshots=batch.snapshots)
+    folder, origin, network = output_of(work, batch)
+    photos = Photos()
 
     def entries() -> list[Entry]:
         return survey(plan, batch.out, folder.ledger, origin, photos, overwrite=batch.overwrite)
@@ -107,20 +97,44 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
             entries(), painter, folder, origin, photos, plan.unreadable, begin, work.at_once
         )
         processes = len(batch.processes.at_most(jobs.to_do))
-        said = _fit(work, _to_do(jobs.entries), batch, processes)
+        said = fit(work, _to_do(jobs.entries), batch, processes)
         if said is not None and not batch.quiet:
             print(f"nstbatch: {said}", file=sys.stderr)
         with _divided(jobs, batch, stop_calls) as (jobs, stop_calls):
             summary, lost = _paint(jobs, batch, stop_calls)
     if batch.alone is not None and batch.alone.to_stdout and summary.counts[Status.DONE]:
         batch.alone.print()
-    _print_end(summary, batch)
+    print_end(summary, batch)
     if batch.report:
         _make_page(summary, batch)
     if lost and batch.as_json:
         print(f"nstbatch: Lines of JSON could not be printed: {lost.strerror}.", file=sys.stderr)
         return summary.exit_code or FAILED
     return summary.exit_code
+
+
+def resilient_painter(work: Work) -> Painter:
+    """Return the painter of a batch, which gives a picture that fails a second try."""
+    from nstbatch.cli.batch.faults import resilient
+
+    painter = work.painter
+    for engine in work.engines:
+        painter = resilient(painter, engine, has_tiles=work.budget.has_tiles)
+    return painter
+
+
+def output_of(work: Work, batch: BatchOptions) -> tuple[OutputFolder, Origin, NetworkRecord]:
+    """Return the output folder of a batch, what its pictures are made from, and its network."""
+    from nstbatch.cli.output.fingerprint import origin_of
+    from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
+    from nstbatch.cli.output.picture_writer import PictureWriter
+
+    networks = [engine.bundle for engine in work.engines]
+    network = NetworkRecord.of(networks)
+    writer = PictureWriter(batch.pictures, batch.invocation, networks)
+    is_alone = batch.alone is not None
+    folder = OutputFolder(batch.out, writer, alone=is_alone, snapshots=batch.snapshots)
+    return folder, origin_of(batch.invocation, work.sources, network.sha256), network
 
 
 @contextmanager
@@ -166,7 +180,7 @@ def _show(
 
     show(work.plan, entries, as_json=batch.as_json, quiet=batch.quiet)
     photos = _to_do(entries)
-    said = _fit(work, photos, batch, len(batch.processes.at_most(len(photos))))
+    said = fit(work, photos, batch, len(batch.processes.at_most(len(photos))))
     if not batch.quiet:
         if said is not None:
             print(f"nstbatch: {said}", file=sys.stderr)
@@ -238,7 +252,7 @@ def _to_do(entries: Sequence[Entry]) -> list[Path]:
     return [entry.job.file for entry in entries if entry.standing is Standing.TO_DO]
 
 
-def _fit(work: Work, photos: Sequence[Path], batch: BatchOptions, processes: int) -> str | None:
+def fit(work: Work, photos: Sequence[Path], batch: BatchOptions, processes: int) -> str | None:
     """Choose tiles by the memory that there is, and return a sentence about it; None without."""
     if work.effort is None or not photos:
         return None
@@ -262,7 +276,8 @@ def _print_what_is_faster(batch: BatchOptions) -> None:
         )
 
 
-def _print_end(summary: Summary, batch: BatchOptions) -> None:
+def print_end(summary: Summary, batch: BatchOptions) -> None:
+    """Say how a batch has ended, and how it can be resumed if it was stopped."""
     from nstbatch.cli.console.reporters import summary_line
 
     if summary.fault:

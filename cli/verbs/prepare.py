@@ -92,17 +92,36 @@ def find_photos(
     variations: int = 1,
     styles: Sequence[Path] = (),
 ) -> Plan:
-    """Make the plan, or end the command with exit code 3 if there is no photo.
+    """Make the plan, or end the command with exit code 3 if there is no photo; see :func:`plan_of`.
 
-    See :func:`make_plan`. ``--format`` wins over the verb's ``suffix``. With ``styles``, see
-    :func:`make_cross_plan`. A worker process has the plan of the batch that it paints for.
+    A worker process has the plan of the batch that it paints for.
+    """
+    if batch.invocation.call.service is not None:
+        return batch.invocation.call.service.plan
+    search = search_of(inputs, batch)
+    plan = plan_of(search, batch, keep, suffix=suffix, variations=variations, styles=styles)
+    if batch.invocation.call.only is None and not (plan.jobs or plan.unreadable):
+        raise nothing_found(search, plan.left_out, batch)
+    say_left_out(plan.left_out, batch)
+    return chosen(plan, batch)
+
+
+def plan_of(
+    search: Search,
+    batch: BatchOptions,
+    keep: Sequence[Path] = (),
+    *,
+    suffix: str | None = None,
+    variations: int = 1,
+    styles: Sequence[Path] = (),
+) -> Plan:
+    """Make the plan of a search with the options of a batch; see :func:`make_plan`.
+
+    ``--format`` wins over the verb's ``suffix``. With ``styles``, see :func:`make_cross_plan`.
     """
     from nstbatch.cli.jobs.cross_plan import make_cross_plan
     from nstbatch.cli.jobs.plan import make_plan
 
-    if batch.invocation.call.service is not None:
-        return batch.invocation.call.service.plan
-    search = search_of(inputs, batch)
     make = partial(
         make_plan,
         search,
@@ -114,15 +133,9 @@ def find_photos(
         variations=variations,
     )
     names = naming(batch)
-    plan = (
-        make_cross_plan(styles, names, lambda each: make(naming=each))
-        if styles
-        else make(naming=names)
-    )
-    if batch.invocation.call.only is None and not (plan.jobs or plan.unreadable):
-        raise nothing_found(search, plan.left_out, batch)
-    say_left_out(plan.left_out, batch)
-    return chosen(plan, batch)
+    if styles:
+        return make_cross_plan(styles, names, lambda each: make(naming=each))
+    return make(naming=names)
 
 
 def search_of(inputs: Iterable[Path] | None, batch: BatchOptions) -> Search:

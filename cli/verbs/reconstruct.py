@@ -53,7 +53,12 @@ def reconstruct(
     Exit codes: 0 all done or already there, 1 some failed, 2 wrong usage,
     3 no image found, 130 interrupted.
     """
-    from .reconstruction_report import error_table, print_table, read_rows, write_csv
+    from nstbatch.cli.report.reconstruction_report import (
+        error_table,
+        print_table,
+        read_rows,
+        write_csv,
+    )
 
     batch = batch_options(context, selection, writing, reporting)
     options = reconstructing.options
@@ -103,10 +108,9 @@ def _load(computing: ComputingInTiles, options: ReconstructionOptions) -> Recons
 
 def _painter(reconstruction: Reconstruction, options: ReconstructionOptions) -> Painter:
     from nstbatch.cli.jobs.painting import Painting
+    from nstbatch.cli.report.reconstruction_report import layer_losses, record
     from nstbatch.runtime.descent.loop import StopReason
     from nstbatch.runtime.systems.reconstruction_sheet import reconstruction_sheet
-
-    from .reconstruction_report import layer_losses, record
 
     model = reconstruction.engine.bundle.name
 

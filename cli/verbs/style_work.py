@@ -7,28 +7,34 @@ import sys
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from nstbatch.cli.batch.painted import painting_of
 from nstbatch.cli.exit_codes import DONE, FAILED
 from nstbatch.cli.jobs.effort import effort_of_photos
 from nstbatch.cli.jobs.parameters import Setting
 from nstbatch.cli.options.computing import ComputingTogether
+from nstbatch.cli.options.methods import NNST, OTHERS
 from nstbatch.cli.options.stylize import Stylizing
 from nstbatch.cli.output.style_sheet import NAME as SHEET
+from nstbatch.cli.parsing.refusal import refuse
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.style.style_transfer_options import StyleTransferOptions
 
 from .carry_out import Work
-from .prepare import BatchOptions, find_photos, read_picture, share
+from .prepare import BatchOptions, find_photos, plan_of, read_picture, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import typer
+
     from nstbatch.cli.jobs.painting import Painter, Painting, Stop
     from nstbatch.cli.jobs.plan import Job, Plan
+    from nstbatch.cli.jobs.search import Search
+    from nstbatch.cli.options.methods import Method
     from nstbatch.runtime.descent.progress import ProgressCallback
     from nstbatch.runtime.objectives.terms import Objective
     from nstbatch.runtime.pictures.images import Picture
@@ -42,46 +48,97 @@ KEPT_STYLES = 2
 Options = TypeVar("Options", StyleTransferOptions, NearestNeighborOptions)
 
 
-def style_work(
-    system: Callable[..., StyleSystem[Options]],
-    options: Options,
+def style_painting(
+    context: typer.Context,
     style: list[Path],
-    inputs: list[Path] | None,
     stylizing: Stylizing,
     computing: ComputingTogether,
     batch: BatchOptions,
-) -> Work:
-    """Read the pictures, load the network, and return what is to be painted."""
-    from nstbatch.runtime.objectives.tiled_losses import have_tiles
+) -> StylePainting[Any]:
+    """Read the styles of a command for its method; a UsageError for options of another method."""
+    method = cast("Method", stylizing.method)
+    why = "does not go with" if method == NNST else "goes only with"
+    refuse(context, OTHERS[method], f"{why} --method {NNST}")
+    given = (style, stylizing, computing, batch)
+    if method == NNST:
+        from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
 
-    init_path = stylizing.init_path
-    styles: Styles = Styles(style, options.style_reading_size, stylizing, batch)
-    init_picture = read_picture(init_path, "the --init image", options.size) if init_path else None
-    keep = styles.keep if init_path is None else [*styles.keep, init_path]
-    plan = styles.masked(find_photos(inputs, batch, keep=keep, styles=styles.each))
-    transfer = system(computing.model, **computing.place)
-    objective = _objective(transfer, options)
-    if styles.blend:
-        _check_style(transfer, styles, options)
-    memory = partial(transfer.peak_memory, options)
-    work = partial(transfer.work, options)
-    effort = effort_of_photos(options.size, options.max_size, options.iterations, memory, work)
-    return Work(
-        plan,
-        _painter(transfer, styles, init_picture, options),
-        engines=[transfer.engine],
-        sources={**styles.sources, "init": init_path},
-        effort=effort,
-        at_once=share(
-            transfer.engine,
-            computing.together,
-            objective,
-            options.optimizer,
-            options.pooling,
-            effort.largest([job.file for job in plan.jobs]),
-        ),
-        budget=computing.budget(has_tiles=have_tiles(objective.terms)),
-    )
+        return StylePainting(NearestNeighborStyle, stylizing.nearest_neighbor_options, *given)
+    from nstbatch.runtime.systems.style_transfer import StyleTransfer
+
+    return StylePainting(StyleTransfer, stylizing.options, *given)
+
+
+class StylePainting(Generic[Options]):
+    """The pictures and options that every photo of a command is painted with.
+
+    Attributes:
+        styles: The styles.
+        keep: The files that no picture may overwrite.
+    """
+
+    def __init__(
+        self,
+        system: Callable[..., StyleSystem[Options]],
+        options: Options,
+        style: list[Path],
+        stylizing: Stylizing,
+        computing: ComputingTogether,
+        batch: BatchOptions,
+    ) -> None:
+        """Read the pictures, and load no network yet."""
+        path = stylizing.init_path
+        self._system: Callable[..., StyleSystem[Options]] = system
+        self._options: Options = options
+        self._computing: ComputingTogether = computing
+        self._batch: BatchOptions = batch
+        self._init_path: Path | None = path
+        self.styles: Styles = Styles(style, options.style_reading_size, stylizing, batch)
+        self._init: Picture | None = (
+            read_picture(path, "the --init image", options.size) if path else None
+        )
+        self.keep: list[Path] = self.styles.keep if path is None else [*self.styles.keep, path]
+
+    def find(self, inputs: list[Path] | None) -> Plan:
+        """Return the plan of the photos in the inputs; see :func:`.prepare.find_photos`."""
+        plan = find_photos(inputs, self._batch, keep=self.keep, styles=self.styles.each)
+        return self.styles.masked(plan)
+
+    def plan(self, search: Search) -> Plan:
+        """Return the plan of a search, which may be empty; see :func:`.prepare.plan_of`."""
+        plan = plan_of(search, self._batch, keep=self.keep, styles=self.styles.each)
+        return self.styles.masked(plan)
+
+    def work(self, plan: Plan) -> Work:
+        """Load the network, and return what is to be painted."""
+        from nstbatch.runtime.objectives.tiled_losses import have_tiles
+
+        options, computing = self._options, self._computing
+        transfer = self._system(computing.model, **computing.place)
+        objective = _objective(transfer, options)
+        if self.styles.blend:
+            _check_style(transfer, self.styles, options)
+        memory = partial(transfer.peak_memory, options)
+        work = partial(transfer.work, options)
+        effort = effort_of_photos(
+            options.size, options.max_size, options.iterations, memory, work
+        )
+        return Work(
+            plan,
+            _painter(transfer, self.styles, self._init, options),
+            engines=[transfer.engine],
+            sources={**self.styles.sources, "init": self._init_path},
+            effort=effort,
+            at_once=share(
+                transfer.engine,
+                computing.together,
+                objective,
+                options.optimizer,
+                options.pooling,
+                effort.largest([job.file for job in plan.jobs]),
+            ),
+            budget=computing.budget(has_tiles=have_tiles(objective.terms)),
+        )
 
 
 def finish_sheet(work: Work, code: int, batch: BatchOptions) -> None:

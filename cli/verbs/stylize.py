@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 import typer
 
 from nstbatch.cli.options.computing import ComputingTogether
-from nstbatch.cli.options.methods import NNST, OTHERS
 from nstbatch.cli.options.reporting import StepReporting
 from nstbatch.cli.options.selection import Inputs, Selection
 from nstbatch.cli.options.styles import Styles
 from nstbatch.cli.options.stylize import DEFAULT_OUT, Stylizing
 from nstbatch.cli.options.writing import PhotoWriting
-from nstbatch.cli.parsing.refusal import refuse
 from nstbatch.cli.parsing.with_groups import with_groups
 
 from .batch_verb import batch_options
 from .carry_out import carry_out
-from .style_work import finish_sheet, style_work
-
-if TYPE_CHECKING:
-    from nstbatch.cli.options.methods import Method
+from .style_work import finish_sheet, style_painting
 
 
 @with_groups
@@ -44,18 +37,8 @@ def stylize(
     3 no photo found, 130 interrupted.
     """
     batch = batch_options(context, selection, writing, reporting)
-    method = cast("Method", stylizing.method)
-    why = "does not go with" if method == NNST else "goes only with"
-    refuse(context, OTHERS[method], f"{why} --method {NNST}")
-    given = (style, inputs, stylizing, computing, batch)
-    if method == NNST:
-        from nstbatch.runtime.systems.nearest_neighbor_style import NearestNeighborStyle
-
-        work = style_work(NearestNeighborStyle, stylizing.nearest_neighbor_options, *given)
-    else:
-        from nstbatch.runtime.systems.style_transfer import StyleTransfer
-
-        work = style_work(StyleTransfer, stylizing.options, *given)
+    painting = style_painting(context, style, stylizing, computing, batch)
+    work = painting.work(painting.find(inputs))
     code = carry_out(work, batch)
     finish_sheet(work, code, batch)
     raise typer.Exit(code)

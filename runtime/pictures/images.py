@@ -129,6 +129,15 @@ def read(image: ImageLike, *, at_least: int | None = None) -> Picture:
     return Picture(_without_hidden_colours(pixels, alpha), alpha)
 
 
+def check_whole(path: str | os.PathLike[str]) -> None:
+    """Decode a file to see whether it is whole: a JPEG at a fraction of its size, which is quick.
+
+    Raises:
+        ImageError: See :func:`read`.
+    """
+    read(path, at_least=1)
+
+
 def _samples(image: object, at_least: int | None = None, slack: float = ROUNDING) -> Samples:
     """Return the samples of any picture; floats may lie outside [0, 1] by ``slack``."""
     if isinstance(image, Picture):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nstbatch.cli.jobs.plan import Job, Plan
-from nstbatch.cli.verbs import reconstruction_report as report
-from nstbatch.cli.verbs.reconstruction_report import PUBLISHED, Row
+from nstbatch.cli.report import reconstruction_report as report
+from nstbatch.cli.report.reconstruction_report import PUBLISHED, Row
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.systems.reconstruction_options import TV_SWEEP
 

@@ -1,0 +1,1 @@
+"""The HTTP service: uploads, a queue of jobs on disk, and the painters that work on it."""

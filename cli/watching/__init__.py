@@ -1,0 +1,1 @@
+"""A folder that is watched: what has arrived in it, round by round. Knows no Typer."""
