@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nstbatch.cli.jobs.plan import SHOWN_PROBLEMS, Job, Plan, Source
 from nstbatch.cli.text import count, printable
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.storage.addresses import RemotePath
 
 from .fingerprint import Hashed, Origin, Stamp, hash_file, stamp
 from .ledger_lines import word_sha256
@@ -67,11 +68,14 @@ class Photos:
         The hash comes from the ledger's line if the photo's stamp is still the same. For a picture
         of many images it is their digest, and for one without an image the hash of its word.
         """
-        path = job.file
         if job.photo is None:
             return Hashed(job.digest or word_sha256(job.input), None)
+        is_copy = isinstance(job.input, RemotePath) and job.stored_in is not None
+        path = job.input if is_copy else job.file
         if line and line.input_sha256 and _is(path, line.input_stamp):
             return Hashed(line.input_sha256, line.input_stamp)
+        if is_copy and (copy := hash_file(job.file)) is not None:
+            return Hashed(copy.sha256, stamp(job.input))
         return self._hash(path)
 
     def origin(self, job: Job, origin: Origin) -> Origin:
