@@ -32,7 +32,7 @@ from .loss_curve import Curve
 from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from nstbatch.cli.output.claims import Claim
+    from nstbatch.cli.output.kept import KeptClaim
     from nstbatch.cli.output.ledger_lines import PictureLine
     from nstbatch.cli.output.output_folder import OutputFolder
     from nstbatch.runtime.descent.progress import Progress
@@ -199,7 +199,7 @@ def _made_from(
     return batch.photos.fingerprint(job, batch.origin, photo), photo
 
 
-def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome:
+def _paint(claim: KeptClaim, job: Job, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome:
     start = time.perf_counter()
     made_from: tuple[str | None, Hashed | None] = (None, None)
     try:
@@ -221,7 +221,7 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
 
 
 def _painted(
-    claim: Claim,
+    claim: KeptClaim,
     job: Job,
     batch: Batch,
     reporter: Reporter,

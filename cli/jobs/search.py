@@ -194,7 +194,7 @@ def _expanded(path: Path) -> list[Path]:
     A file of exactly this name comes first, so that "IMG[1].jpg" is a name.
     """
     if isinstance(path, RemotePath):
-        return expanded_in_store(path) if WILDCARDS & set(path.key) else [path]
+        return [*expanded_in_store(path)] if WILDCARDS & set(path.key) else [path]
     if os.path.lexists(path) or not WILDCARDS & set(os.fspath(path)):
         return [path]
     return sorted(map(Path, glob.glob(os.fspath(path), recursive=True)))  # noqa: PTH207

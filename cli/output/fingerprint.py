@@ -165,7 +165,7 @@ def _stamp_in_store(path: RemotePath) -> Stamp | None:
         version = store_of(path).version(path)
     except OSError:
         return None
-    return version and version.stamp
+    return None if version is None else version.stamp
 
 
 def _hash_in_store(path: RemotePath) -> Hashed | None:

@@ -5,7 +5,6 @@ Their paths may be addresses of objects.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,6 @@ def _without_values(parameters: list[Any]) -> list[Any]:
 def _located(value: Any) -> Any:
     if isinstance(value, Path):
         return located(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, list | tuple):
         return type(value)(map(_located, value))
     return value

@@ -1,1 +1,1 @@
-"""Objects in stores: S3, Google Cloud Storage, Azure, and the web. Knows no picture and no batch."""
+"""Objects in stores: S3, Google, Azure, and the web. Knows no picture and no batch."""

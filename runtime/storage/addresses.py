@@ -25,8 +25,8 @@ WEB = ("http", "https")
 SCHEMES = ("s3", "gs", "az", *WEB)
 
 Stamp: TypeAlias = tuple[int, int, int]
-"""Tells two versions of a file apart: its size in bytes, and the times of the last change of content
-and metadata in nanoseconds; of an object its size, 0, and a number for its version."""
+"""Tells two versions of a file apart: its size in bytes, and the times of the last change of its
+content and metadata in nanoseconds; of an object its size, 0, and a number for its version."""
 
 _ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}(?=[^/])", re.IGNORECASE)
 # An address within a word of a command line, such as --style=https://user:password@host/a.jpg?sig=x
@@ -56,6 +56,10 @@ class RemotePath(_LocalPath):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the whole address too, for a process that is to read the object."""
         return _restored, (str(self), self.address, self.stamp)
+
+    def absolute(self) -> RemotePath:
+        """Return the path: an address does not depend on the current folder."""
+        return self
 
     @property
     def scheme(self) -> str:

@@ -16,7 +16,7 @@ from azure.storage.blob import BlobPrefix
 from fsspec.asyn import sync
 
 from .addresses import RemotePath
-from .store import ABSENT, Page, Requests, Version
+from .requests import ABSENT, Page, Requests, Version
 
 Answer = TypeVar("Answer")
 

@@ -15,7 +15,7 @@ from typing import Any
 import gcsfs
 
 from .addresses import RemotePath
-from .store import ABSENT, Page, Requests, Version
+from .requests import ABSENT, Page, Requests, Version
 
 OBJECTS = "b/{}/o"
 

@@ -13,7 +13,7 @@ import s3fs
 from fsspec.asyn import sync
 
 from .addresses import RemotePath
-from .store import ABSENT, Page, Requests, Version
+from .requests import ABSENT, Page, Requests, Version
 
 KEYS_ON_A_PAGE = 1000
 """The most that S3 lists at a time."""

@@ -14,7 +14,7 @@ from fsspec.implementations.http import HTTPFileSystem
 from nstbatch.runtime.errors import UsageError
 
 from .addresses import RemotePath
-from .store import Page, Requests, Version
+from .requests import Page, Requests, Version
 
 # Seconds without a byte after which a server counts as silent. A guess.
 SILENCE = 60
