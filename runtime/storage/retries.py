@@ -40,7 +40,8 @@ _OF_CONNECTIONS = frozenset(
     {
         "ClientConnectionError",  # aiohttp
         "ClientPayloadError",
-        "HTTPClientError",  # botocore
+        "ConnectionError",  # botocore
+        "HTTPClientError",
         "IncompleteRead",
         "ResponseParserError",
         "ServiceRequestError",  # azure.core
@@ -102,8 +103,13 @@ def may_pass(error: BaseException) -> bool:
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the status of the HTTP answer that a library has turned into an error."""
+    """Return the status of the HTTP answer that a library has turned into an error, if it was one.
+
+    An answer that was cut short counts as a lost connection, whatever its status.
+    """
     for each in _causes(error):
+        if _is_of_connection(each):
+            return None
         response = getattr(each, "response", None)
         if isinstance(response, dict):  # botocore
             code = response.get("Error", {}).get("Code")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -30,6 +31,8 @@ class StoreServer:
 
     port: int = 0
     fault: Fault = lambda request: None
+    done: Callable[[dict[str, Any]], None] = lambda request: None
+    """Called when a request has changed or read something, before its answer is sent."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     _writes: threading.Lock = field(default_factory=threading.Lock)
@@ -68,8 +71,16 @@ class StoreServer:
             return [SLOW_DOWN if fault == "503" else b""]
         if fault == "drop before":
             return _dropped(request)
+        statuses: list[str] = []
+
+        def started(status: str, headers: Any, *more: Any) -> Any:
+            statuses.append(status)
+            return start(status, headers, *more)
+
         with self._writes:  # moto does not compare and write at once, which S3 does
-            answer = list(self._moto(request, start))
+            answer = list(self._moto(request, started))
+        if not is_of_test and statuses[0].startswith("2"):
+            self.done(request)
         if fault == "drop after":
             return _dropped(request)
         if fault == "cut":
@@ -89,14 +100,19 @@ def _cut(request: dict[str, Any], answer: list[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def serving() -> Iterator[StoreServer]:
-    """Serve an empty bucket on a free port."""
+def serving(patch: pytest.MonkeyPatch, secret: str = "secret") -> Iterator[StoreServer]:
+    """Serve an empty bucket on a free port, and let the environment lead to it."""
     store = StoreServer()
     server = make_server("127.0.0.1", 0, store, threaded=True)
     server.log = lambda *_: None  # type: ignore[method-assign]
     server.RequestHandlerClass.log = lambda *_: None  # type: ignore[method-assign]
     server.daemon_threads = True
     store.port = server.server_port
+    patch.setenv("AWS_ENDPOINT_URL", store.url)
+    patch.setenv("AWS_ACCESS_KEY_ID", "key")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
