@@ -52,6 +52,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("runtime.formulas",),
         ("runtime.bundles", "runtime.devices", "runtime.pictures"),
         ("runtime.formats",),
+        ("runtime.storage",),
         ("runtime",),
     ),
 }

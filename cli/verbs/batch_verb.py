@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from nstbatch.cli.options.writing import PhotoWriting, SheetWriting
 
 
+ON_DISK_ALONE = ("deconv", "reconstruct")
+"""The verbs that write more than pictures beside their ledger, such as tables."""
+
+
 def batch_options(
     context: typer.Context,
     selection: Selection,
@@ -54,7 +58,7 @@ def batch_options(
     if picture is not None:
         check_alone(picture, writing.pictures, given(context))
     if isinstance(selection.out, RemotePath):
-        _check_store(selection.out, steps, reporting)
+        _check_store(selection.out, context.info_name or "", steps, reporting)
     run = invocation(context)
     if run.changed:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in run.changed)
@@ -90,11 +94,12 @@ def batch_options(
     )
 
 
-def _check_store(out: RemotePath, steps: StepReporting, reporting: Reporting) -> None:
+def _check_store(out: RemotePath, verb: str, steps: StepReporting, reporting: Reporting) -> None:
     """Raise a UsageError for an address that takes no pictures, or options that need a disk."""
     if out.is_of_the_web:
         raise UsageError(f"{printable(out)} cannot be written to: addresses of the web are read.")
     options = {
+        verb: verb in ON_DISK_ALONE,
         "--snapshots": steps.snapshots,
         "--report": reporting.report,
         "--watch-progress": reporting.watch_progress,

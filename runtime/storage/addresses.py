@@ -126,6 +126,13 @@ def located(place: str | os.PathLike[str]) -> Path:
 
 def _of_the_web(address: str) -> RemotePath:
     parts = urlsplit(address)
+    try:
+        parts.port  # noqa: B018, it raises
+    except ValueError:  # not quoted: it may be a part of a password
+        raise UsageError(
+            "An address of the web has a port that is no number. In a password, write a slash as "
+            "%2F and an @ as %40."
+        ) from None
     host = parts.netloc.rpartition("@")[2]
     text = urlunsplit((parts.scheme, host, parts.path, "", ""))
     return _restored(text, "" if text == address else address, None)

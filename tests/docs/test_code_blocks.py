@@ -61,6 +61,7 @@ LEFT_OUT = {
     ("releasing.md", "builds the package; tests/test_packaging.py builds it too"),
     ("releasing.md", "installs the package"),
     ("releasing.md", "needs Docker"),
+    ("storage.md", "needs a bucket"),
     ("usage.md", "a line for build() of mynet.py"),
     ("usage.md", "downloads weights; tests/exporter has exports of these networks"),
     ("usage.md", "installs the package"),
