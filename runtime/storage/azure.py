@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 import adlfs
 from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
 from azure.storage.blob import BlobPrefix
 from fsspec.asyn import sync
 
 from .addresses import RemotePath
 from .requests import ABSENT, Page, Requests, Version
+from .retries import ChangedMeanwhileError
 
 Answer = TypeVar("Answer")
 
@@ -35,7 +37,7 @@ class AzureRequests(Requests):
 
         async def page() -> Page:
             async with self._files.service_client.get_container_client(bucket) as container:
-                names: dict[str, Any] = {"name_starts_with": prefix}
+                names: dict[str, Any] = {"name_starts_with": prefix, "retry_total": 0}
                 found = container.list_blobs(**names) if deep else container.walk_blobs(**names)
                 pages = found.by_page(continuation_token=start)
                 each = [blob async for blob in await anext(pages)]
@@ -86,7 +88,10 @@ class AzureRequests(Requests):
 
         async def write() -> Version:
             async with self._blob(path) as blob:
-                found = await blob.upload_blob(data, retry_total=0, **condition)
+                try:
+                    found = await blob.upload_blob(data, retry_total=0, **condition)
+                except (ResourceExistsError, ResourceModifiedError):  # statuses 409 and 412
+                    raise ChangedMeanwhileError from None
                 return Version(len(data), found["etag"], found["last_modified"].timestamp())
 
         return self._now(write())

@@ -96,6 +96,8 @@ def asked(request: Callable[[], Answer], path: RemotePath) -> Answer:
 
 def may_pass(error: BaseException) -> bool:
     """Return True for an error after which the same request may succeed."""
+    if isinstance(error, ChangedMeanwhileError):
+        return False
     status = status_of(error)
     if status is not None:
         return status in AGAIN or (status >= FIRST_SERVER_ERROR and status != LACKING)

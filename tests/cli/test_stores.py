@@ -221,7 +221,8 @@ def test_no_credentials_are_written_or_printed(server, capfd):
 )
 def test_patterns_and_names_are_those_of_folders(server, capsys, given, names):
     out = "s3://bucket/dry"
-    assert run(["stylize", *given, "-s", "s3://bucket/style.jpg", "-o", out, "--dry-run"]) == 0
+    more = ["-s", "s3://bucket/style.jpg", "-o", out, "--dry-run", *OPTIONS]
+    assert run(["stylize", *given, *more]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert {line.partition(" -> ")[2].removeprefix(f"{out}/") for line in shown} == names
     assert server.keys("dry/") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -116,6 +117,7 @@ def serving(patch: pytest.MonkeyPatch, secret: str = "secret") -> Iterator[Store
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
+        urllib.request.urlopen(f"{store.url}/moto-api/reset", data=b"").close()
         store.client.create_bucket(Bucket=BUCKET)
         yield store
     finally:

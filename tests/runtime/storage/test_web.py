@@ -16,6 +16,7 @@ from nstbatch.runtime.pictures.images import read
 from nstbatch.runtime.storage import retries
 from nstbatch.runtime.storage.addresses import located
 
+SMALL = ("--size", "48", "--iterations", "2", "--scales", "1")
 SIGNATURE, PASSWORD = "5ec2e7-signature", "pass%2F%2Fword%21"
 LOGIN = base64.b64encode(b"user:pass//word!").decode()
 
@@ -91,16 +92,7 @@ def test_an_error_is_a_sentence_without_the_query(server, name, reason):
 def test_nobody_is_told_the_password_or_the_signature(server, tmp_path, capfd):
     out = tmp_path / "out"
     words = ["stylize", f"http://user:{PASSWORD}@{server}/private.jpg"]
-    words += [
-        "--from-file",
-        str(tmp_path / "list"),
-        "--size",
-        "48",
-        "--iterations",
-        "2",
-        "--scales",
-        "1",
-    ]
+    words += ["--from-file", str(tmp_path / "list"), *SMALL]
     words += ["-s", f"http://{server}/signed.jpg?sig={SIGNATURE}&u=http://x", "--device", "cpu"]
     words += ["--model", "squeezenet1_1", "-o", str(out), "--report", "--verbose", "--json"]
     lines = (f"http://{server}/signed.jpg?sig={SIGNATURE}", f"http://{server}/missing.jpg?sig=x5x")
