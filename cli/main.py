@@ -37,6 +37,7 @@ from nstbatch.cli.verbs.stylize import stylize
 from nstbatch.cli.verbs.texture import texture
 from nstbatch.cli.verbs.watch import watch
 from nstbatch.runtime.errors import NstbatchError, UsageError
+from nstbatch.runtime.storage.addresses import without_credentials
 
 from .exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USAGE
 from .text import printable
@@ -100,7 +101,7 @@ def run(arguments: Sequence[str] | None = None, call: Call | None = None) -> int
             stream.reconfigure(errors="backslashreplace")
     try:
         words = sys.argv[1:] if arguments is None else arguments
-        called = call or Call(tuple(words), run=run)
+        called = call or Call(tuple(map(without_credentials, words)), run=run)
         app(args=words, prog_name=PROGRAM, obj=replace(called, words=tuple(words)))
     except SystemExit as end:  # Typer ends this way after success and failure
         return end.code if isinstance(end.code, int) else FAILED

@@ -54,6 +54,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("runtime.formulas",),
         ("runtime.bundles", "runtime.devices", "runtime.pictures"),
         ("runtime.formats",),
+        ("runtime.storage",),
         ("runtime",),
     ),
 }

@@ -27,11 +27,12 @@ from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import NstbatchError, StoppedError, UsageError
 
 from .faults import end_of_batch, reason_of
+from .fetched import fetched
 from .loss_curve import Curve
 from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from nstbatch.cli.output.claims import Claim
+    from nstbatch.cli.output.kept import KeptClaim
     from nstbatch.cli.output.ledger_lines import PictureLine
     from nstbatch.cli.output.output_folder import OutputFolder
     from nstbatch.runtime.descent.progress import Progress
@@ -181,45 +182,30 @@ def _by_another(job: Job, line: PictureLine, batch: Batch) -> Outcome:
     if not line.done:
         reason = f"Another process could not paint it: {line.reason}"
         return Outcome.of(job, Status.FAILED, reason)
-    fingerprint, _ = _made_from(job, batch)
+    fingerprint, _ = _made_from(job, batch, line)
     if fingerprint == line.fingerprint:
         return Outcome.of(job, Status.SKIPPED, "Another process has painted it.")
     reason = "Another process has since painted it with other settings."
     return Outcome.of(job, Status.FAILED, reason)
 
 
-def _made_from(job: Job, batch: Batch) -> tuple[str | None, Hashed | None]:
+def _made_from(
+    job: Job, batch: Batch, line: PictureLine | None = None
+) -> tuple[str | None, Hashed | None]:
     """Return the fingerprint and the photo's hash; None for both if the photo cannot be read."""
-    photo = batch.photos.hashed(job)
+    photo = batch.photos.hashed(job, line)
     if photo is None:
         return None, None
     return batch.photos.fingerprint(job, batch.origin, photo), photo
 
 
-def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome:
+def _paint(claim: KeptClaim, job: Job, batch: Batch, reporter: Reporter, stop: Stop) -> Outcome:
     start = time.perf_counter()
-    curve = Curve()
-    made_from = _made_from(job, batch)
+    made_from: tuple[str | None, Hashed | None] = (None, None)
     try:
-        snapshots = batch.folder.snapshots(claim, job)
-
-        def progressed(progress: Progress) -> None:
-            curve.add(progress.step, progress.losses.get("total", math.nan))
-            snapshots(progress)
-            reporter.progressed(job, progress)
-
-        painting = batch.painter(replace(job, checkpoint=claim.checkpoint), progressed, stop)
-        outcome = Outcome.of(
-            job,
-            Status.DONE,
-            seconds=time.perf_counter() - start if painting.seconds is None else painting.seconds,
-            steps=painting.steps,
-            losses=painting.losses,
-            provider=painting.provider,
-            precision=painting.precision,
-            details=painting.details,
-        )
-        batch.folder.keep(claim, job, painting, outcome, made_from, curve.points)
+        with fetched(job) as here:
+            made_from = _made_from(here, batch)
+            outcome = _painted(claim, here, batch, reporter, stop, made_from)
     except StoppedError as error:
         raise KeyboardInterrupt from error
     except UsageError:
@@ -231,4 +217,37 @@ def _paint(claim: Claim, job: Job, batch: Batch, reporter: Reporter, stop: Stop)
         seconds = time.perf_counter() - start
         outcome = Outcome.of(job, Status.FAILED, reason_of(error), seconds=seconds)
         batch.folder.note_failure(job, outcome, made_from)
+    return outcome
+
+
+def _painted(
+    claim: KeptClaim,
+    job: Job,
+    batch: Batch,
+    reporter: Reporter,
+    stop: Stop,
+    made_from: tuple[str | None, Hashed | None],
+) -> Outcome:
+    """Paint a photo and keep its picture; any error is a fault of this photo or of the batch."""
+    start = time.perf_counter()
+    curve = Curve()
+    snapshots = batch.folder.snapshots(claim, job)
+
+    def progressed(progress: Progress) -> None:
+        curve.add(progress.step, progress.losses.get("total", math.nan))
+        snapshots(progress)
+        reporter.progressed(job, progress)
+
+    painting = batch.painter(replace(job, checkpoint=claim.checkpoint), progressed, stop)
+    outcome = Outcome.of(
+        job,
+        Status.DONE,
+        seconds=time.perf_counter() - start if painting.seconds is None else painting.seconds,
+        steps=painting.steps,
+        losses=painting.losses,
+        provider=painting.provider,
+        precision=painting.precision,
+        details=painting.details,
+    )
+    batch.folder.keep(claim, job, painting, outcome, made_from, curve.points)
     return outcome

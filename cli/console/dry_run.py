@@ -20,7 +20,7 @@ from .results import print_json
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.plan import Plan
-    from nstbatch.cli.output.ledger import Ledger
+    from nstbatch.cli.output.kept import KeptLedger
 
 # Seconds for a step of a megapixel, from README.md: up to four minutes for 300 steps at 512 pixels
 # with vgg16, on two cores.
@@ -58,7 +58,7 @@ def show(plan: Plan, entries: Sequence[Entry], *, as_json: bool, quiet: bool = F
 
 def print_totals(
     entries: Sequence[Entry],
-    ledger: Ledger,
+    ledger: KeptLedger,
     effort: Effort | None,
     network: str,
     processes: Processes,
@@ -80,7 +80,7 @@ def estimate(
     pictures: int,
     shapes: Sequence[Shape],
     effort: Effort,
-    ledger: Ledger,
+    ledger: KeptLedger,
     network: str,
     processes: Processes = ALONE,
     *,
@@ -123,7 +123,7 @@ def step_seconds(network: str) -> float:
     return seconds * ROUGH_CORES / available_cores()
 
 
-def _seconds_before(ledger: Ledger, network: str, effort: Effort) -> float | None:
+def _seconds_before(ledger: KeptLedger, network: str, effort: Effort) -> float | None:
     """Return the median time for a step of a megapixel; None without earlier pictures.
 
     It is that of a whole processor, if processes divided it among themselves then.
@@ -142,12 +142,12 @@ def _square(megapixels: float) -> Shape:
     return side, side
 
 
-def _jobs(ledger: Ledger, run: str) -> int:
+def _jobs(ledger: KeptLedger, run: str) -> int:
     line = ledger.runs.get(run)
     jobs = line.settings.get("jobs") if line else None
     return jobs if isinstance(jobs, int) and jobs > 0 else 1
 
 
-def _network(ledger: Ledger, run: str) -> str | None:
+def _network(ledger: KeptLedger, run: str) -> str | None:
     line = ledger.runs.get(run)
     return line.bundle if line else None

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from nstbatch.runtime.storage.addresses import RemotePath
+
 
 class Identities:
     """Maps all names of one file to one string, also for a file that does not exist yet.
@@ -18,11 +20,15 @@ class Identities:
 
     def __call__(self, path: Path) -> str:
         """Return the same string for all names of a file."""
+        if isinstance(path, RemotePath):
+            return str(path)
         resolved = os.path.normcase(self.resolved(path))
         return resolved.casefold() if sys.platform == "darwin" else resolved
 
     def resolved(self, path: Path) -> str:
         """Return the absolute path of a file without links, in upper and lower case as given."""
+        if isinstance(path, RemotePath):
+            return str(path)
         folder, name = os.path.split(path)
         # os.path, because Path raises an OSError for a name that a file system finds too long.
         if not name or name == ".." or os.path.islink(path):  # noqa: PTH114

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from nstbatch.cli.text import count
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES
+from nstbatch.runtime.storage.addresses import RemotePath
+
+from .remote_search import pictures_at
 
 # For a picture without a mask: the name that the error shows.
 USUAL_SUFFIX = ".png"
@@ -25,6 +29,8 @@ def mask_of(picture: Path, given: Path) -> Path:
     Returns:
         A file; it need not exist.
     """
+    if isinstance(given, RemotePath):
+        return _mask_in_store(picture, given)
     if not os.path.isdir(given):  # noqa: PTH112, for long names
         return given
     named = (given / (picture.stem + suffix) for suffix in sorted(SUFFIXES))
@@ -41,7 +47,7 @@ def masks_of_styles(styles: Sequence[Path], given: Sequence[Path]) -> list[Path 
     """
     if not given:
         return [None] * len(styles)
-    if len(given) == 1 and os.path.isdir(given[0]):  # noqa: PTH112
+    if len(given) == 1 and _is_folder(given[0]):
         return [mask_of(style, given[0]) for style in styles]
     if len(given) != len(styles):
         raise UsageError(
@@ -49,3 +55,25 @@ def masks_of_styles(styles: Sequence[Path], given: Sequence[Path]) -> list[Path 
             f"{count(len(styles), 'style')} and {count(len(given), 'mask')}."
         )
     return list(given)
+
+
+def _is_folder(given: Path) -> bool:
+    if isinstance(given, RemotePath):
+        return _names_in_store(given) is not None
+    return os.path.isdir(given)  # noqa: PTH112, for long names
+
+
+def _mask_in_store(picture: Path, given: RemotePath) -> Path:
+    names = _names_in_store(given)
+    if names is None:
+        return given
+    suffixes = sorted(SUFFIXES)
+    wanted = (picture.name, *(picture.stem + suffix for suffix in suffixes))
+    return given / next((name for name in wanted if name in names), picture.stem + USUAL_SUFFIX)
+
+
+@cache
+def _names_in_store(given: RemotePath) -> frozenset[str] | None:
+    """Return the names in a folder of a store, listed once; None for the address of one mask."""
+    found = pictures_at(given)
+    return None if found == [given] else frozenset(each.name for each in found)

@@ -10,6 +10,8 @@ from enum import Enum, IntEnum
 from pathlib import Path
 from typing import TypeAlias
 
+from nstbatch.runtime.storage.addresses import is_address
+
 Setting: TypeAlias = str | int | float | bool | list["Setting"] | None
 """A value of a parameter, as JSON can hold it; paths are texts."""
 
@@ -143,7 +145,7 @@ def is_place(parameter: Parameter, value: str, folder: Path) -> bool:
         value: The value.
         folder: The folder that a relative path starts from.
     """
-    if value == os.fspath(STREAM):
+    if value == os.fspath(STREAM) or is_address(value):
         return False
     if parameter.is_path:
         return True

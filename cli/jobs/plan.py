@@ -17,6 +17,7 @@ from typing import TypeAlias
 from nstbatch.cli.text import printable, shell
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES, WRITABLE_SUFFIXES
+from nstbatch.runtime.storage.addresses import RemotePath
 
 from .identities import Identities
 from .left_out import LeftOut
@@ -28,6 +29,9 @@ from .search import Search, Unreadable
 FALLBACK_SUFFIX = ".png"
 
 SHOWN_PROBLEMS = 5
+
+# S3 and Azure: 1024 bytes, of which the name of the picture's record takes 26 for itself.
+MAX_KEY_BYTES = 996
 
 _FILE_HINT = "Choose another name with --out."
 
@@ -146,6 +150,7 @@ def make_plan(
         for variation in range(variations):
             try:
                 output = path if alone else _named(path, index, variation, variations, naming)
+                _check_key(output)
             except NameTooLongError as error:
                 unreadable[source, variation] = Unreadable(found.path, str(error))
                 continue
@@ -232,6 +237,12 @@ def _named(path: Path, index: int, variation: int, variations: int, naming: Nami
         path = path.with_stem(f"{path.stem}-{variation + 1}")
     check_length(path.name)
     return path
+
+
+def _check_key(path: Path) -> None:
+    """Raise a NameTooLongError for a picture in a store that no object can be named after."""
+    if isinstance(path, RemotePath) and len(os.fsencode(path.key)) > MAX_KEY_BYTES:
+        raise NameTooLongError(path.key)
 
 
 def _results_in_the_way(jobs: dict[_Key, Job], search: Search, identity: Identities) -> list[Path]:

@@ -11,11 +11,13 @@ from pathlib import Path
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES
+from nstbatch.runtime.storage.addresses import RemotePath
 
 from .globs import Globs
 from .identities import Identities
 from .left_out import READERS, LeftOut, is_of_a_system
 from .parameters import STREAM
+from .remote_search import expanded_in_store, is_folder, photos_in, there_in_store
 
 WILDCARDS = frozenset("*?[")
 
@@ -116,8 +118,8 @@ class Search:
             if not (paths or self.lenient):
                 raise UsageError(f"No file or folder matches {printable(given)}.")
             for path in paths:
-                if os.path.lexists(path):
-                    yield from self._at(path, out, identity, left_out)
+                if (there := _there(path)) is not None:
+                    yield from self._at(there, out, identity, left_out)
                 elif not self.lenient:
                     raise UsageError(f"There is no file or folder {printable(path)}.")
 
@@ -125,18 +127,29 @@ class Search:
         self, out: Path, identity: Identities, left_out: LeftOut
     ) -> Iterator[Found | Unreadable]:
         for path in self.listed:
-            if os.path.lexists(path):
-                yield from self._at(path, out, identity, left_out)
+            if (there := _there(path, listed=True)) is not None:
+                yield from self._at(there, out, identity, left_out)
             elif not self.lenient:
                 yield Unreadable(path, "There is no such file or folder.")
 
     def _at(
         self, path: Path, out: Path, identity: Identities, left_out: LeftOut
     ) -> Iterator[Found | Unreadable]:
-        if path.is_dir():
+        if isinstance(path, RemotePath) and is_folder(path):
+            try:
+                for photo, place in self._in_store(path, identity(out), left_out):
+                    yield Found(photo, place)
+            except OSError as error:
+                yield Unreadable(path, f"The folder cannot be read: {error.strerror}.")
+        elif path.is_dir():
             yield from self._scan(path, Path(), identity(out), identity, left_out)
         else:
             yield Found(path, Path(path.name), True)
+
+    def _in_store(
+        self, folder: RemotePath, out: str, left_out: LeftOut
+    ) -> Iterator[tuple[RemotePath, Path]]:
+        return photos_in(folder, out, recursive=self.recursive, globs=self.globs, left_out=left_out)
 
     def _scan(
         self, root: Path, place: Path, out: str, identity: Identities, left_out: LeftOut
@@ -180,6 +193,15 @@ def _expanded(path: Path) -> list[Path]:
 
     A file of exactly this name comes first, so that "IMG[1].jpg" is a name.
     """
+    if isinstance(path, RemotePath):
+        return [*expanded_in_store(path)] if WILDCARDS & set(path.key) else [path]
     if os.path.lexists(path) or not WILDCARDS & set(os.fspath(path)):
         return [path]
     return sorted(map(Path, glob.glob(os.fspath(path), recursive=True)))  # noqa: PTH207
+
+
+def _there(path: Path, *, listed: bool = False) -> Path | None:
+    """Return a path if there is such a file, folder or link; an object's with its stamp."""
+    if isinstance(path, RemotePath):
+        return there_in_store(path, listed=listed)
+    return path if os.path.lexists(path) else None

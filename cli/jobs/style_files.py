@@ -9,11 +9,13 @@ from pathlib import Path
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES
+from nstbatch.runtime.storage.addresses import RemotePath
 
+from .remote_search import pictures_at
 from .weighted import weighted_path
 
 
-def style_files(given: Sequence[str]) -> list[tuple[Path, float]]:
+def style_files(given: Sequence[str | os.PathLike[str]]) -> list[tuple[Path, float]]:
     """Return the files and weights of styles; a folder stands for the pictures in it.
 
     Args:
@@ -28,6 +30,9 @@ def style_files(given: Sequence[str]) -> list[tuple[Path, float]]:
 def _at(path: Path, weight: float) -> Iterator[tuple[Path, float]]:
     if not 0 < weight < float("inf"):  # also false for NaN
         raise UsageError(f"The weight of {printable(path)} must be above 0, not {weight:g}.")
+    if isinstance(path, RemotePath):
+        yield from ((picture, weight) for picture in pictures_at(path))
+        return
     if not os.path.isdir(path):  # noqa: PTH112, for long names
         yield path, weight
         return

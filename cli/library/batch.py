@@ -40,6 +40,7 @@ from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
 from nstbatch.cli.output.picture_writer import PictureWriter
 from nstbatch.cli.output.survey import Photos, refuse_outdated, survey
 from nstbatch.runtime.formats.picture_options import PictureOptions
+from nstbatch.runtime.storage.addresses import located
 
 if TYPE_CHECKING:
     from nstbatch.cli.batch.batch import Summary
@@ -126,16 +127,16 @@ class Batch:
             UsageError: A pattern is wrong, or ``together`` is no whole number above 0.
         """
         inputs = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
-        self.out = Path(out)
+        self.out = located(out)
         self._search = Search(
-            [Path(each) for each in inputs],
+            [located(each) for each in inputs],
             recursive=recursive,
             globs=Globs(list(include), list(exclude)),
             is_result=KnownResults(),
         )
         self._paint, self._network = paint, network
         self._pictures = pictures or PictureOptions()
-        self._sources = {name: Path(path) for name, path in (sources or {}).items()}
+        self._sources = {name: located(path) for name, path in (sources or {}).items()}
         self._settings = _settings(options)
         self._overwrite, self._together = overwrite, together
         self._photos = Photos()

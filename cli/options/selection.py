@@ -19,7 +19,8 @@ Inputs = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="INPUT",
-        help="Photos, folders of photos, patterns such as '*.jpg', or - for standard input.",
+        help="Photos, folders of photos, patterns such as '*.jpg', or - for standard input; also "
+        "addresses such as s3://bucket/photos.",
         show_default=False,
     ),
     Scope.PICTURE,

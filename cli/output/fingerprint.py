@@ -20,15 +20,15 @@ from typing import TypeAlias
 
 from nstbatch.cli.jobs.invocation import Invocation
 from nstbatch.cli.jobs.parameters import Scope
+from nstbatch.runtime.storage.addresses import RemotePath, Stamp
+from nstbatch.runtime.storage.local_copies import local_copy
+from nstbatch.runtime.storage.store import store_of
 
 # Raise it when a change of the code makes other pictures from the same settings.
 FORMAT = 1
 
 # The coarsest clock of a common file system: FAT's has two seconds.
 CLOCK_TICK = 2_000_000_000
-
-Stamp: TypeAlias = tuple[int, int, int]
-"""Size in bytes, and the times of the last change of content and metadata, in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,8 @@ def stamp(path: Path) -> Stamp | None:
 
     A program can set the time of a content's change, and not that of the metadata's (on POSIX).
     """
+    if isinstance(path, RemotePath):
+        return _stamp_in_store(path)
     try:
         status = path.stat()
     except OSError:
@@ -137,6 +139,8 @@ def stamp(path: Path) -> Stamp | None:
 
 def hash_file(path: Path) -> Hashed | None:
     """Hash a file piece by piece; None if it is no regular file or cannot be read."""
+    if isinstance(path, RemotePath):
+        return _hash_in_store(path)
     if stamp(path) is None:  # opening a pipe would wait for its other end
         return None
     try:
@@ -152,3 +156,23 @@ def hash_file(path: Path) -> Hashed | None:
 
 def _stamp(status: os.stat_result) -> Stamp:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _stamp_in_store(path: RemotePath) -> Stamp | None:
+    if path.stamp is not None:
+        return path.stamp
+    try:
+        version = store_of(path).version(path)
+    except OSError:
+        return None
+    return None if version is None else version.stamp
+
+
+def _hash_in_store(path: RemotePath) -> Hashed | None:
+    """Hash an object; the stamp is older than the bytes, so it never vouches for others."""
+    before = _stamp_in_store(path)
+    try:
+        with local_copy(path) as copy, copy.open("rb") as file:
+            return Hashed(hashlib.file_digest(file, "sha256").hexdigest(), before)
+    except OSError:
+        return None

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from nstbatch.runtime.storage.addresses import is_address, located
+
 from .claims import FOLDER, INTENT
 from .ledger import NAME, NAME_ALONE
 from .ledger_lines import results_of
+from .remote_records import pictures_in_store
 
 FRAMES_FROM = ".made-from"
 """Beside the frames of a film, see :mod:`nstbatch.runtime.systems.zoom`, and beside snapshots."""
@@ -64,6 +67,8 @@ class KnownResults:
 
 
 def _read(folder: str) -> _Known:
+    if is_address(folder):
+        return _Known(pictures_in_store(located(folder)))
     results = {result for data in _records(Path(folder)) for result in results_of(data)}
     return _Known(
         frozenset(picture for picture, _ in results),

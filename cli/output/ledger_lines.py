@@ -18,8 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, TypeGuard, cast
 
 from nstbatch.cli.text import printable
-
-from .fingerprint import Stamp
+from nstbatch.runtime.storage.addresses import Stamp, is_address, located
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ class RunLine:
 
     def path(self, name: str) -> Path:
         """Return the path of a file that the command line names."""
-        return Path(self.folder, name)
+        return located(name) if is_address(name) else Path(self.folder, name)
 
 
 @dataclass(frozen=True, eq=False)

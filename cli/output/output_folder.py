@@ -22,17 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 import nstbatch
 from nstbatch.cli.jobs.invocation import Invocation
-from nstbatch.cli.jobs.painting import BatchStoppedError
-from nstbatch.cli.jobs.plan import Job, make_writable
+from nstbatch.cli.jobs.plan import Job
 from nstbatch.cli.text import printable
 from nstbatch.runtime.devices.devices import installed_versions
 from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.files import write_atomically
 
-from . import settings_file
-from .claims import Claim, Claims
 from .fingerprint import Hashed, Origin, stamp
-from .ledger import NAME, NAME_ALONE, Ledger
+from .kept import kept_in
 from .ledger_lines import PictureLine
 from .picture_writer import PictureWriter
 from .snapshots import Snapshots
@@ -41,6 +37,8 @@ from .survey import is_as_made, key_of
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.painting import Outcome, Painting
     from nstbatch.runtime.bundles.bundle import Bundle
+
+    from .kept import KeptClaim
 
 log = logging.getLogger(__name__)
 
@@ -94,11 +92,9 @@ class OutputFolder:
         self.path = path
         self._writer = writer or PictureWriter()
         self.run = secrets.token_hex(6)
-        self.claims = Claims(path)
         self._alone = alone
         self._snapshots = snapshots
-        self.ledger = Ledger(path, self.claims.ledger_lock, NAME_ALONE if alone else NAME)
-        self._identity: tuple[int, int] | None = None
+        self._place, self._claims, self.ledger = kept_in(path, alone=alone)
 
     def __enter__(self) -> OutputFolder:
         """Check that everything can be written, and clean up after killed runs.
@@ -106,15 +102,12 @@ class OutputFolder:
         Raises:
             UsageError: A file or folder cannot be written.
         """
-        make_writable(self.path)
-        self.claims.check_writable()
+        self._place.check_writable()
+        self._claims.check_writable()
         self.ledger.check_writable()
-        status = self.path.stat()
-        self._identity = (status.st_dev, status.st_ino)
         try:
-            with self.claims.ledger_lock():
-                settings_file.sweep(self.path)
-            for claim in self.claims.left_behind():
+            self._place.sweep()
+            for claim in self._claims.left_behind():
                 with claim:
                     self._recover(claim)
             self.ledger.refresh()
@@ -131,29 +124,12 @@ class OutputFolder:
         traceback: TracebackType | None,
     ) -> None:
         """Remove the files that only served the batch."""
-        self.claims.close()
-
-    def check(self) -> None:
-        """Raise a BatchStoppedError if the folder is gone or was replaced by another one.
-
-        When a disk is removed, an empty folder stays in its place.
-        """
-        try:
-            status = self.path.stat()
-        except OSError as error:
-            raise BatchStoppedError(
-                f"The output folder {printable(self.path)} is gone: {error.strerror}."
-            ) from error
-        if (status.st_dev, status.st_ino) != self._identity:
-            raise BatchStoppedError(
-                f"The output folder {printable(self.path)} is gone: another folder has its name."
-            )
+        self._claims.close()
 
     def begin(self, invocation: Invocation, origin: Origin, bundle: NetworkRecord) -> None:
         """Write the ledger's line about this run, and its settings file."""
         if invocation.verb and not self._alone:
-            with self.claims.ledger_lock():
-                settings_file.save(invocation, self.path)
+            self._place.save_settings(invocation)
         self.ledger.append(
             {
                 "kind": "run",
@@ -170,14 +146,14 @@ class OutputFolder:
             }
         )
 
-    def claim(self, job: Job) -> Claim | None:
+    def claim(self, job: Job) -> KeptClaim | None:
         """Claim a picture; return None if another process has claimed it.
 
         Raises:
             BatchStoppedError: The folder is gone.
         """
-        self.check()
-        claim = self.claims.take(key_of(job.output, self.path))
+        self._place.check()
+        claim = self._claims.take(key_of(job.output, self.path))
         if claim is not None:
             try:
                 self._recover(claim)
@@ -187,14 +163,14 @@ class OutputFolder:
                 raise
         return claim
 
-    def snapshots(self, claim: Claim, job: Job) -> Snapshots:
+    def snapshots(self, claim: KeptClaim, job: Job) -> Snapshots:
         """Return what takes the snapshots of a picture; an OSError if old ones cannot go."""
         encode = partial(self._writer.encode_snapshot, job)
         return Snapshots(job.output, self._snapshots, encode, claim.token)
 
     def keep(
         self,
-        claim: Claim,
+        claim: KeptClaim,
         job: Job,
         painting: Painting,
         outcome: Outcome,
@@ -219,7 +195,7 @@ class OutputFolder:
                 will add its line.
         """
         file = self._writer.encode(job, painting)
-        self.check()
+        self._place.check()
         height, width = painting.image.shape[:2]
         record = self._line(job, outcome, made_from) | {
             "curve": curve,
@@ -229,17 +205,16 @@ class OutputFolder:
         }
         companions = self._companions(job, painting)
         try:
-            job.output.parent.mkdir(parents=True, exist_ok=True)
             claim.intend(record | {COMPANIONS: len(companions)})
             for path, companion in companions.items():
-                write_atomically(path, companion, claim.token)
+                self._place.write(path, companion, claim.token)
             # The picture comes last: if it exists, all its files exist.
-            write_atomically(job.output, file.data, claim.token, modified_ns=file.modified_ns)
+            written = self._place.write(job.output, file.data, claim.token, file.modified_ns)
         except OSError as error:
             self._remove_companions(job.output, companions)
             claim.carried_out()
             raise ImageError(f"The picture cannot be written: {error.strerror}.") from error
-        self.ledger.append(record | {"output_stamp": stamp(job.output)})
+        self.ledger.append(record | {"output_stamp": written})
         claim.carried_out()
 
     def _companions(self, job: Job, painting: Painting) -> dict[Path, bytes]:
@@ -252,7 +227,7 @@ class OutputFolder:
         }
         for path in companions:
             # If the picture is there and painted nevertheless, it is to be overwritten.
-            if os.path.lexists(path) and not (known or os.path.lexists(job.output)):
+            if self._place.exists(path) and not (known or self._place.exists(job.output)):
                 raise ImageError(
                     f"{printable(path)} is there already, and was not made by an earlier run. "
                     "Choose another output folder with --out, or other names with --name."
@@ -261,15 +236,15 @@ class OutputFolder:
 
     def _remove_companions(self, output: Path, companions: Iterable[Path]) -> None:
         """Remove the further files of a picture that was not written; they come before it."""
-        if not os.path.lexists(output):
+        if not self._place.exists(output):
             for path in companions:
-                path.unlink(missing_ok=True)
+                self._place.remove(path)
 
     def note_failure(
         self, job: Job, outcome: Outcome, made_from: tuple[str | None, Hashed | None]
     ) -> None:
         """Write the ledger's line about a failed photo; raise an OSError if that fails."""
-        self.check()
+        self._place.check()
         self.ledger.append(self._line(job, outcome, made_from))
 
     def _line(
@@ -288,7 +263,7 @@ class OutputFolder:
             "input_stamp": photo and photo.stamp,
         }
 
-    def _recover(self, claim: Claim) -> None:
+    def _recover(self, claim: KeptClaim) -> None:
         """Finish the picture of a process that was killed while it held this claim."""
         record = claim.intended
         line = None if record is None else PictureLine.parse(record)
@@ -300,7 +275,8 @@ class OutputFolder:
             if self._is_unknown(line) and is_as_made(output, line):
                 log.info("finished by a run that was killed: %s", printable(output))
                 self.ledger.append(record | {"output_stamp": stamp(output)})
-            self._remove_companions(output, companions)
+            if companions:
+                self._remove_companions(output, companions)
         claim.carried_out()
 
     def _is_unknown(self, line: PictureLine) -> bool:

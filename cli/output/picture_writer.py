@@ -109,7 +109,7 @@ class PictureWriter:
         try:
             return read_metadata(job.photo, self._options.keep)
         except ImageError as error:
-            log.warning("No metadata is kept from %s: %s", printable(job.photo), error)
+            log.warning("No metadata is kept from %s: %s", printable(job.input), error)
             return nothing
 
     def _recipe(self, run: Invocation, job: Job, painting: Painting) -> str:

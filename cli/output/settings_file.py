@@ -10,6 +10,7 @@ from nstbatch.cli.jobs.invocation import SAVED, Invocation
 from nstbatch.cli.jobs.parameters import NO_DEFAULTS, Parameter, Scope, Setting, is_place
 from nstbatch.cli.text import printable
 from nstbatch.runtime.files import temporary_name, write_atomically
+from nstbatch.runtime.storage.addresses import RemotePath
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,13 @@ def save(run: Invocation, out: Path) -> None:
     Raises:
         OSError: It cannot be written.
     """
+    data = text(run, out)
+    sweep(out)
+    write_atomically(out / SAVED, data, _TOKEN)
+
+
+def text(run: Invocation, out: Path) -> bytes:
+    """Return the settings file of a batch for its output folder."""
     import tomli_w
 
     places = {parameter.name: parameter for parameter in run.parameters if parameter.may_be_path}
@@ -42,9 +50,7 @@ def save(run: Invocation, out: Path) -> None:
         reason = f"{name} is left out, because TOML cannot hold a file name that is not UTF-8"
         heading += f"# {reason}: {_shown(data.pop(name))}\n"
         log.warning("%s: %s.", SAVED, reason)
-    text = f"{heading}\n{tomli_w.dumps(data)}".encode()
-    sweep(out)
-    write_atomically(out / SAVED, text, _TOKEN)
+    return f"{heading}\n{tomli_w.dumps(data)}".encode()
 
 
 def sweep(out: Path) -> None:
@@ -57,6 +63,8 @@ def _relative(parameter: Parameter, value: Setting, out: Path) -> Setting:
         return [_relative(parameter, element, out) for element in value]
     if not isinstance(value, str) or not is_place(parameter, value, Path()):
         return value
+    if isinstance(out, RemotePath):  # no path leads from a store to a disk
+        return Path(value).absolute().as_posix()
     try:
         return Path(os.path.relpath(value, out)).as_posix()
     except ValueError:  # on another drive

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstbatch.runtime.errors import ImageError
+from nstbatch.runtime.storage.addresses import RemotePath
+from nstbatch.runtime.storage.store import store_of
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.plan import Job
@@ -28,7 +30,7 @@ def write_sheet(out: Path, jobs: Sequence[Job]) -> Path | None:
         ImageError: It cannot be written.
     """
     from nstbatch.runtime.pictures.contact_sheet import contact_sheet
-    from nstbatch.runtime.pictures.images import write
+    from nstbatch.runtime.pictures.images import encode, write
 
     # By name: a call for a part of the pictures, such as retry's, has them in another order.
     styles = sorted({job.sources["style"] for job in jobs}, key=lambda path: path.name)
@@ -44,8 +46,12 @@ def write_sheet(out: Path, jobs: Sequence[Job]) -> Path | None:
         column_headings=[style.stem for style in columns],
         cell_size=CELL,
     )
-    write(out / NAME, sheet)
-    return out / NAME
+    path = out / NAME
+    if isinstance(path, RemotePath):
+        store_of(path).write(path, encode(path.suffix, sheet))
+    else:
+        write(path, sheet)
+    return path
 
 
 def _shown(picture: Path) -> LabelledPicture | None:

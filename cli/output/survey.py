@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from nstbatch.cli.jobs.plan import SHOWN_PROBLEMS, Job, Plan, Source
 from nstbatch.cli.text import count, printable
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.storage.addresses import RemotePath, Stamp
+from nstbatch.runtime.storage.store import store_of
 
-from .fingerprint import Hashed, Origin, Stamp, hash_file, stamp
+from .fingerprint import Hashed, Origin, hash_file, stamp
 from .ledger_lines import word_sha256
 
 if TYPE_CHECKING:
-    from .ledger import Ledger
+    from .kept import KeptLedger
     from .ledger_lines import PictureLine
 
 
@@ -67,11 +69,14 @@ class Photos:
         The hash comes from the ledger's line if the photo's stamp is still the same. For a picture
         of many images it is their digest, and for one without an image the hash of its word.
         """
-        path = job.file
         if job.photo is None:
             return Hashed(job.digest or word_sha256(job.input), None)
+        is_copy = isinstance(job.input, RemotePath) and job.stored_in is not None
+        path = job.input if is_copy else job.file
         if line and line.input_sha256 and _is(path, line.input_stamp):
             return Hashed(line.input_sha256, line.input_stamp)
+        if is_copy and (copy := hash_file(job.file)) is not None:
+            return Hashed(copy.sha256, stamp(job.input))
         return self._hash(path)
 
     def origin(self, job: Job, origin: Origin) -> Origin:
@@ -94,7 +99,7 @@ class Photos:
 
 
 def survey(
-    plan: Plan, out: Path, ledger: Ledger, origin: Origin, photos: Photos, *, overwrite: bool
+    plan: Plan, out: Path, ledger: KeptLedger, origin: Origin, photos: Photos, *, overwrite: bool
 ) -> list[Entry]:
     """Return the jobs of a plan with the states of their pictures.
 
@@ -105,18 +110,22 @@ def survey(
         origin: Everything that the pictures are made from, except the photos.
         photos: Hashes the photos.
         overwrite: True to paint all pictures, also those that exist.
+
+    Raises:
+        UsageError: The store of the pictures cannot be read.
     """
+    find = _finder(out)
 
     def entry(job: Job) -> Entry:
         key = key_of(job.output, out)
         line = ledger.last(key)
-        # os.path, because Path raises an OSError for a name that a file system finds too long.
-        if overwrite or not os.path.isfile(job.output):  # noqa: PTH113
+        output = find(job.output)
+        if overwrite or output is None or ledger.is_under_way(key):
             return Entry(job, key, Standing.TO_DO, line)
         made = ledger.last_done(key)
         if made is None:
             return Entry(job, key, Standing.UNKNOWN, line)
-        if not is_as_made(job.output, made):
+        if not is_as_made(output, made):
             return Entry(job, key, Standing.CHANGED, line)
         photo = photos.hashed(job, made)
         if photo is None:  # the painter will report the reason
@@ -127,6 +136,18 @@ def survey(
         return Entry(job, key, Standing.OUTDATED, line, difference)
 
     return [entry(job) for job in plan.jobs]
+
+
+def _finder(out: Path) -> Callable[[Path], Path | None]:
+    """Return what finds a picture's file, None if it is not there; a store is listed once."""
+    if isinstance(out, RemotePath):
+        try:
+            there: dict[Path, Path] = {path: path for path in store_of(out).list(out, deep=True)}
+        except OSError as error:
+            raise UsageError(f"{printable(out)} cannot be read: {error.strerror}.") from error
+        return lambda path: there.get(path)
+    # os.path, because Path raises an OSError for a name that a file system finds too long.
+    return lambda path: path if os.path.isfile(path) else None  # noqa: PTH113
 
 
 def is_as_made(output: Path, line: PictureLine) -> bool:
@@ -145,7 +166,9 @@ def _is(path: Path, known: Stamp | None) -> bool:
     return known is not None and stamp(path) == known
 
 
-def _difference(job: Job, photo: Hashed, made: PictureLine, ledger: Ledger, origin: Origin) -> str:
+def _difference(
+    job: Job, photo: Hashed, made: PictureLine, ledger: KeptLedger, origin: Origin
+) -> str:
     if photo.sha256 != made.input_sha256 and job.source is not Source.IMAGES:
         return "from another photo of that name, or an earlier version of it"
     run = ledger.runs.get(made.run)

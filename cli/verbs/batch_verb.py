@@ -14,8 +14,10 @@ from nstbatch.cli.jobs.parameters import STREAM
 from nstbatch.cli.options.reporting import Reporting, StepReporting
 from nstbatch.cli.parsing.invocation import invocation
 from nstbatch.cli.parsing.toml_options import given
+from nstbatch.cli.text import printable
 from nstbatch.cli.workers.processes import Processes
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.storage.addresses import RemotePath
 
 from .alone import alone, check_alone
 from .input_options import InputOptions, read_standard_input
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from nstbatch.cli.jobs.invocation import Invocation
     from nstbatch.cli.options.selection import Selection
     from nstbatch.cli.options.writing import PhotoWriting, SheetWriting
+
+
+ON_DISK_ALONE = ("deconv", "reconstruct")
+"""The verbs that write more than pictures beside their ledger, such as tables."""
 
 
 def batch_options(
@@ -41,6 +47,7 @@ def batch_options(
         UsageError: Options are out of range, or exclude each other.
     """
     set_verbosity(quiet=reporting.quiet, verbose=reporting.verbose)
+    steps = reporting if isinstance(reporting, StepReporting) else StepReporting()
     import_onnxruntime()
     if writing.max_pixels is not None:
         from nstbatch.runtime.formats.limits import set_max_pixels
@@ -50,6 +57,8 @@ def batch_options(
     picture = alone(selection.out, writing.pictures, temporary)
     if picture is not None:
         check_alone(picture, writing.pictures, given(context))
+    if isinstance(selection.out, RemotePath):
+        _check_store(selection.out, context.info_name or "", steps, reporting)
     run = invocation(context)
     if run.changed:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in run.changed)
@@ -58,7 +67,6 @@ def batch_options(
             "your own defaults have changed. To make all pictures again, run the command itself "
             "with --overwrite."
         )
-    steps = reporting if isinstance(reporting, StepReporting) else StepReporting()
     return BatchOptions(
         out=selection.out if picture is None else picture.file.parent,
         recursive=selection.recursive,
@@ -84,6 +92,22 @@ def batch_options(
         ),
         alone=picture,
     )
+
+
+def _check_store(out: RemotePath, verb: str, steps: StepReporting, reporting: Reporting) -> None:
+    """Raise a UsageError for an address that takes no pictures, or options that need a disk."""
+    if out.is_of_the_web:
+        raise UsageError(f"{printable(out)} cannot be written to: addresses of the web are read.")
+    options = {
+        verb: verb in ON_DISK_ALONE,
+        "--snapshots": steps.snapshots,
+        "--report": reporting.report,
+        "--watch-progress": reporting.watch_progress,
+        "--watch-port": reporting.watch_port,
+    }
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"{name} needs an output folder on a disk, not {printable(out)}.")
 
 
 def _stored_input(

@@ -15,6 +15,8 @@ import typer
 from nstbatch.cli.exit_codes import DONE, FAILED
 from nstbatch.cli.jobs.memory_budget import ONLY_WHOLE, MemoryBudget
 from nstbatch.cli.text import printable, shell
+from nstbatch.runtime.storage.addresses import RemotePath
+from nstbatch.runtime.storage.local_copies import scratch_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -257,7 +259,8 @@ def fit(work: Work, photos: Sequence[Path], batch: BatchOptions, processes: int)
     if work.effort is None or not photos:
         return None
     engine = work.engines[0] if work.engines else None
-    return work.budget.fit(engine, work.effort, photos, batch.out, processes)
+    folder = scratch_folder() if isinstance(batch.out, RemotePath) else batch.out
+    return work.budget.fit(engine, work.effort, photos, folder, processes)
 
 
 def _print_what_is_faster(batch: BatchOptions) -> None:

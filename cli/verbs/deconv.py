@@ -18,6 +18,7 @@ from nstbatch.cli.options.selection import Inputs, Selection
 from nstbatch.cli.options.writing import SheetWriting
 from nstbatch.cli.parsing.with_groups import with_groups
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.storage.addresses import RemotePath
 
 from .batch_verb import batch_options
 from .carry_out_sheets import draw, say, search
@@ -78,6 +79,8 @@ def _find_images(
     images, unreadable, left_out = find_images(search, batch.out)
     if not images and not unreadable:
         raise nothing_found(search, left_out, batch)
+    if any(isinstance(image, RemotePath) for image in images):
+        raise UsageError("deconv reads each photo many times: copy them to a disk first.")
     say_left_out(left_out, batch)
     return images, unreadable
 

@@ -14,6 +14,7 @@ from nstbatch.cli.text import printable
 from nstbatch.runtime.checks import OWN, at_least
 from nstbatch.runtime.errors import ImageError, UsageError
 from nstbatch.runtime.pictures.films import Video, check_encoder, encode
+from nstbatch.runtime.storage.addresses import RemotePath
 from nstbatch.runtime.systems.dream_options import (
     GUIDE_SIZE,
     ClassPictureOptions,
@@ -133,6 +134,10 @@ def films(
     """Return the work for an endless zoom into each photo, or into noise if there is none."""
     from nstbatch.cli.jobs.plan import Job, Plan, Source
 
+    if isinstance(batch.out, RemotePath):
+        raise UsageError(
+            f"A zoom keeps its frames: give --out a folder on a disk, not {printable(batch.out)}."
+        )
     has_photos = bool(inputs or batch.inputs.from_file)
     if not has_photos and options.size == OWN:
         raise UsageError(f"--size {OWN} needs a photo; give a film from noise a number of pixels.")

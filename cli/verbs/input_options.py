@@ -11,6 +11,7 @@ from pathlib import Path
 from nstbatch.cli.jobs.parameters import STREAM
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
+from nstbatch.runtime.storage.addresses import located
 
 # Windows' Notepad begins files with it.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -63,7 +64,7 @@ class InputOptions:
             names = [
                 line.removesuffix(b"\r") for line in data.removeprefix(BYTE_ORDER_MARK).split(b"\n")
             ]
-        return [Path(os.fsdecode(name)) for name in names if name]
+        return [located(os.fsdecode(name)) for name in names if name]
 
 
 def read_standard_input(what: str) -> bytes:

@@ -20,7 +20,7 @@ from nstbatch.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from nstbatch.cli.output.fingerprint import Source
-    from nstbatch.cli.output.ledger import Ledger
+    from nstbatch.cli.output.kept import KeptLedger
     from nstbatch.cli.output.ledger_lines import PictureLine, RunLine
 
 
@@ -52,23 +52,22 @@ def retry(
         settings = ledger.runs[lines[-1].run].settings
         if _call_again(context, words, folder, out, lines, settings) == INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
-    ledger.refresh()
+    ledger = _ledger(out)
     raise typer.Exit(FAILED if ledger.failures else DONE)
 
 
-def _ledger(out: Path) -> Ledger:
-    from nstbatch.cli.output.ledger import Ledger
+def _ledger(out: Path) -> KeptLedger:
+    from nstbatch.cli.output.kept import kept_in
+    from nstbatch.cli.output.ledger import NAME
 
-    ledger = Ledger(out)
-    if not ledger.path.is_file():
-        raise UsageError(
-            f"{printable(out)} is not the output folder of a batch: it has no {ledger.path.name}."
-        )
+    ledger = kept_in(out).ledger
+    if not ledger.is_there:
+        raise UsageError(f"{printable(out)} is not the output folder of a batch: it has no {NAME}.")
     return ledger
 
 
 def _commands(
-    ledger: Ledger, failures: Iterable[PictureLine]
+    ledger: KeptLedger, failures: Iterable[PictureLine]
 ) -> list[tuple[tuple[str, ...], str, list[PictureLine]]]:
     """Return the commands that failed, with their folders and their failed pictures."""
     calls: dict[tuple[tuple[str, ...], str], list[PictureLine]] = {}

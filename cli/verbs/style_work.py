@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -175,7 +174,7 @@ class Styles:
         from nstbatch.cli.jobs.style_files import style_files
         from nstbatch.runtime.style.paintings import Style
 
-        self.files: list[tuple[Path, float]] = style_files([os.fspath(each) for each in given])
+        self.files: list[tuple[Path, float]] = style_files(given)
         self.paths: list[Path] = [path for path, _ in self.files]
         self.each: list[Path] = self.paths if stylizing.each_style else []
         if self.each:

@@ -28,6 +28,8 @@ from nstbatch.runtime.formats.encoding import FORMATS, Format
 from nstbatch.runtime.formats.metadata import Metadata
 from nstbatch.runtime.formats.picture_options import QUALITIES, SUFFIXES_OF_EXTRAS
 from nstbatch.runtime.formats.srgb import Samples
+from nstbatch.runtime.storage.addresses import RemotePath
+from nstbatch.runtime.storage.local_copies import local_copy
 
 from .samples import (
     OVERSHOOT,
@@ -165,11 +167,12 @@ def _with_alpha(
 
 
 def _read_file(path: str | os.PathLike[str], at_least: int | None) -> Samples:
-    found = _path(path)
+    found = path if isinstance(path, RemotePath) else _path(path)
     try:
-        _check_file(found.stat())
-        found.open("rb").close()  # libvips does not say why it cannot open a file
-        return decode(Content(found), at_least)
+        with local_copy(found) as file:
+            _check_file(file.stat())
+            file.open("rb").close()  # libvips does not say why it cannot open a file
+            return decode(Content(file), at_least)
     except OSError as error:
         raise ImageError(f"The file cannot be read: {error.strerror}.") from error
     except ValueError as error:  # a name that no file can have

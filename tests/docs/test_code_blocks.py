@@ -68,6 +68,7 @@ LEFT_OUT = {
     ("service.md", "installs the package"),
     ("service.md", "runs until Ctrl-C"),
     ("service.md", "runs until Ctrl-C, with a token"),
+    ("storage.md", "needs a bucket"),
     ("usage.md", "a line for build() of mynet.py"),
     ("usage.md", "downloads weights; tests/exporter has exports of these networks"),
     ("usage.md", "installs the package"),

@@ -11,7 +11,7 @@ import pytest
 from nstbatch.cli.jobs.invocation import Call, Invocation
 from nstbatch.cli.jobs.painting import BatchStoppedError, Outcome, Painting, Status
 from nstbatch.cli.jobs.plan import Job
-from nstbatch.cli.output import output_folder
+from nstbatch.cli.output import local_place
 from nstbatch.cli.output.fingerprint import Hashed, Origin
 from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
 from nstbatch.runtime.devices.devices import installed_versions
@@ -121,9 +121,9 @@ def kill_at(monkeypatch, owner, name: str, call: int = 1, *, after: bool = False
     [
         ("claims.Claim", "intend", 1, False, False),
         ("claims.Claim", "intend", 1, True, False),
-        ("output_folder", "write_atomically", 1, True, False),
-        ("output_folder", "write_atomically", 2, False, False),
-        ("output_folder", "write_atomically", 2, True, True),
+        ("local_place", "write_atomically", 1, True, False),
+        ("local_place", "write_atomically", 2, False, False),
+        ("local_place", "write_atomically", 2, True, True),
         ("ledger.Ledger", "append", 1, False, True),
         ("ledger.Ledger", "append", 1, True, True),
     ],
@@ -133,7 +133,7 @@ def test_whenever_it_is_killed_the_next_run_knows(monkeypatch, owner, name, call
 
     owners = {
         "claims.Claim": claims.Claim,
-        "output_folder": output_folder,
+        "local_place": local_place,
         "ledger.Ledger": ledger.Ledger,
     }
     with monkeypatch.context() as patch:
@@ -154,7 +154,7 @@ def test_whenever_it_is_killed_the_next_run_knows(monkeypatch, owner, name, call
 
 def test_unfinished_files_of_killed_runs_are_removed(monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(output_folder, "write_atomically", _half)
+        patch.setattr(local_place, "write_atomically", _half)
         with pytest.raises(KilledError):
             keep()
     assert any(name.endswith(".tmp") for name in files())
@@ -163,7 +163,7 @@ def test_unfinished_files_of_killed_runs_are_removed(monkeypatch):
     assert files() == []
 
 
-def _half(path: Path, data: bytes, token: str) -> None:
+def _half(path: Path, data: bytes, token: str, **options: object) -> None:
     path.with_name(temporary_name(token)).write_bytes(data[: len(data) // 2])
     raise KilledError
 
@@ -172,7 +172,7 @@ def test_an_intent_that_was_not_carried_out_does_not_claim_another_file(monkeypa
     JOB.output.parent.mkdir(parents=True)
     JOB.output.write_bytes(b"somebody's")
     with monkeypatch.context() as patch:
-        patch.setattr(output_folder, "write_atomically", _half)
+        patch.setattr(local_place, "write_atomically", _half)
         with pytest.raises(KilledError):
             keep()
     with OutputFolder(OUT) as folder:
@@ -184,10 +184,10 @@ def test_an_intent_that_was_not_carried_out_does_not_claim_another_file(monkeypa
 
 
 def test_a_picture_that_cannot_be_written_leaves_nothing(monkeypatch):
-    def refuse(path, data, token):
+    def refuse(path, data, token, **options):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(output_folder, "write_atomically", refuse)
+    monkeypatch.setattr(local_place, "write_atomically", refuse)
     with pytest.raises(ImageError, match=r"cannot be written: Input/output error\.") as raised:
         keep()
     assert isinstance(raised.value.__cause__, OSError)
