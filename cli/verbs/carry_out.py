@@ -127,28 +127,29 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
 def _divided(
     jobs: Batch, batch: BatchOptions, terminate: Callable[[], None]
 ) -> Iterator[tuple[Batch, Callable[[], None]]]:
-    """Let worker processes paint, if the options ask for some and there are photos for several.
+    """Let workers paint, if the options ask for some.
 
     Yields the batch with its painter, and what ends the painter's calls under way.
     """
     processes = batch.processes.at_most(jobs.to_do)
-    if len(processes) < 2:
+    if not processes.paint:
         yield jobs, terminate
         return
     from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.options.defaults import environment
     from nstbatch.cli.output.survey import Standing
     from nstbatch.cli.workers.pool import Pool
 
     plan = Plan(tuple(entry.job for entry in jobs.entries if entry.standing is Standing.TO_DO))
     starts = list(processes.starts(batch.invocation.call.words, plan))
     shows = bool(batch.snapshots or batch.preview or batch.watch_progress or batch.watch_port)
-    with Pool(starts, shows=shows) as pool:
+    with processes.opened(environment()) as opener, Pool(starts, opener, shows=shows) as pool:
 
         def begin() -> None:
             jobs.begin()
             pool.start()
 
-        at_once = jobs.at_once * len(processes)
+        at_once = processes.at_once(jobs.at_once)
         yield replace(jobs, painter=pool.paint, begin=begin, at_once=at_once), pool.terminate
 
 
@@ -240,7 +241,7 @@ def _to_do(entries: Sequence[Entry]) -> list[Path]:
 
 def _fit(work: Work, photos: Sequence[Path], batch: BatchOptions, processes: int) -> str | None:
     """Choose tiles by the memory that there is, and return a sentence about it; None without."""
-    if work.effort is None or not photos:
+    if work.effort is None or not photos or batch.processes.are_elsewhere:
         return None
     engine = work.engines[0] if work.engines else None
     return work.budget.fit(engine, work.effort, photos, batch.out, processes)
@@ -251,7 +252,8 @@ def _print_what_is_faster(batch: BatchOptions) -> None:
     from nstbatch.runtime.devices.providers import within_reach
 
     asked = batch.invocation.settings
-    if (asked.get("device"), asked.get("precision")) != ("auto", "auto"):
+    is_told = (asked.get("device"), asked.get("precision")) != ("auto", "auto")
+    if is_told or batch.processes.are_elsewhere:
         return
     missing = within_reach()
     if missing is not None:

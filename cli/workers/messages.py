@@ -1,4 +1,4 @@
-"""The messages between a batch and its worker processes: pickles, one after the other, in pipes."""
+"""The messages between a batch and its workers: in pipes, pickles one after the other."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Start:
     words: tuple[str, ...]
     plan: Plan
     cores: frozenset[int]
-    """Numbers of the cores that the process may use; empty for all."""
+    """Numbers of the cores that the worker may use; empty for all."""
     processes: int
-    """Number of worker processes, which share the memory."""
+    """Number of workers that share the memory of its machine."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The service of a worker process: it paints what the batch asks for."""
+"""The service of a worker: it paints what the batch asks for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nstbatch.cli.batch.faults import end_of_batch, is_device_gone, reason_of
 from nstbatch.cli.jobs.painting import Painter, Painting
@@ -27,12 +27,10 @@ from .messages import (
     Painted,
     Ready,
     Said,
-    Sender,
     Shown,
     Stepped,
     StopPainting,
     Terminate,
-    received,
 )
 
 if TYPE_CHECKING:
@@ -44,14 +42,16 @@ log = logging.getLogger(__name__)
 class Service:
     """Paints for the process that this one was started by."""
 
-    def __init__(self, plan: Plan, processes: int, requests: IO[bytes], send: Sender) -> None:
+    def __init__(
+        self, plan: Plan, processes: int, requests: Iterable[Any], send: Callable[[Any], None]
+    ) -> None:
         """Serve nothing yet.
 
         Args:
             plan: The plan of the batch.
             processes: Number of worker processes, which share the memory.
-            requests: The pipe from the batch.
-            send: Sends to the batch.
+            requests: The messages of the batch, until it ends.
+            send: Sends to the batch; an OSError or a ValueError if it has ended.
         """
         self.plan = plan
         self.processes = processes
@@ -71,7 +71,7 @@ class Service:
             at_once: Number of photos that the painter may work on at a time.
         """
         self._tell(Ready(at_once))
-        for message in received(self._requests):
+        for message in self._requests:
             if isinstance(message, Terminate):
                 terminate()
             elif isinstance(message, Paint):
@@ -168,7 +168,7 @@ def _failed(number: int, error: Exception) -> Failed:
 class Relay(io.TextIOBase):
     """Sends the lines of this process's standard error to the batch, which prints them."""
 
-    def __init__(self, send: Sender) -> None:
+    def __init__(self, send: Callable[[Any], None]) -> None:
         self._send = send
         self._line = ""
         self._lock = threading.Lock()
