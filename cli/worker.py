@@ -62,8 +62,7 @@ def serve(start: Start, requests: Iterable[Any], send: Callable[[Any], None]) ->
     from .main import run
 
     sys.stderr = Relay(send)
-    service = Service(start.plan, start.processes, requests, send)
-    return run(start.words, Call(start.words, service=service))
+    return run(start.words, Call(start.words, service=Service(start, requests, send)))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nstbatch.cli.jobs.reporter import Reporter
     from nstbatch.cli.output.fingerprint import Source
     from nstbatch.cli.output.output_folder import OutputFolder
+    from nstbatch.cli.output.picture_writer import PictureWriter
     from nstbatch.cli.output.survey import Entry
     from nstbatch.runtime.engine.engine import Engine
 
@@ -110,7 +111,7 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
         said = _fit(work, _to_do(jobs.entries), batch, processes)
         if said is not None and not batch.quiet:
             print(f"nstbatch: {said}", file=sys.stderr)
-        with _divided(jobs, batch, stop_calls) as (jobs, stop_calls):
+        with _divided(jobs, writer, batch, stop_calls) as (jobs, stop_calls):
             summary, lost = _paint(jobs, batch, stop_calls)
     if batch.alone is not None and batch.alone.to_stdout and summary.counts[Status.DONE]:
         batch.alone.print()
@@ -125,7 +126,7 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
 
 @contextmanager
 def _divided(
-    jobs: Batch, batch: BatchOptions, terminate: Callable[[], None]
+    jobs: Batch, writer: PictureWriter, batch: BatchOptions, terminate: Callable[[], None]
 ) -> Iterator[tuple[Batch, Callable[[], None]]]:
     """Let workers paint, if the options ask for some.
 
@@ -141,7 +142,7 @@ def _divided(
     from nstbatch.cli.workers.pool import Pool
 
     plan = Plan(tuple(entry.job for entry in jobs.entries if entry.standing is Standing.TO_DO))
-    starts = list(processes.starts(batch.invocation.call.words, plan))
+    starts = list(processes.starts(batch.invocation.call.words, plan, writer))
     shows = bool(batch.snapshots or batch.preview or batch.watch_progress or batch.watch_port)
     with processes.opened(environment()) as opener, Pool(starts, opener, shows=shows) as pool:
 

@@ -13,6 +13,7 @@ from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.jobs.plan import Job, Plan
 
 if TYPE_CHECKING:
+    from nstbatch.cli.output.picture_writer import PictureWriter
     from nstbatch.runtime.arrays import Array
     from nstbatch.runtime.descent.progress import Progress
 
@@ -29,6 +30,8 @@ class Start:
     """Numbers of the cores that the worker may use; empty for all."""
     processes: int
     """Number of workers that share the memory of its machine."""
+    writer: PictureWriter
+    """Makes the files of the pictures."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from nstbatch.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.output.picture_writer import PictureWriter
 
     from .channel import Opener
     from .messages import Start
@@ -117,12 +118,13 @@ class Processes:
 
         return min(self.threads or available_cores(), max(1, available_cores() // len(self)))
 
-    def starts(self, words: Sequence[str], plan: Plan) -> Iterator[Start]:
+    def starts(self, words: Sequence[str], plan: Plan, writer: PictureWriter) -> Iterator[Start]:
         """Yield the first message to each worker.
 
         Args:
             words: The command that the batch runs.
             plan: The plan of the batch.
+            writer: Makes the files of the pictures.
         """
         from nstbatch.runtime.devices.cores import divided_cores
 
@@ -135,7 +137,8 @@ class Processes:
             own += ["--jobs", "1"] if self.on_processor else []
             own += ["--gpus", "1"] if "--gpus" in words else []
             changed = (*words[:end], *own, *words[end:])
-            yield Start(changed, plan, cores[number] if cores else frozenset(), len(self))
+            own_cores = cores[number] if cores else frozenset[int]()
+            yield Start(changed, plan, own_cores, len(self), writer)
 
     def opened(self, environment: Mapping[str, str]) -> AbstractContextManager[Opener]:
         """Return what starts workers inside a ``with`` block.

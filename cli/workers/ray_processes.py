@@ -19,6 +19,7 @@ from .processes import Processes
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.output.picture_writer import PictureWriter
 
     from .channel import Opener
     from .messages import Start
@@ -91,7 +92,7 @@ class RayProcesses(Processes):
 
         return {"CPU": self.threads or 1, "GPU": 1 if self.devices[0] in ON_GPUS else 0}
 
-    def starts(self, words: Sequence[str], plan: Plan) -> Iterator[Start]:
+    def starts(self, words: Sequence[str], plan: Plan, writer: PictureWriter) -> Iterator[Start]:
         """See :meth:`Processes.starts`."""
         from .messages import Start
 
@@ -99,7 +100,7 @@ class RayProcesses(Processes):
         own = ["--engine", LOCAL, "--address", "", "--jobs", "1", "--threads", str(self.threads)]
         own += ["--device", self.devices[0]]
         own += ["--gpus", "1"] if "--gpus" in words else []
-        start = Start((*words[:end], *own, *words[end:]), plan, frozenset(), len(self))
+        start = Start((*words[:end], *own, *words[end:]), plan, frozenset(), len(self), writer)
         return iter([start] * len(self))
 
     def opened(self, environment: Mapping[str, str]) -> AbstractContextManager[Opener]:
