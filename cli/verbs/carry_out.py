@@ -147,8 +147,8 @@ def _divided(
     with processes.opened(environment()) as opener, Pool(starts, opener, shows=shows) as pool:
 
         def begin() -> None:
-            jobs.begin()
             pool.start()
+            jobs.begin()
 
         at_once = processes.at_once(jobs.at_once)
         yield replace(jobs, painter=pool.paint, begin=begin, at_once=at_once), pool.terminate

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -32,6 +33,8 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     # Under `uv run`, it sends all files of the current folder to the cluster.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # It prints warnings of its own on standard error.
+    "RAY_BACKEND_LOG_LEVEL": "error",
     # It prints the errors of calls whose result nobody asks for.
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
 }
@@ -39,6 +42,9 @@ ENVIRONMENT = {
 
 # The name of a socket may have 107 bytes (Linux), and Ray adds about 70 to that of its folder.
 LONGEST_FOLDER = 36
+
+# Seconds that a cluster may take to answer. A guess.
+ANSWERS_WITHIN = 10.0
 
 
 class RayWorker:
@@ -179,8 +185,9 @@ class RayCluster:
             self._init()
         except (OSError, RuntimeError, ValueError) as error:
             where = "started" if self._address == LOCAL else f"reached at {self._address}"
-            reason = printable(str(error).partition("\n")[0])
-            raise UsageError(f"Ray cannot be {where}: {reason}") from error
+            told = (isinstance(error, OSError) and error.strerror) or str(error)
+            reason = printable(told.partition("\n")[0].rstrip("."))
+            raise UsageError(f"Ray cannot be {where}: {reason}.") from error
         finally:  # Ray has its own; Ctrl-C and SIGTERM are the batch's business
             sys.excepthook = hook
             if threading.current_thread() is threading.main_thread():
@@ -192,7 +199,7 @@ class RayCluster:
         if self._address == LOCAL:
             if "RAY_AUTH_MODE" not in os.environ:  # else Ray stores a token in the home folder
                 os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
-            folder = tempfile.mkdtemp(prefix="nstbatch-")
+            folder = tempfile.mkdtemp(prefix="nstbatch-ray-")
             self._folder = Path(folder)
             started: dict[str, Any] = {
                 "num_cpus": self._workers * self._needs.get("CPU", 0),
@@ -201,6 +208,7 @@ class RayCluster:
             }
         else:
             started = {}
+            _knock(self._address)
         import ray
 
         ray.init(self._address, log_to_driver=False, configure_logging=False, **started)
@@ -234,3 +242,11 @@ class RayCluster:
             int(min(each.get(name, 0) // number for name, number in self._needs.items()))
             for each in resources
         ]
+
+
+def _knock(address: str) -> None:
+    """Raise an OSError if nobody answers at host:port; Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN):
+            pass

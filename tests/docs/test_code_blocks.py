@@ -55,6 +55,7 @@ LEFT_OUT = {
     ("CONTRIBUTING.md", "runs all tests, this one too"),
     ("README.md", "installs the package"),
     ("README.md", "runs all tests, this one too"),
+    ("batch.md", "needs a Ray cluster"),
     ("batch.md", "needs several GPUs"),
     ("embedding.md", "needs a notebook"),
     ("gpu.md", "needs a GPU"),
