@@ -111,7 +111,7 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
         said = _fit(work, _to_do(jobs.entries), batch, processes)
         if said is not None and not batch.quiet:
             print(f"nstbatch: {said}", file=sys.stderr)
-        with _divided(jobs, writer, batch, stop_calls) as (jobs, stop_calls):
+        with _divided(jobs, work, writer, batch) as (jobs, stop_calls):
             summary, lost = _paint(jobs, batch, stop_calls)
     if batch.alone is not None and batch.alone.to_stdout and summary.counts[Status.DONE]:
         batch.alone.print()
@@ -126,7 +126,7 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
 
 @contextmanager
 def _divided(
-    jobs: Batch, writer: PictureWriter, batch: BatchOptions, terminate: Callable[[], None]
+    jobs: Batch, work: Work, writer: PictureWriter, batch: BatchOptions
 ) -> Iterator[tuple[Batch, Callable[[], None]]]:
     """Let workers paint, if the options ask for some.
 
@@ -134,14 +134,16 @@ def _divided(
     """
     processes = batch.processes.at_most(jobs.to_do)
     if not processes.paint:
-        yield jobs, terminate
+        yield jobs, partial(terminate, work.engines)
         return
+    from nstbatch.cli.jobs.effort import HANDED
     from nstbatch.cli.jobs.plan import Plan
     from nstbatch.cli.options.defaults import environment
     from nstbatch.cli.output.survey import Standing
     from nstbatch.cli.workers.pool import Pool
 
-    plan = Plan(tuple(entry.job for entry in jobs.entries if entry.standing is Standing.TO_DO))
+    to_do = [entry.job for entry in jobs.entries if entry.standing is Standing.TO_DO]
+    plan = Plan(work.effort.sample(to_do) if work.effort else tuple(to_do[:HANDED]))
     starts = list(processes.starts(batch.invocation.call.words, plan, writer))
     shows = bool(batch.snapshots or batch.preview or batch.watch_progress or batch.watch_port)
     with processes.opened(environment()) as opener, Pool(starts, opener, shows=shows) as pool:
