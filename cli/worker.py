@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nstbatch.cli.workers.messages import Sender, Start
+    from nstbatch.cli.workers.messages import Start
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
@@ -44,18 +45,24 @@ def main() -> int:
     if start.cores:
         with suppress(OSError):  # a core may have been taken away since
             os.sched_setaffinity(0, start.cores)
-    return _run(start, requests, send)
+    return serve(start, received(requests), send)
 
 
-def _run(start: Start, requests: IO[bytes], send: Sender) -> int:
+def serve(start: Start, requests: Iterable[Any], send: Callable[[Any], None]) -> int:
+    """Run the words of a batch and paint for it, and return the exit code.
+
+    Args:
+        start: The first message of the batch.
+        requests: Its further messages, until it ends.
+        send: Sends to the batch; an OSError or a ValueError if it has ended.
+    """
     from nstbatch.cli.jobs.invocation import Call
     from nstbatch.cli.workers.service import Relay, Service
 
     from .main import run
 
     sys.stderr = Relay(send)
-    service = Service(start.plan, start.processes, requests, send)
-    return run(start.words, Call(start.words, service=service))
+    return run(start.words, Call(start.words, service=Service(start, requests, send)))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from nstbatch.runtime.checks import OWN, Own
+
+if TYPE_CHECKING:
+    from .plan import Job
 
 Shape: TypeAlias = tuple[int, int]
 """Height and width in pixels."""
@@ -21,6 +24,10 @@ OF_FULL_SIZE = 0.69
 
 # Photos to look at where only their proportions matter; more would not change the estimate.
 SAMPLE = 100
+
+# Jobs from which a worker tells the memory that pictures need: more than the processes of a machine
+# optimise together. All jobs would be 100 MB for each worker of a batch of a million photos.
+HANDED = 1000
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,16 @@ class Effort:
         if self.work is None or not self.steps:
             return steps * OF_FULL_SIZE * math.prod(shape) / 1e6
         return self.work(shape) * steps / self.steps / 1e6
+
+    def sample(self, jobs: Sequence[Job]) -> tuple[Job, ...]:
+        """Return at most :data:`HANDED` jobs of a batch, the largest picture among them."""
+        if len(jobs) <= HANDED:
+            return tuple(jobs)
+        some = [*jobs[:: -(-len(jobs) // (HANDED - 1))]]
+        if self.follows_photos:
+            shapes = self.shapes([job.file for job in jobs])
+            some.append(jobs[shapes.index(max(shapes, key=math.prod))])
+        return tuple(some)
 
     def shapes(self, photos: Sequence[Path]) -> list[Shape]:
         """Return the height and width of the pictures of these photos, or of a part of them."""

@@ -38,7 +38,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Painting:
-    """A finished picture: (H, W, 3) sRGB in [0, 1], its (H, W) alpha, and how it was made."""
+    """A finished picture: (H, W, 3) sRGB in [0, 1], its (H, W) alpha, and how it was made.
+
+    The image of one whose file is ``encoded`` may have no channels, (H, W, 0).
+    """
 
     image: NDArray[np.float32]
     alpha: NDArray[np.float32] | None
@@ -49,7 +52,9 @@ class Painting:
     companions: Mapping[str, bytes] = field(default_factory=dict)
     """Further files of the picture, by the suffix that replaces the picture's: ``.json``."""
     encoded: bytes | None = None
-    """The bytes of the output file if it is not this image: a film."""
+    """The bytes of the output file, if a worker has made it, or if it is not this image: a film."""
+    modified_ns: int | None = None
+    """The modification time of such a file, in nanoseconds since 1970; None for now."""
     details: Mapping[str, object] = field(default_factory=dict)
     """Further fields of the line in ``--json`` and the ledger, beside those of the job."""
     settings: Mapping[str, Setting] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nstbatch.cli.jobs.engines import ENGINES, LOCAL, RAY
 from nstbatch.cli.jobs.memory_budget import MemoryBudget, parse_bytes
 from nstbatch.cli.jobs.parameters import Scope
 from nstbatch.cli.parsing.panels import COMPUTING, complete
@@ -97,6 +98,30 @@ Gpus = Annotated[
     ),
     Scope.BATCH,
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="ENGINE",
+        help=f"Where the photos are painted: {', '.join(ENGINES)}. local is this machine; ray is a "
+        "Ray cluster, with --jobs workers of --threads CPUs, or with --gpus workers of a GPU.",
+        autocompletion=complete(ENGINES),
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.BATCH,
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="Address of the Ray cluster, such as auto on one of its machines. Default: a Ray of "
+        "its own on this machine, for this batch.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.BATCH,
+]
 TileSize = Annotated[
     int | None,
     typer.Option(
@@ -159,10 +184,17 @@ class ComputingApart(Computing):
 
     jobs: Jobs = None
     gpus: Gpus = None
+    engine: Engine = LOCAL
+    address: Address = None
 
     @property
     def place(self) -> dict[str, Any]:
-        """The same as for other verbs; of several devices the first, which this process has."""
+        """The same as for other verbs; of several devices the first, which this process has.
+
+        A batch on Ray paints nothing in this process, whose machine may have no GPU.
+        """
+        if self.engine == RAY:
+            return {**super().place, "device": "cpu", "precision": "auto"}
         return {**super().place, "device": self.device.partition(",")[0].strip()}
 
 

@@ -36,6 +36,9 @@ VARIABLE = "NSTBATCH_DEFAULTS"
 
 NAME = "defaults.toml"
 
+PREFIX = "NSTBATCH_"
+"""Beginning of this program's environment variables."""
+
 
 def defaults_file() -> Path | None:
     """Return where the file is looked for; None if nowhere. It need not exist."""
@@ -44,6 +47,17 @@ def defaults_file() -> Path | None:
         return expanded(named) if named else None
     folder = user_config()
     return None if folder is None else folder / NAME
+
+
+def environment() -> dict[str, str]:
+    """Return the environment variables with which another process reads the same defaults.
+
+    Those of this program are all included, and name the file of defaults that is read here.
+    """
+    own = {name: text for name, text in os.environ.items() if name.startswith(PREFIX)}
+    file = defaults_file()
+    there = file is not None and _is_readable(file)
+    return own | {VARIABLE: os.path.abspath(file) if file and there else ""}  # noqa: PTH100
 
 
 def _load(context: typer.Context, off: bool) -> bool:

@@ -90,7 +90,7 @@ class OutputFolder:
             UsageError: The ledger cannot be read.
         """
         self.path = path
-        self._writer = writer or PictureWriter()
+        self.writer = writer or PictureWriter()
         self.run = secrets.token_hex(6)
         self._alone = alone
         self._snapshots = snapshots
@@ -165,7 +165,7 @@ class OutputFolder:
 
     def snapshots(self, claim: KeptClaim, job: Job) -> Snapshots:
         """Return what takes the snapshots of a picture; an OSError if old ones cannot go."""
-        encode = partial(self._writer.encode_snapshot, job)
+        encode = partial(self.writer.encode_snapshot, job)
         return Snapshots(job.output, self._snapshots, encode, claim.token)
 
     def keep(
@@ -194,7 +194,7 @@ class OutputFolder:
             OSError: The ledger cannot be written. The picture has been written, and the next run
                 will add its line.
         """
-        file = self._writer.encode(job, painting)
+        file = self.writer.encode(job, painting)
         self._place.check()
         height, width = painting.image.shape[:2]
         record = self._line(job, outcome, made_from) | {

@@ -70,7 +70,7 @@ class PictureWriter:
         from nstbatch.runtime.pictures import images
 
         if painting.encoded is not None:
-            return PictureFile(painting.encoded, None)
+            return PictureFile(painting.encoded, painting.modified_ns)
         metadata = self._metadata(job)
         if self._run is not None:
             metadata = replace(metadata, recipe=self._recipe(self._run, job, painting))

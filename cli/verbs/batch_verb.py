@@ -15,7 +15,7 @@ from nstbatch.cli.options.reporting import Reporting, StepReporting
 from nstbatch.cli.parsing.invocation import invocation
 from nstbatch.cli.parsing.toml_options import given
 from nstbatch.cli.text import printable
-from nstbatch.cli.workers.processes import Processes
+from nstbatch.cli.workers.choice import processes_of
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.storage.addresses import RemotePath
 
@@ -82,7 +82,7 @@ def batch_options(
         snapshots=steps.snapshots,
         invocation=run,
         pictures=writing.pictures,
-        processes=Processes.of(run.settings),
+        processes=processes_of(run.settings),
         inputs=InputOptions(
             selection.from_file,
             selection.null,

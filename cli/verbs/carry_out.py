@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nstbatch.cli.jobs.reporter import Reporter
     from nstbatch.cli.output.fingerprint import Origin, Source
     from nstbatch.cli.output.output_folder import NetworkRecord, OutputFolder
+    from nstbatch.cli.output.picture_writer import PictureWriter
     from nstbatch.cli.output.survey import Entry
     from nstbatch.runtime.engine.engine import Engine
 
@@ -102,7 +103,7 @@ def carry_out(work: Work, batch: BatchOptions) -> int:
         said = fit(work, _to_do(jobs.entries), batch, processes)
         if said is not None and not batch.quiet:
             print(f"nstbatch: {said}", file=sys.stderr)
-        with _divided(jobs, batch, stop_calls) as (jobs, stop_calls):
+        with _divided(jobs, work, folder.writer, batch) as (jobs, stop_calls):
             summary, lost = _paint(jobs, batch, stop_calls)
     if batch.alone is not None and batch.alone.to_stdout and summary.counts[Status.DONE]:
         batch.alone.print()
@@ -141,30 +142,33 @@ def output_of(work: Work, batch: BatchOptions) -> tuple[OutputFolder, Origin, Ne
 
 @contextmanager
 def _divided(
-    jobs: Batch, batch: BatchOptions, terminate: Callable[[], None]
+    jobs: Batch, work: Work, writer: PictureWriter, batch: BatchOptions
 ) -> Iterator[tuple[Batch, Callable[[], None]]]:
-    """Let worker processes paint, if the options ask for some and there are photos for several.
+    """Let workers paint, if the options ask for some.
 
     Yields the batch with its painter, and what ends the painter's calls under way.
     """
     processes = batch.processes.at_most(jobs.to_do)
-    if len(processes) < 2:
-        yield jobs, terminate
+    if not processes.paint:
+        yield jobs, partial(terminate, work.engines)
         return
+    from nstbatch.cli.jobs.effort import HANDED
     from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.options.defaults import environment
     from nstbatch.cli.output.survey import Standing
     from nstbatch.cli.workers.pool import Pool
 
-    plan = Plan(tuple(entry.job for entry in jobs.entries if entry.standing is Standing.TO_DO))
-    starts = list(processes.starts(batch.invocation.call.words, plan))
+    to_do = [entry.job for entry in jobs.entries if entry.standing is Standing.TO_DO]
+    plan = Plan(work.effort.sample(to_do) if work.effort else tuple(to_do[:HANDED]))
+    starts = list(processes.starts(batch.invocation.call.words, plan, writer))
     shows = bool(batch.snapshots or batch.preview or batch.watch_progress or batch.watch_port)
-    with Pool(starts, shows=shows) as pool:
+    with processes.opened(environment()) as opener, Pool(starts, opener, shows=shows) as pool:
 
         def begin() -> None:
-            jobs.begin()
             pool.start()
+            jobs.begin()
 
-        at_once = jobs.at_once * len(processes)
+        at_once = processes.at_once(jobs.at_once)
         yield replace(jobs, painter=pool.paint, begin=begin, at_once=at_once), pool.terminate
 
 
@@ -256,7 +260,7 @@ def _to_do(entries: Sequence[Entry]) -> list[Path]:
 
 def fit(work: Work, photos: Sequence[Path], batch: BatchOptions, processes: int) -> str | None:
     """Choose tiles by the memory that there is, and return a sentence about it; None without."""
-    if work.effort is None or not photos:
+    if work.effort is None or not photos or batch.processes.are_elsewhere:
         return None
     engine = work.engines[0] if work.engines else None
     folder = scratch_folder() if isinstance(batch.out, RemotePath) else batch.out
@@ -268,7 +272,8 @@ def _print_what_is_faster(batch: BatchOptions) -> None:
     from nstbatch.runtime.devices.providers import within_reach
 
     asked = batch.invocation.settings
-    if (asked.get("device"), asked.get("precision")) != ("auto", "auto"):
+    is_told = (asked.get("device"), asked.get("precision")) != ("auto", "auto")
+    if is_told or batch.processes.are_elsewhere:
         return
     missing = within_reach()
     if missing is not None:

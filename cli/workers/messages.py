@@ -1,4 +1,4 @@
-"""The messages between a batch and its worker processes: pickles, one after the other, in pipes."""
+"""The messages between a batch and its workers: in pipes, pickles one after the other."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nstbatch.cli.jobs.painting import Painting
 from nstbatch.cli.jobs.plan import Job, Plan
 
 if TYPE_CHECKING:
+    from nstbatch.cli.output.picture_writer import PictureWriter
     from nstbatch.runtime.arrays import Array
     from nstbatch.runtime.descent.progress import Progress
 
@@ -25,10 +26,13 @@ class Start:
 
     words: tuple[str, ...]
     plan: Plan
+    """The plan of the batch, or a part of it: see :meth:`.effort.Effort.sample`."""
     cores: frozenset[int]
-    """Numbers of the cores that the process may use; empty for all."""
+    """Numbers of the cores that the worker may use; empty for all."""
     processes: int
-    """Number of worker processes, which share the memory."""
+    """Number of workers that share the memory of its machine."""
+    writer: PictureWriter
+    """Makes the files of the pictures."""
 
 
 @dataclass(frozen=True)

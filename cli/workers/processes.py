@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from nstbatch.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from nstbatch.cli.jobs.plan import Plan
+    from nstbatch.cli.output.picture_writer import PictureWriter
 
+    from .channel import Opener
     from .messages import Start
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,23 @@ class Processes:
     devices: tuple[str, ...] = ("auto",)
     on_processor: bool = False
     threads: int | None = None
+
+    @property
+    def paint(self) -> bool:
+        """True if workers paint, False if this process does so itself."""
+        return len(self) > 1
+
+    @property
+    def are_elsewhere(self) -> bool:
+        """True if they may be on other machines, of which this process knows nothing."""
+        return False
+
+    def at_once(self, each: int) -> int:
+        """Return the number of photos to hand out at a time, if this process would paint so many.
+
+        A worker takes no more than it can; other photos wait.
+        """
+        return each * len(self)
 
     def __len__(self) -> int:
         """Return the number of processes."""
@@ -98,12 +118,13 @@ class Processes:
 
         return min(self.threads or available_cores(), max(1, available_cores() // len(self)))
 
-    def starts(self, words: Sequence[str], plan: Plan) -> Iterator[Start]:
-        """Yield the first message to each process.
+    def starts(self, words: Sequence[str], plan: Plan, writer: PictureWriter) -> Iterator[Start]:
+        """Yield the first message to each worker.
 
         Args:
             words: The command that the batch runs.
             plan: The plan of the batch.
+            writer: Makes the files of the pictures.
         """
         from nstbatch.runtime.devices.cores import divided_cores
 
@@ -116,7 +137,18 @@ class Processes:
             own += ["--jobs", "1"] if self.on_processor else []
             own += ["--gpus", "1"] if "--gpus" in words else []
             changed = (*words[:end], *own, *words[end:])
-            yield Start(changed, plan, cores[number] if cores else frozenset(), len(self))
+            own_cores = cores[number] if cores else frozenset[int]()
+            yield Start(changed, plan, own_cores, len(self), writer)
+
+    def opened(self, environment: Mapping[str, str]) -> AbstractContextManager[Opener]:
+        """Return what starts workers inside a ``with`` block.
+
+        Args:
+            environment: The environment variables that workers on other machines need.
+        """
+        from .process import WorkerProcess
+
+        return nullcontext(WorkerProcess)
 
 
 ALONE = Processes()

@@ -1,4 +1,4 @@
-"""The service of a worker process: it paints what the batch asks for."""
+"""The service of a worker: it paints what the batch asks for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nstbatch.cli.batch.faults import end_of_batch, is_device_gone, reason_of
 from nstbatch.cli.jobs.painting import Painter, Painting
-from nstbatch.cli.jobs.plan import Plan
+from nstbatch.cli.jobs.plan import Job
 from nstbatch.runtime.errors import StoppedError, UsageError
 
 from .messages import (
@@ -27,12 +27,11 @@ from .messages import (
     Painted,
     Ready,
     Said,
-    Sender,
     Shown,
+    Start,
     Stepped,
     StopPainting,
     Terminate,
-    received,
 )
 
 if TYPE_CHECKING:
@@ -44,17 +43,17 @@ log = logging.getLogger(__name__)
 class Service:
     """Paints for the process that this one was started by."""
 
-    def __init__(self, plan: Plan, processes: int, requests: IO[bytes], send: Sender) -> None:
+    def __init__(self, start: Start, requests: Iterable[Any], send: Callable[[Any], None]) -> None:
         """Serve nothing yet.
 
         Args:
-            plan: The plan of the batch.
-            processes: Number of worker processes, which share the memory.
-            requests: The pipe from the batch.
-            send: Sends to the batch.
+            start: The first message of the batch.
+            requests: Its further messages, until it ends.
+            send: Sends to the batch; an OSError or a ValueError if it has ended.
         """
-        self.plan = plan
-        self.processes = processes
+        self.plan = start.plan
+        self.processes = start.processes
+        self._writer = start.writer
         self._requests = requests
         self._send = send
         self._under_way: dict[int, _Request] = {}
@@ -71,7 +70,7 @@ class Service:
             at_once: Number of photos that the painter may work on at a time.
         """
         self._tell(Ready(at_once))
-        for message in received(self._requests):
+        for message in self._requests:
             if isinstance(message, Terminate):
                 terminate()
             elif isinstance(message, Paint):
@@ -92,7 +91,7 @@ class Service:
             painting = painter(request.job, self._progress_of(request), request.is_stopped)
             if painting.seconds is None:
                 painting = replace(painting, seconds=time.perf_counter() - began)
-            outcome = Painted(number, _plain(painting))
+            outcome = Painted(number, _plain(self._encoded(request.job, painting)))
         except (KeyboardInterrupt, StoppedError):
             outcome = Failed(number, Failure.STOPPED)
         except UsageError as error:
@@ -103,6 +102,21 @@ class Service:
         if isinstance(outcome, Failed) and outcome.failure is Failure.DEVICE:
             os._exit(1)  # no later call can succeed
         del self._under_way[number]
+
+    def _encoded(self, job: Job, painting: Painting) -> Painting:
+        """Return a painting with its file: much smaller than the image, and work for this process.
+
+        Raises:
+            ImageError: The format cannot hold it.
+        """
+        file = self._writer.encode(job, painting)
+        return replace(
+            painting,
+            image=painting.image[..., :0],
+            alpha=None,
+            encoded=file.data,
+            modified_ns=file.modified_ns,
+        )
 
     def _progress_of(self, request: _Request) -> Callable[[Progress], None]:
         def progressed(progress: Progress) -> None:
@@ -168,7 +182,7 @@ def _failed(number: int, error: Exception) -> Failed:
 class Relay(io.TextIOBase):
     """Sends the lines of this process's standard error to the batch, which prints them."""
 
-    def __init__(self, send: Sender) -> None:
+    def __init__(self, send: Callable[[Any], None]) -> None:
         self._send = send
         self._line = ""
         self._lock = threading.Lock()

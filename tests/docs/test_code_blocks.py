@@ -55,6 +55,7 @@ LEFT_OUT = {
     ("CONTRIBUTING.md", "runs all tests, this one too"),
     ("README.md", "installs the package"),
     ("README.md", "runs all tests, this one too"),
+    ("batch.md", "needs a Ray cluster"),
     ("batch.md", "needs several GPUs"),
     ("batch.md", "runs until Ctrl-C"),
     ("embedding.md", "needs a notebook"),

@@ -82,7 +82,7 @@ def test_forty_photos_on_two_gpus(gpu: StubGpu, devices: Sequence[str]) -> None:
     for photo, process in GIVEN.findall(log):
         processes.setdefault(photo, []).append(process)
     again = [photo for photo, some in processes.items() if len(some) > 1]
-    assert len(again) == log.count("a worker process ended (SIGKILL)")
+    assert len(again) == log.count("a worker ended (SIGKILL)")
     assert 0 < len(again) <= 2  # what a process has in hand at most
     assert all(killed in processes[photo] for photo in again)
     assert gpus_used(trace) == {"0", "1"}

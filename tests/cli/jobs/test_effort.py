@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nstbatch.cli.jobs.effort import SAMPLE, TYPICAL_PHOTO, Effort, effort_of_photos
+from nstbatch.cli.jobs.effort import HANDED, SAMPLE, TYPICAL_PHOTO, Effort, effort_of_photos
+from nstbatch.cli.jobs.plan import Job
 from nstbatch.runtime.pictures import images
 
 
@@ -43,3 +44,17 @@ def test_many_photos_are_looked_at_only_where_each_counts(photos, monkeypatch):
     many = photos * 100
     assert len(Effort(1, tuple).shapes(many)) == SAMPLE
     assert len(Effort(1, tuple, follows_photos=True).shapes(many)) == len(many)
+
+
+@pytest.mark.parametrize("size", [60, "own"])
+def test_a_part_of_the_jobs_has_the_largest_picture(size, tmp_path, photos):
+    """Workers get this part of a large batch; all else about a photo comes with the request."""
+    small, wide = photos[:2]
+    effort = effort_of_photos(size, None, 1, lambda shape, pictures: None)
+    jobs = [Job(small, tmp_path / f"{number}.png") for number in range(HANDED)]
+    assert effort.sample(jobs) == tuple(jobs)
+    jobs *= 2
+    jobs[778] = Job(wide, tmp_path / "wide.png")
+    some = effort.sample(jobs)
+    assert HANDED // 2 < len(some) <= HANDED
+    assert (jobs[778] in some) == (size == "own")

@@ -63,7 +63,8 @@ def test_every_option_declares_its_scope(verb):
 SCOPES = {
     Scope.CALL: "overwrite dry_run json quiet verbose report watch_progress watch_port preset "
     "preset_table preview preview_as",
-    Scope.BATCH: "out recursive fail_fast from_file null include exclude snapshots jobs gpus",
+    Scope.BATCH: "out recursive fail_fast from_file null include exclude snapshots jobs gpus "
+    "engine address",
     Scope.MAKING: "model device precision threads tile_size memory batch format name variations "
     "class no_defaults max_pixels each_style",
 }

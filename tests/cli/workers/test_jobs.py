@@ -138,7 +138,7 @@ def test_a_killed_process_costs_only_what_it_had_in_hand(
     in_hand = {photo for photo, some in processes_of(log).items() if str(killed) in some}
     assert 0 < len(again) <= 2  # as many as a process has in hand at most
     assert again <= in_hand
-    assert log.count("a worker process ended (SIGKILL)") == len(again)
+    assert log.count("a worker ended (SIGKILL)") == len(again)
     assert not list(Path("out").glob(".nstbatch/*"))
     assert are_gone([killed, other])
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from nstbatch.cli.jobs.plan import Job, Plan
+from nstbatch.cli.output.picture_writer import PictureWriter
 from nstbatch.cli.workers.processes import Processes
 from nstbatch.runtime.devices import named_gpus, nvidia, processor
 from nstbatch.runtime.errors import UsageError
 
+WRITER = PictureWriter()
 ALONE = {"device": "cpu", "gpus": None, "jobs": None, "threads": None}
 
 
@@ -76,7 +78,7 @@ def test_no_more_processes_than_cores_or_photos(caplog: pytest.LogCaptureFixture
 def test_the_words_of_a_worker_process() -> None:
     words = ("stylize", "--jobs", "3", "--style", "a.jpg", "--", "-b.jpg")
     plan = Plan((Job(Path("-b.jpg"), Path("out/-b.jpg")),))
-    starts = list(Processes(("cpu",) * 3, on_processor=True).starts(words, plan))
+    starts = list(Processes(("cpu",) * 3, on_processor=True).starts(words, plan, WRITER))
     own = ("--device", "cpu", "--threads", "2", "--jobs", "1", "--", "-b.jpg")
     assert [start.words for start in starts] == [(*words[:-2], *own)] * 3
     assert {start.plan for start in starts} == {plan}
@@ -84,7 +86,7 @@ def test_the_words_of_a_worker_process() -> None:
 
 def test_the_words_of_processes_on_gpus() -> None:
     words = ("stylize", "a.jpg", "--gpus", "all", "--threads", "9")
-    starts = list(Processes(("cuda:0", "cuda:1"), threads=9).starts(words, Plan(())))
+    starts = list(Processes(("cuda:0", "cuda:1"), threads=9).starts(words, Plan(()), WRITER))
     assert [start.words[-6:] for start in starts] == [
         ("--device", f"cuda:{gpu}", "--threads", "4", "--gpus", "1") for gpu in (0, 1)
     ]
