@@ -119,9 +119,7 @@ class StylePainting(Generic[Options]):
             _check_style(transfer, self.styles, options)
         memory = partial(transfer.peak_memory, options)
         work = partial(transfer.work, options)
-        effort = effort_of_photos(
-            options.size, options.max_size, options.iterations, memory, work
-        )
+        effort = effort_of_photos(options.size, options.max_size, options.iterations, memory, work)
         return Work(
             plan,
             _painter(transfer, self.styles, self._init, options),
