@@ -82,7 +82,9 @@ def begun() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         assert batch.stderr is not None
         log = ""
         while len({each for some in processes_of(log).values() for each in some}) < 2:
-            log += batch.stderr.readline()
+            line = batch.stderr.readline()
+            assert line, "the batch ended before both processes painted"
+            log += line
         batch.log = log  # type: ignore[attr-defined]
         return batch
 
@@ -127,7 +129,7 @@ def test_two_processes_paint_what_one_does() -> None:
 def test_a_killed_process_costs_only_what_it_had_in_hand(
     begun: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    batch = begun("out", "--verbose", steps=60)
+    batch = begun("out", "--verbose", steps=200)
     killed, other = workers(batch)
     os.kill(killed, signal.SIGKILL)
     _, rest = batch.communicate()
