@@ -73,6 +73,17 @@ Together = Annotated[
     ),
     Scope.MAKING,
 ]
+TogetherForClients = Annotated[
+    int,
+    typer.Option(
+        "--batch",
+        min=1,
+        metavar="N",
+        help="Number of photos of one shape to optimise together; twice as many are worked on.",
+        rich_help_panel=COMPUTING,
+    ),
+    Scope.MAKING,
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -170,7 +181,7 @@ class ComputingForClients(Computing):
     """The same for the service, which optimises the photos of several clients at a time."""
 
     tile_size: TileSize = None
-    together: Together = None
+    together: TogetherForClients = 1
 
     @property
     def place(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def serve(
             transfer,
             styles,
             limits,
-            together=computing.together or 1,
+            together=computing.together,
             quiet=quiet,
         )
     raise typer.Exit(code)
