@@ -278,7 +278,7 @@ def test_results_among_the_photos_are_left_out(server, capsys):
     assert pictures(server, "mixed/").keys() == {"1.jpg", "1-painted.jpg"}
 
 
-def test_masks_and_every_style_come_from_the_store(server):
+def test_masks_and_every_style_come_from_the_store(server, capsys):
     for name, half in (("masks/1.png", slice(0, 32)), ("style-masks/a.png", slice(32, 64))):
         values = np.zeros((64, 64, 3), np.uint8)
         values[:, half] = 255
@@ -291,7 +291,9 @@ def test_masks_and_every_style_come_from_the_store(server):
     assert run(["stylize", *given, "-o", "s3://bucket/masked", *OPTIONS]) == 0
     found = pictures(server, "masked/")
     assert found.keys() == {"1-a.jpg", "nstbatch-styles.jpg"}
-    assert b"s3://bucket/masks/1.png" in found["1-a.jpg"]  # in its recipe
+    capsys.readouterr()
+    assert run(["recipe", "s3://bucket/masked/1-a.jpg"]) == 0
+    assert "--mask s3://bucket/masks/1.png" in capsys.readouterr().out
 
 
 def test_a_picture_alone(server):
