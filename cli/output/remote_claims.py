@@ -142,11 +142,10 @@ class RemoteClaim:
             if self._is_over or self._is_lost or self._record.intent is not None:
                 return
             self._is_over = True
+            # Not removed, even if it is empty by now: that would be no conditional write, and could
+            # take a claim away from another process.
             with suppress(OSError):  # else it ends with its lease
-                if self._record.lines:
-                    self._records.write(self._output, Record(self._record.lines), self._record)
-                else:
-                    self._records.remove(self._output)
+                self._records.write(self._output, Record(self._record.lines), self._record)
 
     def intend(self, record: Mapping[str, object]) -> None:
         """Store the line that the ledger will get once the picture has its name.

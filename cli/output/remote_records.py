@@ -173,11 +173,6 @@ class RemoteRecords:
             return None
         return self._see(key, Record.decoded(data, version.name, self.now()))
 
-    def remove(self, key: str) -> None:
-        """Remove a picture's record."""
-        self._store.remove(self._path(key))
-        self.seen.pop(key, None)
-
     def has_expired(self, record: Record | Seen) -> bool:
         """Return True if the holder of a claim has not renewed it for longer than its lease."""
         return self.now() - record.modified > LEASE
