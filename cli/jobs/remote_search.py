@@ -14,7 +14,7 @@ from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.pictures.images import SUFFIXES
 from nstbatch.runtime.storage.addresses import RemotePath
-from nstbatch.runtime.storage.store import store_of
+from nstbatch.runtime.storage.store import pattern, store_of
 
 from .globs import Globs
 from .left_out import READERS, LeftOut, is_of_a_system
@@ -50,24 +50,22 @@ def is_folder(path: RemotePath) -> bool:
     return not (path.is_of_the_web or path.stamp or path.suffix.lower() in SUFFIXES)
 
 
-def expanded_in_store(pattern: RemotePath) -> list[RemotePath]:
+def expanded_in_store(given: RemotePath) -> list[RemotePath]:
     """Return the objects that a pattern names; the pattern itself if it is an object's name.
 
     Raises:
         UsageError: The store refuses, or cannot be reached.
     """
-    if pattern.is_of_the_web or there_in_store(pattern) is not None:
-        return [pattern]
-    from fsspec.utils import glob_translate
-
-    plain = list(takewhile(lambda part: not WILDCARD.search(part), pattern.parts))
-    rest = pattern.parts[len(plain) :]
-    matches = re.compile(glob_translate("/".join(rest))).match
+    if given.is_of_the_web or there_in_store(given) is not None:
+        return [given]
+    plain = list(takewhile(lambda part: not WILDCARD.search(part), given.parts))
+    rest = given.parts[len(plain) :]
+    matches = pattern("/".join(rest)).match
     folder = RemotePath(*plain)
     try:
         return [
             path
-            for path in store_of(pattern).list(folder, deep=len(rest) > 1 or "**" in rest)
+            for path in store_of(given).list(folder, deep=len(rest) > 1 or "**" in rest)
             if matches("/".join(path.parts[len(plain) :]))
         ]
     except OSError as error:

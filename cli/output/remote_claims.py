@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 # three requests, and a batch waits for the last pictures of others.
 PATIENCE = 2.0
 
+# Seconds that the end of a batch waits for a renewal under way, which no longer matters.
+GRACE = 1.0
+
 
 class RemoteClaims:
     """The claims on the pictures of an output folder in a store, renewed by a thread."""
@@ -56,9 +59,7 @@ class RemoteClaims:
         """
         if time.monotonic() < self._ask_again.get(output, 0.0):
             return None
-        known = self._records.known.get(output)
-        if known is not None and known.holder:
-            known = self._records.read(output)
+        known = self._records.read(output) if output in self._records.seen else None
         claimed = self._claimed(output, known) or self._claimed(output, self._records.read(output))
         if claimed is None:
             self._ask_again[output] = time.monotonic() + PATIENCE
@@ -78,8 +79,8 @@ class RemoteClaims:
 
     def left_behind(self) -> Iterator[RemoteClaim]:
         """Yield claims on the pictures that ended processes were painting, one at a time."""
-        for output, record in list(self._records.known.items()):
-            is_left = record.holder and self._records.has_expired(record)
+        for output, seen in list(self._records.seen.items()):
+            is_left = seen.holder and self._records.has_expired(seen)
             if is_left and (claim := self.take(output)) is not None:
                 yield claim
 
@@ -87,7 +88,7 @@ class RemoteClaims:
         """End the thread that renews claims."""
         self._ended.set()
         if self._renewing is not None:
-            self._renewing.join()
+            self._renewing.join(GRACE)
 
     def _keep_renewing(self) -> None:
         with self._lock:
@@ -141,11 +142,10 @@ class RemoteClaim:
             if self._is_over or self._is_lost or self._record.intent is not None:
                 return
             self._is_over = True
+            # Not removed, even if it is empty by now: that would be no conditional write, and could
+            # take a claim away from another process.
             with suppress(OSError):  # else it ends with its lease
-                if self._record.lines:
-                    self._records.write(self._output, Record(self._record.lines), self._record)
-                else:
-                    self._records.remove(self._output)
+                self._records.write(self._output, Record(self._record.lines), self._record)
 
     def intend(self, record: Mapping[str, object]) -> None:
         """Store the line that the ledger will get once the picture has its name.
@@ -178,7 +178,7 @@ class RemoteClaim:
                 except LostClaimError as error:
                     log.debug("%s: %s", self._output, error.strerror)
 
-    def finish(self, line: Mapping[str, Any]) -> None:
+    def finish(self, line: Mapping[str, Any]) -> Record:
         """Add the picture's line to its record, and release the claim with the same write.
 
         Raises:
@@ -189,6 +189,7 @@ class RemoteClaim:
         with self._lock:
             self._write(Record(lines))
             self._is_over = True
+            return self._record
 
     def _write(self, record: Record) -> None:
         written = None

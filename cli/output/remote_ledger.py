@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
@@ -34,17 +33,16 @@ class RemoteLedger:
         self._records = records
         self._last: dict[str, PictureLine] = {}
         self._last_done: dict[str, PictureLine] = {}
-        self._lines: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        self._noted: dict[str, int] = {}
         try:
             runs = [line for data in records.runs() for line in read_lines(data)]
-            records.read_all()
+            for output, record in records.read_all():
+                self.note(output, record)
         except OSError as error:
             name = printable(records.out)
             raise UsageError(f"The ledger of {name} cannot be read: {error.strerror}.") from error
         found = [line for line in runs if isinstance(line, RunLine)]
         self.runs = {line.id: line for line in sorted(found, key=lambda line: line.time)}
-        for output, record in records.known.items():
-            self.note(output, record)
 
     @property
     def is_there(self) -> bool:
@@ -75,8 +73,8 @@ class RemoteLedger:
 
     def is_under_way(self, output: str) -> bool:
         """Return True if a picture may have its name already, and its line follows."""
-        record = self._records.known.get(output)
-        return record is not None and record.intent is not None
+        seen = self._records.seen.get(output)
+        return seen is not None and seen.has_intent
 
     def refresh(self) -> None:
         """Do nothing: claiming a picture has read its record."""
@@ -86,16 +84,15 @@ class RemoteLedger:
 
     def note(self, output: str, record: Record) -> None:
         """Take the lines of a picture's record, unless they are known already."""
-        if self._lines.get(output) == record.lines:
+        data = b"\n".join(json.dumps(fields).encode() for fields in record.lines)
+        if self._noted.get(output) == hash(data):
             return
-        self._lines[output] = record.lines
-        for fields in record.lines:
-            data = json.dumps(fields).encode()
-            for line in read_lines(data):
-                if isinstance(line, PictureLine) and line.run and line.output:
-                    self._last[output] = line
-                    if line.done:
-                        self._last_done[output] = line
+        self._noted[output] = hash(data)
+        for line in read_lines(data):
+            if isinstance(line, PictureLine) and line.run and line.output:
+                self._last[output] = line
+                if line.done:
+                    self._last_done[output] = line
 
     def append(self, record: Mapping[str, object]) -> None:
         """Add a line, and return when it is stored.
@@ -113,8 +110,6 @@ class RemoteLedger:
         if claim is None:
             raise AssertionError("a line about a picture is written by the holder of its claim")
         try:
-            claim.finish(record)
+            self.note(output, claim.finish(record))
         except LostClaimError as error:  # its line will come from whoever has the claim by now
             log.warning("%s: %s", printable(output), error.strerror)
-        else:
-            self.note(output, self._records.known[output])

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UsageError
@@ -89,13 +89,21 @@ class Record:
         )
 
 
+class Seen(NamedTuple):
+    """The part of a record that stays in memory, for each picture of a batch."""
+
+    holder: str
+    has_intent: bool
+    modified: float
+
+
 class Holder(Protocol):
     """A claim of this process."""
 
     def renew(self) -> None:
         """Say that this process is still there."""
 
-    def finish(self, line: Mapping[str, Any]) -> None:
+    def finish(self, line: Mapping[str, Any]) -> Record:
         """Add the picture's line to its record, and release the claim with the same write."""
 
 
@@ -111,7 +119,7 @@ class RemoteRecords:
         if out.is_of_the_web:
             raise UsageError("Addresses of the web can only be read: give --out a folder.")
         self.out = out
-        self.known: dict[str, Record] = {}
+        self.seen: dict[str, Seen] = {}
         """The records as this process has last seen them, by the names of their pictures."""
         self.held: dict[str, Holder] = {}
         """The claims of this process."""
@@ -128,11 +136,15 @@ class RemoteRecords:
         data = json.dumps(record, allow_nan=False).encode() + b"\n"
         self._store.write(self.out / FOLDER / RUNS / f"{run}{SUFFIX}", data)
 
-    def read_all(self) -> None:
-        """Read the records of all pictures."""
+    def read_all(self) -> Iterator[tuple[str, Record]]:
+        """Yield the records of all pictures, by the pictures' names."""
         for path, data, version, modified in self._read_all(self.out / FOLDER / PICTURES):
             key = _name(path, self.out / FOLDER / PICTURES)
-            self.known[key] = Record.decoded(data, version, modified)
+            yield key, self._see(key, Record.decoded(data, version, modified))
+
+    def _see(self, key: str, record: Record) -> Record:
+        self.seen[key] = Seen(record.holder, record.intent is not None, record.modified)
+        return record
 
     def _read_all(self, folder: RemotePath) -> Iterator[tuple[RemotePath, bytes, str, float]]:
         paths = self._store.list(folder, deep=True)
@@ -147,11 +159,10 @@ class RemoteRecords:
         """Return a picture's record as it is now; None if there is none."""
         found = self._store.read(self._path(key))
         if found is None:
-            self.known.pop(key, None)
+            self.seen.pop(key, None)
             return None
         data, version = found
-        record = self.known[key] = Record.decoded(data, version.name, version.modified)
-        return record
+        return self._see(key, Record.decoded(data, version.name, version.modified))
 
     def write(self, key: str, record: Record, expected: Record | None) -> Record | None:
         """Write a record if the one in the store is still the expected one; else return None."""
@@ -160,16 +171,9 @@ class RemoteRecords:
         version = self._store.write_if(self._path(key), data, before)
         if version is None:
             return None
-        written = Record.decoded(data, version.name, self.now())
-        self.known[key] = written
-        return written
+        return self._see(key, Record.decoded(data, version.name, self.now()))
 
-    def remove(self, key: str) -> None:
-        """Remove a picture's record."""
-        self._store.remove(self._path(key))
-        self.known.pop(key, None)
-
-    def has_expired(self, record: Record) -> bool:
+    def has_expired(self, record: Record | Seen) -> bool:
         """Return True if the holder of a claim has not renewed it for longer than its lease."""
         return self.now() - record.modified > LEASE
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nstbatch.cli.jobs.parameters import NO_DEFAULTS, Parameter
 from nstbatch.cli.text import printable
 from nstbatch.runtime.errors import UnknownNameError, UsageError
+from nstbatch.runtime.storage.addresses import located
 
 if TYPE_CHECKING:
     import typer
@@ -64,6 +65,7 @@ def given(context: typer.Context) -> set[str]:
 
 def read_toml(path: Path) -> dict[str, object]:
     """Read a file; a UsageError if it cannot be read, or is not TOML."""
+    path = located(path)  # an address is none, and messages show no password of it
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -12,9 +12,9 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from nstbatch.runtime.errors import ImageError
+from nstbatch.runtime.storage.local_copies import local_copy
 
 from . import iptc, tiff, xmp
 from .content import Content
@@ -138,9 +138,9 @@ def read_recipe(path: str | os.PathLike[str]) -> str | None:
 
 def _inspected(path: str | os.PathLike[str]) -> tuple[Header, int]:
     """The records of a file, and its modification time."""
-    found = Path(path)
     try:
-        return inspect(Content(found)), found.stat().st_mtime_ns
+        with local_copy(path) as found:
+            return inspect(Content(found)), found.stat().st_mtime_ns
     except OSError as error:
         raise ImageError(f"The file cannot be read: {error.strerror}.") from error
 

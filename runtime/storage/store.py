@@ -6,6 +6,7 @@ common. A write is one request, so an object is there as a whole or not at all.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -90,6 +91,13 @@ class Store:
 def _is_plain(key: str) -> bool:
     """Return True for a key that a path can name: no empty part, no "." and ".."."""
     return not {"", ".", ".."} & set(key.split("/"))
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Return the regular expression of a pattern such as ``**/*.jpg``, for whole keys."""
+    from fsspec.utils import glob_translate
+
+    return re.compile(glob_translate(text))
 
 
 def store_of(path: RemotePath) -> Store:

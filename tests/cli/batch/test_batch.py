@@ -13,7 +13,7 @@ from nstbatch.cli.batch.batch import Batch, Summary
 from nstbatch.cli.jobs.painting import Outcome, Painting, Status
 from nstbatch.cli.jobs.plan import Job, Plan
 from nstbatch.cli.jobs.search import Unreadable
-from nstbatch.cli.output import output_folder
+from nstbatch.cli.output import local_place
 from nstbatch.cli.output.fingerprint import Origin
 from nstbatch.cli.output.ledger import Ledger
 from nstbatch.cli.output.output_folder import OutputFolder
@@ -182,7 +182,7 @@ def test_stop_is_asked_before_every_photo(plan, reporter):
 
 
 def test_companions_are_written_before_the_picture(plan, reporter, monkeypatch):
-    write = output_folder.write_atomically
+    write = local_place.write_atomically
 
     def refuse(path, data, token, **options):
         if path.suffix == ".png":
@@ -190,7 +190,7 @@ def test_companions_are_written_before_the_picture(plan, reporter, monkeypatch):
             raise OSError(5, "Input/output error")
         write(path, data, token, **options)
 
-    monkeypatch.setattr(output_folder, "write_atomically", refuse)
+    monkeypatch.setattr(local_place, "write_atomically", refuse)
 
     def painter(job, progress, stop):
         return replace(painting(), companions={".json": b"{}"})
@@ -203,7 +203,7 @@ def test_companions_are_written_before_the_picture(plan, reporter, monkeypatch):
 
 
 def test_companions_of_a_killed_process_are_removed_and_no_others(plan, reporter, monkeypatch):
-    write = output_folder.write_atomically
+    write = local_place.write_atomically
 
     def die(path, data, token, **options):
         if path.suffix == ".png":
@@ -215,7 +215,7 @@ def test_companions_of_a_killed_process_are_removed_and_no_others(plan, reporter
 
     out = plan.jobs[0].output.parent
     with monkeypatch.context() as patch:
-        patch.setattr(output_folder, "write_atomically", die)
+        patch.setattr(local_place, "write_atomically", die)
         with pytest.raises(SystemExit):
             run(plan, painter, reporter)
     assert (out / "a.json").is_file()
