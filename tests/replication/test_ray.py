@@ -23,7 +23,7 @@ from ray_batches import RAY, RayBatch, command, content, family, left, made, mak
 RESULTS = Path(__file__).parent / "results" / "ray.json"
 
 PHOTOS = 60
-TINY, TURNS = 100, 3
+TINY, TURNS = 100, 2
 KILLS_AFTER = (10, 25, 40)
 """A worker is killed when so many pictures are there."""
 
