@@ -26,8 +26,7 @@ class Start:
 
     words: tuple[str, ...]
     plan: Plan
-    """The plan of the batch, or a part of it: see
-    :meth:`nstbatch.cli.jobs.effort.Effort.sample`."""
+    """The plan of the batch, or a part: :meth:`nstbatch.cli.jobs.effort.Effort.sample`."""
     cores: frozenset[int]
     """Numbers of the cores that the worker may use; empty for all."""
     processes: int

@@ -33,6 +33,8 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     # Under `uv run`, it sends all files of the current folder to the cluster.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # Its workers would give way to all other programs.
+    "RAY_worker_niceness": "0",
     # It prints warnings of its own on standard error.
     "RAY_BACKEND_LOG_LEVEL": "error",
     # It prints the errors of calls whose result nobody asks for.

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,11 +18,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from ray_batches import RAY, RayBatch, content, family, left, made, make_photos, run
+from ray_batches import RAY, RayBatch, command, content, family, left, made, make_photos, run
 
 RESULTS = Path(__file__).parent / "results" / "ray.json"
 
 PHOTOS = 60
+TINY, TURNS = 100, 2
 KILLS_AFTER = (10, 25, 40)
 """A worker is killed when so many pictures are there."""
 
@@ -47,7 +50,8 @@ def test_killed_workers_and_a_killed_batch() -> None:
     facts = {"photos": PHOTOS, "seconds_of_local_jobs_2": _since(began)}
     facts |= {"workers": kill_workers(whole), "batch": kill_the_batch(whole)}
     facts["versions"] = {name: version(name) for name in ("ray", "onnxruntime")}
-    RESULTS.write_text(json.dumps(facts, indent=1) + "\n")
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(known | facts, indent=1) + "\n")
 
 
 def kill_workers(whole: dict[str, bytes]) -> dict[str, float]:
@@ -94,6 +98,53 @@ def kill_the_batch(whole: dict[str, bytes]) -> dict[str, float]:
 
 def _dates(out: str) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in Path(out).glob("*.png")}
+
+
+def test_what_ray_adds_to_a_photo() -> None:
+    """Tiny pictures of one step, by two workers, in turns; see docs/scale.md."""
+    make_more_photos(TINY)
+    found: dict[str, list[dict[str, float]]] = {"local": [], "ray": []}
+    for turn in range(TURNS):
+        found["local"].append(pace(f"local{turn}", "--jobs", "2"))
+        found["ray"].append(pace(f"ray{turn}", *RAY))
+        facts = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        facts |= {"tiny_pictures": TINY, "pace": found}
+        RESULTS.write_text(json.dumps(facts, indent=1) + "\n")
+    assert content("local0") == content("ray0")
+
+
+def make_more_photos(number: int) -> None:
+    for photo in range(PHOTOS, number):
+        shutil.copy("photos/00.png", f"photos/{photo}.png")
+
+
+def pace(out: str, *more: str) -> dict[str, float]:
+    """Run a batch; its time and the processor time of its own process, from the first picture on.
+
+    In milliseconds for a photo.
+    """
+    tiny = ("--size", "32", "--iterations", "1")
+    words = command(out, *more, *tiny)
+    batch = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert batch.stdout is not None
+    times = []
+    for _ in batch.stdout:
+        times.append((time.monotonic(), _processor_time(batch.pid)))
+        if len(times) == TINY:
+            break
+    batch.communicate()
+    assert batch.returncode == 0
+    (began, idle), (ended, busy) = times[0], times[-1]
+    return {
+        "ms": round(1e3 * (ended - began) / (TINY - 1), 2),
+        "processor_ms_of_the_batch": round(1e3 * (busy - idle) / (TINY - 1), 2),
+    }
+
+
+def _processor_time(process: int) -> float:
+    """The seconds that a process has computed, without its children."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _since(began: float) -> float:
