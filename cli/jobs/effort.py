@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int, int]
 """Height and width in pixels."""
 
-# Stands for photos that tell no size: most cameras take photos of 3:2.
+# Stands for photos if none tells its size: most cameras take photos of 3:2.
 TYPICAL_PHOTO: Shape = (4000, 6000)
 
 # Pixels of a step, as a share of those of the result, for the four sizes of a style transfer.
@@ -56,6 +56,12 @@ class Effort:
             return max(self.shapes(photos), key=math.prod)
         return self.shape_of((1, 1))
 
+    def is_guessed(self, photos: Sequence[Path]) -> bool:
+        """Return True if the size of a picture depends on photos of which none tells its own."""
+        from nstbatch.runtime.formats.dimensions import dimensions
+
+        return self.follows_photos and not any(map(dimensions, photos))
+
     def megapixels(self, shape: Shape, steps: int) -> float:
         """Return the megapixels that so many steps of a picture go through.
 
@@ -78,11 +84,16 @@ class Effort:
         return tuple(some)
 
     def shapes(self, photos: Sequence[Path]) -> list[Shape]:
-        """Return the height and width of the pictures of these photos, or of a part of them."""
+        """Return the height and width of the pictures of these photos, or of a part of them.
+
+        A photo that tells no size, such as an empty file, counts as the largest of the others.
+        """
         from nstbatch.runtime.formats.dimensions import dimensions
 
         apart = 1 if self.follows_photos else -(-len(photos) // SAMPLE) or 1
-        return [self.shape_of(dimensions(photo) or TYPICAL_PHOTO) for photo in photos[::apart]]
+        found = [dimensions(photo) for photo in photos[::apart]]
+        other = max((each for each in found if each), key=math.prod, default=TYPICAL_PHOTO)
+        return [self.shape_of(each or other) for each in found]
 
 
 def effort_of_photos(

@@ -60,7 +60,8 @@ class MemoryBudget:
     ) -> str | None:
         """Choose the tiles of an engine, and return a sentence about it; None if all is well.
 
-        A picture that is too large even in tiles has its arrays in files on disk.
+        A picture that is too large even in tiles has its arrays in files on disk. Where no photo
+        tells its size, tiles are chosen for a typical one, and nothing is said or refused.
 
         Args:
             engine: Computes the pictures; None if there is none that has tiles.
@@ -72,6 +73,22 @@ class MemoryBudget:
         Raises:
             UsageError: The limit is too small for any tile, or the disk too small.
         """
+        try:
+            said = self._choose(engine, effort, photos, folder, processes)
+        except UsageError:
+            if effort.is_guessed(photos):
+                return None
+            raise
+        return None if said and effort.is_guessed(photos) else said
+
+    def _choose(
+        self,
+        engine: Engine | None,
+        effort: Effort,
+        photos: Sequence[Path],
+        folder: Path,
+        processes: int,
+    ) -> str | None:
         from nstbatch.runtime import scratch
         from nstbatch.runtime.devices.free_memory import free_memory
         from nstbatch.runtime.devices.gpu_memory import gpu_memory

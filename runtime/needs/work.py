@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from nstbatch.runtime.bundles.bundle import Bundle
 from nstbatch.runtime.checks import Pooling
-from nstbatch.runtime.graphs.receptive_field import ReceptiveField, Window
-from nstbatch.runtime.tiles.plan import plan_tiles
 
 from .network_facts import receptive_fields
+
+if TYPE_CHECKING:
+    from nstbatch.runtime.graphs.receptive_field import ReceptiveField
 
 # A step goes through the network forward and backward, and the way back costs about twice the way
 # forward. In tiles the way forward is taken twice.
@@ -35,6 +37,8 @@ def pixels_of_steps(
     """
     if tile is None:
         return sum(steps * math.prod(size) for size, steps in sizes)
+    from nstbatch.runtime.graphs.receptive_field import ReceptiveField, Window  # imports onnx
+
     found = receptive_fields(bundle, pooling)
     fields = {
         layer: ReceptiveField(Window(*numbers[:3]), Window(*numbers[3:]))
@@ -48,6 +52,8 @@ def _in_tiles(size: tuple[int, int], tile: int, fields: Mapping[str, ReceptiveFi
     """Return the pixels of the windows of a picture, as passes over the whole picture count."""
     if max(size) <= tile or not fields:
         return math.prod(size)
+    from nstbatch.runtime.tiles.plan import plan_tiles
+
     tiling = plan_tiles(size, tile, fields)
     if len(tiling) == 1:
         return math.prod(size)

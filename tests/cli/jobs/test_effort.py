@@ -23,10 +23,10 @@ def photos(tmp_path) -> list[Path]:
 @pytest.mark.parametrize(
     ("size", "max_size", "shapes"),
     [
-        (60, None, [(60, 30), (20, 60), (40, 60)]),
-        ("own", None, [(40, 20), (30, 90), TYPICAL_PHOTO]),
-        ("own", 60, [(40, 20), (20, 60), (40, 60)]),
-        (60, 30, [(30, 15), (10, 30), (20, 30)]),
+        (60, None, [(60, 30), (20, 60), (20, 60)]),
+        ("own", None, [(40, 20), (30, 90), (30, 90)]),
+        ("own", 60, [(40, 20), (20, 60), (20, 60)]),
+        (60, 30, [(30, 15), (10, 30), (10, 30)]),
     ],
 )
 def test_sizes_are_read_from_the_heads_of_the_photos(photos, size, max_size, shapes):
@@ -37,6 +37,13 @@ def test_sizes_are_read_from_the_heads_of_the_photos(photos, size, max_size, sha
     assert effort.follows_photos is follows
     largest = max(shapes, key=lambda shape: shape[0] * shape[1])
     assert effort.largest(photos) == (largest if follows else (60, 60))
+
+
+def test_a_photo_that_tells_no_size_counts_as_the_largest_of_the_others(photos):
+    effort = effort_of_photos("own", None, 1, lambda shape, pictures: None)
+    broken = photos[2]
+    assert effort.largest([broken, *photos[:2]]) == (30, 90)
+    assert effort.largest([broken]) == TYPICAL_PHOTO
 
 
 def test_many_photos_are_looked_at_only_where_each_counts(photos, monkeypatch):

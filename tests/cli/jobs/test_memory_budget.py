@@ -1,5 +1,6 @@
 """Budgets of memory: their spelling, and the tiles that they lead to."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -96,6 +97,14 @@ def test_without_a_limit_what_is_free_counts(engine, photos, monkeypatch):
 def test_a_limit_below_the_smallest_tile_says_what_works(engine, photos):
     with pytest.raises(UsageError, match=r"at least 0\.1 GB of memory, in tiles of 64 pixels"):
         MemoryBudget(10**7).fit(engine, effort(engine), photos, photos[0].parent)
+
+
+def test_nothing_is_said_or_refused_for_a_photo_that_tells_no_size(engine, tmp_path):
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    asked = replace(effort(engine), follows_photos=True)
+    for limit in (6 * 10**8, 10**7):
+        assert MemoryBudget(limit).fit(engine, asked, [empty], tmp_path) is None
 
 
 @pytest.mark.parametrize(

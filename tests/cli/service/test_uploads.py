@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,10 @@ def receive_from(messages: list[dict[str, Any]], folder: Path, **headers: str) -
         "headers": [(name.replace("_", "-").encode(), v.encode()) for name, v in given.items()],
     }
     request = Request(scope, next_message)
-    return asyncio.run(receive(request, folder, ("photo", "style"), 50_000))
+    received = receive(request, folder, ("photo", "style"), 50_000)
+    # In a thread of its own: this one may have a loop, which tests in a browser leave running.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, received).result()
 
 
 def piece(data: bytes, *, more: bool = True) -> dict[str, Any]:
