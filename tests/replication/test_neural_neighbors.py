@@ -65,7 +65,7 @@ class Ours:
             start=pixels,
             checkpoint=None,
         )
-        targets = transfer._targets(self.objective, photo, sought, given, OPTIONS)
+        targets = transfer._targets(self.objective, level.pixels, photo, sought, given, OPTIONS)
         laplacian, optimizer = level.laplacian, transfer.optimizer(OPTIONS)
         packed = laplacian.pack(image)
         descent = transfer.engine.descent(
