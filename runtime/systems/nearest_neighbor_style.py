@@ -158,7 +158,8 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
     ) -> int | None:
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
         layers = self._layers(options)
-        steps = [layers] * min(self._sizes(shape, layers, options), SCALES_KEPT)
+        levels = self._levels_of_picture(shape, layers, options)
+        steps = [layers] * min(len(levels), SCALES_KEPT)
         cost = columns_pass(sum(self.engine.bundle.layer(name).channels for name in layers))
         optimizer = self.optimizer(options)
         return self.engine.peak_of_descent(steps, cost, optimizer, options.pooling, shape, pictures)

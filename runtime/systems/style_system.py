@@ -106,7 +106,7 @@ class StyleSystem(System, Generic[Options]):
             shape: Height and width of the picture.
         """
         layers, engine = self.objective(options).layers, self.engine
-        levels = self._plan(shape, layers, replace(options, size=max(shape)))
+        levels = self._levels_of_picture(shape, layers, options)
         sizes = [(level.canvas, level.steps) for level in levels]
         return pixels_of_steps(sizes, engine.tile_size, engine.bundle, layers, options.pooling)
 
@@ -284,9 +284,11 @@ class StyleSystem(System, Generic[Options]):
             few_above=self.few_above,
         )
 
-    def _sizes(self, shape: tuple[int, int], layers: Sequence[str], options: Options) -> int:
-        """Return at how many sizes a picture of a height and width is painted."""
-        return len(self._plan(shape, layers, replace(options, size=max(shape))))
+    def _levels_of_picture(
+        self, shape: tuple[int, int], layers: Sequence[str], options: Options
+    ) -> list[Level]:
+        """Plan the sizes for a picture of a height and width, whatever the size of its photo."""
+        return self._plan(shape, layers, replace(options, size=max(shape)))
 
     def _smallest(self, layers: Sequence[str], options: Options) -> int:
         """Return the smallest side of a picture that all layers and the style loss accept."""

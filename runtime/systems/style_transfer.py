@@ -122,7 +122,8 @@ class StyleTransfer(StyleSystem[StyleTransferOptions]):
         :mod:`nstbatch.runtime.needs.peak_memory`. Several pictures count if the engine is shared.
         """
         layers = self.objective(options).layers
-        steps = [layers] * min(self._sizes(shape, layers, options), SCALES_KEPT)
+        levels = self._levels_of_picture(shape, layers, options)
+        steps = [layers] * min(len(levels), SCALES_KEPT)
         optimizer = _optimizer(options)
         return self.engine.peak_of_descent(
             steps, GRAM_PASS, optimizer, options.pooling, shape, pictures
