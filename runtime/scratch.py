@@ -51,6 +51,12 @@ def zeros(shape: Shape) -> Array:
         return np.asarray(np.memmap(file, np.float32, "r+", shape=shape))
 
 
+def contiguous(values: Array) -> Array:
+    """Return contiguous float32 values: these, or a copy."""
+    is_already = values.dtype == np.float32 and values.flags.c_contiguous
+    return values if is_already else copied(values)
+
+
 def copied(values: Array) -> Array:
     """Return a contiguous float32 copy."""
     copy = zeros(values.shape)

@@ -110,8 +110,11 @@ def _on_white(pixels: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArra
 
 
 def _levels(pixels: NDArray[np.float32], bits: int) -> Levels:
-    values: NDArray[np.float32] = np.rint(np.clip(pixels, 0, 1) * np.float32(2**bits - 1))
-    return values.astype(np.uint16) if bits == 16 else values.astype(np.uint8)
+    levels: Levels = np.empty(pixels.shape, np.uint16 if bits == 16 else np.uint8)
+    # Row by row: copies of a large picture would take more memory than its levels.
+    for row, found in zip(pixels, levels, strict=True):
+        found[...] = np.rint(np.clip(row, 0, 1) * np.float32(2**bits - 1))
+    return levels
 
 
 @functools.cache

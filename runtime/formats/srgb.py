@@ -9,6 +9,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.errors import ImageError
 
 from . import libvips
@@ -51,7 +52,8 @@ def samples(image: libvips.Image) -> Samples:
 
 def unit(levels: libvips.Levels) -> NDArray[np.float32]:
     """Scale levels to [0, 1]."""
-    return levels.astype(np.float32) / np.float32(np.iinfo(levels.dtype).max)
+    white = np.float32(np.iinfo(levels.dtype).max)
+    return np.divide(levels, white, out=scratch.zeros(levels.shape), dtype=np.float32)
 
 
 def _colours(image: libvips.Image) -> NDArray[np.float32]:

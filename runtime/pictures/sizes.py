@@ -20,13 +20,29 @@ def resize(pixels: Array, size: tuple[int, int]) -> Array:
         pixels: (H, W, C), or (H, W) for an alpha, in [0, 1].
         size: The new height and width, both at least 1.
     """
-    height, width = size
-    shrunk = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
-    small = cv2.resize(np.ascontiguousarray(pixels), shrunk, interpolation=cv2.INTER_AREA)
-    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    # cv2 drops a channel axis of length one.
-    clipped = np.clip(large, 0, 1, out=large).astype(np.float32, copy=False)
-    return clipped.reshape(height, width, *pixels.shape[2:])
+    shrunk = (min(size[0], pixels.shape[0]), min(size[1], pixels.shape[1]))
+    small = _resized(scratch.contiguous(pixels), shrunk, cv2.INTER_AREA)
+    large = _resized(small, size, cv2.INTER_CUBIC)
+    if large is pixels:
+        large = scratch.copied(pixels)
+    return np.clip(large, 0, 1, out=large)
+
+
+def _resized(pixels: Array, size: tuple[int, int], method: int) -> Array:
+    """Resize contiguous float32 pixels by one of OpenCV's methods; the same ones if they fit."""
+    if pixels.shape[:2] == size:
+        return pixels
+    found = scratch.zeros((*size, *pixels.shape[2:]))
+    cv2.resize(pixels, size[::-1], dst=found, interpolation=method)
+    return found
+
+
+def mirrored(pixels: Array, margin: int) -> Array:
+    """Continue (H, W, 3) beyond each edge: (H + 2 margin, W + 2 margin, 3)."""
+    height, width, channels = pixels.shape
+    found = scratch.zeros((height + 2 * margin, width + 2 * margin, channels))
+    cv2.copyMakeBorder(pixels, margin, margin, margin, margin, cv2.BORDER_REFLECT, dst=found)
+    return found
 
 
 def fit_long_side(height: int, width: int, size: int) -> tuple[int, int]:
@@ -69,7 +85,7 @@ def from_nchw(image: Array) -> Array:
     """
     if image.shape[0] != 1:
         raise ValueError(f"Expected one image, got a batch of {image.shape[0]}.")
-    return np.ascontiguousarray(image[0].transpose(1, 2, 0))
+    return scratch.contiguous(image[0].transpose(1, 2, 0))
 
 
 def resize_batch(images: Array, size: tuple[int, int]) -> Array:
