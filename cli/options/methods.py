@@ -13,7 +13,7 @@ OTHERS: dict[Method, tuple[str, ...]] = {
     GATYS: ("stylization",),
     NNST: (
         *("error", "style_loss", "weighting", "optimizer"),
-        *("style_weight", "tv_weight", "content_layers"),
+        *("style_weight", "tv_weight", "tv_reduction", "content_layers"),
         *("content_mask", "tile_size", "memory"),
     ),
 }

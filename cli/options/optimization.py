@@ -167,7 +167,7 @@ PaddingName = Annotated[
         "--padding",
         metavar="|".join(PADDINGS),
         help="What the network's first convolution sees beyond the picture: zeros, with a margin "
-        "that is cut off at the end; or the pixels of the edge, without one.",
+        "that is cut off at the end; or the pixels of the edge, with hardly any margin.",
         autocompletion=complete(PADDINGS),
         rich_help_panel=OPTIMIZATION,
     ),

@@ -23,8 +23,10 @@ from nstbatch.runtime.errors import UsageError
 from nstbatch.runtime.style.nearest_neighbor_options import NearestNeighborOptions
 from nstbatch.runtime.style.shared_style_options import INITS
 from nstbatch.runtime.style.style_transfer_options import (
+    TV_REDUCTIONS,
     WEIGHTINGS,
     StyleTransferOptions,
+    TvReduction,
     Weighting,
 )
 
@@ -126,6 +128,18 @@ TvWeight = Annotated[
     ),
     Scope.PICTURE,
 ]
+TvReductionName = Annotated[
+    str,
+    typer.Option(
+        "--tv-reduction",
+        metavar="|".join(TV_REDUCTIONS),
+        help="The total variation is a mean over the picture, or a sum, as in neural-style.",
+        autocompletion=complete(TV_REDUCTIONS),
+        rich_help_panel=LOSSES,
+    ),
+    Scope.PICTURE,
+    NEUTRAL,
+]
 StyleLayers = Annotated[
     list[str] | None,
     typer.Option(
@@ -169,6 +183,7 @@ class Stylizing:
     content_weight: ContentWeight = DEFAULTS.content_weight
     style_weight: StyleWeight = DEFAULTS.style_weight
     tv_weight: TvWeight = DEFAULTS.tv_weight
+    tv_reduction: TvReductionName = DEFAULTS.tv_reduction
     tolerance: Tolerance = DEFAULTS.tolerance
     style_layers: StyleLayers = None
     content_layers: ContentLayers = None
@@ -223,6 +238,7 @@ class Stylizing:
             style_layers=parse_weighted_layers(self.style_layers),
             content_layers=parse_layers(self.content_layers),
             tv_weight=self.tv_weight,
+            tv_reduction=cast("TvReduction", self.tv_reduction),
         )
 
     @property

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.pictures.sizes import fit_long_side, resize, resize_batch, to_nchw
+from nstbatch.runtime.pictures.sizes import fit_long_side, mirrored, resize, resize_batch, to_nchw
 
 from .loop import Outcome, Steppable, descend
 from .optimizers import Optimizer, State
@@ -54,9 +54,7 @@ class Level:
 
     def fit(self, pixels: Array) -> Array:
         """Resize a picture (H, W, 3), and mirror it into the margin: (1, 3, *canvas)."""
-        resized = resize(pixels, (self.height, self.width))
-        margin = (self.margin, self.margin)
-        return to_nchw(np.pad(resized, (margin, margin, (0, 0)), mode="symmetric"))
+        return to_nchw(mirrored(resize(pixels, (self.height, self.width)), self.margin))
 
     def cut(self, images: Array) -> Array:
         """(N, 3, *canvas) -> (N, 3, height, width): cut the margin off."""
@@ -109,6 +107,7 @@ def plan_levels(
     smallest: int,
     coarsest: int = 1,
     margin: float = 0.0,
+    least_margin: int = 0,
     factor: float = FACTOR,
     power: float = 0.0,
     few_above: int | None = None,
@@ -125,6 +124,7 @@ def plan_levels(
         smallest: Smallest allowed side of a level; the last level is kept even if smaller.
         coarsest: Smallest allowed long side of a level; likewise.
         margin: Margin as a share of the long side.
+        least_margin: The smallest margin, in pixels.
         factor: Ratio of the sizes of two successive levels.
         power: Updates per level are proportional to (long side)^power; 0 means equal.
         few_above: Long side in pixels. Above it there are further levels, if there are several at
@@ -143,7 +143,7 @@ def plan_levels(
     ends = np.floor(steps * shares / shares[-1] + 1e-9).astype(int)
     ends[-1] = steps
     return [
-        Level(*shape, margin=round(margin * max(shape)), steps=int(taken))
+        Level(*shape, margin=max(least_margin, round(margin * max(shape))), steps=int(taken))
         for shape, taken in zip(shapes, np.diff(ends, prepend=0), strict=True)
     ]
 

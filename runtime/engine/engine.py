@@ -321,7 +321,7 @@ class Engine:
             UnknownNameError: The bundle was not exported with this pooling.
             ProviderError: ONNX Runtime would run it elsewhere.
         """
-        start = Start(images, state, {**targets, **objective.graph_weights(targets, len(images))})
+        start = Start(images, state, {**targets, **objective.graph_weights(targets, images.shape)})
         provider = self.provider
 
         def open_descent(start: Start) -> Descent:

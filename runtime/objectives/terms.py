@@ -24,6 +24,7 @@ describes itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -62,6 +63,8 @@ class Term:
         joint: Several layers whose activations it takes as one; ``layer`` is None then.
         part: The part of the picture or of the style that it is for, if there are several terms of
             a kind on one layer; one word, also in its name.
+        of_sum: True if its weight is for the sum over the image's values, of which its loss is the
+            mean; for terms on the image.
         guided: True if target and loss take the activation multiplied by a guide, (N, 1, h, w) at
             the layer's height and width, which says where they look (Gatys et al. 2017).
     """
@@ -76,6 +79,7 @@ class Term:
     attributes: tuple[tuple[str, float], ...] = ()
     joint: Joint | None = None
     part: str = ""
+    of_sum: bool = False
     guided: bool = False
 
     @property
@@ -96,7 +100,9 @@ class Term:
         """True if ``loss`` takes a target."""
         return self.target is not None or self.given
 
-    def graph_weight(self, weight: float, target: Array | None, pictures: int) -> Array:
+    def graph_weight(
+        self, weight: float, target: Array | None, pictures: int, values: int = 1
+    ) -> Array:
         """Value of the graph's weight input, (N,), which makes the loss relative to its target.
 
         Mahendran & Vedaldi (2015) normalise their feature distance likewise, |F - P|^2 / |P|^2.
@@ -105,7 +111,10 @@ class Term:
             weight: Weight of the term in its objective.
             target: (N, ...), or (1, ...) if all pictures share it; None for a term without target.
             pictures: N.
+            values: C H W of the images.
         """
+        if self.of_sum:
+            weight *= values
         if target is None or not self.relative:
             return np.full(pictures, weight, np.float32)
         scale = np.array([_mean_power(each, self.degree) for each in target])
@@ -153,10 +162,20 @@ class Objective:
         """The weights, by the names of their terms."""
         return {term.name: weight for weight, term in self.weighted}
 
-    def graph_weights(self, targets: Mapping[str, Array], pictures: int) -> dict[str, Array]:
-        """Return the weights of the terms, (N,), by the names of a step graph's inputs."""
+    def graph_weights(
+        self, targets: Mapping[str, Array], images: tuple[int, ...]
+    ) -> dict[str, Array]:
+        """Return the weights of the terms, (N,), by the names of a step graph's inputs.
+
+        Args:
+            targets: The targets, by the names of the graph's inputs.
+            images: Shape of the images, (N, C, H, W).
+        """
+        pictures, values = images[0], math.prod(images[1:])
         return {
-            WEIGHT + term.name: term.graph_weight(weight, targets.get(TARGET + term.name), pictures)
+            WEIGHT + term.name: term.graph_weight(
+                weight, targets.get(TARGET + term.name), pictures, values
+            )
             for weight, term in self.weighted
         }
 
@@ -185,9 +204,14 @@ def scaled_style(layer: str) -> Objective:
     return Objective(((1.0, Term("scaled-style", layer, loss, target, degree=1)),))
 
 
-def total_variation() -> Objective:
-    """Total variation: mean squared difference of neighbouring pixels (style-transfer-pytorch)."""
-    return Objective(((1.0, Term("tv", None, Formula(FORMULAS, "total_variation_loss"))),))
+def total_variation(*, of_sum: bool = False) -> Objective:
+    """Total variation: mean squared difference of neighbouring pixels (style-transfer-pytorch).
+
+    Args:
+        of_sum: True if the weight is for the sum of the squared differences (neural-style).
+    """
+    loss = Formula(FORMULAS, "total_variation_loss")
+    return Objective(((1.0, Term("tv", None, loss, of_sum=of_sum)),))
 
 
 # --- Projection -------------------------------------------------------------------------------

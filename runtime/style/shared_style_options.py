@@ -57,7 +57,8 @@ class SharedStyleOptions:
         style_scale: Long side of the style as a multiple of the picture's.
         padding: What the first convolution of the network sees beyond the picture: "zeros", which
             leave a frame, so that a margin is painted as well and cut off at the end; or
-            "replicate", the pixels of the edge, without a margin.
+            "replicate", the pixels of the edge, with a margin only where a stride may leave out
+            the last pixels.
 
     Raises:
         UsageError: A value is of another type or out of range, or both are given.

@@ -59,7 +59,7 @@ def style_objective(bundle: Bundle, options: StyleTransferOptions) -> Objective:
         layer, share = bundle.layer(name), options.style_weight * weight / total
         objective += share * _unit(layer, options) * of_layer(layer.name, layer.stride or 1)
     if options.tv_weight > 0:
-        objective += options.tv_weight * total_variation()
+        objective += options.tv_weight * total_variation(of_sum=options.tv_reduction == "sum")
     return plain(objective) if options.weighting == "plain" else objective
 
 

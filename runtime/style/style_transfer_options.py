@@ -27,8 +27,10 @@ from .shared_style_options import SharedStyleOptions
 from .style_transfer_presets import PRESET_NAMES, PRESETS, Preset
 
 Weighting = Literal["relative", "plain"]
+TvReduction = Literal["mean", "sum"]
 
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
+TV_REDUCTIONS: tuple[TvReduction, ...] = get_args(TvReduction)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class StyleTransferOptions(SharedStyleOptions):
             under "mse", and smaller ones for deep layers under "scaled-mse", by the weighting.
         content_layers: Layers of the content loss; None for the bundle's.
         tv_weight: Weight of the total variation.
+        tv_reduction: "mean", the total variation is a mean over the picture; "sum", a sum, as in
+            neural-style, which counts less in smaller pictures.
         tolerance: Continue with the next scale if the loss has fallen by less than this share in
             20 steps; None to take all steps.
         pooling: Pooling variant of the network, "avg" or "max".
@@ -87,6 +91,7 @@ class StyleTransferOptions(SharedStyleOptions):
     style_layers: Mapping[str, float] | None = None
     content_layers: tuple[str, ...] | None = None
     tv_weight: float = 130.0
+    tv_reduction: TvReduction = "mean"  # style-transfer-pytorch
     tolerance: float | None = None
     pooling: Pooling = "max"  # style-transfer-pytorch
 
@@ -106,6 +111,7 @@ class StyleTransferOptions(SharedStyleOptions):
         shared_fields(self)
         one_of("error", self.error, ERRORS)
         one_of("weighting", self.weighting, WEIGHTINGS)
+        one_of("tv_reduction", self.tv_reduction, TV_REDUCTIONS)
         one_of("style_loss", self.style_loss, STYLE_LOSS_NAMES)
         if self.style_layers is not None:
             weights("style_layers", self.style_layers)

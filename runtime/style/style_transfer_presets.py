@@ -15,8 +15,6 @@ PRESET_NAMES: tuple[Preset, ...] = get_args(Preset)
 # A network that takes levels up to 255, less their mean, has activations so many times as large as
 # one that takes them divided by the deviation, 0.226 of torchvision's three colours on average.
 OF_LEVELS = 255 * 0.226
-# neural-style's total variation is a sum over a picture, and ours a mean: values of 512x512 pixels.
-PIXELS = 3 * 512 * 512
 
 PRESETS: Mapping[Preset, Mapping[str, str | float]] = MappingProxyType(
     {
@@ -40,12 +38,13 @@ PRESETS: Mapping[Preset, Mapping[str, str | float]] = MappingProxyType(
         },
         # The authors' own PyTorch notebook, NeuralStyleTransfer.ipynb: content 1, and style
         # 1e3 / C^2 on Gram matrices of C channels that are divided by H W, which is 1e3 on ours,
-        # for each of five layers; L-BFGS for 500 steps, from the photo at one size, maxima.
+        # for each of five layers; L-BFGS for 500 steps, from the photo at one size, maxima. Its
+        # network takes levels up to 255: docs/decisions/0035-presets-of-other-programs.md.
         "gatys2016": {
             "weighting": "plain",
             "error": "mse",
             "content_weight": 1.0,
-            "style_weight": 5 * 1e3,
+            "style_weight": 5 * 1e3 * OF_LEVELS**2,
             "tv_weight": 0.0,
             "optimizer": "lbfgs",
             "init": "photo",
@@ -61,7 +60,8 @@ PRESETS: Mapping[Preset, Mapping[str, str | float]] = MappingProxyType(
             "error": "mse",
             "content_weight": 5.0,
             "style_weight": 5 * 100 * OF_LEVELS**2,
-            "tv_weight": 1e-3 / 2 * 255**2 / OF_LEVELS**2 * PIXELS,
+            "tv_weight": 1e-3 / 2 * 255**2 / OF_LEVELS**2,
+            "tv_reduction": "sum",
             "optimizer": "lbfgs",
             "init": "noise",
             "iterations": 1000,

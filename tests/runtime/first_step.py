@@ -37,8 +37,9 @@ def first_step(transfer, photo, style, options, **others) -> FirstStep:
     finally:
         del transfer._descend
     targets = run.targets(run.levels[0], run.images)
+    values = run.images[0].size
     weights = {
-        WEIGHT + term.name: term.graph_weight(weight, targets.get(TARGET + term.name), 1)
+        WEIGHT + term.name: term.graph_weight(weight, targets.get(TARGET + term.name), 1, values)
         for weight, term in run.objective.weighted
     }
     inputs = {IMAGE: run.images, **targets, **weights}

@@ -42,6 +42,12 @@ def test_the_last_level_has_the_size_asked_for(height, width, size, **plan):
     assert (last.height >= last.width) == (height >= width) or last.height == last.width
 
 
+def test_no_margin_is_below_the_least():
+    plan = {"size": 256, "scales": 4, "steps": 9, "smallest": 32, "margin": 1 / 32}
+    levels = plan_levels(256, 256, least_margin=4, **plan)
+    assert [level.margin for level in levels] == [4, 4, 6, 8]
+
+
 @given(**PLANS)
 def test_all_steps_are_taken_and_most_of_them_late(steps, **plan):
     levels = plan_levels(**plan, steps=steps)

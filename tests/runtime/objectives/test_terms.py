@@ -167,6 +167,14 @@ def test_a_term_without_a_target_keeps_its_weight():
     np.testing.assert_array_equal(weights, np.array([7, 7], np.float32))
 
 
+def test_the_weight_of_a_sum_counts_every_value():
+    mean, summed = 7 * total_variation(), 7 * total_variation(of_sum=True)
+    (weights,) = summed.graph_weights({}, (2, 3, 5, 4)).values()
+    np.testing.assert_array_equal(weights, np.array([7 * 60, 7 * 60], np.float32))
+    (weights,) = mean.graph_weights({}, (2, 3, 5, 4)).values()
+    np.testing.assert_array_equal(weights, np.array([7, 7], np.float32))
+
+
 @pytest.mark.parametrize("value", [0, 1e-30])
 def test_a_target_of_nothing_leaves_the_weight_finite(value):
     target = np.full((1, 4, 4), value, np.float32)

@@ -20,8 +20,7 @@ from nstbatch.runtime.systems.style_transfer import StyleTransfer
 
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT = "relu4_2"
-# The side of the canvas, with its margin if zeros are beyond it; neural-style's total variation
-# depends on it.
+# The side of the canvas, with its margin if zeros are beyond it.
 SIDES = {"zeros": 68, "replicate": 64}
 
 
@@ -51,12 +50,16 @@ def steps(image):
 
 
 def gatys2016(image, seen, photo, style):
-    """MSE of F with weight 1, MSE of F F^T / (H W) with 1e3 / C^2 (the authors' notebook)."""
-    loss = ((seen[CONTENT] - photo[CONTENT]) ** 2).mean()
+    """MSE of F with weight 1, MSE of F F^T / (H W) with 1e3 / C^2 (the authors' notebook).
+
+    F is k times as large, and the whole divided by k^2, as in :func:`johnson`.
+    """
+    k = OF_LEVELS
+    loss = ((k * seen[CONTENT] - k * photo[CONTENT]) ** 2).mean()
     for layer in STYLE:
-        mine, theirs = (gram(f[layer]) / positions(f[layer]) for f in (seen, style))
+        mine, theirs = (gram(k * f[layer]) / positions(f[layer]) for f in (seen, style))
         loss = loss + 1e3 / len(mine) ** 2 * ((mine - theirs) ** 2).mean()
-    return loss
+    return loss / k**2
 
 
 def johnson(image, seen, photo, style):
@@ -70,8 +73,7 @@ def johnson(image, seen, photo, style):
     for layer in STYLE:
         mine, theirs = (gram(k * f[layer]) / size(f[layer]) for f in (seen, style))
         loss = loss + 100 * ((mine - theirs) ** 2).mean()
-    strength = 1e-3 * (512 * 512) / (image.shape[2] * image.shape[3])
-    loss = loss + strength / 2 * sum(steps(255 * image))
+    loss = loss + 1e-3 / 2 * sum(steps(255 * image))
     return loss / k**2
 
 
