@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import unicodedata
@@ -85,9 +86,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def gigabytes(number_of_bytes: float) -> str:
-    """Return ``2.3 GB``, in powers of ten."""
-    return f"{number_of_bytes / 1e9:.1f} GB"
+def gigabytes(number_of_bytes: float, *, up: bool = False) -> str:
+    """Return ``2.3 GB``, in powers of ten; rounded up, so that this many bytes are enough."""
+    tenths = number_of_bytes / 1e8
+    return f"{(math.ceil(tenths) if up else round(tenths)) / 10:.1f} GB"
 
 
 def count(number: int, noun: str) -> str:

@@ -110,7 +110,7 @@ class MemoryBudget:
         has = "may be taken" if self.limit else "are free"
         shared = " for each process" if sharing > 1 else ""
         said = (
-            f"A picture of {width}x{height} pixels will need about {gigabytes(needed)} of "
+            f"A picture of {width}x{height} pixels will need about {gigabytes(needed, up=True)} of "
             f"{memory}, and {gigabytes(limit)} {has}{shared}."
         )
         if self.limit:
@@ -151,7 +151,7 @@ class MemoryBudget:
                 f"computed in tiles of {chosen.side} pixels, in about {gigabytes(chosen.peak)}"
                 f"{where}."
             )
-        least = f"{picture} needs at least {gigabytes(chosen.peak)} of memory"
+        least = f"{picture} needs at least {gigabytes(chosen.peak, up=True)} of memory"
         in_tiles = f"{least}, in tiles of {chosen.side} pixels"
         if self.limit:
             raise UsageError(f"{in_tiles}; --memory allows {gigabytes(limit)}.")
@@ -164,8 +164,8 @@ def _check_disk(needed: int, shape: Shape, folder: Path) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise UsageError(
-            f"A picture of {shape[1]}x{shape[0]} pixels needs {gigabytes(needed)} on the disk of "
-            f"{printable(folder)}, and {gigabytes(free)} are free."
+            f"A picture of {shape[1]}x{shape[0]} pixels needs {gigabytes(needed, up=True)} on the "
+            f"disk of {printable(folder)}, and {gigabytes(free)} are free."
         )
 
 

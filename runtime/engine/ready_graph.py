@@ -93,12 +93,15 @@ class ReadyGraph:
         from nstbatch.runtime.graphs.gram_products import with_positions_first
         from nstbatch.runtime.graphs.relu_steps import with_comparisons
         from nstbatch.runtime.graphs.specialise import specialise
+        from nstbatch.runtime.graphs.sums_by_rows import with_sums_by_rows
         from nstbatch.runtime.graphs.transposed_padding import with_padded_outputs
         from nstbatch.runtime.graphs.wide_windows import with_room_for_windows
         from nstbatch.runtime.graphs.winograd import with_fewer_products
 
         linked = self._linked()
         model = specialise(onnx.ModelProto.FromString(linked.data), self.shapes)
+        if self.provider.device == "cpu":
+            model = with_sums_by_rows(model)
         # Other providers choose algorithms themselves; in half precision the products would round.
         if self.provider.device == "cpu" and self.provider.precision == "fp32":
             model = with_fewer_products(model)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstbatch.cli.text import columns, count, duration, printable, shell
+from nstbatch.cli.text import columns, count, duration, gigabytes, printable, shell
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,14 @@ def test_columns_line_up_wide_letters_too():
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("number", [2.6e9, 2.6e9 + 1, 2.69e9])
+def test_what_is_needed_is_rounded_up(number):
+    enough = gigabytes(number, up=True)
+    assert enough == ("2.6 GB" if number == 2.6e9 else "2.7 GB")
+    assert float(enough.removesuffix(" GB")) * 1e9 >= number
+    assert gigabytes(2.61e9) == "2.6 GB"
 
 
 def test_count():
