@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+import numpy as np
+
+from nstbatch.runtime.arrays import Array, Shape
+
 T = TypeVar("T")
+
+
+def key_of(values: Array) -> tuple[bytes, Shape]:
+    """Return a key by the content of an array; makes no copy of a contiguous one."""
+    return hashlib.sha256(np.ascontiguousarray(values).data).digest(), values.shape
 
 
 class LruCache(Generic[T]):

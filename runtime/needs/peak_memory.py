@@ -67,9 +67,10 @@ def columns_pass(depth: int) -> PassCost:
 # Fitted at 1024 pixels: within 12 % for squeezenet1_1, and for vgg16 with Adam.
 OF_WHOLE = 100
 
-# The same where those of the whole picture are in files: reading and resizing it took 10 values for
-# each pixel (docs/decisions/0041-pictures-on-disk.md), writing it is a guess.
-OF_WHOLE_ON_DISK = 15
+# The same where those of the whole picture are in files: the levels of the file that is read or
+# written, 3 bytes, and a byte to spare. Fitted with squeezenet1_1 and Adam from 2000 to 8000 pixels:
+# docs/decisions/0041-pictures-on-disk.md.
+OF_WHOLE_ON_DISK = 1
 # Bytes of a GPU that sessions take at rest, such as workspaces.
 RESTING_GPU = 10 * 2**20
 # On a GPU, in fp32: the activations of the targets, of one picture at a time. In the precision of

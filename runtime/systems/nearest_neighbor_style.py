@@ -13,14 +13,13 @@ Embedding takes three lines::
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.cache.lru_cache import LruCache
+from nstbatch.runtime.cache.lru_cache import LruCache, key_of
 from nstbatch.runtime.descent.averaged import averaged
 from nstbatch.runtime.descent.loop import Bounds
 from nstbatch.runtime.descent.optimizers import Optimizer
@@ -188,7 +187,7 @@ class NearestNeighborStyle(StyleSystem[NearestNeighborOptions]):
         smallest = self._smallest(objective.layers, options)
         side = round(given.style_scale * max(photo.shape[2:]))
         resized = [painting_at(each.pixels, side, smallest) for each in given.paintings]
-        seen = tuple((hashlib.sha256(each.tobytes()).digest(), each.shape) for each in resized)
+        seen = tuple(map(key_of, resized))
 
         def targets_of(terms: tuple[Term, ...], pictures: Array) -> Targets:
             return self.engine.targets(terms, pictures, options.pooling, padding=options.padding)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.cache.lru_cache import LruCache
+from nstbatch.runtime.cache.lru_cache import LruCache, key_of
 from nstbatch.runtime.checks import Pooling
 from nstbatch.runtime.descent.pyramid import Level
 from nstbatch.runtime.engine.engine import Engine, Targets
@@ -76,7 +75,7 @@ class StyleTargets:
     ) -> Targets:
         """Return the targets of the style: the means of those of its paintings."""
         shares = tuple(each.share for each in given.paintings)
-        seen = tuple(map(_digest, (*resized, *_masks(given.paintings))))
+        seen = tuple(map(key_of, (*resized, *_masks(given.paintings))))
 
         def blend() -> Targets:
             found = [
@@ -160,7 +159,3 @@ class StyleTargets:
 def _masks(paintings: Sequence[Painting]) -> Iterator[Array]:
     for each in paintings:
         yield from (each.regions or {}).values()
-
-
-def _digest(values: Array) -> tuple[bytes, tuple[int, ...]]:
-    return hashlib.sha256(values.tobytes()).digest(), values.shape

@@ -9,7 +9,6 @@ Embedding takes three lines::
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ from functools import partial
 import numpy as np
 
 from nstbatch.runtime.arrays import Array
-from nstbatch.runtime.cache.lru_cache import LruCache
+from nstbatch.runtime.cache.lru_cache import LruCache, key_of
 from nstbatch.runtime.checks import Pooling, above, options_or_default, whole
 from nstbatch.runtime.descent.optimizers import optimizer_named
 from nstbatch.runtime.descent.progress import ProgressCallback
@@ -304,9 +303,8 @@ class Texture(System, Streaming[ImageLike, TextureOptions, Result]):
         height, width, _ = exemplar.shape
         shrunk = resize(exemplar, (round(share * height), round(share * width)))
         of_layers = tuple(term for term in terms if not term.given)
-        seen = (shrunk.shape, hashlib.sha256(shrunk.tobytes()).digest())
         targets = self._targets.get(
-            (self.engine.provider.for_targets, *seen, of_layers, pooling),
+            (self.engine.provider.for_targets, key_of(shrunk), of_layers, pooling),
             lambda: self.engine.targets(of_layers, to_nchw(shrunk), pooling),
         )
         waves = {TARGET + term.name: waves_of(shrunk, level.canvas) for term in terms if term.given}

@@ -73,11 +73,24 @@ class Tile:
 def plan_axis(length: int, side: int, seen: Sequence[Window]) -> list[Span]:
     """Divide an axis into tiles; a single one where the picture has room for no more.
 
+    All windows are as large as the largest, so the tiles are as equal as the strides let them be.
+
     Args:
         length: Of the picture, in pixels.
-        side: Of the interiors, in pixels; the last one may be shorter.
+        side: Of the interiors at most, in pixels.
         seen: What the positions of each layer in use see.
     """
+    spans, stride = _spans(length, side, seen), max(window.stride for window in seen)
+    for smaller in range(side - stride, 0, -stride):
+        equal = _spans(length, smaller, seen)
+        if len(equal) > len(spans):
+            break
+        spans = equal
+    return spans
+
+
+def _spans(length: int, side: int, seen: Sequence[Window]) -> list[Span]:
+    """Divide an axis into tiles whose interiors have a side, but for the first and the last."""
     stride = max(window.stride for window in seen)
     before = _rounded_up(max(-window.first for window in seen), stride)
     after = _rounded_up(max(window.last + 1 - window.stride for window in seen), stride)

@@ -59,3 +59,13 @@ def test_every_position_of_a_layer_counts_once(length, side, seen):
             offset = start // window.stride
             counted += range(offset + counting.start, offset + counting.stop)
         assert counted == list(range(-(-length // window.stride)))
+
+
+@given(length=st.integers(1, 700), side=st.integers(1, 200), seen=windows())
+def test_tiles_are_as_equal_as_the_strides_let_them_be(length, side, seen):
+    """Windows of one size would go through the rest of a short last tile for nothing."""
+    spans, stride = plan_axis(length, side, seen), max(window.stride for window in seen)
+    # Pixels that the windows share, each rounded up to whole strides.
+    beside = max(-window.first for window in seen) + max(w.last + 1 - w.stride for w in seen)
+    through = sum(end - start for start, end in (span.window for span in spans))
+    assert through <= length + (len(spans) - 1) * (beside + 2 * stride) + len(spans) * 3 * stride
