@@ -68,8 +68,8 @@ def columns_pass(depth: int) -> PassCost:
 OF_WHOLE = 100
 
 # The same where those of the whole picture are in files: the levels of the file that is read or
-# written, 3 bytes, and a byte to spare. Fitted with squeezenet1_1 and Adam from 2000 to 8000 pixels:
-# docs/decisions/0041-pictures-on-disk.md.
+# written, 3 bytes, and a byte to spare. Fitted with squeezenet1_1 and Adam from 2000 to 8000 pixels
+# (docs/decisions/0041-pictures-on-disk.md).
 OF_WHOLE_ON_DISK = 1
 # Bytes of a GPU that sessions take at rest, such as workspaces.
 RESTING_GPU = 10 * 2**20

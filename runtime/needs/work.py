@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 # forward. In tiles the way forward is taken twice.
 TWICE_FORWARD = 4 / 3
 
+# What a size of a run costs beside its steps, in steps: the loss of its last picture, and a way
+# forward for each of its two targets.
+BESIDE_STEPS = 1 + 2 / 3
+
 
 def pixels_of_steps(
-    sizes: Iterable[tuple[tuple[int, int], int]],
+    sizes: Iterable[tuple[tuple[int, int], float]],
     tile: int | None,
     bundle: Bundle,
     layers: Collection[str],

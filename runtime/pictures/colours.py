@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array
 
 # Added to variances, so that a picture of few colours has an inverse: a tenth of a level of 255.
@@ -121,15 +122,18 @@ def recolored(pixels: Array, reference: Array) -> Array:
     root = _root(covariance)
     inverse = np.linalg.inv(root)
     colour_map = inverse @ _root(root @ wanted @ root) @ inverse
-    colours = (pixels.reshape(-1, 3) - mean) @ colour_map + wanted_mean
-    return np.clip(colours, 0, 1).reshape(pixels.shape).astype(np.float32)
+    found = scratch.zeros(pixels.shape)
+    # Row by row: copies in double precision would take more memory than the picture.
+    for row, new in zip(pixels, found, strict=True):
+        new[...] = np.clip((row - mean) @ colour_map + wanted_mean, 0, 1)
+    return found
 
 
 def _statistics(pixels: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mean (3) and the covariance (3, 3) of the colours."""
-    colours = pixels.reshape(-1, 3).astype(np.float64)
-    covariance = np.cov(colours, rowvar=False, bias=True)
-    return colours.mean(axis=0), covariance + _NOISE * np.eye(3)
+    mean = pixels.mean(axis=(0, 1), dtype=np.float64)
+    squares = sum((row - mean).T @ (row - mean) for row in pixels)
+    return mean, squares / (pixels.shape[0] * pixels.shape[1]) + _NOISE * np.eye(3)
 
 
 def _root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -111,7 +111,7 @@ def recolored_by_region(image: Array, regions: Regions, paintings: Sequence[Pain
         inside = numbers == number
         if inside.any():
             colours = palette(list(filter(_is_some, (_within(each, name) for each in paintings))))
-            result[inside] = recolored(image[inside][:, None], colours)[:, 0]
+            result[inside] = recolored(image[inside][None], colours)[0]
     return result
 
 

@@ -15,7 +15,7 @@ from nstbatch.runtime.checks import options_or_default
 from nstbatch.runtime.descent.progress import ProgressCallback
 from nstbatch.runtime.descent.pyramid import FACTOR, MARGIN, Level, plan_levels
 from nstbatch.runtime.errors import ImageError, UsageError
-from nstbatch.runtime.needs.work import pixels_of_steps
+from nstbatch.runtime.needs.work import BESIDE_STEPS, pixels_of_steps
 from nstbatch.runtime.objectives.terms import Objective
 from nstbatch.runtime.pictures.images import ImageLike, Picture, as_picture
 from nstbatch.runtime.pictures.sizes import long_side
@@ -99,7 +99,7 @@ class StyleSystem(System, Generic[Options]):
         """Return the estimated peak of this process's memory; see :mod:`.style_transfer`."""
 
     def work(self, options: Options, shape: tuple[int, int]) -> float:
-        """Return the pixels that all steps of a picture go through, the overlap of tiles included.
+        """Return the pixels that a run goes through, the overlap of tiles included.
 
         Args:
             options: Size, steps, layers.
@@ -107,7 +107,7 @@ class StyleSystem(System, Generic[Options]):
         """
         layers, engine = self.objective(options).layers, self.engine
         levels = self._levels_of_picture(shape, layers, options)
-        sizes = [(level.canvas, level.steps) for level in levels]
+        sizes = [(level.canvas, level.steps + BESIDE_STEPS) for level in levels]
         return pixels_of_steps(sizes, engine.tile_size, engine.bundle, layers, options.pooling)
 
     @abstractmethod

@@ -35,7 +35,7 @@ def test_without_a_ledger_it_goes_by_the_documents(ledger):
     assert estimate(1, [SHAPE], DEFAULT, ledger, "vgg16") == (
         ": very roughly 3 min 51 s on the CPU, and 10.2 GB of memory"
     )
-    assert "very roughly 24.0 s" in estimate(1, [SHAPE], DEFAULT, ledger, "alexnet")
+    assert "very roughly 19.4 s" in estimate(1, [SHAPE], DEFAULT, ledger, "alexnet")
     assert "38 min 30 s" in estimate(10, [SHAPE], DEFAULT, ledger, "vgg16")
 
 
