@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 # These characters reorder the text around them, and can make one name look like another:
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
@@ -86,10 +85,14 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def gigabytes(number_of_bytes: float, *, up: bool = False) -> str:
-    """Return ``2.3 GB``, in powers of ten; rounded up, so that this many bytes are enough."""
-    tenths = number_of_bytes / 1e8
-    return f"{(math.ceil(tenths) if up else round(tenths)) / 10:.1f} GB"
+def gigabytes(number_of_bytes: float, rounded: Callable[[float], int] = round) -> str:
+    """Return ``2.3 GB``, in powers of ten.
+
+    Args:
+        number_of_bytes: The number.
+        rounded: ``math.ceil`` for bytes that must be there, ``math.floor`` for those that are.
+    """
+    return f"{rounded(number_of_bytes / 1e8) / 10:.1f} GB"
 
 
 def count(number: int, noun: str) -> str:

@@ -40,8 +40,8 @@ class Effort:
         memory: Estimates the peak of this process's memory, in bytes, for a height and width and
             so many pictures; on a GPU, of that GPU's. None if nothing is known about it.
         follows_photos: True if the size of a picture depends on that of its photo.
-        work: Returns the pixels of all steps of a picture, given its height and width; None if it
-            is not known at which sizes the steps are.
+        work: Returns the pixels that the run of a picture goes through, given its height and width;
+            None if it is not known at which sizes the steps are.
     """
 
     steps: int | None

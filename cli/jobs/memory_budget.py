@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +99,7 @@ class MemoryBudget:
         free = free_memory() if gpu is None else gpu_memory("free", gpu)
         limit = self.limit or free
         pictures = -(-len(photos) // processes)
-        height, width = max(effort.shapes(photos), key=math.prod)
+        height, width = max(effort.shapes(photos), key=prod)
         needed = effort.memory((height, width), pictures)
         if needed is None or limit is None or needed <= limit // sharing:
             return None
@@ -110,8 +110,8 @@ class MemoryBudget:
         has = "may be taken" if self.limit else "are free"
         shared = " for each process" if sharing > 1 else ""
         said = (
-            f"A picture of {width}x{height} pixels will need about {gigabytes(needed, up=True)} of "
-            f"{memory}, and {gigabytes(limit)} {has}{shared}."
+            f"A picture of {width}x{height} pixels will need about {gigabytes(needed, ceil)} of "
+            f"{memory}, and {gigabytes(limit, floor)} {has}{shared}."
         )
         if self.limit:
             raise UsageError(said)
@@ -151,11 +151,11 @@ class MemoryBudget:
                 f"computed in tiles of {chosen.side} pixels, in about {gigabytes(chosen.peak)}"
                 f"{where}."
             )
-        least = f"{picture} needs at least {gigabytes(chosen.peak, up=True)} of memory"
+        least = f"{picture} needs at least {gigabytes(chosen.peak, ceil)} of memory"
         in_tiles = f"{least}, in tiles of {chosen.side} pixels"
         if self.limit:
-            raise UsageError(f"{in_tiles}; --memory allows {gigabytes(limit)}.")
-        return f"{in_tiles}, and {gigabytes(limit)} are free. A smaller --size needs less."
+            raise UsageError(f"{in_tiles}; --memory allows {gigabytes(limit, floor)}.")
+        return f"{in_tiles}, and {gigabytes(limit, floor)} are free. A smaller --size needs less."
 
 
 def _check_disk(needed: int, shape: Shape, folder: Path) -> None:
@@ -164,8 +164,8 @@ def _check_disk(needed: int, shape: Shape, folder: Path) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise UsageError(
-            f"A picture of {shape[1]}x{shape[0]} pixels needs {gigabytes(needed, up=True)} on the "
-            f"disk of {printable(folder)}, and {gigabytes(free)} are free."
+            f"A picture of {shape[1]}x{shape[0]} pixels needs {gigabytes(needed, ceil)} on the "
+            f"disk of {printable(folder)}, and {gigabytes(free, floor)} are free."
         )
 
 

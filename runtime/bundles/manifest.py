@@ -112,6 +112,11 @@ class Manifest:
     weights_source: str
     weights_licence: str
 
+    @property
+    def unseen(self) -> int:
+        """Pixels at the end of a side that the first layer may leave out, of its stride."""
+        return (self.layers[0].stride or 1) - 1
+
     @classmethod
     def parse(cls, data: object) -> Manifest:
         """Read a manifest from JSON; a BundleError names the wrong field."""

@@ -21,7 +21,8 @@ def with_sums_by_rows(model: onnx.ModelProto) -> onnx.ModelProto:
     """Reduce the last axis first, in sums and means over it and others.
 
     Args:
-        model: A graph of static shapes, in which the axes are constants; it is not changed.
+        model: A graph of static shapes, in which the axes are constants; other sums stay. It is not
+            changed.
 
     Returns:
         A graph with the same inputs and outputs, whose results differ by rounding.

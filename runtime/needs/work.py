@@ -1,4 +1,4 @@
-"""How much a run computes: the pixels of all its steps."""
+"""How much a run computes: the pixels that it goes through."""
 
 from __future__ import annotations
 

@@ -13,6 +13,8 @@ from nstbatch.runtime.arrays import Array
 # Added to variances, so that a picture of few colours has an inverse: a tenth of a level of 255.
 _NOISE = (0.1 / 255) ** 2
 
+# Pixels to compute in double precision at a time, 6 MB.
+_PIECE = 2**18
 
 # Weights of red, green and blue in the luminance: ITU-R BT.601, the Y of YUV and YIQ.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
@@ -38,9 +40,12 @@ def with_luminance(pixels: Array, values: Array) -> Array:
         pixels: (H, W, 3), in [0, 1].
         values: (H, W), in [0, 1].
     """
-    chroma = pixels - luminance(pixels)[..., None]
-    within = np.clip(values, -chroma.min(axis=2), 1 - chroma.max(axis=2))
-    return np.asarray(np.clip(within[..., None] + chroma, 0, 1), dtype=np.float32)
+    found = scratch.zeros(pixels.shape)
+    for row, light, new in zip(pixels, values, found, strict=True):
+        chroma = row - luminance(row)[:, None]
+        within = np.clip(light, -chroma.min(axis=1), 1 - chroma.max(axis=1))
+        new[...] = np.clip(within[:, None] + chroma, 0, 1)
+    return found
 
 
 def match_histogram(pixels: Array, reference: Array) -> Array:
@@ -123,16 +128,21 @@ def recolored(pixels: Array, reference: Array) -> Array:
     inverse = np.linalg.inv(root)
     colour_map = inverse @ _root(root @ wanted @ root) @ inverse
     found = scratch.zeros(pixels.shape)
-    # Row by row: copies in double precision would take more memory than the picture.
-    for row, new in zip(pixels, found, strict=True):
-        new[...] = np.clip((row - mean) @ colour_map + wanted_mean, 0, 1)
+    for piece, new in zip(_pieces(pixels), _pieces(found), strict=True):
+        new[...] = np.clip((piece - mean) @ colour_map + wanted_mean, 0, 1)
     return found
+
+
+def _pieces(pixels: Array) -> list[Array]:
+    """Views of (H, W, 3) as (n, 3): copies of large pictures in double precision take memory."""
+    colours = pixels.reshape(-1, 3)
+    return [colours[start : start + _PIECE] for start in range(0, len(colours), _PIECE)]
 
 
 def _statistics(pixels: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mean (3) and the covariance (3, 3) of the colours."""
     mean = pixels.mean(axis=(0, 1), dtype=np.float64)
-    squares = sum((row - mean).T @ (row - mean) for row in pixels)
+    squares = sum((piece - mean).T @ (piece - mean) for piece in _pieces(pixels))
     return mean, squares / (pixels.shape[0] * pixels.shape[1]) + _NOISE * np.eye(3)
 
 

@@ -41,7 +41,8 @@ def mirrored(pixels: Array, margin: int) -> Array:
     """Continue (H, W, 3) beyond each edge: (H + 2 margin, W + 2 margin, 3)."""
     height, width, channels = pixels.shape
     found = scratch.zeros((height + 2 * margin, width + 2 * margin, channels))
-    cv2.copyMakeBorder(pixels, margin, margin, margin, margin, cv2.BORDER_REFLECT, dst=found)
+    sides, values = (margin,) * 4, scratch.contiguous(pixels)
+    cv2.copyMakeBorder(values, *sides, cv2.BORDER_REFLECT, dst=found)
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from nstbatch.runtime import scratch
 from nstbatch.runtime.arrays import Array
 from nstbatch.runtime.pictures.colours import match_histogram
 
@@ -38,5 +39,8 @@ def finished(
 
 def sharpened(image: Array, amount: float) -> Array:
     """Add what a blur takes away, times an amount: an unsharp mask."""
-    fine = image - cv2.GaussianBlur(image, (0, 0), _FINE, borderType=cv2.BORDER_REFLECT)
-    return np.asarray(np.clip(image + amount * fine, 0, 1), dtype=np.float32)
+    image, found = scratch.contiguous(image), scratch.zeros(image.shape)
+    cv2.GaussianBlur(image, (0, 0), _FINE, dst=found, borderType=cv2.BORDER_REFLECT)
+    for row, new in zip(image, found, strict=True):
+        new[...] = np.clip(row + np.float32(amount) * (row - new), 0, 1)
+    return found

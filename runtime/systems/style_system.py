@@ -279,8 +279,7 @@ class StyleSystem(System, Generic[Options]):
             smallest=self._smallest(layers, options),
             coarsest=1 if options.scales else self.coarsest,
             margin=MARGIN if options.padding == "zeros" else 0.0,
-            # A convolution with a stride may not see the last pixels.
-            least_margin=(self.engine.bundle.layers[0].stride or 1) - 1,
+            least_margin=self.engine.bundle.unseen,
             factor=self.level_factor,
             power=self.level_power,
             few_above=self.few_above,

@@ -1,3 +1,4 @@
+import math
 import os
 import shutil
 import subprocess
@@ -85,11 +86,12 @@ def test_duration(seconds, text):
 
 
 @pytest.mark.parametrize("number", [2.6e9, 2.6e9 + 1, 2.69e9])
-def test_what_is_needed_is_rounded_up(number):
-    enough = gigabytes(number, up=True)
+def test_what_is_needed_is_rounded_up_and_what_is_there_down(number):
+    enough = gigabytes(number, math.ceil)
     assert enough == ("2.6 GB" if number == 2.6e9 else "2.7 GB")
     assert float(enough.removesuffix(" GB")) * 1e9 >= number
-    assert gigabytes(2.61e9) == "2.6 GB"
+    assert gigabytes(2.69e9, math.floor) == "2.6 GB"
+    assert gigabytes(2.69e9) == "2.7 GB"
 
 
 def test_count():
