@@ -61,10 +61,6 @@ def rows(masks: Path) -> dict[str, Row]:
         }
         # Shifted copies need 128 pixels on each side.
         | {"shifted-gram": (*QUICK, *night, "--style-loss", "shifted-gram", "--size", "200")},
-        "--preset": {
-            name: (*QUICK, *night, "--preset", name)
-            for name in ("default", "gatys", "gatys2016", "johnson", "crowson")
-        },
         "start": {
             "--init photo": (*QUICK, *night, "--init", "photo"),
             "--init recolored": (*QUICK, *night, "--init", "recolored"),
