@@ -279,7 +279,7 @@ class StyleSystem(System, Generic[Options]):
             smallest=self._smallest(layers, options),
             coarsest=1 if options.scales else self.coarsest,
             margin=MARGIN if options.padding == "zeros" else 0.0,
-            least_margin=self.engine.bundle.unseen,
+            least_margin=0 if options.padding == "zeros" else self.engine.bundle.unseen,
             factor=self.level_factor,
             power=self.level_power,
             few_above=self.few_above,

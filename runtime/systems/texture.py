@@ -269,7 +269,6 @@ class Texture(System, Streaming[ImageLike, TextureOptions, Result]):
             steps=options.iterations,
             smallest=max(smallest, math.ceil(need * ratio), least_side(options.style_loss)),
             margin=0 if options.tileable else MARGIN,
-            least_margin=0 if options.tileable else self.engine.bundle.unseen,
             power=COARSE_LONGER,
             few_above=DEAR,
         )
