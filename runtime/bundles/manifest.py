@@ -114,7 +114,7 @@ class Manifest:
 
     @property
     def unseen(self) -> int:
-        """Pixels at the end of a side that the first layer may leave out, of its stride."""
+        """Pixels at the end of a side that a first layer with a stride may not see, at most."""
         return (self.layers[0].stride or 1) - 1
 
     @classmethod
